@@ -1,0 +1,112 @@
+/*
+ * The audit trail: an append-only Merkle log (RFC 6962, C2SP tlog-tiles) in
+ * the trail format 1 of docs/trail.md. Everything needed to verify it later
+ * is public; the secret keys live elsewhere.
+ *
+ *     audit_init()        a new trail: keys, genesis, first checkpoint
+ *     audit_open()        start-up recovery against the committed end
+ *     audit_append()      entries behind the committed end, fdatasync
+ *     audit_checkpoint()  tiles and signed checkpoint up to the committed count
+ *     audit_verify()      needs no keys but the anchors; other processes may run it live
+ *
+ * One writer: a lock beside the key folder. audit_append() twice without a commit between is fine (the
+ * batch was given up: the second call writes at the committed end again, see audit_committed()).
+ */
+#pragma once
+
+#include "base/clock.h"
+#include "base/err.h"
+#include "schemas/batch.h"
+
+struct audit;
+
+struct audit_config {
+    const char *folder;     /* the trail, mode 0750 */
+    const char *key_folder; /* secret keys, mode 0700, never inside `folder` */
+    const char *origin;     /* host.example/trail/1; no blanks, no '+' */
+    uint64_t heartbeat_s;   /* 300 */
+    uint64_t epoch_s;       /* 86400 */
+    const struct clock *clock;
+};
+
+struct audit_anchors {
+    char identity_vkey[160];
+    char epoch_vkey[160];
+};
+
+/* A new trail; -EEXIST when the folder holds one. prev may be NULL. */
+int audit_init(const struct audit_config *config, struct audit_anchors *ret_anchors,
+               struct err *err);
+
+/*
+ * Opens for writing. `committed` is what the state database says (NULL: no
+ * state, a trail used alone). Lines behind it are cut when no checkpoint
+ * covers them. State older than the checkpoint: nothing signed is cut, *ret_replay_from is set to the
+ * committed count (else UINT64_MAX) and entries whose source key stands in
+ * [committed, signed) are dropped by audit_append(). Fewer lines than signed,
+ * another root, another origin: -EUCLEAN with what is wrong; nothing is signed.
+ */
+int audit_open(const struct audit_config *config, const struct trail_end *committed,
+               struct audit **ret_audit, uint64_t *ret_replay_from, struct err *err);
+void audit_free(struct audit *a); /* signs nothing; closes */
+DEFINE_AUTO(audit)
+
+/*
+ * Appends batch->entries at the committed end, syncs, sets batch->trail. The
+ * end stays provisional until audit_committed(). Adds heartbeat, clock.step and
+ * key.epoch entries that are due. An entry may name its source: members hold
+ * "key":"<stream>-<position>" for de-duplication.
+ */
+int audit_append(struct audit *a, struct batch *b, struct err *err);
+/* The store has committed the end: it is true now. */
+void audit_committed(struct audit *a, const struct trail_end *end);
+/* Tiles and checkpoint up to the committed end; nothing to do when it is signed already. */
+int audit_checkpoint(struct audit *a, struct err *err);
+/* Is a heartbeat, an epoch roll or a checkpoint due? When next (microseconds of the clock). */
+uint64_t audit_due_us(const struct audit *a);
+struct trail_end audit_end(const struct audit *a);
+/* The newest signed checkpoint note, as text; lives until the next call on `a`. */
+struct slice audit_note(const struct audit *a);
+void audit_anchors(const struct audit *a, struct audit_anchors *ret_anchors);
+
+/* ---- without keys ---- */
+
+struct audit_finding {
+    const char *code; /* EDITED, DELETED, ROOT_MISMATCH ...: docs/trail.md */
+    bool warning;
+    uint64_t index;   /* entry, or UINT64_MAX */
+    char text[200];
+};
+
+struct audit_report {
+    uint64_t entries;    /* in the log */
+    uint64_t signed_size;
+    uint64_t first_us, last_us;
+    uint8_t root[32];
+    unsigned epochs, notes;
+    uint64_t pii_checked, pii_erased;
+    struct audit_finding *findings;
+    size_t nfindings;
+    bool good; /* no finding but warnings */
+};
+
+struct audit_verify_options {
+    const char *folder;
+    const char *identity_vkey; /* anchors kept elsewhere; NULL: taken from the genesis, with a warning */
+    const char *epoch_vkey;
+    const char *const *against; /* paths of notes kept elsewhere */
+    size_t nagainst;
+    void (*progress)(void *ctx, uint64_t done_bytes, uint64_t total_bytes);
+    void *ctx;
+    uint64_t now_us; /* for STALE; 0 = do not judge */
+};
+
+/* 0 and a report (good or not); negative errno when it cannot be checked at all. */
+int audit_verify(const struct audit_verify_options *o, struct audit_report *ret_report,
+                 struct err *err);
+void audit_report_fini(struct audit_report *r);
+
+/* Calls fn for each entry line (without LF) in order; fn returns non-zero to stop. */
+int audit_each(const char *folder, uint64_t from,
+               int (*fn)(void *ctx, uint64_t index, struct slice line), void *ctx,
+               struct err *err);

@@ -1,0 +1,168 @@
+#include "base/clock.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <time.h>
+
+static uint64_t read_clock(clockid_t id)
+{
+    struct timespec ts;
+
+    clock_gettime(id, &ts);
+    return (uint64_t)ts.tv_sec * USEC_PER_SEC + (uint64_t)ts.tv_nsec / 1000;
+}
+
+uint64_t clock_now(const struct clock *c)
+{
+    return c->given ? c->now_us : read_clock(CLOCK_REALTIME);
+}
+
+uint64_t clock_mono(const struct clock *c)
+{
+    return c->given ? c->mono_us : read_clock(CLOCK_MONOTONIC);
+}
+
+void clock_set(struct clock *c, uint64_t now_us)
+{
+    if (c->given && now_us > c->now_us)
+        c->mono_us += now_us - c->now_us;
+    c->given = true;
+    c->now_us = now_us;
+}
+
+int64_t days_from_civil(int64_t year, unsigned month, unsigned day)
+{
+    /* Years begin in March here, so the leap day is the last of its year. */
+    int64_t y = month <= 2 ? year - 1 : year;
+    int64_t era = (y >= 0 ? y : y - 399) / 400;
+    int64_t yoe = y - era * 400;
+    int64_t doy = (153 * ((int64_t)month + (month > 2 ? -3 : 9)) + 2) / 5 + (int64_t)day - 1;
+    int64_t doe = yoe * 365 + yoe / 4 - yoe / 100 + doy;
+
+    return era * 146097 + doe - 719468;
+}
+
+struct civil civil_from_us(uint64_t us)
+{
+    struct civil c = { 0 };
+    int64_t days = (int64_t)(us / (86400 * USEC_PER_SEC));
+    uint64_t rest = us % (86400 * USEC_PER_SEC);
+    int64_t z = days + 719468;
+    int64_t era = z / 146097, doe = z % 146097;
+    int64_t yoe = (doe - doe / 1460 + doe / 36524 - doe / 146096) / 365;
+    int64_t doy = doe - (365 * yoe + yoe / 4 - yoe / 100);
+    int64_t mp = (5 * doy + 2) / 153;
+
+    c.day = (unsigned)(doy - (153 * mp + 2) / 5 + 1);
+    c.month = (unsigned)(mp < 10 ? mp + 3 : mp - 9);
+    c.year = (int)(yoe + era * 400 + (c.month <= 2 ? 1 : 0));
+    c.weekday = (unsigned)((days + 4) % 7);
+    c.hour = (unsigned)(rest / (3600 * USEC_PER_SEC));
+    c.minute = (unsigned)(rest / (60 * USEC_PER_SEC) % 60);
+    c.second = (unsigned)(rest / USEC_PER_SEC % 60);
+    c.us = (unsigned)(rest % USEC_PER_SEC);
+    return c;
+}
+
+void time_text(uint64_t us, char out[TIME_TEXT_SIZE])
+{
+    struct civil c = civil_from_us(us);
+
+    snprintf(out, TIME_TEXT_SIZE, "%04u-%02u-%02uT%02u:%02u:%02u.%06uZ",
+             (unsigned)c.year % 10000, c.month % 100, c.day % 100, c.hour % 100, c.minute % 100,
+             c.second % 100, c.us % 1000000);
+}
+
+/* n digits at *s, which moves on. */
+static bool digits(struct slice *s, size_t n, unsigned max, unsigned *ret)
+{
+    unsigned v = 0;
+
+    if (s->n < n)
+        return false;
+    for (size_t i = 0; i < n; i++) {
+        if (s->p[i] < '0' || s->p[i] > '9')
+            return false;
+        v = v * 10 + (unsigned)(s->p[i] - '0');
+    }
+    *s = slice_skip(*s, n);
+    *ret = v;
+    return v <= max;
+}
+
+static bool literal(struct slice *s, const char *set)
+{
+    if (s->n == 0 || !strchr(set, s->p[0]) || !s->p[0])
+        return false;
+    *s = slice_skip(*s, 1);
+    return true;
+}
+
+static unsigned fraction_us(struct slice *s)
+{
+    unsigned us = 0, scale = 100000;
+
+    while (s->n && s->p[0] >= '0' && s->p[0] <= '9') {
+        us += (unsigned)(s->p[0] - '0') * scale;
+        scale /= 10;
+        *s = slice_skip(*s, 1);
+    }
+    return us;
+}
+
+static bool offset_minutes(struct slice *s, int *ret)
+{
+    unsigned h, m;
+    int sign;
+
+    if (literal(s, "Zz")) {
+        *ret = 0;
+        return true;
+    }
+    if (s->n == 0 || (s->p[0] != '+' && s->p[0] != '-'))
+        return false;
+    sign = s->p[0] == '-' ? -1 : 1;
+    *s = slice_skip(*s, 1);
+    if (!digits(s, 2, 23, &h))
+        return false;
+    (void)literal(s, ":");
+    if (!digits(s, 2, 59, &m))
+        return false;
+    *ret = sign * (int)(h * 60 + m);
+    return true;
+}
+
+static unsigned month_days(unsigned year, unsigned month)
+{
+    static const uint8_t days[] = { 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31 };
+    bool leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+
+    return month == 2 && leap ? 29 : days[month - 1];
+}
+
+int time_parse_rfc3339(struct slice s, uint64_t *ret_us)
+{
+    unsigned y, mo, d, h, mi, se, us = 0;
+    int offset;
+    int64_t t;
+
+    if (!digits(&s, 4, 9999, &y) || !literal(&s, "-") || !digits(&s, 2, 12, &mo) || mo == 0 ||
+        !literal(&s, "-") || !digits(&s, 2, 31, &d) || d == 0 || d > month_days(y, mo) ||
+        !literal(&s, "Tt ") || !digits(&s, 2, 23, &h) || !literal(&s, ":") ||
+        !digits(&s, 2, 59, &mi) || !literal(&s, ":") || !digits(&s, 2, 60, &se))
+        return -EINVAL;
+    if (s.n && (s.p[0] == '.' || s.p[0] == ',')) {
+        s = slice_skip(s, 1);
+        if (s.n == 0 || s.p[0] < '0' || s.p[0] > '9')
+            return -EINVAL;
+        us = fraction_us(&s);
+    }
+    if (!offset_minutes(&s, &offset) || s.n)
+        return -EINVAL;
+    t = days_from_civil(y, mo, d) * 86400 + (int64_t)h * 3600 + (int64_t)mi * 60 + (int64_t)se -
+        offset * 60;
+    if (t < 0)
+        return -ERANGE;
+    *ret_us = (uint64_t)t * USEC_PER_SEC + us;
+    return 0;
+}

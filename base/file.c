@@ -1,0 +1,154 @@
+#include "base/file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+static int at(int dir_fd)
+{
+    return dir_fd < 0 ? AT_FDCWD : dir_fd;
+}
+
+static int read_all(int fd, size_t max, struct buf *out)
+{
+    char part[16384];
+
+    for (;;) {
+        ssize_t n = read(fd, part, sizeof part);
+
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return -errno;
+        if (n == 0)
+            return buf_ok(out) ? 0 : -ENOMEM;
+        if (out->n + (size_t)n > max)
+            return -EFBIG;
+        buf_add(out, part, (size_t)n);
+    }
+}
+
+int file_read(int dir_fd, const char *path, size_t max, struct buf *out, struct err *err)
+{
+    /* O_NONBLOCK: a FIFO must not hold us before fstat() has seen what it is. */
+    AUTO_FD fd = openat(at(dir_fd), path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    struct stat st;
+    int r;
+
+    if (fd < 0 || fstat(fd, &st) < 0)
+        return err_set(err, -errno, "cannot open '%s': %s", path, err_name(errno));
+    if (S_ISDIR(st.st_mode))
+        return err_set(err, -EISDIR, "'%s' is a directory, not a file", path);
+    if (!S_ISREG(st.st_mode))
+        return err_set(err, -EINVAL, "'%s' is no regular file", path);
+    r = read_all(fd, max, out);
+    if (r == -EFBIG)
+        return err_set(err, r, "'%s' is larger than %zu bytes", path, max);
+    return r < 0 ? err_set(err, r, "cannot read '%s': %s", path, err_name(r)) : 0;
+}
+
+int fd_write_all(int fd, const void *p, size_t n)
+{
+    const char *q = p;
+
+    while (n) {
+        ssize_t done = write(fd, q, n);
+
+        if (done < 0 && errno == EINTR)
+            continue;
+        if (done < 0)
+            return -errno;
+        q += done;
+        n -= (size_t)done;
+    }
+    return 0;
+}
+
+int fd_pwrite_all(int fd, const void *p, size_t n, uint64_t offset)
+{
+    const char *q = p;
+
+    while (n) {
+        ssize_t done = pwrite(fd, q, n, (off_t)offset);
+
+        if (done < 0 && errno == EINTR)
+            continue;
+        if (done < 0)
+            return -errno;
+        q += done;
+        n -= (size_t)done;
+        offset += (uint64_t)done;
+    }
+    return 0;
+}
+
+/* A rename is only durable when its directory is. */
+static int sync_parent(int dir_fd, const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    AUTO_BUF folder = BUF_INIT;
+    AUTO_FD fd = -1;
+
+    if (slash)
+        buf_add(&folder, path, slash == path ? 1 : (size_t)(slash - path));
+    else
+        buf_str(&folder, ".");
+    if (!buf_ok(&folder))
+        return -ENOMEM;
+    fd = openat(at(dir_fd), folder.p, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    return fd < 0 || fsync(fd) < 0 ? -errno : 0;
+}
+
+static int write_temp(int dir_fd, const char *temp, struct slice bytes, unsigned mode)
+{
+    AUTO_FD fd = openat(at(dir_fd), temp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW,
+                        (mode_t)mode);
+    int r;
+
+    if (fd < 0)
+        return -errno;
+    r = fd_write_all(fd, bytes.p, bytes.n);
+    if (r == 0 && fsync(fd) < 0)
+        r = -errno;
+    return r;
+}
+
+int file_replace(int dir_fd, const char *path, struct slice bytes, unsigned mode, struct err *err)
+{
+    AUTO_BUF temp = BUF_INIT;
+    int r;
+
+    buf_printf(&temp, "%s.tmp", path);
+    if (!buf_ok(&temp))
+        return err_nomem(err);
+    r = write_temp(dir_fd, temp.p, bytes, mode);
+    if (r == 0 && renameat(at(dir_fd), temp.p, at(dir_fd), path) < 0)
+        r = -errno;
+    if (r == 0)
+        r = sync_parent(dir_fd, path);
+    else
+        unlinkat(at(dir_fd), temp.p, 0);
+    return r < 0 ? err_set(err, r, "cannot write '%s': %s", path, err_name(r)) : 0;
+}
+
+int dir_make(int dir_fd, const char *path, unsigned mode, struct err *err)
+{
+    AUTO_BUF part = BUF_INIT;
+
+    for (const char *p = path; *p;) {
+        const char *slash = strchr(p + 1, '/');
+
+        buf_reset(&part);
+        buf_add(&part, path, slash ? (size_t)(slash - path) : strlen(path));
+        if (!buf_ok(&part))
+            return err_nomem(err);
+        if (mkdirat(at(dir_fd), part.p, (mode_t)mode) < 0 && errno != EEXIST)
+            return err_set(err, -errno, "cannot make folder '%s': %s", part.p, err_name(errno));
+        if (!slash)
+            break;
+        p = slash;
+    }
+    return 0;
+}

@@ -1,0 +1,17 @@
+/*
+ * Whole files: reading with a cap, replacing so that a crash leaves the old
+ * or the new one, making directories, syncing.
+ */
+#pragma once
+
+#include "base/err.h"
+#include "base/slice.h"
+
+/* A regular file of at most max bytes. -EISDIR, -EFBIG, -ENOENT, ... with text. */
+int file_read(int dir_fd, const char *path, size_t max, struct buf *out, struct err *err);
+/* temp file, write, fsync, rename, fsync of the directory. */
+int file_replace(int dir_fd, const char *path, struct slice bytes, unsigned mode, struct err *err);
+/* mkdir -p below dir_fd; existing ones are fine. */
+int dir_make(int dir_fd, const char *path, unsigned mode, struct err *err);
+int fd_write_all(int fd, const void *p, size_t n);
+int fd_pwrite_all(int fd, const void *p, size_t n, uint64_t offset);

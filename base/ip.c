@@ -1,0 +1,171 @@
+#include "base/ip.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <string.h>
+
+#include "base/num.h"
+
+static const uint8_t v4_mapped[12] = { 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff };
+
+int ip_parse(struct slice s, struct ip *ret)
+{
+    char text[IP_TEXT_SIZE];
+    struct ip ip = { 0 };
+
+    if (s.n == 0 || s.n >= sizeof text || memchr(s.p, '\0', s.n))
+        return -EINVAL;
+    memcpy(text, s.p, s.n);
+    text[s.n] = '\0';
+    if (inet_pton(AF_INET, text, ip.bytes) == 1) {
+        ip.family = 4;
+    } else if (inet_pton(AF_INET6, text, ip.bytes) == 1) {
+        ip.family = 6;
+        if (memcmp(ip.bytes, v4_mapped, sizeof v4_mapped) == 0) {
+            memmove(ip.bytes, ip.bytes + 12, 4);
+            memset(ip.bytes + 4, 0, 12);
+            ip.family = 4;
+        }
+    } else {
+        return -EINVAL;
+    }
+    *ret = ip;
+    return 0;
+}
+
+void ip_text(const struct ip *ip, char out[IP_TEXT_SIZE])
+{
+    if (!ip->family || !inet_ntop(ip->family == 4 ? AF_INET : AF_INET6, ip->bytes, out, IP_TEXT_SIZE))
+        out[0] = '\0';
+}
+
+bool ip_eq(const struct ip *a, const struct ip *b)
+{
+    return a->family == b->family && memcmp(a->bytes, b->bytes, a->family == 4 ? 4 : 16) == 0;
+}
+
+static const char *const prefixes[] = {
+    "tcp:",         "udp:",         "tcp4:",        "tcp6:",        "udp4:",     "udp6:",
+    "tcp4-server:", "tcp6-server:", "tcp4-client:", "tcp6-client:", "[AF_INET]", "[AF_INET6]",
+};
+
+static struct slice strip_prefix(struct slice s, bool *ret_inline_v6)
+{
+    *ret_inline_v6 = false;
+    for (size_t i = 0; i < ARRAY_SIZE(prefixes); i++)
+        if (slice_starts(s, slice_str(prefixes[i]))) {
+            *ret_inline_v6 = prefixes[i][0] == '[';
+            return slice_skip(s, strlen(prefixes[i]));
+        }
+    return s;
+}
+
+static int with_port(struct slice address, struct slice port, struct endpoint *ret)
+{
+    struct endpoint e = { 0 };
+    uint64_t v;
+
+    if (ip_parse(address, &e.ip) < 0 || parse_u64(port, 0, 65535, &v) < 0)
+        return -EINVAL;
+    e.port = (uint16_t)v;
+    *ret = e;
+    return 0;
+}
+
+static int bracketed(struct slice s, struct endpoint *ret)
+{
+    size_t close = slice_find_byte(s, ']');
+    struct endpoint e = { 0 };
+    struct slice inside, rest;
+
+    if (close == SIZE_MAX)
+        return -EINVAL;
+    inside = slice_of(s.p + 1, close - 1);
+    rest = slice_skip(s, close + 1);
+    if (rest.n && rest.p[0] == ':')
+        return with_port(inside, slice_skip(rest, 1), ret);
+    if (rest.n || ip_parse(inside, &e.ip) < 0)
+        return -EINVAL;
+    *ret = e;
+    return 0;
+}
+
+int endpoint_parse(struct slice s, unsigned flags, struct endpoint *ret)
+{
+    struct endpoint e = { 0 };
+    bool inline_v6;
+    size_t last;
+
+    s = strip_prefix(s, &inline_v6);
+    if (s.n && s.p[0] == '[')
+        return bracketed(s, ret);
+    last = slice_rfind_byte(s, ':');
+    if (last != SIZE_MAX && (slice_find_byte(s, ':') == last || inline_v6 ||
+                             (flags & ENDPOINT_V6_LAST_COLON_PORT)))
+        return with_port(slice_of(s.p, last), slice_skip(s, last + 1), ret);
+    if (ip_parse(s, &e.ip) < 0)
+        return -EINVAL;
+    *ret = e;
+    return 0;
+}
+
+static bool bits_equal(const uint8_t *a, const uint8_t *b, unsigned bits)
+{
+    unsigned whole = bits / 8, rest = bits % 8;
+
+    if (memcmp(a, b, whole) != 0)
+        return false;
+    return rest == 0 || ((a[whole] ^ b[whole]) >> (8 - rest)) == 0;
+}
+
+int cidr_parse(struct slice s, struct cidr *ret, struct err *err)
+{
+    size_t slash = slice_find_byte(s, '/');
+    struct cidr c = { 0 };
+    unsigned max;
+    uint64_t bits;
+
+    if (ip_parse(slash == SIZE_MAX ? s : slice_take(s, slash), &c.net) < 0)
+        return err_set(err, -EINVAL, "'%.*s' is no address or network", SLICE_FMT(s));
+    max = c.net.family == 4 ? 32 : 128;
+    bits = max;
+    if (slash != SIZE_MAX && parse_u64(slice_skip(s, slash + 1), 0, max, &bits) < 0)
+        return err_set(err, -EINVAL, "'%.*s': the prefix length must be 0 to %u", SLICE_FMT(s), max);
+    for (unsigned i = (unsigned)bits; i < max; i++)
+        if (c.net.bytes[i / 8] & (0x80 >> (i % 8))) {
+            struct ip fixed = c.net;
+            char text[IP_TEXT_SIZE];
+
+            for (unsigned j = (unsigned)bits; j < max; j++)
+                fixed.bytes[j / 8] &= (uint8_t) ~(0x80 >> (j % 8));
+            ip_text(&fixed, text);
+            return err_set(err, -EINVAL, "'%.*s' has host bits set: did you mean %s/%u?",
+                           SLICE_FMT(s), text, (unsigned)bits);
+        }
+    c.bits = (uint8_t)bits;
+    *ret = c;
+    return 0;
+}
+
+bool cidr_has(const struct cidr *c, const struct ip *ip)
+{
+    return c->net.family == ip->family && bits_equal(c->net.bytes, ip->bytes, c->bits);
+}
+
+/* RFC 6890 and the like: what a ban would cut us off with, or what is nobody. */
+static const char *const special[] = {
+    "0.0.0.0/8",       "127.0.0.0/8", "169.254.0.0/16", "224.0.0.0/4",
+    "255.255.255.255", "::",          "::1",            "fe80::/10",
+    "ff00::/8",
+};
+
+bool ip_is_special(const struct ip *ip)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(special); i++) {
+        struct cidr c;
+
+        if (cidr_parse(slice_str(special[i]), &c, NULL) == 0 && cidr_has(&c, ip))
+            return true;
+    }
+    return false;
+}

@@ -1,0 +1,600 @@
+#include "base/json.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <yajl/yajl_parse.h>
+
+#include "base/clock.h"
+#include "base/utf8.h"
+
+#define DEPTH_MAX 32
+#define PATH_MAX_BYTES 1024
+#define SCALARS_MAX 512
+
+static bool cleaned(struct arena **a, struct slice *text)
+{
+    struct slice clean;
+
+    if (utf8_valid(*text))
+        return true;
+    if (!*a && !(*a = arena_new(4096, 64 << 20)))
+        return false;
+    clean = utf8_clean(*a, *text, NULL);
+    if (!clean.p)
+        return false;
+    *text = clean;
+    return true;
+}
+
+/* ---- flat ---- */
+
+/*
+ * The path of the value that comes next, and where each open object's own
+ * part of it ends. A key seen twice in one object is found by a hash of its
+ * whole path: 4096 at most, in a small open table on the stack.
+ */
+struct flat {
+    struct json_flat *out;
+    char path[PATH_MAX_BYTES];
+    size_t ends[DEPTH_MAX + 1]; /* length of the path of the object at this depth */
+    bool in_array[DEPTH_MAX + 1];
+    size_t depth, path_n, scalars, skip_depth;
+    bool skip; /* the value of a key that was there before */
+    const char *why;
+    int error;
+    struct arena *arena;
+    uint32_t seen[256];
+    size_t nseen;
+};
+
+static int fail(struct flat *f, int error, const char *why)
+{
+    f->error = error;
+    f->why = why;
+    return 0; /* yajl: cancel */
+}
+
+static uint32_t key_hash(const char *p, size_t n)
+{
+    uint32_t h = 2166136261u;
+
+    for (size_t i = 0; i < n; i++)
+        h = (h ^ (unsigned char)p[i]) * 16777619u;
+    return h ? h : 1;
+}
+
+/* True when the path was there before. A collision of hashes drops a key wrongly once in 10^9: it is marked, too. */
+static bool seen_before(struct flat *f, size_t depth)
+{
+    uint32_t h = key_hash(f->path, f->path_n) * 31 + (uint32_t)depth;
+
+    for (size_t i = 0; i < f->nseen; i++)
+        if (f->seen[i] == h)
+            return true;
+    if (f->nseen < ARRAY_SIZE(f->seen))
+        f->seen[f->nseen++] = h;
+    return false;
+}
+
+static int tell(struct flat *f, enum json_type type, struct slice text)
+{
+    size_t max = f->out->scalars_max ? f->out->scalars_max : SCALARS_MAX;
+    int r;
+
+    if (f->skip) {
+        if (f->depth == f->skip_depth)
+            f->skip = false;
+        return 1;
+    }
+    if (++f->scalars > max)
+        return fail(f, -E2BIG, "too many values");
+    if (type == JSON_STRING && !cleaned(&f->arena, &text))
+        return fail(f, -ENOMEM, "out of memory");
+    r = f->out->scalar(f->out->ctx, slice_of(f->path, f->path_n), type, text);
+    return r < 0 ? fail(f, r, "refused") : 1;
+}
+
+static int on_null(void *ctx)
+{
+    return tell(ctx, JSON_NULL, SLICE("null"));
+}
+
+static int on_bool(void *ctx, int v)
+{
+    return tell(ctx, JSON_BOOL, v ? SLICE("true") : SLICE("false"));
+}
+
+static int on_number(void *ctx, const char *p, size_t n)
+{
+    return tell(ctx, JSON_NUMBER, slice_of(p, n));
+}
+
+static int on_string(void *ctx, const unsigned char *p, size_t n)
+{
+    return tell(ctx, JSON_STRING, slice_of((const char *)p, n));
+}
+
+static int open_level(struct flat *f, bool array)
+{
+    if (f->depth >= DEPTH_MAX)
+        return fail(f, -E2BIG, "nested too deep");
+    f->depth++;
+    f->ends[f->depth] = f->path_n;
+    f->in_array[f->depth] = array;
+    return 1;
+}
+
+static int close_level(struct flat *f)
+{
+    f->path_n = f->ends[f->depth];
+    f->depth--;
+    if (f->skip && f->depth == f->skip_depth)
+        f->skip = false;
+    return 1;
+}
+
+static int on_map(void *ctx)
+{
+    return open_level(ctx, false);
+}
+
+static int on_array(void *ctx)
+{
+    return open_level(ctx, true);
+}
+
+static int on_end(void *ctx)
+{
+    return close_level(ctx);
+}
+
+static bool inside_array(const struct flat *f)
+{
+    for (size_t i = 1; i <= f->depth; i++)
+        if (f->in_array[i])
+            return true;
+    return false;
+}
+
+static int on_key(void *ctx, const unsigned char *p, size_t n)
+{
+    struct flat *f = ctx;
+    struct slice key = slice_of((const char *)p, n);
+
+    if (f->skip)
+        return 1;
+    if (!cleaned(&f->arena, &key))
+        return fail(f, -ENOMEM, "out of memory");
+    f->path_n = f->ends[f->depth];
+    if (f->path_n + key.n + 1 > sizeof f->path)
+        return fail(f, -E2BIG, "a key path is too long");
+    if (f->path_n)
+        f->path[f->path_n++] = '.';
+    memcpy(f->path + f->path_n, key.p, key.n);
+    f->path_n += key.n;
+    /* Objects in an array share their paths: no duplicate. */
+    if (!inside_array(f) && seen_before(f, f->depth)) {
+        f->out->duplicate_key = true;
+        f->skip = true;
+        f->skip_depth = f->depth;
+    }
+    return 1;
+}
+
+static const yajl_callbacks flat_callbacks = {
+    .yajl_null = on_null,
+    .yajl_boolean = on_bool,
+    .yajl_number = on_number,
+    .yajl_string = on_string,
+    .yajl_start_map = on_map,
+    .yajl_map_key = on_key,
+    .yajl_end_map = on_end,
+    .yajl_start_array = on_array,
+    .yajl_end_array = on_end,
+};
+
+/* yajl's own text echoes the input: only its first line, made printable by err_set(). */
+static int yajl_fault(yajl_handle h, int error, const char *why, struct slice text,
+                      struct err *err)
+{
+    unsigned char *said;
+    int r;
+
+    if (why)
+        return err_set(err, error, "JSON: %s", why);
+    said = yajl_get_error(h, 0, (const unsigned char *)text.p, text.n);
+    r = err_set(err, -EBADMSG, "JSON at byte %zu: %.*s", yajl_get_bytes_consumed(h),
+                said ? (int)strcspn((char *)said, "\n") : 0, said ? (char *)said : "");
+    if (said)
+        yajl_free_error(h, said);
+    return r;
+}
+
+/* One handle for each text: a cut one would join with the next (libraries: yajl 2.1). */
+static int run(struct slice text, const yajl_callbacks *callbacks, void *ctx, int *error,
+               const char **why, struct err *err)
+{
+    yajl_handle h = yajl_alloc(callbacks, NULL, ctx);
+    yajl_status s;
+    int r = 0;
+
+    if (!h)
+        return err_nomem(err);
+    yajl_config(h, yajl_dont_validate_strings, 1); /* its check is lax: ours follows */
+    s = yajl_parse(h, (const unsigned char *)text.p, text.n);
+    if (s == yajl_status_ok)
+        s = yajl_complete_parse(h);
+    if (s != yajl_status_ok)
+        r = yajl_fault(h, *error, *why, text, err);
+    yajl_free(h);
+    return r;
+}
+
+int json_flatten(struct slice text, struct json_flat *flat, struct err *err)
+{
+    struct flat f;
+    int r;
+
+    f.out = flat;
+    f.depth = f.path_n = f.scalars = f.nseen = 0;
+    f.ends[0] = 0;
+    f.skip = false;
+    f.why = NULL;
+    f.error = 0;
+    f.arena = NULL;
+    flat->duplicate_key = false;
+    r = run(text, &flat_callbacks, &f, &f.error, &f.why, err);
+    arena_free(f.arena);
+    return r;
+}
+
+/* ---- tree ---- */
+
+struct tree {
+    struct arena *arena;
+    struct json *open[DEPTH_MAX + 1];
+    struct json **tail[DEPTH_MAX + 1];
+    size_t depth;
+    struct json *root;
+    struct slice key;
+    const char *why;
+    int error;
+};
+
+static int tree_fail(struct tree *t, int error, const char *why)
+{
+    t->error = error;
+    t->why = why;
+    return 0;
+}
+
+static bool has_key(const struct json *object, struct slice key)
+{
+    for (const struct json *j = object->child; j; j = j->next)
+        if (slice_eq(j->key, key))
+            return true;
+    return false;
+}
+
+static struct json *tree_add(struct tree *t, enum json_type type, struct slice text)
+{
+    struct json *j = arena_alloc(t->arena, sizeof *j);
+    struct json *parent = t->depth ? t->open[t->depth] : NULL;
+
+    if (!j)
+        return NULL;
+    j->type = type;
+    j->text = utf8_clean(t->arena, text, NULL);
+    if (j->text.p == text.p && text.n)
+        j->text = arena_slice(t->arena, text);
+    if (text.n && !j->text.p)
+        return NULL;
+    if (!parent) {
+        t->root = j;
+        return j;
+    }
+    j->key = parent->type == JSON_OBJECT ? t->key : SLICE_NONE;
+    if (parent->type == JSON_OBJECT && has_key(parent, j->key))
+        return j; /* first wins: this one hangs nowhere */
+    *t->tail[t->depth] = j;
+    t->tail[t->depth] = &j->next;
+    return j;
+}
+
+static int tree_scalar(struct tree *t, enum json_type type, struct slice text)
+{
+    return tree_add(t, type, text) ? 1 : tree_fail(t, -ENOMEM, "out of memory");
+}
+
+static int tree_null(void *ctx)
+{
+    return tree_scalar(ctx, JSON_NULL, SLICE("null"));
+}
+
+static int tree_bool(void *ctx, int v)
+{
+    return tree_scalar(ctx, JSON_BOOL, v ? SLICE("true") : SLICE("false"));
+}
+
+static int tree_number(void *ctx, const char *p, size_t n)
+{
+    return tree_scalar(ctx, JSON_NUMBER, slice_of(p, n));
+}
+
+static int tree_string(void *ctx, const unsigned char *p, size_t n)
+{
+    return tree_scalar(ctx, JSON_STRING, slice_of((const char *)p, n));
+}
+
+static int tree_open(struct tree *t, enum json_type type)
+{
+    struct json *j;
+
+    if (t->depth >= DEPTH_MAX)
+        return tree_fail(t, -E2BIG, "nested too deep");
+    j = tree_add(t, type, SLICE_NONE);
+    if (!j)
+        return tree_fail(t, -ENOMEM, "out of memory");
+    t->open[++t->depth] = j;
+    t->tail[t->depth] = &j->child;
+    return 1;
+}
+
+static int tree_map(void *ctx)
+{
+    return tree_open(ctx, JSON_OBJECT);
+}
+
+static int tree_array(void *ctx)
+{
+    return tree_open(ctx, JSON_ARRAY);
+}
+
+static int tree_close(void *ctx)
+{
+    struct tree *t = ctx;
+
+    t->depth--;
+    return 1;
+}
+
+static int tree_key(void *ctx, const unsigned char *p, size_t n)
+{
+    struct tree *t = ctx;
+    struct slice raw = slice_of((const char *)p, n);
+
+    t->key = utf8_clean(t->arena, raw, NULL);
+    if (t->key.p == raw.p)
+        t->key = arena_slice(t->arena, raw);
+    return t->key.p ? 1 : tree_fail(t, -ENOMEM, "out of memory");
+}
+
+static const yajl_callbacks tree_callbacks = {
+    .yajl_null = tree_null,
+    .yajl_boolean = tree_bool,
+    .yajl_number = tree_number,
+    .yajl_string = tree_string,
+    .yajl_start_map = tree_map,
+    .yajl_map_key = tree_key,
+    .yajl_end_map = tree_close,
+    .yajl_start_array = tree_array,
+    .yajl_end_array = tree_close,
+};
+
+struct json *json_load(struct arena *a, struct slice text, struct err *err)
+{
+    struct tree t = { .arena = a };
+
+    return run(text, &tree_callbacks, &t, &t.error, &t.why, err) < 0 ? NULL : t.root;
+}
+
+const struct json *json_get(const struct json *object, const char *key)
+{
+    if (!object || object->type != JSON_OBJECT)
+        return NULL;
+    for (const struct json *j = object->child; j; j = j->next)
+        if (slice_is(j->key, key))
+            return j;
+    return NULL;
+}
+
+struct slice json_text(const struct json *object, const char *key)
+{
+    const struct json *j = json_get(object, key);
+
+    return j && j->type != JSON_OBJECT && j->type != JSON_ARRAY && j->type != JSON_NULL
+               ? j->text
+               : SLICE("");
+}
+
+uint64_t json_u64(const struct json *object, const char *key, uint64_t fallback)
+{
+    const struct json *j = json_get(object, key);
+    uint64_t v = 0;
+
+    if (!j || j->type != JSON_NUMBER || j->text.n == 0)
+        return fallback;
+    for (size_t i = 0; i < j->text.n; i++) {
+        if (j->text.p[i] < '0' || j->text.p[i] > '9' ||
+            __builtin_mul_overflow(v, UINT64_C(10), &v) ||
+            __builtin_add_overflow(v, (uint64_t)(j->text.p[i] - '0'), &v))
+            return fallback;
+    }
+    return v;
+}
+
+bool json_bool(const struct json *object, const char *key, bool fallback)
+{
+    const struct json *j = json_get(object, key);
+
+    return j && j->type == JSON_BOOL ? slice_is(j->text, "true") : fallback;
+}
+
+/* ---- writing ---- */
+
+void buf_json(struct buf *b, struct slice text)
+{
+    static const char hex[] = "0123456789abcdef";
+    static const char named[] = { ['\b'] = 'b', ['\f'] = 'f', ['\n'] = 'n', ['\r'] = 'r',
+                                  ['\t'] = 't' };
+    size_t from = 0;
+
+    for (size_t i = 0; i < text.n; i++) {
+        unsigned char c = (unsigned char)text.p[i];
+
+        if (LIKELY(c >= 0x20 && c != '"' && c != '\\' && c != 0x7f))
+            continue;
+        buf_add(b, text.p + from, i - from);
+        from = i + 1;
+        buf_char(b, '\\');
+        if (c == '"' || c == '\\')
+            buf_char(b, (char)c);
+        else if (c < sizeof named && named[c])
+            buf_char(b, named[c]);
+        else {
+            const char u[] = { 'u', '0', '0', hex[c >> 4], hex[c & 15] };
+
+            buf_add(b, u, sizeof u);
+        }
+    }
+    buf_add(b, text.p + from, text.n - from);
+}
+
+static void before(struct json_writer *w)
+{
+    if (w->comma)
+        buf_char(w->out, ',');
+    w->comma = true;
+}
+
+static void open(struct json_writer *w, char c)
+{
+    before(w);
+    buf_char(w->out, c);
+    w->comma = false;
+}
+
+static void end(struct json_writer *w, char c)
+{
+    buf_char(w->out, c);
+    w->comma = true;
+}
+
+void json_object(struct json_writer *w)
+{
+    open(w, '{');
+}
+
+void json_object_end(struct json_writer *w)
+{
+    end(w, '}');
+}
+
+void json_array(struct json_writer *w)
+{
+    open(w, '[');
+}
+
+void json_array_end(struct json_writer *w)
+{
+    end(w, ']');
+}
+
+void json_put_slice(struct json_writer *w, struct slice text)
+{
+    struct arena *a = NULL;
+
+    before(w);
+    buf_char(w->out, '"');
+    if (cleaned(&a, &text))
+        buf_json(w->out, text);
+    else
+        w->out->failed = true;
+    buf_char(w->out, '"');
+    arena_free(a);
+}
+
+void json_key_slice(struct json_writer *w, struct slice key)
+{
+    json_put_slice(w, key);
+    buf_char(w->out, ':');
+    w->comma = false;
+}
+
+void json_key(struct json_writer *w, const char *key)
+{
+    json_key_slice(w, slice_str(key));
+}
+
+void json_put_str(struct json_writer *w, const char *text)
+{
+    json_put_slice(w, slice_str(text));
+}
+
+void json_put_u64(struct json_writer *w, uint64_t v)
+{
+    before(w);
+    buf_u64(w->out, v);
+}
+
+void json_put_i64(struct json_writer *w, int64_t v)
+{
+    before(w);
+    buf_printf(w->out, "%lld", (long long)v);
+}
+
+void json_put_bool(struct json_writer *w, bool v)
+{
+    before(w);
+    buf_str(w->out, v ? "true" : "false");
+}
+
+void json_put_null(struct json_writer *w)
+{
+    before(w);
+    buf_str(w->out, "null");
+}
+
+void json_put_time(struct json_writer *w, uint64_t us)
+{
+    char text[TIME_TEXT_SIZE];
+
+    time_text(us, text);
+    json_put_str(w, text);
+}
+
+void json_put_raw(struct json_writer *w, struct slice json)
+{
+    before(w);
+    buf_slice(w->out, json);
+}
+
+void json_member_slice(struct json_writer *w, const char *key, struct slice text)
+{
+    json_key(w, key);
+    json_put_slice(w, text);
+}
+
+void json_member_str(struct json_writer *w, const char *key, const char *text)
+{
+    json_key(w, key);
+    json_put_str(w, text);
+}
+
+void json_member_u64(struct json_writer *w, const char *key, uint64_t v)
+{
+    json_key(w, key);
+    json_put_u64(w, v);
+}
+
+void json_member_bool(struct json_writer *w, const char *key, bool v)
+{
+    json_key(w, key);
+    json_put_bool(w, v);
+}
+
+void json_member_time(struct json_writer *w, const char *key, uint64_t us)
+{
+    json_key(w, key);
+    json_put_time(w, us);
+}

@@ -1,0 +1,87 @@
+/*
+ * JSON (RFC 8259), read by yajl and written by hand; the only door to yajl.
+ *
+ * Reading has two forms. json_flatten() is for log lines: every scalar is
+ * told once with its dotted path ("context.email"; an array's members share
+ * the array's path), nothing is kept. json_load() is for our own documents: a
+ * small tree in an arena. Both limit the depth to 32, take the first of
+ * duplicate keys (and say so), give numbers as their text, and clean invalid
+ * UTF-8 to U+FFFD. Trailing bytes behind the value are an error. json_flatten()
+ * tells as it reads, before it knows of a fault further on: build in scratch and
+ * publish only when it returned 0.
+ */
+#pragma once
+
+#include "base/arena.h"
+#include "base/err.h"
+
+enum json_type {
+    JSON_NULL,
+    JSON_BOOL,   /* text is true or false */
+    JSON_NUMBER, /* text as written */
+    JSON_STRING,
+    JSON_ARRAY,
+    JSON_OBJECT,
+};
+
+/* ---- flat ---- */
+
+struct json_flat {
+    /* path and text live during the call only. */
+    int (*scalar)(void *ctx, struct slice path, enum json_type type, struct slice text);
+    void *ctx;
+    bool duplicate_key; /* result: some object had a key twice */
+    size_t scalars_max; /* 0 = 512; more are an error (-E2BIG) */
+};
+int json_flatten(struct slice text, struct json_flat *flat, struct err *err);
+
+/* ---- tree ---- */
+
+struct json {
+    enum json_type type;
+    struct slice key;  /* in an object, else empty */
+    struct slice text; /* scalars, decoded */
+    struct json *child;
+    struct json *next;
+};
+/* The tree and its texts live in the arena (texts are copied). NULL and err on failure. */
+struct json *json_load(struct arena *a, struct slice text, struct err *err);
+const struct json *json_get(const struct json *object, const char *key); /* NULL when absent; takes NULL */
+struct slice json_text(const struct json *object, const char *key);      /* empty when absent or no scalar */
+uint64_t json_u64(const struct json *object, const char *key, uint64_t fallback);
+bool json_bool(const struct json *object, const char *key, bool fallback);
+
+/* ---- writing: compact, no blanks; member order is call order ---- */
+
+struct json_writer {
+    struct buf *out; /* borrowed */
+    bool comma;      /* private */
+};
+static inline struct json_writer json_writer(struct buf *out)
+{
+    return (struct json_writer){ out, false };
+}
+void json_object(struct json_writer *w);
+void json_object_end(struct json_writer *w);
+void json_array(struct json_writer *w);
+void json_array_end(struct json_writer *w);
+void json_key(struct json_writer *w, const char *key);
+void json_key_slice(struct json_writer *w, struct slice key);
+void json_put_slice(struct json_writer *w, struct slice text); /* a string; invalid UTF-8 becomes U+FFFD */
+void json_put_str(struct json_writer *w, const char *text);
+void json_put_u64(struct json_writer *w, uint64_t v);
+void json_put_i64(struct json_writer *w, int64_t v);
+void json_put_bool(struct json_writer *w, bool v);
+void json_put_null(struct json_writer *w);
+void json_put_time(struct json_writer *w, uint64_t us); /* RFC 3339 text, UTC */
+void json_put_raw(struct json_writer *w, struct slice json); /* already JSON: our own only */
+
+/* member = key and value in one call */
+void json_member_slice(struct json_writer *w, const char *key, struct slice text);
+void json_member_str(struct json_writer *w, const char *key, const char *text);
+void json_member_u64(struct json_writer *w, const char *key, uint64_t v);
+void json_member_bool(struct json_writer *w, const char *key, bool v);
+void json_member_time(struct json_writer *w, const char *key, uint64_t us);
+
+/* The escaper alone, without quotes: \" \\ \b \f \n \r \t \u00XX (also DEL); the rest as it is. */
+void buf_json(struct buf *b, struct slice text);

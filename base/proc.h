@@ -1,0 +1,27 @@
+/*
+ * Running another program, or a piece of ours in a child, with a deadline.
+ *
+ * No shell anywhere. The child gets its own process group, the environment
+ * given (NULL: PATH and LANG=C only), stdin from `input`, and only
+ * descriptors 0-2. Past the deadline the group gets SIGKILL. Output is kept up
+ * to its limit, the rest is read and dropped.
+ */
+#pragma once
+
+#include "base/err.h"
+#include "base/slice.h"
+
+struct proc_result {
+    int status;     /* exit status; -1 when it died by a signal */
+    int signal;     /* 0 or the signal */
+    bool timed_out;
+    struct buf out; /* stdout and stderr; give it a limit */
+};
+
+/* argv[0] is an absolute path. 0 when it ran (look at the result), negative errno when it could not start. */
+int proc_run(const char *const *argv, const char *const *env, struct slice input,
+             uint64_t timeout_us, struct proc_result *ret, struct err *err);
+
+/* Runs fn(ctx, out_fd) in a forked child; its return value is the exit status (0..255). */
+int proc_call(int (*fn)(void *ctx, int out_fd), void *ctx, uint64_t timeout_us,
+              struct proc_result *ret, struct err *err);

@@ -1,0 +1,309 @@
+#define PCRE2_CODE_UNIT_WIDTH 8
+#include "base/regex.h"
+
+#include <errno.h>
+#include <pcre2.h>
+#include <stdio.h>
+
+#define PATTERN_MAX 8192
+#define TEXT_MAX (16 * 1024)
+#define MATCH_LIMIT 100000
+#define HEAP_LIMIT_KIB 1024
+#define JIT_STACK_MAX (1024 * 1024)
+#define LITERAL_MAX 256
+
+struct regex {
+    pcre2_code *code;
+    uint32_t ngroups;
+    const char **names; /* 1..ngroups; NULL = unnamed */
+    char literal[LITERAL_MAX];
+    size_t literal_n;
+};
+
+struct regex_scratch {
+    pcre2_match_data *data;
+    pcre2_match_context *context;
+    pcre2_jit_stack *stack;
+};
+
+/* ---- a literal that every match holds ---- */
+
+struct literal {
+    char run[LITERAL_MAX], best[LITERAL_MAX];
+    size_t run_n, best_n;
+};
+
+static void literal_cut(struct literal *l)
+{
+    if (l->run_n > l->best_n) {
+        memcpy(l->best, l->run, l->run_n);
+        l->best_n = l->run_n;
+    }
+    l->run_n = 0;
+}
+
+/* Behind an atom: does a quantifier make it optional or repeated? Returns the bytes of the quantifier. */
+static size_t quantifier(struct slice rest, bool *ret_optional, bool *ret_repeat)
+{
+    size_t n = 1;
+
+    *ret_optional = *ret_repeat = false;
+    if (rest.n == 0 || !strchr("?*+{", rest.p[0]) || !rest.p[0])
+        return 0;
+    if (rest.p[0] == '{') {
+        size_t close = slice_find_byte(rest, '}');
+
+        if (close == SIZE_MAX || rest.n < 2 || rest.p[1] < '0' || rest.p[1] > '9')
+            return 0; /* a literal brace */
+        *ret_optional = rest.p[1] == '0';
+        n = close + 1;
+    } else {
+        *ret_optional = rest.p[0] != '+';
+    }
+    *ret_repeat = true;
+    if (n < rest.n && (rest.p[n] == '?' || rest.p[n] == '+'))
+        n++;
+    return n;
+}
+
+/* Length of a group "(...)" or class "[...]" at the start of s; 0 when it does not end. */
+static size_t class_length(struct slice s)
+{
+    size_t i = 1;
+
+    if (i < s.n && s.p[i] == '^')
+        i++;
+    if (i < s.n && s.p[i] == ']')
+        i++;
+    for (; i < s.n; i++) {
+        if (s.p[i] == '\\')
+            i++;
+        else if (s.p[i] == '[' && i + 1 < s.n && s.p[i + 1] == ':')
+            return 0; /* POSIX class: not worth the care */
+        else if (s.p[i] == ']')
+            return i + 1;
+    }
+    return 0;
+}
+
+static size_t group_length(struct slice s)
+{
+    size_t depth = 0;
+
+    for (size_t i = 0; i < s.n; i++) {
+        if (s.p[i] == '\\') {
+            i++;
+        } else if (s.p[i] == '[') {
+            size_t n = class_length(slice_skip(s, i));
+
+            if (!n)
+                return 0;
+            i += n - 1;
+        } else if (s.p[i] == '(') {
+            depth++;
+        } else if (s.p[i] == ')' && --depth == 0) {
+            return i + 1;
+        }
+    }
+    return 0;
+}
+
+/* A plain character at the start, and how many pattern bytes it takes; false for anything else. */
+static bool plain(struct slice s, char *ret_c, size_t *ret_n)
+{
+    char c = s.p[0];
+
+    if (c == '\\') {
+        if (s.n < 2)
+            return false;
+        *ret_c = s.p[1];
+        *ret_n = 2;
+        return strchr(".^$*+?()[]{}|\\/\"'-:=<>#&@!%,; _", s.p[1]) && s.p[1] != '<' && s.p[1] != '>';
+    }
+    *ret_c = c;
+    *ret_n = 1;
+    return c != '.' && c != '[' && c != '(' && c != '|' && c != '^' && c != '$' && c != '*' &&
+           c != '+' && c != '?' && c != ')';
+}
+
+/* Only what is certain: top level characters in sequence; a group, class or escape cuts. */
+static void find_literal(struct slice s, struct literal *l)
+{
+    if (slice_find(s, SLICE("\\Q")) != SIZE_MAX || slice_find(s, SLICE("(?|")) != SIZE_MAX ||
+        slice_find(s, SLICE("x)")) != SIZE_MAX)
+        return; /* quoting, branch reset, extended mode: in doubt, none */
+    while (s.n) {
+        char c;
+        size_t n = 1, q;
+        bool optional, repeat, is_plain = plain(s, &c, &n);
+
+        if (s.p[0] == '|') {
+            l->best_n = l->run_n = 0; /* a top level alternative: nothing is certain */
+            return;
+        }
+        if (s.p[0] == '(')
+            n = group_length(s);
+        else if (s.p[0] == '[')
+            n = class_length(s);
+        else if (!is_plain)
+            n = s.p[0] == '\\' ? 2 : 1;
+        if (n == 0 || n > s.n)
+            return;
+        if (s.p[0] == '\\' && !is_plain && n == 2 && s.n > 1 && strchr("pPxoNgkcuUL0123456789", s.p[1]))
+            return; /* escapes of unknown length */
+        q = quantifier(slice_skip(s, n), &optional, &repeat);
+        if (!is_plain || optional) {
+            literal_cut(l);
+        } else {
+            if (l->run_n < LITERAL_MAX)
+                l->run[l->run_n++] = c;
+            if (repeat)
+                literal_cut(l);
+        }
+        s = slice_skip(s, n + q);
+    }
+    literal_cut(l);
+}
+
+/* ---- compiling ---- */
+
+static uint32_t compile_options(unsigned flags)
+{
+    uint32_t o = PCRE2_NEVER_BACKSLASH_C | PCRE2_DOLLAR_ENDONLY | PCRE2_DUPNAMES;
+
+    o |= flags & REGEX_NOCASE ? PCRE2_CASELESS : 0;
+    o |= flags & REGEX_MULTILINE ? PCRE2_MULTILINE : 0;
+    o |= flags & REGEX_DOTALL ? PCRE2_DOTALL : 0;
+    o |= flags & REGEX_ANCHORED ? PCRE2_ANCHORED : 0;
+    o |= flags & REGEX_UTF ? PCRE2_UTF : PCRE2_NEVER_UTF;
+    return o;
+}
+
+static int read_names(struct regex *r)
+{
+    uint32_t n = 0, size = 0;
+    PCRE2_SPTR entry;
+
+    pcre2_pattern_info(r->code, PCRE2_INFO_CAPTURECOUNT, &r->ngroups);
+    pcre2_pattern_info(r->code, PCRE2_INFO_NAMECOUNT, &n);
+    pcre2_pattern_info(r->code, PCRE2_INFO_NAMEENTRYSIZE, &size);
+    pcre2_pattern_info(r->code, PCRE2_INFO_NAMETABLE, &entry);
+    r->names = calloc((size_t)r->ngroups + 1, sizeof *r->names);
+    if (!r->names)
+        return -ENOMEM;
+    /* Two bytes of number, then the name; it lives as long as the code. */
+    for (; n; n--, entry += size)
+        r->names[entry[0] << 8 | entry[1]] = (const char *)entry + 2;
+    return 0;
+}
+
+static int compile_fault(int code, size_t offset, struct err *err)
+{
+    char text[160];
+
+    if (pcre2_get_error_message(code, (PCRE2_UCHAR *)text, sizeof text) < 0)
+        snprintf(text, sizeof text, "error %d", code);
+    return err_set_at(err, -EINVAL, (struct src_pos){ NULL, 1, (unsigned)offset + 1 },
+                      "regular expression: %s at byte %zu", text, offset + 1);
+}
+
+int regex_compile(struct slice pattern, unsigned flags, struct regex **ret_regex, struct err *err)
+{
+    AUTO(regex) r = calloc(1, sizeof *r);
+    struct literal l = { .run_n = 0, .best_n = 0 };
+    size_t offset;
+    int code;
+
+    if (!r)
+        return err_nomem(err);
+    if (pattern.n > PATTERN_MAX)
+        return err_set(err, -E2BIG, "regular expression: longer than %d bytes", PATTERN_MAX);
+    r->code = pcre2_compile((PCRE2_SPTR)pattern.p, pattern.n, compile_options(flags), &code,
+                            &offset, NULL);
+    if (!r->code)
+        return compile_fault(code, offset, err);
+    (void)pcre2_jit_compile(r->code, PCRE2_JIT_COMPLETE); /* without JIT it is only slower */
+    if (read_names(r) < 0)
+        return err_nomem(err);
+    find_literal(pattern, &l);
+    memcpy(r->literal, l.best, l.best_n);
+    r->literal_n = l.best_n;
+    *ret_regex = TAKE(r);
+    return 0;
+}
+
+void regex_free(struct regex *r)
+{
+    if (!r)
+        return;
+    pcre2_code_free(r->code);
+    free(r->names);
+    free(r);
+}
+
+size_t regex_groups(const struct regex *r)
+{
+    return r->ngroups;
+}
+
+const char *regex_group_name(const struct regex *r, size_t group)
+{
+    return group <= r->ngroups ? r->names[group] : NULL;
+}
+
+struct slice regex_literal(const struct regex *r)
+{
+    return slice_of(r->literal, r->literal_n);
+}
+
+/* ---- matching ---- */
+
+struct regex_scratch *regex_scratch_new(void)
+{
+    AUTO(regex_scratch) s = calloc(1, sizeof *s);
+
+    if (!s)
+        return NULL;
+    s->data = pcre2_match_data_create(64, NULL);
+    s->context = pcre2_match_context_create(NULL);
+    s->stack = pcre2_jit_stack_create(32 * 1024, JIT_STACK_MAX, NULL);
+    if (!s->data || !s->context)
+        return NULL;
+    pcre2_set_match_limit(s->context, MATCH_LIMIT);
+    pcre2_set_heap_limit(s->context, HEAP_LIMIT_KIB);
+    if (s->stack)
+        pcre2_jit_stack_assign(s->context, NULL, s->stack);
+    return TAKE(s);
+}
+
+void regex_scratch_free(struct regex_scratch *s)
+{
+    if (!s)
+        return;
+    pcre2_match_data_free(s->data);
+    pcre2_match_context_free(s->context);
+    pcre2_jit_stack_free(s->stack);
+    free(s);
+}
+
+int regex_match(const struct regex *r, struct regex_scratch *s, struct slice text,
+                struct slice *ret_groups, size_t ngroups)
+{
+    struct slice t = text.n > TEXT_MAX ? slice_take(text, TEXT_MAX) : text;
+    int n = pcre2_match(r->code, (PCRE2_SPTR)(t.p ? t.p : ""), t.n, 0, 0, s->data, s->context);
+    const PCRE2_SIZE *at;
+
+    if (n == PCRE2_ERROR_NOMATCH)
+        return 0;
+    if (n < 0)
+        return -E2BIG;
+    at = pcre2_get_ovector_pointer(s->data);
+    if (n == 0)
+        n = 64; /* more groups than room: the first ones are set */
+    for (size_t i = 0; i < ngroups; i++) {
+        bool set = i < (size_t)n && at[2 * i] != PCRE2_UNSET && at[2 * i + 1] >= at[2 * i];
+
+        ret_groups[i] = set ? slice_of(t.p + at[2 * i], at[2 * i + 1] - at[2 * i]) : SLICE_NONE;
+    }
+    return 1;
+}

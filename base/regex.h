@@ -1,0 +1,48 @@
+/*
+ * Regular expressions with limits; the only door to PCRE2.
+ *
+ * Byte mode, JIT when the system allows, match limit 100,000, `$` is the very
+ * end, \C refused. Give it clean text (base/utf8.h). Text longer than 16 KiB
+ * is matched on its first 16 KiB. A compiled regex is read-only and shared by
+ * threads; the scratch is one per thread.
+ */
+#pragma once
+
+#include "base/err.h"
+#include "base/slice.h"
+
+enum regex_flags {
+    REGEX_NOCASE = 1,
+    REGEX_MULTILINE = 2,
+    REGEX_DOTALL = 4,
+    REGEX_UTF = 8, /* text must have passed utf8_valid() */
+    REGEX_ANCHORED = 16,
+};
+
+struct regex;
+struct regex_scratch;
+
+/* On a fault err->at.column is the 1-based offset in the pattern. */
+int regex_compile(struct slice pattern, unsigned flags, struct regex **ret_regex, struct err *err);
+void regex_free(struct regex *r);
+DEFINE_AUTO(regex)
+
+size_t regex_groups(const struct regex *r); /* number of capture groups, without the whole */
+/* Name of group 1..n, or NULL. */
+const char *regex_group_name(const struct regex *r, size_t group);
+/*
+ * A literal that every match holds, when one is certain (else n = 0): from the
+ * pattern text, case as written. For prefilters.
+ */
+struct slice regex_literal(const struct regex *r);
+
+struct regex_scratch *regex_scratch_new(void);
+void regex_scratch_free(struct regex_scratch *s);
+DEFINE_AUTO(regex_scratch)
+
+/*
+ * 1 = match, 0 = none, -E2BIG = a limit was hit: to be counted, never taken
+ * for "no match" in silence. groups[0] is the whole; unset groups have p NULL.
+ */
+int regex_match(const struct regex *r, struct regex_scratch *s, struct slice text,
+                struct slice *ret_groups, size_t ngroups);

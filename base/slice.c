@@ -1,0 +1,324 @@
+#include "base/slice.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <strings.h>
+
+static unsigned char lower(char c)
+{
+    return (unsigned char)(c >= 'A' && c <= 'Z' ? c + 32 : c);
+}
+
+bool slice_eq_nocase(struct slice a, struct slice b)
+{
+    if (a.n != b.n)
+        return false;
+    for (size_t i = 0; i < a.n; i++)
+        if (lower(a.p[i]) != lower(b.p[i]))
+            return false;
+    return true;
+}
+
+int slice_cmp(struct slice a, struct slice b)
+{
+    size_t n = a.n < b.n ? a.n : b.n;
+    int r = n ? memcmp(a.p, b.p, n) : 0;
+
+    return r ? r : (a.n > b.n) - (a.n < b.n);
+}
+
+bool slice_starts(struct slice s, struct slice prefix)
+{
+    return s.n >= prefix.n && (prefix.n == 0 || memcmp(s.p, prefix.p, prefix.n) == 0);
+}
+
+bool slice_ends(struct slice s, struct slice suffix)
+{
+    return s.n >= suffix.n &&
+           (suffix.n == 0 || memcmp(s.p + s.n - suffix.n, suffix.p, suffix.n) == 0);
+}
+
+size_t slice_find(struct slice s, struct slice what)
+{
+    const char *p;
+
+    if (what.n == 0)
+        return 0;
+    if (s.n < what.n)
+        return SIZE_MAX;
+    p = memmem(s.p, s.n, what.p, what.n);
+    return p ? (size_t)(p - s.p) : SIZE_MAX;
+}
+
+size_t slice_find_byte(struct slice s, char c)
+{
+    const char *p = s.n ? memchr(s.p, c, s.n) : NULL;
+
+    return p ? (size_t)(p - s.p) : SIZE_MAX;
+}
+
+size_t slice_rfind_byte(struct slice s, char c)
+{
+    const char *p = s.n ? memrchr(s.p, c, s.n) : NULL;
+
+    return p ? (size_t)(p - s.p) : SIZE_MAX;
+}
+
+static bool is_blank(char c)
+{
+    return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+}
+
+struct slice slice_trim(struct slice s)
+{
+    while (s.n && is_blank(s.p[0]))
+        s = slice_skip(s, 1);
+    while (s.n && is_blank(s.p[s.n - 1]))
+        s.n--;
+    return s;
+}
+
+bool slice_split(struct slice *rest, char c, struct slice *ret_part)
+{
+    size_t at;
+
+    if (!rest->p)
+        return false;
+    at = slice_find_byte(*rest, c);
+    if (at == SIZE_MAX) {
+        *ret_part = *rest;
+        *rest = SLICE_NONE;
+        return true;
+    }
+    *ret_part = slice_of(rest->p, at);
+    *rest = slice_of(rest->p + at + 1, rest->n - at - 1);
+    return true;
+}
+
+char *slice_dup(struct slice s)
+{
+    char *p = malloc(s.n + 1);
+
+    if (!p)
+        return NULL;
+    if (s.n)
+        memcpy(p, s.p, s.n);
+    p[s.n] = '\0';
+    return p;
+}
+
+void buf_fini(struct buf *b)
+{
+    free(b->p);
+    *b = (struct buf){ .limit = b->limit };
+}
+
+void buf_reset(struct buf *b)
+{
+    b->n = 0;
+    b->failed = false;
+    if (b->p)
+        b->p[0] = '\0';
+}
+
+bool buf_reserve(struct buf *b, size_t more)
+{
+    size_t need, cap = b->cap ? b->cap : 64;
+    char *p;
+
+    if (b->failed)
+        return false;
+    if (__builtin_add_overflow(b->n, more, &need) || need == SIZE_MAX ||
+        (b->limit && need > b->limit)) {
+        b->failed = true;
+        return false;
+    }
+    need++; /* the NUL */
+    if (need <= b->cap)
+        return true;
+    while (cap < need)
+        cap = cap > SIZE_MAX / 2 ? need : cap * 2;
+    p = realloc(b->p, cap);
+    if (!p) {
+        b->failed = true;
+        return false;
+    }
+    b->p = p;
+    b->cap = cap;
+    return true;
+}
+
+void buf_add(struct buf *b, const void *p, size_t n)
+{
+    if (!buf_reserve(b, n))
+        return;
+    if (n)
+        memcpy(b->p + b->n, p, n);
+    b->n += n;
+    b->p[b->n] = '\0';
+}
+
+void buf_slice(struct buf *b, struct slice s)
+{
+    buf_add(b, s.p, s.n);
+}
+
+void buf_str(struct buf *b, const char *text)
+{
+    buf_add(b, text, strlen(text));
+}
+
+void buf_char(struct buf *b, char c)
+{
+    buf_add(b, &c, 1);
+}
+
+void buf_vprintf(struct buf *b, const char *fmt, va_list args)
+{
+    va_list again;
+    int n;
+
+    va_copy(again, args);
+    n = vsnprintf(NULL, 0, fmt, args);
+    if (n < 0)
+        b->failed = true;
+    else if (buf_reserve(b, (size_t)n)) {
+        vsnprintf(b->p + b->n, (size_t)n + 1, fmt, again);
+        b->n += (size_t)n;
+    }
+    va_end(again);
+}
+
+void buf_printf(struct buf *b, const char *fmt, ...)
+{
+    va_list args;
+
+    va_start(args, fmt);
+    buf_vprintf(b, fmt, args);
+    va_end(args);
+}
+
+void buf_u64(struct buf *b, uint64_t v)
+{
+    char digits[20];
+    size_t n = sizeof digits;
+
+    do {
+        digits[--n] = (char)('0' + v % 10);
+        v /= 10;
+    } while (v);
+    buf_add(b, digits + n, sizeof digits - n);
+}
+
+void buf_hex(struct buf *b, const void *p, size_t n)
+{
+    static const char hex[] = "0123456789abcdef";
+    const uint8_t *q = p;
+
+    if (!buf_reserve(b, n * 2))
+        return;
+    for (size_t i = 0; i < n; i++) {
+        b->p[b->n++] = hex[q[i] >> 4];
+        b->p[b->n++] = hex[q[i] & 15];
+    }
+    b->p[b->n] = '\0';
+}
+
+static const char base64_digits[] =
+    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
+void buf_base64(struct buf *b, const void *p, size_t n, bool padded)
+{
+    const uint8_t *q = p;
+
+    for (size_t i = 0; i < n; i += 3) {
+        size_t left = n - i < 3 ? n - i : 3;
+        uint32_t v = (uint32_t)q[i] << 16 | (left > 1 ? (uint32_t)q[i + 1] << 8 : 0) |
+                     (left > 2 ? q[i + 2] : 0);
+        char out[4];
+
+        for (unsigned j = 0; j < 4; j++)
+            out[j] = j <= left ? base64_digits[(v >> (18 - 6 * j)) & 63] : '=';
+        buf_add(b, out, padded ? 4 : left + 1);
+    }
+}
+
+char *buf_take(struct buf *b)
+{
+    char *p = NULL;
+
+    if (!b->failed && buf_reserve(b, 0)) {
+        p = b->p;
+        p[b->n] = '\0';
+        b->p = NULL;
+    }
+    buf_fini(b);
+    return p;
+}
+
+static int base64_value(char c)
+{
+    const char *p = c ? strchr(base64_digits, c) : NULL;
+
+    return p ? (int)(p - base64_digits) : -1;
+}
+
+int base64_decode(struct slice text, bool padded, void *out, size_t out_max, size_t *ret_n)
+{
+    uint8_t *q = out;
+    size_t n = 0, digits = text.n;
+    uint32_t bits = 0;
+    unsigned have = 0;
+
+    if (padded) {
+        if (text.n % 4)
+            return -EINVAL;
+        while (digits && text.n - digits < 2 && text.p[digits - 1] == '=')
+            digits--;
+    }
+    if (digits % 4 == 1 || (!padded && digits != text.n))
+        return -EINVAL;
+    for (size_t i = 0; i < digits; i++) {
+        int v = base64_value(text.p[i]);
+
+        if (v < 0)
+            return -EINVAL;
+        bits = bits << 6 | (uint32_t)v;
+        have += 6;
+        if (have >= 8) {
+            if (n >= out_max)
+                return -ENOSPC;
+            have -= 8;
+            q[n++] = (uint8_t)(bits >> have);
+        }
+    }
+    if (bits & ((1u << have) - 1))
+        return -EINVAL; /* left-over bits must be zero: one value, one text */
+    *ret_n = n;
+    return 0;
+}
+
+static int hex_value(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    if (c >= 'a' && c <= 'f')
+        return c - 'a' + 10;
+    return -1;
+}
+
+int hex_decode(struct slice text, void *out, size_t out_size)
+{
+    uint8_t *q = out;
+
+    if (text.n != out_size * 2)
+        return -EINVAL;
+    for (size_t i = 0; i < out_size; i++) {
+        int a = hex_value(text.p[2 * i]), b = hex_value(text.p[2 * i + 1]);
+
+        if (a < 0 || b < 0)
+            return -EINVAL;
+        q[i] = (uint8_t)(a << 4 | b);
+    }
+    return 0;
+}

@@ -1,0 +1,213 @@
+#include "base/utf8.h"
+
+/* Hex digits of escaped bytes. */
+static const char hex[] = "0123456789abcdef";
+
+static size_t ascii_run(const char *p, size_t n)
+{
+    size_t i = 0;
+    uint64_t word;
+
+    while (i + 8 <= n) {
+        memcpy(&word, p + i, 8);
+        if (word & 0x8080808080808080u)
+            break;
+        i += 8;
+    }
+    while (i < n && !(p[i] & 0x80))
+        i++;
+    return i;
+}
+
+/*
+ * Length of the valid character at p (n > 0), or 0 and in *ret_bad how many
+ * bytes one U+FFFD stands for. RFC 3629, section 4: the ranges of the second
+ * byte rule out overlong forms and surrogates.
+ */
+static unsigned sequence(const unsigned char *p, size_t n, unsigned *ret_bad)
+{
+    unsigned char lo = 0x80, hi = 0xbf, lead = p[0];
+    unsigned len, i;
+
+    *ret_bad = 1;
+    if (lead < 0x80)
+        return 1;
+    if (lead < 0xc2 || lead > 0xf4)
+        return 0;
+    len = lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 4;
+    if (lead == 0xe0)
+        lo = 0xa0;
+    else if (lead == 0xed)
+        hi = 0x9f;
+    else if (lead == 0xf0)
+        lo = 0x90;
+    else if (lead == 0xf4)
+        hi = 0x8f;
+    for (i = 1; i < len; i++) {
+        if (i >= n || p[i] < lo || p[i] > hi) {
+            *ret_bad = i;
+            return 0;
+        }
+        lo = 0x80;
+        hi = 0xbf;
+    }
+    return len;
+}
+
+static size_t valid_run(struct slice s)
+{
+    size_t i = 0;
+    unsigned bad;
+
+    for (;;) {
+        unsigned len;
+
+        i += ascii_run(s.p + i, s.n - i);
+        if (i >= s.n)
+            return i;
+        len = sequence((const unsigned char *)s.p + i, s.n - i, &bad);
+        if (!len)
+            return i;
+        i += len;
+    }
+}
+
+bool utf8_valid(struct slice s)
+{
+    return valid_run(s) == s.n;
+}
+
+struct slice utf8_clean(struct arena *a, struct slice s, bool *ret_changed)
+{
+    size_t i = valid_run(s), n;
+    char *out;
+
+    if (ret_changed)
+        *ret_changed = i != s.n;
+    if (i == s.n)
+        return s;
+    out = arena_text(a, s.n * 3); /* each wrong byte at most three */
+    if (!out)
+        return SLICE_NONE;
+    memcpy(out, s.p, i);
+    n = i;
+    while (i < s.n) {
+        unsigned bad, len = sequence((const unsigned char *)s.p + i, s.n - i, &bad);
+
+        if (len) {
+            memcpy(out + n, s.p + i, len);
+            n += len;
+            i += len;
+        } else {
+            memcpy(out + n, "\xef\xbf\xbd", 3);
+            n += 3;
+            i += bad;
+        }
+    }
+    return slice_of(out, n);
+}
+
+unsigned utf8_decode(struct slice s, uint32_t *ret_cp)
+{
+    static const unsigned char mask[] = { 0, 0x7f, 0x1f, 0x0f, 0x07 };
+    unsigned bad, len = s.n ? sequence((const unsigned char *)s.p, s.n, &bad) : 0;
+    uint32_t cp;
+
+    if (!len)
+        return 0;
+    cp = (unsigned char)s.p[0] & mask[len];
+    for (unsigned i = 1; i < len; i++)
+        cp = cp << 6 | ((unsigned char)s.p[i] & 0x3f);
+    *ret_cp = cp;
+    return len;
+}
+
+unsigned utf8_encode(uint32_t cp, char out[4])
+{
+    static const unsigned char lead[] = { 0, 0, 0xc0, 0xe0, 0xf0 };
+    unsigned len = cp < 0x80 ? 1 : cp < 0x800 ? 2 : cp < 0x10000 ? 3 : 4;
+
+    if (len == 1) {
+        out[0] = (char)cp;
+        return 1;
+    }
+    for (unsigned i = len; i-- > 1; cp >>= 6)
+        out[i] = (char)(0x80 | (cp & 0x3f));
+    out[0] = (char)(lead[len] | cp);
+    return len;
+}
+
+struct slice utf8_cut(struct slice s, size_t max)
+{
+    if (s.n <= max)
+        return s;
+    while (max > 0 && ((unsigned char)s.p[max] & 0xc0) == 0x80)
+        max--;
+    return slice_of(s.p, max);
+}
+
+/* How many bytes the escape sequence at p (p[0] is ESC) takes. ECMA-48, sections 5.4 and 8.3.89. */
+static size_t escape_length(const char *p, size_t n)
+{
+    size_t i = 2;
+
+    if (n < 2)
+        return n;
+    if (p[1] == '[') {
+        while (i < n && p[i] >= 0x20 && p[i] <= 0x3f)
+            i++;
+        return i < n ? i + 1 : n;
+    }
+    if (p[1] == ']' || p[1] == 'P' || p[1] == '^' || p[1] == '_') {
+        while (i < n && p[i] != '\a' && !(p[i] == '\033' && i + 1 < n && p[i + 1] == '\\'))
+            i++;
+        return i >= n ? n : p[i] == '\a' ? i + 1 : i + 2;
+    }
+    return 2;
+}
+
+struct slice ansi_strip(struct arena *a, struct slice s)
+{
+    size_t i = slice_find_byte(s, '\033'), n;
+    char *out;
+
+    if (i == SIZE_MAX)
+        return s;
+    out = arena_text(a, s.n);
+    if (!out)
+        return SLICE_NONE;
+    memcpy(out, s.p, i);
+    n = i;
+    while (i < s.n) {
+        if (s.p[i] == '\033')
+            i += escape_length(s.p + i, s.n - i);
+        else
+            out[n++] = s.p[i++];
+    }
+    return slice_of(out, n);
+}
+
+void buf_printable(struct buf *b, struct slice s)
+{
+    size_t i = 0;
+
+    while (i < s.n) {
+        uint32_t cp = 0;
+        unsigned len = utf8_decode(slice_skip(s, i), &cp);
+        unsigned char c = (unsigned char)s.p[i];
+
+        if (len && cp >= 0x20 && cp != 0x7f && !(cp >= 0x80 && cp < 0xa0) &&
+            !(cp >= 0x202a && cp <= 0x202e) && !(cp >= 0x2066 && cp <= 0x2069)) {
+            buf_add(b, s.p + i, len);
+            i += len;
+            continue;
+        }
+        /* Bidirectional controls can turn a line around on a screen: escaped too. */
+        for (unsigned j = 0; j < (len ? len : 1); j++, i++) {
+            c = (unsigned char)s.p[i];
+            buf_str(b, "\\x");
+            buf_char(b, hex[c >> 4]);
+            buf_char(b, hex[c & 15]);
+        }
+    }
+}

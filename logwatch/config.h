@@ -1,0 +1,90 @@
+/*
+ * The configuration: one YAML file and its conf.d, loaded whole through option
+ * tables. Every setting has a working default; with no file at all the known
+ * units and paths of the host are followed.
+ *
+ *     config_load()   texts to struct config; all faults at once in diag
+ *     config_free()   drops it all: one arena
+ *
+ * Read-only after loading. Inputs and sinks are described here, opened by others.
+ */
+#pragma once
+
+#include "base/diag.h"
+#include "base/option.h"
+#include "logwatch/engine.h"
+#include "logwatch/inputs/input.h"
+#include "notifiers/sink.h"
+#include "schemas/alert.h"
+
+#define CONFIG_PATH "/etc/trailwarden/trailwarden.yaml"
+
+struct config_input {
+    const char *name; /* unique: key of its cursors */
+    const char *zone; /* NULL = UTC */
+    const char *service;
+    const struct input_ops *ops;
+    void *state;
+    struct config_channel *channel;
+};
+
+struct config_channel {
+    struct slice name;
+    const struct format *format;
+    bool audit_all; /* every event becomes an entry */
+    struct config_input *inputs;
+    size_t ninputs;
+};
+
+/* When an alert fits, these receivers hear of it. First fitting route only, unless `go_on`. */
+struct config_route {
+    unsigned levels; /* bit set of enum level; 0 = all */
+    struct option_strs rules, channels, notify;
+    bool go_on;
+};
+
+struct config_bans {
+    struct sink *sink; /* NULL: no bans */
+    uint64_t max_age_us; /* events older than this ban nobody; 0 = any age */
+    bool forgeable;      /* also on the word of lines that a stranger can write */
+};
+
+struct config {
+    struct arena *arena;
+    struct engine *engine; /* formats and rules */
+    const char *path;      /* file it came from; NULL: defaults */
+    const char *host;
+    const char *state;
+    const char *trail, *keys, *origin;
+    uint64_t heartbeat_us, epoch_us;
+    uint64_t block_bytes;
+    uint64_t groups_max;
+    struct option_strs geo;
+    struct config_channel *channels;
+    size_t nchannels;
+    struct sink *sinks;
+    size_t nsinks;
+    struct config_route *routes;
+    size_t nroutes;
+    struct config_bans bans;
+    uint8_t digest[32]; /* of the texts as loaded */
+};
+
+struct config_request {
+    const char *path;  /* NULL: CONFIG_PATH when it is there, else defaults */
+    const char *state; /* NULL: as configured */
+    bool discover;     /* no channels configured: follow what the host has */
+};
+
+/* 0, or -EINVAL with findings. Warnings alone are fine. */
+int config_load(const struct config_request *request, struct diag *d, struct config **ret_config);
+void config_free(struct config *c);
+DEFINE_AUTO(config)
+
+/* JSON Schema of the whole file, and its help text. */
+void config_schema(struct json_writer *w);
+void config_help(struct buf *out);
+
+/* Which receivers hear of the alert: calls fn(ctx, sink) for each, once. */
+void config_route(const struct config *c, const struct alert *alert,
+                  void (*fn)(void *ctx, const struct sink *sink), void *ctx);

@@ -1,0 +1,581 @@
+#include "logwatch/core.h"
+
+#include <errno.h>
+
+#include "base/file.h"
+#include "base/utf8.h"
+#include <config.h>
+
+#define OUTBOX_EXPIRES_US (UINT64_C(72) * 3600 * USEC_PER_SEC)
+/* Ban orders are no news after this. */
+#define BAN_EXPIRES_US (UINT64_C(3600) * USEC_PER_SEC)
+
+struct core {
+    const struct config *config;
+    const struct clock *clock;
+    struct store *store;
+    struct audit *audit;
+    struct correlator *correlator;
+    struct arena *arena;
+    struct batch batch;
+    struct core_stats stats;
+};
+
+static void batch_open(struct core *core)
+{
+    arena_reset(core->arena);
+    batch_init(&core->batch, core->arena, clock_now(core->clock));
+    core->batch.signals_keep_us = rules_keep_us(core->config->engine->rules);
+}
+
+/* ---- start ---- */
+
+static int restore_signal(void *ctx, const struct signal *s)
+{
+    struct core *core = ctx;
+
+    return correlator_restore(core->correlator, s, NULL);
+}
+
+static int open_trail(struct core *core, struct err *err)
+{
+    const struct config *c = core->config;
+    struct audit_config ac = {
+        .folder = c->trail,
+        .key_folder = c->keys,
+        .origin = c->origin,
+        .heartbeat_s = c->heartbeat_us / USEC_PER_SEC,
+        .epoch_s = c->epoch_us / USEC_PER_SEC,
+        .clock = core->clock,
+    };
+    struct trail_end end;
+    bool known = store_trail_end(core->store, &end);
+    uint64_t replay_from;
+    int r = audit_open(&ac, known ? &end : NULL, &core->audit, &replay_from, err);
+
+    if (r == -ENOENT && !known) {
+        struct audit_anchors anchors;
+
+        r = audit_init(&ac, &anchors, err);
+        if (r == 0)
+            r = audit_open(&ac, NULL, &core->audit, &replay_from, err);
+    }
+    return r < 0 ? err_while(err, "trail '%s'", c->trail) : 0;
+}
+
+static int note_start(struct core *core, struct err *err)
+{
+    AUTO_BUF b = BUF_INIT;
+    AUTO_BUF rules = BUF_INIT;
+    AUTO_BUF config = BUF_INIT;
+
+    buf_hex(&rules, core->config->engine->rules_digest, 32);
+    buf_hex(&config, core->config->digest, 32);
+    buf_printf(&b, "\"version\":\"%s\",\"rules_sha256\":\"%s\",\"config_sha256\":\"%s\"",
+               PACKAGE_VERSION, rules.p, config.p);
+    if (!buf_ok(&b))
+        return err_nomem(err);
+    return core_note(core, "daemon.start", buf_view(&b), err);
+}
+
+int core_open(const struct config *c, const struct clock *clock, struct core **ret_core,
+              struct err *err)
+{
+    AUTO(core) core = calloc(1, sizeof *core);
+    AUTO_BUF path = BUF_INIT;
+    int r;
+
+    if (!core)
+        return err_nomem(err);
+    core->config = c;
+    core->clock = clock;
+    core->arena = arena_new(1 << 18, 256 << 20);
+    core->correlator = correlator_new(c->engine->rules, c->groups_max);
+    buf_printf(&path, "%s/trailwarden.db", c->state);
+    if (!core->arena || !core->correlator || !buf_ok(&path))
+        return err_nomem(err);
+    batch_open(core);
+    if (dir_make(-1, c->state, 0750, err) < 0)
+        return err->code;
+    if (store_open(path.p, true, &core->store, err) < 0)
+        return err->code;
+    r = open_trail(core, err);
+    if (r < 0)
+        return r;
+    r = store_signals_each(core->store, restore_signal, core, err);
+    if (r < 0)
+        return err_while(err, "stored windows");
+    r = note_start(core, err);
+    if (r < 0)
+        return r;
+    *ret_core = TAKE(core);
+    return 0;
+}
+
+void core_free(struct core *core)
+{
+    if (!core)
+        return;
+    correlator_free(core->correlator);
+    audit_free(core->audit);
+    store_free(core->store);
+    arena_free(core->arena);
+    free(core);
+}
+
+struct store *core_store(struct core *core)
+{
+    return core->store;
+}
+
+struct audit *core_audit(struct core *core)
+{
+    return core->audit;
+}
+
+const struct core_stats *core_stats(const struct core *core)
+{
+    return &core->stats;
+}
+
+/* ---- what an alert leads to ---- */
+
+/* A copy of what was written, in the batch. */
+static bool keep(struct core *core, const struct buf *b, struct slice *ret)
+{
+    if (!buf_ok(b))
+        return false;
+    *ret = arena_slice(core->arena, buf_view(b));
+    return ret->p != NULL;
+}
+
+static bool add_pii(struct core *core, struct entry *e, size_t cap, struct slice name,
+                    struct slice value)
+{
+    for (size_t i = 0; i < e->npii; i++)
+        if (slice_eq(e->pii[i].name, name))
+            return true;
+    if (e->npii >= cap || value.n == 0)
+        return true;
+    e->pii[e->npii].name = arena_slice(core->arena, name);
+    e->pii[e->npii].value = arena_slice(core->arena, value);
+    return e->pii[e->npii++].value.p != NULL;
+}
+
+/* The raw events, as one JSON array: they name people, so they go behind the TAB. */
+static bool pii_evidence(struct core *core, struct entry *e, size_t cap, const struct alert *alert)
+{
+    AUTO_BUF b = BUF_INIT;
+
+    buf_char(&b, '[');
+    for (size_t i = 0; i < alert->nevidence; i++) {
+        if (i)
+            buf_char(&b, ',');
+        buf_slice(&b, alert->evidence[i]);
+    }
+    buf_char(&b, ']');
+    return buf_ok(&b) && add_pii(core, e, cap, SLICE("events"), buf_view(&b));
+}
+
+/* A group value that the dictionary calls personal is only in the pii part. */
+static bool alert_pii(struct core *core, struct entry *e, const struct alert *alert)
+{
+    size_t cap = alert->ngroup + 2;
+
+    e->pii = arena_array(core->arena, cap, sizeof *e->pii);
+    if (!e->pii)
+        return false;
+    for (size_t i = 0; i < alert->ngroup; i++)
+        if (!add_pii(core, e, cap, alert->group[i].name, alert->group[i].value))
+            return false;
+    return pii_evidence(core, e, cap, alert);
+}
+
+static int alert_entry(struct core *core, const struct alert *alert, struct err *err)
+{
+    struct entry *e = batch_entry(&core->batch, "alert");
+    AUTO_BUF b = BUF_INIT;
+    AUTO_BUF text = BUF_INIT;
+    struct json_writer w = json_writer(&b);
+
+    if (!e)
+        return err_nomem(err);
+    buf_hex(&text, alert->id, sizeof alert->id);
+    json_member_slice(&w, "id", buf_view(&text));
+    json_member_slice(&w, "rule", alert->rule_id);
+    json_member_slice(&w, "title", alert->rule_title);
+    buf_reset(&text);
+    buf_hex(&text, alert->rule_digest, sizeof alert->rule_digest);
+    json_member_slice(&w, "rule_sha256", buf_view(&text));
+    json_member_str(&w, "level", level_name(alert->level));
+    json_member_slice(&w, "channel", alert->channel);
+    json_member_time(&w, "time", alert->time_us);
+    json_member_u64(&w, "count", alert->count);
+    json_member_bool(&w, "backfill", alert->backfill);
+    buf_reset(&text);
+    buf_source_key(&text, &alert->key);
+    json_member_slice(&w, "key", buf_view(&text));
+    if (!keep(core, &b, &e->members) || !alert_pii(core, e, alert))
+        return err_nomem(err);
+    return 0;
+}
+
+struct routing {
+    struct core *core;
+    const struct alert *alert;
+    struct slice key, document;
+    bool failed;
+    size_t first; /* of the outgoing rows of this alert */
+};
+
+static void route_one(void *ctx, const struct sink *sink)
+{
+    struct routing *r = ctx;
+    struct core *core = r->core;
+    struct outgoing *o;
+
+    for (size_t i = r->first; sink && i < core->batch.noutgoing; i++)
+        if (slice_is(core->batch.outgoing[i].receiver, sink->name))
+            return;
+    if (!sink)
+        return;
+    o = batch_outgoing(&core->batch);
+    if (!o) {
+        r->failed = true;
+        return;
+    }
+    *o = (struct outgoing){
+        .key = r->key,
+        .receiver = slice_str(sink->name),
+        .kind = SLICE("notify"),
+        .document = r->document,
+        .not_before_us = core->batch.now_us,
+        .expires_us = core->batch.now_us + OUTBOX_EXPIRES_US,
+    };
+}
+
+/* Why an address is not banned although the rule wants it; NULL when it is. */
+static const char *ban_refusal(const struct core *core, const struct alert *alert)
+{
+    const struct config_bans *bans = &core->config->bans;
+
+    if (!bans->sink)
+        return "no backend";
+    if (alert->ban.address.n == 0)
+        return "no address";
+    if (alert->trust == TRUST_FORGEABLE && !bans->forgeable)
+        return "forgeable";
+    if (bans->max_age_us &&
+        (alert->backfill || alert->time_us + bans->max_age_us < core->batch.now_us))
+        return "too old";
+    return NULL;
+}
+
+static int ban_refused(struct core *core, const struct alert *alert, const char *why,
+                       struct slice key, struct err *err)
+{
+    struct entry *e = batch_entry(&core->batch, "ban.skipped");
+    AUTO_BUF b = BUF_INIT;
+    struct json_writer w = json_writer(&b);
+
+    if (!e)
+        return err_nomem(err);
+    json_member_slice(&w, "id", key);
+    json_member_str(&w, "reason", why);
+    e->pii = arena_array(core->arena, 1, sizeof *e->pii);
+    if (!e->pii || !keep(core, &b, &e->members) ||
+        !add_pii(core, e, 1, SLICE("address"), alert->ban.address))
+        return err_nomem(err);
+    return 0;
+}
+
+static int order_ban(struct core *core, const struct alert *alert, struct slice key,
+                     struct err *err)
+{
+    const char *why = ban_refusal(core, alert);
+    struct outgoing *o;
+    AUTO_BUF b = BUF_INIT;
+    struct json_writer w = json_writer(&b);
+
+    if (why)
+        return ban_refused(core, alert, why, key, err);
+    json_object(&w);
+    json_member_u64(&w, "version", 1);
+    json_member_slice(&w, "id", key);
+    json_member_str(&w, "action", "ban");
+    json_member_slice(&w, "address", alert->ban.address);
+    json_member_u64(&w, "for_s", alert->ban.for_us / USEC_PER_SEC);
+    json_member_slice(&w, "rule", alert->rule_id);
+    json_member_slice(&w, "title", alert->rule_title);
+    json_member_bool(&w, "dry_run", false);
+    json_object_end(&w);
+    o = batch_outgoing(&core->batch);
+    if (!o)
+        return err_nomem(err);
+    *o = (struct outgoing){
+        .key = key,
+        .receiver = slice_str(core->config->bans.sink->name),
+        .kind = SLICE("ban"),
+        .not_before_us = core->batch.now_us,
+        .expires_us = core->batch.now_us + BAN_EXPIRES_US,
+    };
+    return keep(core, &b, &o->document) ? 0 : err_nomem(err);
+}
+
+/* Evidence, messages and ban order of one alert. */
+static int respond(struct core *core, const struct alert *alert, struct err *err)
+{
+    struct routing r = { .core = core, .alert = alert, .first = core->batch.noutgoing };
+    AUTO_BUF key = BUF_INIT;
+    AUTO_BUF document = BUF_INIT;
+    struct json_writer w = json_writer(&document);
+
+    buf_hex(&key, alert->id, sizeof alert->id);
+    alert_json(alert, &w);
+    if (!keep(core, &key, &r.key) || !keep(core, &document, &r.document))
+        return err_nomem(err);
+    if (alert_entry(core, alert, err) < 0)
+        return err->code;
+    config_route(core->config, alert, route_one, &r);
+    if (r.failed)
+        return err_nomem(err);
+    return alert->ban.wanted ? order_ban(core, alert, r.key, err) : 0;
+}
+
+static bool known_in_batch(const struct core *core, size_t before, const struct alert *alert)
+{
+    for (size_t i = 0; i < before; i++)
+        if (memcmp(core->batch.alerts[i]->id, alert->id, sizeof alert->id) == 0)
+            return true;
+    return false;
+}
+
+/* New alerts stay, repeats (a file read again under another name) go. */
+static int respond_all(struct core *core, size_t first, struct err *err)
+{
+    struct batch *b = &core->batch;
+    size_t kept = first;
+
+    for (size_t i = first; i < b->nalerts; i++) {
+        struct alert *alert = b->alerts[i];
+
+        if (known_in_batch(core, kept, alert) || store_alert_known(core->store, alert->id))
+            continue;
+        b->alerts[kept++] = alert;
+        core->stats.alerts++;
+        if (respond(core, alert, err) < 0)
+            return err->code;
+    }
+    b->nalerts = kept;
+    return 0;
+}
+
+/* ---- taking ---- */
+
+static int event_entry(struct core *core, const struct event *ev, struct err *err)
+{
+    struct entry *e = batch_entry(&core->batch, "event");
+    AUTO_BUF b = BUF_INIT;
+    AUTO_BUF key = BUF_INIT;
+    AUTO_BUF document = BUF_INIT;
+    struct json_writer w = json_writer(&b);
+    struct json_writer dw = json_writer(&document);
+
+    if (!e)
+        return err_nomem(err);
+    buf_source_key(&key, &ev->key);
+    json_member_slice(&w, "channel", ev->channel);
+    json_member_time(&w, "time", ev->time_us);
+    json_member_slice(&w, "action", event_text(ev, FIELD_EVENT_ACTION));
+    json_member_slice(&w, "key", buf_view(&key));
+    event_json(ev, &dw);
+    e->pii = arena_array(core->arena, 1, sizeof *e->pii);
+    if (!e->pii || !buf_ok(&key) || !buf_ok(&document) || !keep(core, &b, &e->members) ||
+        !add_pii(core, e, 1, SLICE("event"), buf_view(&document)))
+        return err_nomem(err);
+    return 0;
+}
+
+static int take_matches(struct core *core, const struct reader_result *result, struct err *err)
+{
+    size_t first = core->batch.nalerts;
+
+    for (size_t i = 0; i < result->nmatches; i++) {
+        const struct match *m = &result->matches[i];
+        int r = m->rule == MATCH_AUDIT
+                    ? event_entry(core, m->event, err)
+                    : correlator_take(core->correlator, m, &core->batch, err);
+
+        if (r < 0)
+            return r;
+    }
+    return respond_all(core, first, err);
+}
+
+static int take_cursors(struct core *core, const struct reader_result *result, struct err *err)
+{
+    for (size_t i = 0; i < result->ncursors; i++) {
+        struct cursor_update *u = batch_cursor(&core->batch);
+
+        if (!u)
+            return err_nomem(err);
+        u->input = slice_str(result->input->name);
+        u->cursor.stream = arena_slice(core->arena, result->cursors[i].stream);
+        u->cursor.value = arena_slice(core->arena, result->cursors[i].value);
+        if (!u->cursor.stream.p || !u->cursor.value.p)
+            return err_nomem(err);
+    }
+    return 0;
+}
+
+static int take_notices(struct core *core, const struct reader_result *result, struct err *err)
+{
+    for (size_t i = 0; i < result->nnotices; i++) {
+        const struct notice *n = &result->notices[i];
+        AUTO_BUF b = BUF_INIT;
+        struct json_writer w = json_writer(&b);
+
+        json_member_str(&w, "input", result->input->name);
+        json_member_slice(&w, "name", result->name);
+        if (n->members.n) {
+            buf_char(&b, ',');
+            buf_slice(&b, n->members);
+        }
+        if (!buf_ok(&b) || core_note(core, n->type, buf_view(&b), err) < 0)
+            return err_nomem(err);
+    }
+    return 0;
+}
+
+static int take_counts(struct core *core, const struct reader_result *result, struct err *err)
+{
+    struct channel_count *c = batch_count(&core->batch, result->input->channel->name);
+
+    if (!c)
+        return err_nomem(err);
+    c->lines += result->lines;
+    c->bytes += result->bytes;
+    c->unparsed += result->unparsed;
+    c->matches += result->nmatches;
+    if (result->last_event_us > c->last_event_us)
+        c->last_event_us = result->last_event_us;
+    core->stats.lines += result->lines;
+    core->stats.bytes += result->bytes;
+    core->stats.events += result->events;
+    core->stats.unparsed += result->unparsed;
+    core->stats.matches += result->nmatches;
+    return 0;
+}
+
+int core_take(struct core *core, const struct reader_result *result, struct err *err)
+{
+    int r = take_matches(core, result, err);
+
+    if (r == 0)
+        r = take_notices(core, result, err);
+    if (r == 0)
+        r = take_counts(core, result, err);
+    return r < 0 ? r : take_cursors(core, result, err);
+}
+
+int core_note(struct core *core, const char *type, struct slice members, struct err *err)
+{
+    struct slice kept = arena_slice(core->arena, members);
+    char *name = arena_str(core->arena, slice_str(type));
+    struct entry *e = name ? batch_entry(&core->batch, name) : NULL;
+
+    if (!e || !kept.p)
+        return err_nomem(err);
+    e->members = kept;
+    return 0;
+}
+
+static const char *const state_names[] = { "waiting", "sent", "retry", "dead" };
+
+/* Attempts that will be repeated are news only the first time: an outage of hours must not fill the trail. */
+static bool worth_an_entry(const struct core_delivery *d)
+{
+    return d->state != DELIVERY_RETRY || d->attempts == 1;
+}
+
+static int delivery_entry(struct core *core, const struct core_delivery *d, struct err *err)
+{
+    bool ban = slice_is(d->kind, "ban");
+    struct entry *e = batch_entry(&core->batch, ban ? "ban.order" : "delivery");
+    AUTO_BUF b = BUF_INIT;
+    struct json_writer w = json_writer(&b);
+
+    if (!e)
+        return err_nomem(err);
+    json_member_slice(&w, "id", d->key);
+    json_member_slice(&w, "receiver", d->receiver);
+    json_member_str(&w, "state", state_names[d->state]);
+    json_member_u64(&w, "attempt", d->attempts);
+    json_member_slice(&w, "status", d->status);
+    e->pii = arena_array(core->arena, 1, sizeof *e->pii);
+    if (!e->pii || !keep(core, &b, &e->members) ||
+        !add_pii(core, e, 1, SLICE("address"), d->address))
+        return err_nomem(err);
+    return 0;
+}
+
+int core_outcome(struct core *core, const struct core_delivery *d, struct err *err)
+{
+    struct outcome *o = batch_outcome(&core->batch);
+
+    if (!o)
+        return err_nomem(err);
+    *o = (struct outcome){
+        .id = d->row,
+        .state = d->state,
+        .attempts = d->attempts,
+        .not_before_us = d->not_before_us,
+        .status = arena_slice(core->arena, d->status),
+        .remote = arena_slice(core->arena, d->remote),
+    };
+    if (!o->status.p || !o->remote.p)
+        return err_nomem(err);
+    return worth_an_entry(d) ? delivery_entry(core, d, err) : 0;
+}
+
+/* ---- the commit ---- */
+
+bool core_dirty(const struct core *core)
+{
+    return !batch_empty(&core->batch) || core->batch.ncounts;
+}
+
+bool core_urgent(const struct core *core)
+{
+    const struct batch *b = &core->batch;
+
+    return b->nentries || b->nalerts || b->noutcomes || b->nsignals > 4096;
+}
+
+/*
+ * One batch becomes evidence, then true, then action. The order is the
+ * promise: the transaction holds cursor, signals, alerts, outgoing rows and
+ * the trail's new length together. What it does not cover never happened: a
+ * restart cuts those lines off the trail and reads the input again.
+ */
+int core_commit(struct core *core, struct err *err)
+{
+    struct batch *b = &core->batch;
+
+    b->now_us = clock_now(core->clock);
+    if (audit_append(core->audit, b, err) < 0)
+        return err_while(err, "trail '%s'", core->config->trail);
+    if (store_commit(core->store, b, err) < 0) /* the one commit point */
+        return err_while(err, "state '%s'", core->config->state);
+    audit_committed(core->audit, &b->trail);
+    core->stats.commits++;
+    batch_open(core);
+    return 0;
+}
+
+int core_checkpoint(struct core *core, struct err *err)
+{
+    if (audit_checkpoint(core->audit, err) < 0)
+        return err_while(err, "checkpoint of '%s'", core->config->trail);
+    return 0;
+}

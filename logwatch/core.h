@@ -1,0 +1,55 @@
+/*
+ * Core: steps 6-9 of a line's journey. Matches in, one commit out.
+ *
+ *     core_open()      state database, trail, windows from the stored signals
+ *     core_take()      a reader's result into the batch that is open
+ *     core_outcome()   how a delivery went, into the same batch
+ *     core_commit()    the batch becomes evidence, then true
+ *
+ * One at a time, in the order of the blocks. When a commit fails (a full
+ * disk), the batch stays open: call again later and take nothing meanwhile;
+ * files and the journal are the buffer.
+ */
+#pragma once
+
+#include "audit/audit.h"
+#include "logwatch/config.h"
+#include "logwatch/reader.h"
+#include "store/store.h"
+
+struct core;
+
+struct core_stats {
+    uint64_t lines, bytes, events, unparsed, matches, alerts, commits;
+};
+
+int core_open(const struct config *c, const struct clock *clock, struct core **ret_core,
+              struct err *err);
+void core_free(struct core *core); /* says nothing in the trail: core_close() does */
+DEFINE_AUTO(core)
+
+struct store *core_store(struct core *core);
+struct audit *core_audit(struct core *core);
+const struct core_stats *core_stats(const struct core *core);
+
+int core_take(struct core *core, const struct reader_result *result, struct err *err);
+
+/* An outcome of the sender for a row; the texts are copied. */
+struct core_delivery {
+    uint64_t row;
+    struct slice key, receiver, kind;
+    enum delivery_state state;
+    unsigned attempts;
+    uint64_t not_before_us;
+    struct slice status, remote, address; /* address: of a ban */
+};
+int core_outcome(struct core *core, const struct core_delivery *d, struct err *err);
+
+/* An entry of our own life: "daemon.stop", "input.failed" ... members as in struct entry. */
+int core_note(struct core *core, const char *type, struct slice members, struct err *err);
+
+bool core_dirty(const struct core *core);  /* something waits for a commit */
+bool core_urgent(const struct core *core); /* and it is more than progress */
+int core_commit(struct core *core, struct err *err);
+/* Signs what is committed, when it is due. */
+int core_checkpoint(struct core *core, struct err *err);

@@ -1,0 +1,118 @@
+#include "logwatch/engine.h"
+
+#include <errno.h>
+
+#include "logwatch/embedded.h"
+
+static bool embedded_in(const struct embedded_file *f, const char *folder)
+{
+    return strncmp(f->path, folder, strlen(folder)) == 0;
+}
+
+/* The formats and the rule library that are inside the program. */
+static int load_embedded(struct engine *e, bool library, struct diag *d)
+{
+    for (size_t i = 0; i < embedded_files_n; i++) {
+        const struct embedded_file *f = &embedded_files[i];
+        struct slice text = slice_of(f->text, f->n);
+        int r = 0;
+
+        if (embedded_in(f, "parsers/formats/"))
+            r = formats_add(e->formats, f->path, text, d);
+        else if (library && embedded_in(f, "rules/library/"))
+            r = rules_add(e->rules, f->path, text, d);
+        if (r == -ENOMEM)
+            return r;
+    }
+    return 0;
+}
+
+static int load_paths(struct engine *e, const struct engine_request *q, struct diag *d)
+{
+    int r = 0;
+
+    for (size_t i = 0; i < q->nformat_paths && r != -ENOMEM; i++)
+        r = formats_add_folder(e->formats, q->format_paths[i], d);
+    for (size_t i = 0; i < q->nrule_paths && r != -ENOMEM; i++)
+        r = rules_add_path(e->rules, q->rule_paths[i], d);
+    return r == -ENOMEM ? r : 0;
+}
+
+int engine_load(const struct engine_request *request, struct diag *d, struct engine **ret_engine)
+{
+    AUTO(engine) e = calloc(1, sizeof *e);
+    int r;
+
+    if (!e)
+        return -ENOMEM;
+    e->names = field_names_new();
+    if (!e->names)
+        return -ENOMEM;
+    e->formats = formats_new(e->names);
+    e->rules = rules_new(e->names);
+    if (!e->formats || !e->rules)
+        return -ENOMEM;
+    r = load_embedded(e, !request->no_library, d);
+    if (r == 0)
+        r = load_paths(e, request, d);
+    for (size_t i = 0; r == 0 && i < formats_count(e->formats); i++)
+        r = rules_logsource(e->rules, format_logsource(formats_at(e->formats, i)));
+    if (r == 0 && rules_compile(e->rules, d) == -ENOMEM)
+        r = -ENOMEM;
+    if (r < 0)
+        return r;
+    rules_digest(e->rules, e->rules_digest);
+    *ret_engine = TAKE(e);
+    return 0;
+}
+
+void engine_free(struct engine *e)
+{
+    if (!e)
+        return;
+    rules_free(e->rules);
+    formats_free(e->formats);
+    field_names_free(e->names);
+    free(e);
+}
+
+struct test_parser {
+    const struct engine *engine;
+    struct parser_scratch *scratch;
+};
+
+/* A raw line of a rule's test, as the channel's format reads it. */
+static const struct event *test_parse(void *ctx, struct slice channel, struct slice line,
+                                      struct arena *a)
+{
+    struct test_parser *p = ctx;
+    struct parser_source source = { .format = format_find(p->engine->formats, channel) };
+    struct record record = { .text = line, .priority = -1 };
+    struct event *ev = arena_alloc(a, sizeof *ev);
+    struct err err = ERR_NONE;
+    int r;
+
+    if (!source.format || !ev || parser_source_init(&source, &err) < 0)
+        return NULL;
+    r = parser_run(&source, p->scratch, &record, 0, a, ev, NULL);
+    parser_source_fini(&source);
+    return r < 0 ? NULL : ev;
+}
+
+int engine_test(const struct engine *e, struct diag *d, size_t *ret_samples, size_t *ret_tests,
+                size_t *ret_failed)
+{
+    AUTO(parser_scratch) scratch = parser_scratch_new(e->formats);
+    struct test_parser ctx = { e, scratch };
+    const struct rules_test_parser parser = { test_parse, &ctx };
+    size_t before = diag_errors(d);
+
+    if (!scratch)
+        return -ENOMEM;
+    if (formats_check(e->formats, d, ret_samples) == -ENOMEM)
+        return -ENOMEM;
+    *ret_failed = 0;
+    if (rules_test(e->rules, &parser, d, ret_tests, ret_failed) == -ENOMEM)
+        return -ENOMEM;
+    return diag_errors(d) > before ? -EINVAL : 0;
+}

@@ -1,0 +1,32 @@
+/*
+ * The engine: field names, formats and rules, loaded once and read-only then.
+ * `run`, `replay`, `explain` and `check` all use this one.
+ */
+#pragma once
+
+#include "parsers/parser.h"
+#include "rules/rules.h"
+
+struct engine {
+    struct field_names *names;
+    struct formats *formats;
+    struct rules *rules;
+    uint8_t rules_digest[32];
+};
+
+struct engine_request {
+    const char *const *rule_paths; /* besides the library inside the program */
+    size_t nrule_paths;
+    bool no_library;
+    const char *const *format_paths;
+    size_t nformat_paths;
+};
+
+/* Findings in diag; the engine is there even with errors, unless memory is out (-ENOMEM). */
+int engine_load(const struct engine_request *request, struct diag *d, struct engine **ret_engine);
+void engine_free(struct engine *e);
+DEFINE_AUTO(engine)
+
+/* Runs the samples of all formats and the tests of all rules. */
+int engine_test(const struct engine *e, struct diag *d, size_t *ret_samples, size_t *ret_tests,
+                size_t *ret_failed);

@@ -1,0 +1,220 @@
+/*
+ * Files: what the parts of this input share.
+ *
+ *     file.c         the options, the turn of the wheel, replay of named files
+ *     file-stream.c  one generation of content: is it still itself, its cursor,
+ *                    its lines
+ *     file-scan.c    which file is which stream: two passes over all names
+ *     file-name.c    names: globs, rotated names, who may have put them there
+ *
+ * A stream is one generation of content. It outlives the name of its file, its
+ * inode and this process. A file IS the stream when device, inode, the first
+ * bytes that were read (head) and the last ones (mark) all agree; each of them
+ * alone is wrong: inodes are used again, files begin alike, names are moved.
+ * A stream of which nothing was read yet has no identity and is judged anew
+ * until its first block.
+ */
+#pragma once
+
+#include <sys/stat.h>
+#include <sys/types.h>
+
+#include "logwatch/inputs/common.h"
+#include "logwatch/inputs/lines.h"
+
+#define HEAD_MAX 1024
+#define MARK_MAX 128
+#define STREAMS_MAX 4096
+#define OPEN_MAX 256          /* descriptors kept; the rest is opened again when it grows */
+#define NOTICES_MAX 64        /* waiting to be told; more are counted */
+#define YOUNG_US (2 * USEC_PER_SEC)
+#define SCAN_US (10 * USEC_PER_SEC)
+#define FORGET_US (UINT64_C(7) * 24 * 3600 * USEC_PER_SEC)
+
+enum file_from {
+    FROM_END,
+    FROM_BEGIN,
+};
+
+struct file_options {
+    struct option_strs path;
+    int from;
+    uint64_t max_line, partial_wait_us, rotate_wait_us, poll_us;
+};
+
+/* Bytes that were read, to know the content again. The hash alone survives a restart. */
+struct known_bytes {
+    uint64_t hash; /* first 8 bytes of SHA-256 */
+    unsigned n;
+    bool held; /* `bytes` are here, not only their hash */
+    char bytes[HEAD_MAX];
+};
+
+enum stream_state {
+    STREAM_LIVE,    /* a configured name leads to it */
+    STREAM_ROTATED, /* it lives on under another name, or without one */
+    STREAM_LOST,    /* no file is it now: its content may turn up again */
+};
+
+enum stream_flags {
+    STREAM_MIDDLE = 1, /* the offset is inside a line whose beginning was handed over as partial */
+    STREAM_SKIP = 2,   /* the offset is inside a line that is too long: its rest is not handed over */
+};
+
+struct stream {
+    char id[33];
+    uint8_t key[16];
+    bool key_known;
+    char *path;  /* the name by which it was found first */
+    char *where; /* where it is now, resolved */
+    dev_t dev;
+    ino_t ino;
+    struct known_bytes head, mark;
+    uint64_t offset;
+    uint64_t first_seen_us; /* wall */
+    uint64_t mtime_ns;      /* of the file when it was last read */
+    uint64_t lost_us;       /* wall; 0 = not lost */
+    unsigned flags;
+
+    /* Not kept in the cursor. */
+    enum stream_state state;
+    int fd; /* -1: closed for now */
+    uint64_t since_us;       /* monotonic: in this state */
+    uint64_t grown_us;       /* monotonic: last growth seen */
+    uint64_t size, stamp_ns; /* as seen by the last look */
+    uint64_t tried_size, tried_ns; /* as they were when reading gave nothing more */
+    uint64_t seen_size, seen_ns; /* as they were when the scan last verified the identity */
+    uint64_t hole_end;       /* NUL bytes were seen up to here */
+    uint64_t backfill_end;   /* what is before was there before our first start */
+    uint64_t used;           /* for the choice whom to close */
+    uint64_t flush_us;       /* monotonic: when held records are handed over; 0 = none held */
+    struct long_line *skip;
+    bool first_look, ready, dirty, found, ended, refused, live_name, told;
+};
+
+struct waiting_notice {
+    const char *type;
+    char *name;
+    char *members;
+};
+
+/* A trouble with a path, told when it begins and when it ends. */
+struct fault {
+    char *path;
+    int code;
+    bool told, seen;
+    uint64_t since_us;
+};
+#define FAULTS_MAX 256
+
+struct file_input {
+    const struct file_options *options;
+    struct input *in;
+    struct stream **streams;
+    size_t nstreams, streams_cap;
+    size_t turn;
+    struct waiting_notice notices[NOTICES_MAX];
+    size_t nnotices;
+    struct fault *faults;
+    size_t nfaults;
+    uint64_t scan_us, poll_us; /* monotonic: when due */
+    uint64_t clock_of_use;
+    size_t nopen;
+    size_t block_max;
+    int inotify;
+    struct watch *watches;
+    size_t nwatches;
+    bool scanned, started_dirty, at_limit;
+    struct err fault_err; /* to be returned by the next read; code 0 = none */
+    /* Replay. */
+    char **replay;
+    size_t nreplay, replay_at;
+    struct stream *replay_stream;
+};
+
+static inline uint64_t file_now(const struct file_input *f)
+{
+    return clock_mono(f->in->clock);
+}
+
+static inline uint64_t stat_mtime_ns(const struct stat *st)
+{
+    return (uint64_t)st->st_mtim.tv_sec * UINT64_C(1000000000) + (uint64_t)st->st_mtim.tv_nsec;
+}
+
+/* Tells once; members take ownership of nothing. Silent when memory or room is out. */
+void file_notice(struct file_input *f, const char *type, const char *name, struct slice members);
+
+/* ---- file-stream.c ---- */
+
+struct stream *stream_new(const char *path);
+void stream_free(struct stream *s);
+DEFINE_AUTO(stream)
+/* From and to the cursor's text. */
+struct stream *stream_load(const struct cursor *c, struct arena *a);
+void stream_cursor(const struct stream *s, struct buf *out);
+
+/* Is the open file this stream? >0 yes, 0 no, <0 cannot be read. */
+int stream_is(struct stream *s, int fd, const struct stat *st);
+/* The same without device and inode: by head and mark. */
+int stream_content_is(struct stream *s, int fd, const struct stat *st);
+/* Are the first bytes those of the stream, as far as there are any? Needs `head.held`, or a full head. */
+bool stream_begins(const struct stream *s, int fd, uint64_t size);
+/* The stream goes on in this file. Takes fd. */
+void stream_attach(struct file_input *f, struct stream *s, int fd, const struct stat *st);
+void stream_detach(struct file_input *f, struct stream *s);
+void stream_lost(struct file_input *f, struct stream *s);
+/* Moves without handing over: head and mark are read from the file. -EIO when it cannot. */
+int stream_jump(struct stream *s, uint64_t offset);
+/* Where following from the end begins: behind the last LF. */
+uint64_t stream_end_offset(int fd, uint64_t size);
+
+/*
+ * One block of the stream. 1 = there is one, 0 = nothing now, -ESTALE = the file is not
+ * the stream any more (the caller scans), other negative = cannot be read. `end`: nothing more will come.
+ */
+int stream_read(struct file_input *f, struct stream *s, struct block *b, bool end,
+                struct err *err);
+/* What kind of file is this not? NULL = looks like text. */
+const char *content_refusal(int fd, uint64_t size);
+
+/* ---- file-scan.c ---- */
+
+int file_scan(struct file_input *f, struct err *err);
+/* Before the first block of a stream: is it a copy of another? True: leave it alone for now. */
+bool file_hold(struct file_input *f, struct stream *s, const struct stat *st);
+struct stream *file_add_stream(struct file_input *f, const char *path);
+void file_drop_stream(struct file_input *f, struct stream *s); /* forgets and frees it */
+/* A trouble with a path: told once. code 0: it is over. */
+void file_fault(struct file_input *f, const char *path, int code, const char *text);
+/* Opens for reading as all log files are opened; fstat says regular file, else -EINVAL and such with text. */
+int file_open(const char *path, struct stat *ret_st, const char **ret_text);
+
+/* ---- file-name.c ---- */
+
+struct names {
+    char **items;
+    size_t n, cap;
+    bool cut; /* there were more than STREAMS_MAX */
+};
+void names_fini(struct names *l);
+int names_add(struct names *l, const char *name);
+/* Every name that the pattern gives now, sorted; compressed ones are left out. */
+int names_glob(struct names *l, const char *pattern);
+bool name_is_pattern(const char *pattern);
+bool name_is_compressed(const char *name);
+const char *name_base(const char *path);
+/* The folder of a path, "." or "/" when there is none. New string. */
+char *name_folder(const char *path);
+/* "access.log.1", "access.log-20261121", "access-20261121.log" of "access.log". */
+bool name_is_rotated(const char *base, const char *name);
+/* Could somebody else have put this file there to make us read another? */
+bool name_is_safe(const char *path, const struct stat *st);
+
+/* ---- inotify: a hint that something happened in a folder ---- */
+
+int watches_open(struct file_input *f);
+void watches_add(struct file_input *f, const char *folder);
+/* Reads what waits; *ret_names: something came or went, so a scan is due. True when anything happened. */
+bool watches_read(struct file_input *f, bool *ret_names);
+void watches_close(struct file_input *f);

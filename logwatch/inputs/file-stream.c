@@ -1,0 +1,663 @@
+/*
+ * One generation of content: whether it is still itself, its cursor, its lines.
+ *
+ * The identity is looked at before and after each read, so a file that was cut
+ * and has grown again past our offset in between cannot pass for its own
+ * continuation. What is remembered (head, mark) are the very bytes that were
+ * handed over, never a second reading of the file.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/random.h>
+
+#include "base/file.h"
+#include "base/json.h"
+#include "base/num.h"
+#include "logwatch/inputs/file-private.h"
+
+#define PROBE_BYTES 65536
+#define PROBES_A_TURN 64
+
+/* ---- bytes that were read ---- */
+
+static uint64_t hash_of(const void *p, size_t n)
+{
+    uint8_t digest[SHA256_SIZE];
+    uint64_t h = 0;
+
+    sha256(p, n, digest);
+    for (unsigned i = 0; i < 8; i++)
+        h = h << 8 | digest[i];
+    return h;
+}
+
+/* 1 all n bytes, 0 there are fewer, <0 error. */
+static int read_at(int fd, void *p, size_t n, uint64_t offset)
+{
+    size_t done = 0;
+
+    while (done < n) {
+        ssize_t r = pread(fd, (char *)p + done, n - done, (off_t)(offset + done));
+
+        if (r < 0 && errno == EINTR)
+            continue;
+        if (r < 0)
+            return -errno;
+        if (r == 0)
+            return 0;
+        done += (size_t)r;
+    }
+    return 1;
+}
+
+static int known_at(struct known_bytes *k, int fd, uint64_t offset)
+{
+    char bytes[HEAD_MAX];
+    int r = read_at(fd, bytes, k->n, offset);
+
+    if (r <= 0)
+        return r;
+    if (k->held)
+        return memcmp(bytes, k->bytes, k->n) == 0;
+    if (hash_of(bytes, k->n) != k->hash)
+        return 0;
+    memcpy(k->bytes, bytes, k->n);
+    k->held = true;
+    return 1;
+}
+
+static void head_grow(struct known_bytes *head, struct slice more)
+{
+    size_t n = HEAD_MAX - head->n < more.n ? HEAD_MAX - head->n : more.n;
+
+    memcpy(head->bytes + head->n, more.p, n);
+    head->n += (unsigned)n;
+}
+
+/* The last MARK_MAX bytes of what was known and what is new. */
+static void mark_move(struct known_bytes *mark, struct slice more)
+{
+    size_t old = mark->n;
+
+    if (more.n >= MARK_MAX) {
+        memcpy(mark->bytes, more.p + more.n - MARK_MAX, MARK_MAX);
+        mark->n = MARK_MAX;
+        return;
+    }
+    if (old + more.n > MARK_MAX) {
+        size_t drop = old + more.n - MARK_MAX;
+
+        memmove(mark->bytes, mark->bytes + drop, old - drop);
+        old -= drop;
+    }
+    memcpy(mark->bytes + old, more.p, more.n);
+    mark->n = (unsigned)(old + more.n);
+}
+
+static void advance(struct stream *s, struct slice read)
+{
+    head_grow(&s->head, read);
+    mark_move(&s->mark, read);
+    s->offset += read.n;
+    s->dirty = true;
+}
+
+int stream_jump(struct stream *s, uint64_t offset)
+{
+    unsigned head = offset < HEAD_MAX ? (unsigned)offset : HEAD_MAX;
+    unsigned mark = offset < MARK_MAX ? (unsigned)offset : MARK_MAX;
+
+    if (read_at(s->fd, s->head.bytes, head, 0) <= 0 && head)
+        return -EIO;
+    if (read_at(s->fd, s->mark.bytes, mark, offset - mark) <= 0 && mark)
+        return -EIO;
+    s->head.n = head;
+    s->mark.n = mark;
+    s->head.held = s->mark.held = true;
+    s->offset = offset;
+    s->dirty = true;
+    return 0;
+}
+
+/* ---- life ---- */
+
+static bool new_id(char out[33])
+{
+    uint8_t bytes[16];
+
+    if (getrandom(bytes, sizeof bytes, 0) != (ssize_t)sizeof bytes)
+        return false;
+    for (unsigned i = 0; i < 16; i++)
+        (void)snprintf(out + i * 2, 3, "%02x", bytes[i]);
+    return true;
+}
+
+struct stream *stream_new(const char *path)
+{
+    AUTO(stream) s = calloc(1, sizeof *s);
+
+    if (!s)
+        return NULL;
+    s->fd = -1;
+    s->path = strdup(path);
+    s->where = strdup(path);
+    s->head.held = s->mark.held = true;
+    s->first_look = true;
+    return s->path && s->where && new_id(s->id) ? TAKE(s) : NULL;
+}
+
+void stream_free(struct stream *s)
+{
+    if (!s)
+        return;
+    if (s->fd >= 0)
+        close(s->fd);
+    long_line_free(s->skip);
+    free(s->path);
+    free(s->where);
+    free(s);
+}
+
+static bool load_hash(const struct json *j, const char *key, const char *count, unsigned max,
+                      struct known_bytes *ret)
+{
+    struct slice hex = json_text(j, key);
+    uint8_t bytes[8];
+    uint64_t n = json_u64(j, count, UINT64_MAX);
+
+    if (n > max || hex_decode(hex, bytes, sizeof bytes) < 0)
+        return false;
+    *ret = (struct known_bytes){ .n = (unsigned)n };
+    for (unsigned i = 0; i < 8; i++)
+        ret->hash = ret->hash << 8 | bytes[i];
+    return true;
+}
+
+static bool load_texts(struct stream *s, const struct cursor *c, const struct json *j)
+{
+    struct slice path = json_text(j, "path"), where = json_text(j, "where");
+    struct slice key = json_text(j, "key");
+
+    if (c->stream.n != sizeof s->id - 1 || path.n == 0)
+        return false;
+    memcpy(s->id, c->stream.p, c->stream.n);
+    s->path = slice_dup(path);
+    s->where = slice_dup(where.n ? where : path);
+    s->key_known = key.n && hex_decode(key, s->key, sizeof s->key) == 0;
+    return s->path && s->where;
+}
+
+struct stream *stream_load(const struct cursor *c, struct arena *a)
+{
+    const struct json *j = json_load(a, c->value, NULL);
+    AUTO(stream) s = calloc(1, sizeof *s);
+
+    if (!s || !j)
+        return NULL;
+    s->fd = -1;
+    s->offset = json_u64(j, "offset", 0);
+    s->dev = (dev_t)json_u64(j, "dev", 0);
+    s->ino = (ino_t)json_u64(j, "ino", 0);
+    s->first_seen_us = json_u64(j, "seen", 0);
+    s->mtime_ns = json_u64(j, "mtime", 0);
+    s->lost_us = json_u64(j, "lost", 0);
+    s->flags = (unsigned)json_u64(j, "flags", 0);
+    s->backfill_end = json_u64(j, "backfill", 0);
+    s->state = STREAM_LOST; /* until the first scan has found it */
+    if (json_u64(j, "version", 0) != 1 || !load_texts(s, c, j) ||
+        !load_hash(j, "head", "head_n", HEAD_MAX, &s->head) ||
+        !load_hash(j, "mark", "mark_n", MARK_MAX, &s->mark))
+        return NULL;
+    if (s->head.n != (s->offset < HEAD_MAX ? s->offset : HEAD_MAX) ||
+        s->mark.n != (s->offset < MARK_MAX ? s->offset : MARK_MAX))
+        return NULL;
+    s->first_look = s->offset == 0;
+    return TAKE(s);
+}
+
+static void cursor_hash(struct json_writer *w, const char *key, const char *count,
+                        const struct known_bytes *k)
+{
+    char hex[17];
+
+    (void)snprintf(hex, sizeof hex, "%016llx",
+                   (unsigned long long)(k->held ? hash_of(k->bytes, k->n) : k->hash));
+    json_member_str(w, key, hex);
+    json_member_u64(w, count, k->n);
+}
+
+void stream_cursor(const struct stream *s, struct buf *out)
+{
+    struct json_writer w = json_writer(out);
+    AUTO_BUF key = BUF_INIT;
+
+    json_object(&w);
+    json_member_u64(&w, "version", 1);
+    json_member_u64(&w, "offset", s->offset);
+    json_member_str(&w, "path", s->path);
+    if (strcmp(s->path, s->where) != 0)
+        json_member_str(&w, "where", s->where);
+    json_member_u64(&w, "dev", s->dev);
+    json_member_u64(&w, "ino", s->ino);
+    cursor_hash(&w, "head", "head_n", &s->head);
+    cursor_hash(&w, "mark", "mark_n", &s->mark);
+    if (s->key_known) {
+        buf_hex(&key, s->key, sizeof s->key);
+        json_member_slice(&w, "key", buf_view(&key));
+    }
+    json_member_u64(&w, "seen", s->first_seen_us);
+    json_member_u64(&w, "mtime", s->mtime_ns);
+    if (s->lost_us)
+        json_member_u64(&w, "lost", s->lost_us);
+    if (s->flags)
+        json_member_u64(&w, "flags", s->flags);
+    if (s->offset < s->backfill_end)
+        json_member_u64(&w, "backfill", s->backfill_end);
+    json_object_end(&w);
+}
+
+/* ---- identity ---- */
+
+int stream_content_is(struct stream *s, int fd, const struct stat *st)
+{
+    int r;
+
+    if (s->offset == 0 || (uint64_t)st->st_size < s->offset)
+        return 0;
+    r = known_at(&s->mark, fd, s->offset - s->mark.n);
+    return r > 0 ? known_at(&s->head, fd, 0) : r;
+}
+
+int stream_is(struct stream *s, int fd, const struct stat *st)
+{
+    if (st->st_dev != s->dev || st->st_ino != s->ino)
+        return 0;
+    return s->offset == 0 ? 1 : stream_content_is(s, fd, st);
+}
+
+bool stream_begins(const struct stream *s, int fd, uint64_t size)
+{
+    char bytes[HEAD_MAX];
+    size_t n = size < s->head.n ? (size_t)size : s->head.n;
+
+    if (n == 0 || read_at(fd, bytes, n, 0) <= 0)
+        return false;
+    if (s->head.held)
+        return memcmp(bytes, s->head.bytes, n) == 0;
+    return n == s->head.n && hash_of(bytes, n) == s->head.hash;
+}
+
+void stream_detach(struct file_input *f, struct stream *s)
+{
+    if (s->fd < 0)
+        return;
+    close(s->fd);
+    s->fd = -1;
+    f->nopen--;
+    s->ready = false;
+}
+
+void stream_attach(struct file_input *f, struct stream *s, int fd, const struct stat *st)
+{
+    stream_detach(f, s);
+    s->fd = fd;
+    f->nopen++;
+    s->used = ++f->clock_of_use;
+    if (s->dev != st->st_dev || s->ino != st->st_ino) {
+        s->dev = st->st_dev;
+        s->ino = st->st_ino;
+        s->dirty = true;
+    }
+    if (s->lost_us) {
+        s->lost_us = 0;
+        s->dirty = true;
+    }
+    s->tried_size = UINT64_MAX;
+    s->size = UINT64_MAX;
+    s->ended = s->told = false;
+    s->grown_us = file_now(f);
+    s->ready = true;
+}
+
+void stream_lost(struct file_input *f, struct stream *s)
+{
+    stream_detach(f, s);
+    if (s->state != STREAM_LOST)
+        s->since_us = file_now(f);
+    s->state = STREAM_LOST;
+    s->ino = 0; /* that file is another stream's now */
+    if (!s->lost_us)
+        s->lost_us = clock_now(f->in->clock);
+    s->dirty = true;
+}
+
+/* ---- what kind of file ---- */
+
+struct magic {
+    const char *bytes;
+    size_t n;
+    const char *text;
+};
+
+static const struct magic magics[] = {
+    { "\x1f\x8b", 2, "is compressed (gzip): unpack it first" },
+    { "\x28\xb5\x2f\xfd", 4, "is compressed (zstd): unpack it first" },
+    { "\xfd" "7zXZ", 5, "is compressed (xz): unpack it first" },
+    { "BZh", 3, "is compressed (bzip2): unpack it first" },
+    { "PK\x03\x04", 4, "is an archive (zip): unpack it first" },
+    { "\xff\xfe", 2, "is UTF-16: convert it to UTF-8 first" },
+    { "\xfe\xff", 2, "is UTF-16: convert it to UTF-8 first" },
+    { "\x7f" "ELF", 4, "is a program, not a log" },
+    { "SQLite format 3", 15, "is a database, not a log" },
+    { "LPKSHHRH", 8, "is a journal: use an input of type journald with 'files'" },
+};
+
+/* Where the text begins, behind a hole at the beginning; `size` when there is none within reach. */
+static uint64_t text_begins(int fd, uint64_t size)
+{
+    char bytes[4096];
+    uint64_t at = 0;
+
+    for (unsigned i = 0; at < size && i < PROBES_A_TURN; i++) {
+        off_t data = lseek(fd, (off_t)at, SEEK_DATA);
+        ssize_t n;
+
+        if (data > (off_t)at)
+            at = (uint64_t)data;
+        n = pread(fd, bytes, sizeof bytes, (off_t)at);
+        if (n <= 0)
+            return size;
+        for (ssize_t k = 0; k < n; k++)
+            if (bytes[k] != '\0')
+                return at + (uint64_t)k < NUL_RUN_MIN ? 0 : at + (uint64_t)k;
+        at += (uint64_t)n;
+    }
+    return size;
+}
+
+const char *content_refusal(int fd, uint64_t size)
+{
+    char bytes[4096];
+    uint64_t at = text_begins(fd, size);
+    ssize_t n = pread(fd, bytes, sizeof bytes, (off_t)at);
+    size_t nuls = 0;
+
+    if (n <= 0)
+        return NULL;
+    for (size_t i = 0; i < ARRAY_SIZE(magics); i++)
+        if ((size_t)n >= magics[i].n && memcmp(bytes, magics[i].bytes, magics[i].n) == 0)
+            return magics[i].text;
+    while (n > 0 && bytes[n - 1] == '\0')
+        n--; /* room that a writer made beforehand */
+    for (ssize_t i = 0; i < n; i++)
+        nuls += bytes[i] == '\0';
+    return nuls >= NUL_RUN_MIN && nuls * 10 > (size_t)n ? "is binary, not lines of text" : NULL;
+}
+
+uint64_t stream_end_offset(int fd, uint64_t size)
+{
+    char bytes[PROBE_BYTES];
+    size_t n = size < sizeof bytes ? (size_t)size : sizeof bytes;
+    const char *lf;
+
+    if (n == 0 || read_at(fd, bytes, n, size - n) <= 0)
+        return size;
+    lf = memrchr(bytes, '\n', n);
+    if (!lf)
+        return n == size ? 0 : size; /* one line only, not complete; or one too long */
+    return size - n + (size_t)(lf - bytes) + 1;
+}
+
+static bool learn_key(struct stream *s, uint64_t size, bool end)
+{
+    char bytes[STREAM_KEY_BYTES];
+    uint64_t at = text_begins(s->fd, size);
+    ssize_t n = pread(s->fd, bytes, sizeof bytes, (off_t)at);
+
+    if (n <= 0)
+        return false;
+    return stream_key(slice_of(bytes, (size_t)n), end, s->key);
+}
+
+/* ---- reading ---- */
+
+struct reading {
+    struct file_input *f;
+    struct stream *s;
+    struct block *b;
+    struct slice bytes;
+    uint64_t size;
+    bool end; /* the stream ends where the bytes end */
+};
+
+static int out_of_memory(struct err *err)
+{
+    return err_nomem(err);
+}
+
+/* The block is complete: the cursor rides in it. */
+static int finish(struct reading *r, struct err *err)
+{
+    AUTO_BUF value = BUF_INIT;
+
+    r->b->name = arena_slice(r->b->arena, slice_str(r->s->path));
+    if (!r->b->name.p)
+        return out_of_memory(err);
+    if (!r->b->received_us)
+        r->b->received_us = clock_now(r->f->in->clock);
+    if (r->f->in->once)
+        return 1;
+    stream_cursor(r->s, &value);
+    if (!buf_ok(&value) ||
+        block_cursor(r->b, slice_str(r->s->id), buf_view(&value)) < 0)
+        return out_of_memory(err);
+    r->s->dirty = false;
+    return 1;
+}
+
+static int read_rest_of_long(struct reading *r, struct err *err)
+{
+    struct stream *s = r->s;
+    bool done;
+    size_t n;
+
+    if (!s->skip) { /* begun before a restart: its hash is not known any more */
+        s->skip = long_line_new(s->offset);
+        if (!s->skip)
+            return out_of_memory(err);
+        s->skip->known = false;
+    }
+    n = long_line_skip(s->skip, r->bytes, &done);
+    advance(s, slice_of(r->bytes.p, n));
+    if (done || r->end) {
+        if (long_line_notice(s->skip, r->b) < 0)
+            return out_of_memory(err);
+        long_line_free(s->skip);
+        s->skip = NULL;
+        s->flags &= ~(unsigned)STREAM_SKIP;
+    }
+    return finish(r, err);
+}
+
+static int begin_long(struct stream *s, struct slice beginning, struct err *err)
+{
+    bool done;
+
+    s->skip = long_line_new(s->offset);
+    if (!s->skip)
+        return out_of_memory(err);
+    (void)long_line_skip(s->skip, beginning, &done);
+    s->flags |= STREAM_SKIP;
+    return 0;
+}
+
+static int hand_over(struct reading *r, struct cut cut, struct err *err)
+{
+    struct stream *s = r->s;
+    struct block *b = r->b;
+    struct slice given = slice_take(r->bytes, cut.n);
+
+    memcpy(b->stream, s->key, sizeof b->stream);
+    b->bytes = given;
+    b->position = s->offset;
+    b->backfill = s->offset < s->backfill_end;
+    if (s->flags & STREAM_MIDDLE)
+        b->first_flags = RECORD_PARTIAL; /* the rest of a line that was handed over without its end */
+    s->flags &= ~(unsigned)STREAM_MIDDLE;
+    if (cut.kind == CUT_LONG) {
+        b->last_flags = RECORD_TRUNCATED;
+        if (begin_long(s, given, err) < 0)
+            return err->code;
+    } else if (cut.kind == CUT_PARTIAL) {
+        b->last_flags = RECORD_PARTIAL;
+        s->flags |= STREAM_MIDDLE;
+    }
+    advance(s, given);
+    return finish(r, err);
+}
+
+/* Where the NUL bytes that begin at the offset end; the size when nothing else is there (yet). */
+static uint64_t hole_ends(struct reading *r, bool *ret_known)
+{
+    struct stream *s = r->s;
+    char bytes[PROBE_BYTES];
+    uint64_t at = s->hole_end > s->offset ? s->hole_end : s->offset;
+
+    *ret_known = false;
+    for (unsigned i = 0; at < r->size && i < PROBES_A_TURN; i++) {
+        off_t data = lseek(s->fd, (off_t)at, SEEK_DATA);
+        ssize_t n;
+
+        if (data < 0 && errno == ENXIO)
+            at = r->size;
+        else if (data > (off_t)at)
+            at = (uint64_t)data;
+        n = pread(s->fd, bytes, sizeof bytes, (off_t)at);
+        if (n <= 0)
+            break;
+        for (ssize_t k = 0; k < n; k++)
+            if (bytes[k] != '\0') {
+                *ret_known = true;
+                return at + (uint64_t)k;
+            }
+        at += (uint64_t)n;
+    }
+    s->hole_end = at;
+    return at;
+}
+
+/*
+ * NUL bytes where a line should begin: a hole left by a cut under a writer that
+ * does not append, or blocks that a crash left empty. They are skipped when
+ * text follows; at the end of a live file they may be room made beforehand,
+ * into which the writer still writes, so they wait.
+ */
+static int read_hole(struct reading *r, struct err *err)
+{
+    struct stream *s = r->s;
+    AUTO_BUF members = BUF_INIT;
+    bool known;
+    uint64_t end = hole_ends(r, &known);
+
+    if (!known && !(r->end && end >= r->size)) {
+        s->ready = end < r->size;
+        return 0;
+    }
+    buf_printf(&members, "\"position\":%llu,\"bytes\":%llu", (unsigned long long)s->offset,
+               (unsigned long long)(end - s->offset));
+    if (stream_jump(s, end) < 0)
+        return -ESTALE;
+    s->hole_end = 0;
+    if (!buf_ok(&members) || block_notice(r->b, "source.nulls", buf_view(&members)) < 0)
+        return out_of_memory(err);
+    return finish(r, err);
+}
+
+static uint64_t idle_us(const struct file_input *f)
+{
+    return f->in->framing && f->in->framing->starts ? f->in->framing->idle_us : 0;
+}
+
+static int take(struct reading *r, struct err *err)
+{
+    struct stream *s = r->s;
+    struct file_input *f = r->f;
+    struct cut_rules rules = {
+        .framing = f->in->framing,
+        .line_max = f->options->max_line,
+        .full = r->bytes.n >= f->block_max,
+        .idle = r->end || (!f->in->once && file_now(f) >= s->grown_us + idle_us(f)),
+        .end = r->end,
+    };
+    struct cut cut;
+
+    s->flush_us = 0;
+    if (s->flags & STREAM_SKIP)
+        return read_rest_of_long(r, err);
+    cut = lines_cut(r->bytes, &rules);
+    if (cut.kind == CUT_NULS)
+        return read_hole(r, err);
+    if (cut.kind == CUT_NOTHING) {
+        if (memchr(r->bytes.p, '\n', r->bytes.n))
+            s->flush_us = s->grown_us + idle_us(f);
+        return 0;
+    }
+    return hand_over(r, cut, err);
+}
+
+/* The bytes at the offset, between two looks at the identity. 1 = there are some. */
+static int read_between(struct reading *r, bool end, struct err *err)
+{
+    struct stream *s = r->s;
+    struct stat st;
+    size_t want;
+    ssize_t n;
+    char *p;
+
+    if (fstat(s->fd, &st) < 0 || stream_is(s, s->fd, &st) <= 0)
+        return -ESTALE;
+    r->size = (uint64_t)st.st_size;
+    s->tried_size = r->size;
+    s->tried_ns = stat_mtime_ns(&st);
+    if (r->size == s->offset)
+        return 0;
+    want = r->size - s->offset < r->f->block_max ? (size_t)(r->size - s->offset) : r->f->block_max;
+    p = arena_text(r->b->arena, want);
+    if (!p)
+        return out_of_memory(err);
+    n = pread(s->fd, p, want, (off_t)s->offset);
+    if (n < 0)
+        return err_set(err, -errno, "cannot read '%s': %s", s->where, err_name(errno));
+    r->bytes = slice_of(p, (size_t)n);
+    r->end = end && s->offset + (size_t)n == r->size;
+    s->mtime_ns = s->tried_ns;
+    if (!s->key_known)
+        s->key_known = learn_key(s, r->size, r->end);
+    if (fstat(s->fd, &st) < 0 || stream_is(s, s->fd, &st) <= 0 ||
+        (uint64_t)st.st_size < s->offset + (size_t)n)
+        return -ESTALE;
+    return n > 0;
+}
+
+int stream_read(struct file_input *f, struct stream *s, struct block *b, bool end,
+                struct err *err)
+{
+    struct reading r = { .f = f, .s = s, .b = b };
+    int got;
+
+    s->ready = false;
+    s->used = ++f->clock_of_use;
+    got = read_between(&r, end, err);
+    if (got < 0)
+        return got;
+    if (got == 0 && s->skip && end) { /* a long line ends where the stream ends */
+        r.end = true;
+        return read_rest_of_long(&r, err);
+    }
+    if (got == 0)
+        return 0;
+    got = take(&r, err);
+    if (got > 0)
+        s->ready = s->offset < r.size;
+    return got;
+}

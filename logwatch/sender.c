@@ -1,0 +1,457 @@
+#include "logwatch/sender.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+
+#include "base/log.h"
+
+/* A message is a header and its texts, one packet each: SOCK_SEQPACKET keeps the boundary. */
+#define MESSAGE_MAX (160 * 1024)
+/* A child that died is started again after this. */
+#define RESTART_US (5 * USEC_PER_SEC)
+
+struct order {
+    uint64_t row;
+    uint32_t attempt;
+    uint32_t key_n, kind_n, document_n, checkpoint_n;
+};
+
+struct answer {
+    uint64_t row;
+    uint64_t retry_after_us;
+    int32_t state;
+    char status[160];
+    char remote[80];
+};
+
+enum receiver_state {
+    RECEIVER_IDLE,
+    RECEIVER_BUSY,    /* a row is with the child */
+    RECEIVER_TOLD,    /* its outcome waits for the commit */
+};
+
+struct receiver {
+    struct sink *sink;
+    pid_t pid;
+    int fd;
+    enum receiver_state state;
+    uint64_t restart_us; /* monotonic; not before */
+    uint64_t row, expires_us;
+    unsigned attempts;
+    char *key, *kind, *address;
+};
+
+struct sender {
+    const struct config *config;
+    const struct clock *clock;
+    struct receiver *receivers;
+    size_t n;
+    char *message;
+};
+
+/* ---- the child ---- */
+
+static bool read_order(const char *p, size_t n, struct order *ret_order, struct slice text[4])
+{
+    struct order o;
+    uint64_t total = sizeof o;
+
+    if (n < sizeof o)
+        return false;
+    memcpy(&o, p, sizeof o);
+    total += (uint64_t)o.key_n + o.kind_n + o.document_n + o.checkpoint_n;
+    if (total != n)
+        return false;
+    p += sizeof o;
+    text[0] = slice_of(p, o.key_n);
+    text[1] = slice_of(p + o.key_n, o.kind_n);
+    text[2] = slice_of(p + o.key_n + o.kind_n, o.document_n);
+    text[3] = slice_of(p + o.key_n + o.kind_n + o.document_n, o.checkpoint_n);
+    *ret_order = o;
+    return true;
+}
+
+static void deliver(struct receiver *r, const char *host, struct arena *a,
+                    const struct order *o, const struct slice text[4], struct answer *ret)
+{
+    const struct clock real = CLOCK_REAL;
+    struct delivery_result result = { .state = DELIVERY_RETRY };
+    struct delivery d = {
+        .key = text[0],
+        .kind = text[1],
+        .text = text[2],
+        .attempt = o->attempt,
+        .now_us = clock_now(&real),
+        .checkpoint = text[3],
+        .host = host,
+    };
+    struct err err = ERR_NONE;
+
+    arena_reset(a);
+    d.document = json_load(a, text[2], &err);
+    if (d.document) {
+        r->sink->ops->deliver(r->sink, &d, &result);
+    } else {
+        result.state = DELIVERY_DEAD;
+        snprintf(result.status, sizeof result.status, "document: %.140s", err.text);
+    }
+    *ret = (struct answer){
+        .row = o->row, .state = (int32_t)result.state, .retry_after_us = result.retry_after_us
+    };
+    memcpy(ret->status, result.status, sizeof ret->status);
+    memcpy(ret->remote, result.remote, sizeof ret->remote);
+}
+
+static void child_main(struct receiver *r, const struct config *c, int fd)
+{
+    AUTO(arena) a = arena_new(65536, 8 << 20);
+    char *message = malloc(MESSAGE_MAX);
+
+    prctl(PR_SET_PDEATHSIG, SIGTERM);
+    signal(SIGINT, SIG_IGN); /* the parent ends us */
+    signal(SIGPIPE, SIG_IGN);
+    while (a && message) {
+        struct order o;
+        struct slice text[4];
+        struct answer answer;
+        ssize_t n = recv(fd, message, MESSAGE_MAX, 0);
+
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0 || !read_order(message, (size_t)n, &o, text))
+            break;
+        deliver(r, c->host, a, &o, text, &answer);
+        if (send(fd, &answer, sizeof answer, MSG_NOSIGNAL) < 0)
+            break;
+    }
+    free(message);
+    close(fd);
+    _exit(0);
+}
+
+static int child_start(struct sender *s, struct receiver *r, struct err *err)
+{
+    int fds[2];
+    sigset_t none;
+
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds) < 0)
+        return err_set(err, -errno, "socketpair: %s", err_name(errno));
+    r->pid = fork();
+    if (r->pid < 0) {
+        close(fds[0]);
+        close(fds[1]);
+        return err_set(err, -errno, "fork: %s", err_name(errno));
+    }
+    if (r->pid == 0) {
+        sigemptyset(&none);
+        sigprocmask(SIG_SETMASK, &none, NULL);
+        signal(SIGTERM, SIG_DFL);
+        for (size_t i = 0; i < s->n; i++)
+            if (&s->receivers[i] != r && s->receivers[i].fd >= 0)
+                close(s->receivers[i].fd);
+        close(fds[0]);
+        child_main(r, s->config, fds[1]);
+    }
+    close(fds[1]);
+    r->fd = fds[0];
+    return 0;
+}
+
+/* ---- the parent's side ---- */
+
+int sender_start(const struct config *c, const struct clock *clock, struct sender **ret_sender,
+                 struct err *err)
+{
+    AUTO(sender) s = calloc(1, sizeof *s);
+    size_t n = c->nsinks + (c->bans.sink ? 1 : 0);
+
+    if (!s)
+        return err_nomem(err);
+    s->config = c;
+    s->clock = clock;
+    s->receivers = calloc(n ? n : 1, sizeof *s->receivers);
+    s->message = malloc(MESSAGE_MAX);
+    if (!s->receivers || !s->message)
+        return err_nomem(err);
+    for (size_t i = 0; i < n; i++) {
+        s->receivers[i].fd = -1;
+        s->receivers[i].sink = i < c->nsinks ? &c->sinks[i] : c->bans.sink;
+    }
+    s->n = n;
+    for (size_t i = 0; i < n; i++)
+        if (child_start(s, &s->receivers[i], err) < 0)
+            return err->code;
+    *ret_sender = TAKE(s);
+    return 0;
+}
+
+static void forget_row(struct receiver *r)
+{
+    free(r->key);
+    free(r->kind);
+    free(r->address);
+    r->key = r->kind = r->address = NULL;
+    r->state = RECEIVER_IDLE;
+}
+
+static void child_end(struct receiver *r)
+{
+    if (r->fd >= 0)
+        close(r->fd);
+    r->fd = -1;
+    if (r->pid > 0) {
+        kill(r->pid, SIGTERM);
+        while (waitpid(r->pid, NULL, 0) < 0 && errno == EINTR)
+            ;
+    }
+    r->pid = 0;
+}
+
+void sender_free(struct sender *s)
+{
+    if (!s)
+        return;
+    for (size_t i = 0; s->receivers && i < s->n; i++) {
+        child_end(&s->receivers[i]);
+        forget_row(&s->receivers[i]);
+    }
+    free(s->receivers);
+    free(s->message);
+    free(s);
+}
+
+size_t sender_busy(const struct sender *s)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < s->n; i++)
+        n += s->receivers[i].state != RECEIVER_IDLE;
+    return n;
+}
+
+size_t sender_poll(const struct sender *s, struct pollfd *fds, size_t max)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < s->n && n < max; i++)
+        if (s->receivers[i].fd >= 0)
+            fds[n++] = (struct pollfd){ .fd = s->receivers[i].fd, .events = POLLIN };
+    return n;
+}
+
+static struct receiver *find(struct sender *s, struct slice name)
+{
+    for (size_t i = 0; i < s->n; i++)
+        if (slice_is(name, s->receivers[i].sink->name))
+            return &s->receivers[i];
+    return NULL;
+}
+
+struct dispatch {
+    struct sender *sender;
+    struct core *core;
+    struct err *err;
+};
+
+static int outcome(struct core *core, const struct receiver *r, enum delivery_state state,
+                   uint64_t not_before_us, struct slice status, struct slice remote,
+                   struct err *err)
+{
+    const struct core_delivery d = {
+        .row = r->row,
+        .key = slice_str(r->key),
+        .receiver = slice_str(r->sink->name),
+        .kind = slice_str(r->kind),
+        .address = slice_str(r->address),
+        .state = state,
+        .attempts = r->attempts,
+        .not_before_us = not_before_us,
+        .status = status,
+        .remote = remote,
+    };
+
+    return core_outcome(core, &d, err);
+}
+
+/* The address of a ban order, for its entry. */
+static char *order_address(const struct outbox_row *row)
+{
+    AUTO(arena) a = arena_new(4096, 1 << 20);
+    const struct json *doc = a ? json_load(a, row->document, NULL) : NULL;
+
+    return slice_is(row->kind, "ban") ? slice_dup(json_text(doc, "address")) : NULL;
+}
+
+static bool take_row(struct receiver *r, const struct outbox_row *row)
+{
+    r->row = row->id;
+    r->attempts = row->attempts + 1;
+    r->expires_us = row->expires_us;
+    r->key = slice_dup(row->key);
+    r->kind = slice_dup(row->kind);
+    r->address = order_address(row);
+    return r->key && r->kind;
+}
+
+static int send_order(struct dispatch *d, struct receiver *r, const struct outbox_row *row)
+{
+    struct slice note = audit_note(core_audit(d->core));
+    struct order o = {
+        .row = row->id,
+        .attempt = r->attempts,
+        .key_n = (uint32_t)row->key.n,
+        .kind_n = (uint32_t)row->kind.n,
+        .document_n = (uint32_t)row->document.n,
+        .checkpoint_n = (uint32_t)note.n,
+    };
+    char *p = d->sender->message;
+    size_t n = sizeof o + row->key.n + row->kind.n + row->document.n + note.n;
+    const struct slice parts[] = { row->key, row->kind, row->document, note };
+
+    if (n > MESSAGE_MAX)
+        return -EMSGSIZE;
+    memcpy(p, &o, sizeof o);
+    p += sizeof o;
+    for (size_t i = 0; i < ARRAY_SIZE(parts); i++) {
+        if (parts[i].n)
+            memcpy(p, parts[i].p, parts[i].n);
+        p += parts[i].n;
+    }
+    return send(r->fd, d->sender->message, n, MSG_NOSIGNAL | MSG_DONTWAIT) < 0 ? -errno : 0;
+}
+
+static int dispatch_row(void *ctx, const struct outbox_row *row)
+{
+    struct dispatch *d = ctx;
+    struct receiver *r = find(d->sender, row->receiver);
+    struct receiver gone = { .row = row->id, .attempts = row->attempts };
+    const char *why = NULL;
+    int e;
+
+    if (r && r->state != RECEIVER_IDLE)
+        return 0;
+    if (!r)
+        why = "receiver is not configured any more";
+    else if (row->expires_us && row->expires_us < clock_now(d->sender->clock))
+        why = "expired";
+    if (r && !why && r->fd < 0)
+        return 0; /* its child is being restarted */
+    if (!r) {
+        struct sink nobody = { .name = "(gone)" };
+
+        gone.sink = &nobody;
+        if (!take_row(&gone, row))
+            return err_nomem(d->err);
+        e = outcome(d->core, &gone, DELIVERY_DEAD, 0, slice_str(why), SLICE_NONE, d->err);
+        forget_row(&gone);
+        return e;
+    }
+    if (!take_row(r, row))
+        return err_nomem(d->err);
+    e = why ? 0 : send_order(d, r, row);
+    if (e == -EMSGSIZE)
+        why = "document too large";
+    else if (e < 0) {
+        forget_row(r); /* the child is gone: collect() restarts it */
+        return 0;
+    }
+    r->state = why ? RECEIVER_TOLD : RECEIVER_BUSY;
+    return why ? outcome(d->core, r, DELIVERY_DEAD, 0, slice_str(why), SLICE_NONE, d->err) : 0;
+}
+
+int sender_dispatch(struct sender *s, struct core *core, struct err *err)
+{
+    struct dispatch d = { s, core, err };
+
+    return store_outbox_due(core_store(core), clock_now(s->clock), 2 * s->n + 16, dispatch_row, &d,
+                            err);
+}
+
+/* Past its time a retry is a dead letter. */
+static enum delivery_state settle(const struct sender *s, const struct receiver *r,
+                                  const struct answer *a, uint64_t *ret_not_before)
+{
+    uint64_t wait = a->retry_after_us ? a->retry_after_us : sink_backoff_us(r->attempts, r->row);
+
+    *ret_not_before = 0;
+    if (a->state != DELIVERY_RETRY)
+        return (enum delivery_state)a->state;
+    *ret_not_before = clock_now(s->clock) + wait;
+    return r->expires_us && *ret_not_before > r->expires_us ? DELIVERY_DEAD : DELIVERY_RETRY;
+}
+
+static int child_died(struct sender *s, struct receiver *r, struct core *core, struct err *err)
+{
+    const struct answer none = { .state = DELIVERY_RETRY };
+    uint64_t not_before;
+    enum delivery_state state;
+
+    log_warning("receiver '%s': its process ended; starting it again", r->sink->name);
+    child_end(r);
+    r->restart_us = clock_mono(s->clock) + RESTART_US;
+    if (r->state != RECEIVER_BUSY)
+        return 0;
+    r->state = RECEIVER_TOLD;
+    state = settle(s, r, &none, &not_before);
+    return outcome(core, r, state, not_before, SLICE("the receiver's process ended"), SLICE_NONE,
+                   err);
+}
+
+/* 1 = an outcome, 0 = nothing. */
+static int collect_one(struct sender *s, struct receiver *r, struct core *core, struct err *err)
+{
+    struct answer a;
+    uint64_t not_before;
+    enum delivery_state state;
+    ssize_t n = recv(r->fd, &a, sizeof a, MSG_DONTWAIT);
+    int e;
+
+    if (n < 0 && (errno == EAGAIN || errno == EINTR))
+        return 0;
+    if (n != (ssize_t)sizeof a) {
+        e = child_died(s, r, core, err);
+        return e < 0 ? e : 1;
+    }
+    if (r->state != RECEIVER_BUSY || a.row != r->row || a.state < DELIVERY_SENT ||
+        a.state > DELIVERY_DEAD)
+        return 0; /* an answer to nothing: the child is not believed */
+    a.status[sizeof a.status - 1] = '\0';
+    a.remote[sizeof a.remote - 1] = '\0';
+    r->state = RECEIVER_TOLD;
+    state = settle(s, r, &a, &not_before);
+    if (state != DELIVERY_SENT)
+        log_warning("receiver '%s': %s", r->sink->name, a.status);
+    e = outcome(core, r, state, not_before, slice_str(a.status), slice_str(a.remote), err);
+    return e < 0 ? e : 1;
+}
+
+int sender_collect(struct sender *s, struct core *core, struct err *err)
+{
+    int total = 0;
+
+    for (size_t i = 0; i < s->n; i++) {
+        struct receiver *r = &s->receivers[i];
+        int e;
+
+        if (r->fd < 0) {
+            if (clock_mono(s->clock) >= r->restart_us && child_start(s, r, err) < 0)
+                return err->code;
+            continue;
+        }
+        e = collect_one(s, r, core, err);
+        if (e < 0)
+            return e;
+        total += e;
+    }
+    return total;
+}
+
+void sender_committed(struct sender *s)
+{
+    for (size_t i = 0; i < s->n; i++)
+        if (s->receivers[i].state == RECEIVER_TOLD)
+            forget_row(&s->receivers[i]);
+}

@@ -1,0 +1,60 @@
+/*
+ * Sink: one kind of receiver. What leaves goes through the outbox and then
+ * through one of these; a sink keeps nothing that must survive.
+ *
+ * A sink sees only the document in the outbox row (schemas/alert.json, or
+ * the ban order), never logs or the store. It renders, sends, and says how it went. It may block up
+ * to its own deadline: the sender calls it from its own process or thread.
+ */
+#pragma once
+
+#include "base/json.h"
+#include "base/option.h"
+#include "schemas/batch.h"
+
+struct sink;
+
+struct delivery {
+    struct slice key;        /* fixed for all attempts: receivers can recognise a repeat */
+    struct slice kind;       /* "notify", "ban" */
+    const struct json *document;
+    struct slice text;       /* the document as written */
+    unsigned attempt;        /* 1.. */
+    uint64_t now_us;
+    struct slice checkpoint; /* newest signed note of the trail; may be empty */
+    const char *host;        /* our name */
+};
+
+struct delivery_result {
+    enum delivery_state state;  /* SENT, RETRY, DEAD */
+    uint64_t retry_after_us;    /* the receiver's wish; 0 = our back-off */
+    char status[160];           /* printable, no secrets */
+    char remote[80];            /* message id of the receiver */
+};
+
+struct sink_ops {
+    const char *name;             /* the word after `type:` */
+    const char *summary;          /* one line for `trailwarden help notifiers` */
+    const struct option *options; /* ends with { 0 } */
+    size_t state_size;
+    bool bans;                    /* takes kind "ban" instead of "notify" */
+
+    /* After the options were loaded; checks what tables cannot. NULL: nothing to do. */
+    int (*open)(struct sink *s, struct err *err);
+    /* Always fills the result; a failure of ours is a RETRY with its text. */
+    void (*deliver)(struct sink *s, const struct delivery *d, struct delivery_result *ret);
+    void (*close)(struct sink *s); /* also after a failed open */
+};
+
+struct sink {
+    const char *name; /* in the configuration */
+    const struct sink_ops *ops;
+    void *state;      /* state_size bytes, filled from the options */
+};
+
+/* The registry, in the manual's order; ends with NULL. */
+extern const struct sink_ops *const sink_kinds[];
+const struct sink_ops *sink_kind(struct slice name); /* NULL when unknown */
+
+/* When to try again: full jitter, base 2 s, cap 15 min; `seed` makes it repeatable. */
+uint64_t sink_backoff_us(unsigned attempts, uint64_t seed);

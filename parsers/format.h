@@ -1,0 +1,173 @@
+/*
+ * Private to parsers/: a declared format as loaded. docs/formats.md says how
+ * one is written.
+ */
+#pragma once
+
+#include "base/table.h"
+#include "base/yaml.h"
+#include "parsers/parser.h"
+
+/* Where a named group or a JSON member goes. */
+enum target_kind {
+    TARGET_FIELD,    /* a field of the dictionary, or a raw name */
+    TARGET_TIME,     /* the event's time */
+    TARGET_LEVEL,    /* log.level, made uniform */
+    TARGET_MESSAGE,
+    TARGET_ADDRESS,  /* source.address, source.ip, source.port */
+    TARGET_ADDRESS6, /* the same; IPv6 has its port behind the last colon */
+    TARGET_JSON,     /* an object whose members are mapped, too */
+    TARGET_SECRET,   /* never kept: masked in the raw text */
+    TARGET_IGNORE,
+};
+
+struct target {
+    enum target_kind kind;
+    uint32_t field;
+    struct slice name;
+    bool go_quoted; /* undo Go's %q and HTML escapes */
+};
+
+#define GROUPS_MAX 24
+
+struct captures {
+    struct regex *regex;
+    struct target targets[GROUPS_MAX]; /* by group number */
+    size_t n;
+};
+
+enum layout_kind {
+    LAYOUT_TEXT,
+    LAYOUT_JSON,
+    LAYOUT_LOGFMT,
+};
+
+struct layout {
+    struct slice name;
+    enum layout_kind kind;
+    struct captures captures; /* LAYOUT_TEXT */
+    bool openvpn_prefix;      /* the message may begin with a peer */
+    enum trust trust;
+    bool has_trust;
+};
+
+/* A field must have one of these values (ASCII case does not matter). */
+struct condition {
+    uint32_t field;
+    struct slice name;
+    struct slice *values;
+    size_t n;
+};
+
+struct constant {
+    enum field_id field;
+    struct slice value;
+};
+
+struct event_entry {
+    struct slice action; /* empty: noise, told apart so that nothing below fits */
+    const struct action *known;
+    struct slice starts, has; /* of the message */
+    struct captures captures; /* regex NULL: no pattern */
+    struct condition *conditions;
+    size_t nconditions;
+    struct constant *constants;
+    size_t nconstants;
+    bool duplicate, forgeable;
+    struct slice outcome, category;
+    struct src_pos at;
+    struct slice *literals; /* any of them is in every record of this entry */
+    size_t nliterals;
+};
+
+struct alias {
+    struct slice name; /* raw name: "context.email" */
+    uint32_t id;       /* of the raw name */
+    struct target target;
+};
+
+struct sample {
+    struct slice line;
+    struct slice action, ip, user;
+    bool has_action, has_ip, has_user, unparsed;
+    struct src_pos at;
+};
+
+struct format {
+    struct slice name, channel, summary;
+    const struct field_names *names;
+    struct logsource logsource;
+    struct layout *layouts;
+    size_t nlayouts;
+    struct event_entry *events;
+    size_t nevents;
+    struct table *aliases; /* raw name -> struct alias */
+    struct sample *samples;
+    size_t nsamples;
+    const char **units, **paths;
+    struct framing framing;
+    struct regex *start;      /* of a record */
+    bool start_not;           /* a record starts where the pattern does NOT fit */
+    bool unclosed;            /* an open JSON string holds the record together */
+    enum trust trust;
+    bool syslog;              /* a syslog prefix may stand before everything */
+    struct slice *merged;     /* for format_action_literals() */
+};
+
+struct formats {
+    struct arena *arena;
+    struct field_names *names;
+    struct format **list;
+    size_t n, cap;
+    struct regex **regexes;
+    size_t nregexes, regexes_cap;
+    struct table **tables;
+    size_t ntables, tables_cap;
+};
+
+/* Action words with their ECS category and outcome. */
+struct action {
+    const char *name, *category, *outcome;
+};
+const struct action *action_find(struct slice name);
+extern const char *const action_names[];
+
+/* ---- time ---- */
+
+struct zone;
+int zone_load(const char *name, struct zone **ret_zone, struct err *err);
+void zone_free(struct zone *z);
+DEFINE_AUTO(zone)
+/* UTC of a local time; in the hour that comes twice the earlier. z NULL = UTC. */
+uint64_t zone_to_utc(const struct zone *z, int64_t local_s);
+
+/*
+ * Any of the times that the channels write, told apart by their shape:
+ * RFC 3339, 2026/11/21 01:50:01.000123, 2026-11-21 01:42:39,498, Sat Nov 21
+ * 01:34:32 2026, Nov 21 01:44:28 (the year nearest to received_us), epoch in
+ * seconds with microseconds, epoch in milliseconds with fraction.
+ */
+int time_parse(struct slice s, const struct zone *z, uint64_t received_us, uint64_t *ret_us);
+
+/* ---- pieces ---- */
+
+/* The syslog prefix of a line (RFC 3164 as written to files, RFC 5424). 0 = there is none. */
+struct syslog_prefix {
+    struct slice time, host, program, pid;
+    int priority; /* -1 = none */
+};
+size_t syslog_prefix(struct slice line, struct syslog_prefix *ret);
+
+/* key=value pairs with quotes; fn gets decoded texts (in the arena when changed). false: this is no logfmt. */
+bool logfmt_parse(struct slice text, struct arena *a,
+                  int (*fn)(void *ctx, struct slice key, struct slice value), void *ctx);
+
+/*
+ * OpenVPN: "[CN/]ADDRESS " before the message. The rest is the message.
+ * *ret_doubt: the text can be read in more than one way, so a peer wrote part of it.
+ */
+struct slice openvpn_prefix(struct slice text, struct slice *ret_user, struct slice *ret_address,
+                            bool *ret_doubt);
+
+/* Go's %q and the HTML escapes of template.HTMLEscapeString undone. */
+struct slice go_unquote(struct arena *a, struct slice s);

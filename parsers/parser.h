@@ -1,0 +1,98 @@
+/*
+ * Parser: bytes to fields. Declared formats (YAML, one a channel under
+ * parsers/formats/) turn records into events with ECS fields.
+ *
+ *     formats_load()    files or embedded texts -> struct formats (read-only, shared)
+ *     format_find()     the format of a channel
+ *     parser_run()      one record -> one event, no state kept between records
+ *
+ * A record that no layout of its format knows stays an event: flags has
+ * EVENT_UNPARSED, message is the cleaned text. Nothing here fails on log text.
+ */
+#pragma once
+
+#include "base/diag.h"
+#include "base/regex.h"
+#include "schemas/block.h"
+#include "schemas/event.h"
+
+struct formats;
+struct format;
+
+/* names is borrowed for the life of the formats and gets all names they use. */
+struct formats *formats_new(struct field_names *names);
+void formats_free(struct formats *f);
+DEFINE_AUTO(formats)
+
+/* Adds the formats of one YAML text; findings in diag. A format of the same name replaces. */
+int formats_add(struct formats *f, const char *path, struct slice text, struct diag *d);
+/* Adds each *.yaml of a folder, in the order of names. */
+int formats_add_folder(struct formats *f, const char *folder, struct diag *d);
+/* Runs the samples inside the formats: each that comes out other than said is a finding. Number of samples run in *ret_ran. */
+int formats_check(const struct formats *f, struct diag *d, size_t *ret_ran);
+
+size_t formats_count(const struct formats *f);
+const struct format *formats_at(const struct formats *f, size_t i);
+/* By format name or channel name ("openvpn"); NULL when unknown. */
+const struct format *format_find(const struct formats *f, struct slice name);
+/* The format whose layouts know the most of the first records; NULL when none knows half. */
+const struct format *format_detect(const struct formats *f, struct slice bytes);
+
+struct slice format_name(const struct format *f);
+struct slice format_channel(const struct format *f);
+struct slice format_summary(const struct format *f);
+const struct logsource *format_logsource(const struct format *f);
+const struct framing *format_framing(const struct format *f);
+/* Default systemd units and file globs for `run` without configuration; NULL-terminated. */
+const char *const *format_units(const struct format *f);
+const char *const *format_paths(const struct format *f);
+
+/*
+ * Literals of which a record must hold at least one (ASCII, compared without
+ * case, raw bytes) for parser_run() to give event.action `action`; n = 0 when
+ * that cannot be promised. For the prefilter.
+ */
+size_t format_action_literals(const struct format *f, struct slice action,
+                              const struct slice **ret_literals);
+
+/* What differs between two sources of the same format. */
+struct parser_source {
+    const struct format *format;
+    const char *zone;      /* IANA name for times without one; NULL = UTC */
+    struct slice channel;  /* name in the configuration; empty = the format's */
+    struct slice input;    /* path or unit */
+    struct slice service;  /* unit, for service.name; may be empty */
+    bool from_journal;     /* the transport kept boundary and sender: trust is TRUST_RECORD */
+    struct zone *private_zone; /* parser_source_init() */
+};
+int parser_source_init(struct parser_source *s, struct err *err);
+void parser_source_fini(struct parser_source *s);
+
+struct parser_scratch; /* one per thread: regex stacks, table space */
+struct parser_scratch *parser_scratch_new(const struct formats *f);
+void parser_scratch_free(struct parser_scratch *s);
+DEFINE_AUTO(parser_scratch)
+
+/*
+ * Fills *ret_event (raw, key.position and times from the record; key.stream is
+ * the caller's). Fields live in `a`. -ENOMEM is the only failure. When `trace`
+ * is not NULL it is told what was tried: for `explain`.
+ */
+struct parser_trace {
+    void (*tried)(void *ctx, struct slice what, bool matched);
+    void *ctx;
+};
+int parser_run(const struct parser_source *source, struct parser_scratch *scratch,
+               const struct record *record, uint64_t received_us, struct arena *a,
+               struct event *ret_event, const struct parser_trace *trace);
+
+/* ---- enrichment ---- */
+
+struct geo; /* MaxMind databases, in sealed copies */
+
+/* path NULL: no database. Country, City or ASN files; up to two. */
+int geo_open(const char *const *paths, size_t npaths, struct geo **ret_geo, struct err *err);
+void geo_free(struct geo *g);
+DEFINE_AUTO(geo)
+/* Adds source.geo.* and source.as.* when source.ip is there and known. Faults are counted. */
+int enrich_run(struct geo *g, struct event *ev);

@@ -1,0 +1,633 @@
+/* One record to one event. The hot path: no malloc, all memory from the batch's arena. */
+#include <errno.h>
+#include <stdio.h>
+
+#include "base/ip.h"
+#include "base/utf8.h"
+#include "parsers/format.h"
+
+struct parser_scratch {
+    struct regex_scratch *regex;
+    struct slice groups[GROUPS_MAX];
+};
+
+struct parser_scratch *parser_scratch_new(const struct formats *f UNUSED)
+{
+    AUTO(parser_scratch) s = calloc(1, sizeof *s);
+
+    if (!s)
+        return NULL;
+    s->regex = regex_scratch_new();
+    return s->regex ? TAKE(s) : NULL;
+}
+
+void parser_scratch_free(struct parser_scratch *s)
+{
+    if (!s)
+        return;
+    regex_scratch_free(s->regex);
+    free(s);
+}
+
+int parser_source_init(struct parser_source *s, struct err *err)
+{
+    if (!s->channel.p || s->channel.n == 0)
+        s->channel = s->format->channel;
+    if (!s->zone || strcmp(s->zone, "UTC") == 0)
+        return 0;
+    return zone_load(s->zone, &s->private_zone, err);
+}
+
+void parser_source_fini(struct parser_source *s)
+{
+    zone_free(s->private_zone);
+    s->private_zone = NULL;
+}
+
+struct run {
+    const struct parser_source *source;
+    const struct format *f;
+    struct parser_scratch *scratch;
+    struct arena *a;
+    struct event *ev;
+    struct slice text; /* clean, without escape sequences */
+    struct slice message;
+    bool has_time, has_level, has_address, doubt;
+    bool failed; /* memory */
+    const struct parser_trace *trace;
+};
+
+static void tell(const struct run *r, struct slice what, bool matched)
+{
+    if (r->trace)
+        r->trace->tried(r->trace->ctx, what, matched);
+}
+
+static void set(struct run *r, enum field_id id, struct slice value)
+{
+    if (event_set(r->ev, id, value) == -ENOMEM)
+        r->failed = true;
+}
+
+/* ---- values ---- */
+
+static const struct {
+    const char *word;
+    const char *level;
+} level_words[] = {
+    { "debug", "debug" },       { "info", "info" },         { "notice", "notice" },
+    { "warn", "warning" },      { "warning", "warning" },   { "err", "error" },
+    { "error", "error" },       { "crit", "critical" },     { "critical", "critical" },
+    { "fatal", "critical" },    { "alert", "critical" },    { "emergency", "critical" },
+    { "emerg", "critical" },    { "panic", "critical" },    { "trace", "debug" },
+    { "100", "debug" },         { "200", "info" },          { "250", "notice" },
+    { "300", "warning" },       { "400", "error" },         { "500", "critical" },
+    { "550", "critical" },      { "600", "critical" },
+};
+
+static void set_level(struct run *r, struct slice word)
+{
+    if (r->has_level)
+        return;
+    for (size_t i = 0; i < ARRAY_SIZE(level_words); i++)
+        if (slice_eq_nocase(word, slice_str(level_words[i].word))) {
+            r->has_level = true;
+            set(r, FIELD_LOG_LEVEL, slice_str(level_words[i].level));
+            return;
+        }
+}
+
+static void set_priority(struct run *r, int priority)
+{
+    static const char *const levels[] = { "critical", "critical", "critical", "error",
+                                          "warning",  "notice",   "info",     "debug" };
+
+    if (priority >= 0 && priority <= 7)
+        set_level(r, slice_str(levels[priority]));
+}
+
+static void set_time(struct run *r, struct slice text, uint64_t received_us)
+{
+    uint64_t t;
+
+    if (r->has_time || time_parse(text, r->source->private_zone, received_us, &t) < 0)
+        return;
+    r->has_time = true;
+    r->ev->time_us = t;
+}
+
+/* Only what is wholly an address becomes source.ip: a masked or made-up one is none. */
+static void set_address(struct run *r, struct slice text, unsigned flags)
+{
+    struct endpoint e;
+    char ip[IP_TEXT_SIZE], port[8];
+    struct slice kept;
+
+    if (r->has_address || text.n == 0)
+        return;
+    set(r, FIELD_SOURCE_ADDRESS, text);
+    if (endpoint_parse(text, flags, &e) < 0)
+        return;
+    r->has_address = true;
+    ip_text(&e.ip, ip);
+    kept = arena_slice(r->a, slice_str(ip));
+    set(r, FIELD_SOURCE_IP, kept);
+    if (e.port) {
+        snprintf(port, sizeof port, "%u", e.port);
+        set(r, FIELD_SOURCE_PORT, arena_slice(r->a, slice_str(port)));
+    }
+    r->failed = r->failed || !kept.p;
+}
+
+/* The secret is wiped out of the event's own copy of the text. */
+static void mask(struct run *r, struct slice secret)
+{
+    size_t at = secret.n ? slice_find(r->ev->raw, secret) : SIZE_MAX;
+    char *copy;
+
+    if (at == SIZE_MAX)
+        return;
+    copy = arena_text(r->a, r->ev->raw.n + 3);
+    if (!copy) {
+        r->failed = true;
+        return;
+    }
+    memcpy(copy, r->ev->raw.p, at);
+    memcpy(copy + at, "***", 3);
+    memcpy(copy + at + 3, r->ev->raw.p + at + secret.n, r->ev->raw.n - at - secret.n);
+    r->ev->raw = slice_of(copy, r->ev->raw.n - secret.n + 3);
+    r->message = r->ev->raw; /* the old text is not shown anywhere */
+}
+
+static void apply(struct run *r, const struct target *t, struct slice value, enum value_type type)
+{
+    if (!value.p)
+        return;
+    if (t->go_quoted)
+        value = go_unquote(r->a, value);
+    switch (t->kind) {
+    case TARGET_FIELD:
+        if (value.n && event_add(r->ev, t->field, t->name, type, value) == -ENOMEM)
+            r->failed = true;
+        break;
+    case TARGET_TIME:
+        set_time(r, value, r->ev->received_us);
+        break;
+    case TARGET_LEVEL:
+        set_level(r, value);
+        break;
+    case TARGET_MESSAGE:
+        if (!r->message.p)
+            r->message = value;
+        break;
+    case TARGET_ADDRESS:
+        set_address(r, value, 0);
+        break;
+    case TARGET_ADDRESS6:
+        set_address(r, value, ENDPOINT_V6_LAST_COLON_PORT);
+        break;
+    case TARGET_SECRET:
+        mask(r, value);
+        break;
+    case TARGET_JSON:
+    case TARGET_IGNORE:
+        break;
+    }
+}
+
+/* ---- JSON and logfmt ---- */
+
+static enum value_type value_of(enum json_type t)
+{
+    return t == JSON_NULL ? VALUE_NULL : t == JSON_BOOL ? VALUE_BOOL : t == JSON_NUMBER ? VALUE_NUMBER
+                                                                                     : VALUE_STRING;
+}
+
+/* yajl's decoded texts live only during the call: what is not in our text is copied. */
+static struct slice keep(struct run *r, struct slice s)
+{
+    struct slice c;
+
+    if (s.p >= r->text.p && s.p + s.n <= r->text.p + r->text.n)
+        return s;
+    c = arena_slice(r->a, s);
+    r->failed = r->failed || !c.p;
+    return c;
+}
+
+static int member(struct run *r, struct slice name, enum value_type type, struct slice value)
+{
+    const struct alias *alias = r->f->aliases ? table_get(r->f->aliases, name) : NULL;
+    struct slice kept = keep(r, value);
+    struct slice kept_name = alias ? alias->name : keep(r, name);
+    int e;
+
+    if (alias && type != VALUE_NULL)
+        apply(r, &alias->target, kept, type);
+    /* Under its own name as well: rules written for the source's fields work, too. */
+    e = event_add(r->ev, alias ? alias->id : field_find(r->f->names, name), kept_name, type, kept);
+    return e == -ENOMEM || r->failed ? -ENOMEM : 0;
+}
+
+static int json_scalar(void *ctx, struct slice path, enum json_type type, struct slice text)
+{
+    return member(ctx, path, value_of(type), text);
+}
+
+/* Raw line breaks and tabs inside strings, as some formatters leave them, made legal. */
+static struct slice repair(struct run *r, struct slice s)
+{
+    AUTO_BUF b = BUF_INIT;
+    struct slice kept;
+
+    for (size_t i = 0; i < s.n; i++) {
+        unsigned char c = (unsigned char)s.p[i];
+
+        if (c == '\n')
+            buf_str(&b, "\\n");
+        else if (c < 0x20)
+            buf_char(&b, ' ');
+        else
+            buf_char(&b, (char)c);
+    }
+    kept = arena_slice(r->a, buf_view(&b));
+    r->failed = r->failed || !buf_ok(&b) || !kept.p;
+    return kept;
+}
+
+static bool read_json(struct run *r, struct slice s)
+{
+    struct json_flat flat = { .scalar = json_scalar, .ctx = r, .scalars_max = EVENT_FIELDS_MAX };
+    size_t fields = r->ev->nfields;
+    struct run before = *r;
+    int e = json_flatten(s, &flat, NULL);
+
+    if (e < 0 && !r->failed && slice_find_byte(s, '\n') != SIZE_MAX) {
+        r->ev->nfields = fields;
+        e = json_flatten(repair(r, s), &flat, NULL);
+    }
+    if (e < 0) { /* told before the fault was known: taken back */
+        r->ev->nfields = fields;
+        r->has_time = before.has_time;
+        r->has_level = before.has_level;
+        r->has_address = before.has_address;
+        r->message = before.message;
+    }
+    if (flat.duplicate_key)
+        r->ev->flags |= EVENT_DUPLICATE_KEY;
+    return e == 0;
+}
+
+static int logfmt_pair(void *ctx, struct slice key, struct slice value)
+{
+    return member(ctx, key, VALUE_STRING, value);
+}
+
+/* ---- layouts ---- */
+
+static bool captures_match(struct run *r, const struct captures *c, struct slice text)
+{
+    int m = regex_match(c->regex, r->scratch->regex, text, r->scratch->groups, c->n);
+
+    return m == 1;
+}
+
+static void captures_apply(struct run *r, const struct captures *c)
+{
+    struct slice groups[GROUPS_MAX];
+
+    memcpy(groups, r->scratch->groups, c->n * sizeof *groups);
+    for (size_t i = 1; i < c->n; i++)
+        if (c->targets[i].kind != TARGET_JSON)
+            apply(r, &c->targets[i], groups[i], VALUE_STRING);
+    for (size_t i = 1; i < c->n; i++)
+        if (c->targets[i].kind == TARGET_JSON && groups[i].p)
+            (void)read_json(r, groups[i]);
+}
+
+static bool try_layout(struct run *r, const struct layout *l, struct slice text)
+{
+    size_t fields = r->ev->nfields;
+    bool ok = false;
+
+    if (l->kind == LAYOUT_JSON) {
+        ok = text.n && text.p[0] == '{' && read_json(r, text);
+    } else if (l->kind == LAYOUT_LOGFMT) {
+        ok = logfmt_parse(text, r->a, logfmt_pair, r);
+        if (!ok)
+            r->ev->nfields = fields;
+    } else if (captures_match(r, &l->captures, text)) {
+        captures_apply(r, &l->captures);
+        ok = true;
+    }
+    tell(r, l->name, ok);
+    return ok;
+}
+
+static const struct layout *find_layout(struct run *r, struct slice text)
+{
+    for (size_t i = 0; i < r->f->nlayouts; i++)
+        if (try_layout(r, &r->f->layouts[i], text))
+            return &r->f->layouts[i];
+    return NULL;
+}
+
+/* A file that a syslog daemon wrote: its prefix goes, what is behind it is read. */
+static const struct layout *find_behind_syslog(struct run *r)
+{
+    struct syslog_prefix p;
+    size_t n = r->f->syslog ? syslog_prefix(r->text, &p) : 0;
+    const struct layout *l = n ? find_layout(r, slice_skip(r->text, n)) : NULL;
+
+    if (!l)
+        return NULL;
+    set_time(r, p.time, r->ev->received_us);
+    set_priority(r, p.priority);
+    set(r, FIELD_HOST_NAME, p.host);
+    set(r, FIELD_PROCESS_NAME, p.program);
+    set(r, FIELD_PROCESS_PID, p.pid);
+    return l;
+}
+
+static void split_peer(struct run *r)
+{
+    struct slice user, address;
+    struct slice message = openvpn_prefix(r->message, &user, &address, &r->doubt);
+
+    if (r->doubt)
+        r->ev->trust = TRUST_FORGEABLE;
+    if (!address.p)
+        return;
+    r->message = message;
+    set(r, FIELD_TRAILWARDEN_SESSION, address);
+    (void)user; /* applied behind the event's own address and user */
+}
+
+/* ---- events ---- */
+
+static bool condition_holds(const struct run *r, const struct condition *c)
+{
+    const struct field *f = event_get(r->ev, c->field);
+
+    if (!f)
+        f = event_get_named(r->ev, c->name);
+    for (size_t i = 0; f && f->type != VALUE_NULL && i < c->n; i++)
+        if (slice_eq_nocase(f->value, c->values[i]))
+            return true;
+    return false;
+}
+
+static bool entry_fits(struct run *r, const struct event_entry *e)
+{
+    if (e->starts.n && !slice_starts(r->message, e->starts))
+        return false;
+    if (e->has.n && slice_find(r->message, e->has) == SIZE_MAX)
+        return false;
+    for (size_t i = 0; i < e->nconditions; i++)
+        if (!condition_holds(r, &e->conditions[i]))
+            return false;
+    return !e->captures.regex || captures_match(r, &e->captures, r->message);
+}
+
+static void set_event(struct run *r, const struct event_entry *e)
+{
+    if (e->captures.regex)
+        captures_apply(r, &e->captures);
+    for (size_t i = 0; i < e->nconstants; i++)
+        set(r, e->constants[i].field, e->constants[i].value);
+    if (e->action.n == 0)
+        return;
+    set(r, FIELD_EVENT_ACTION, e->action);
+    set(r, FIELD_EVENT_CATEGORY, e->category.n ? e->category : slice_str(e->known->category));
+    set(r, FIELD_EVENT_OUTCOME, e->outcome.n ? e->outcome : slice_str(e->known->outcome));
+    if (e->duplicate) {
+        r->ev->flags |= EVENT_DUPLICATE;
+        set(r, FIELD_TRAILWARDEN_DUPLICATE, SLICE("true"));
+    }
+    if (e->forgeable)
+        r->ev->trust = TRUST_FORGEABLE;
+}
+
+static void find_event(struct run *r)
+{
+    for (size_t i = 0; i < r->f->nevents; i++) {
+        const struct event_entry *e = &r->f->events[i];
+
+        if (!entry_fits(r, e))
+            continue;
+        tell(r, e->action.n ? e->action : SLICE("noise"), true);
+        set_event(r, e);
+        return;
+    }
+}
+
+/* The peer of the prefix stands where the message itself named none. */
+static void apply_peer(struct run *r, struct slice text)
+{
+    struct slice user, address;
+    bool doubt;
+
+    (void)openvpn_prefix(text, &user, &address, &doubt);
+    set_address(r, address, 0);
+    if (user.n && !event_get(r->ev, FIELD_USER_NAME))
+        set(r, FIELD_USER_NAME, user);
+}
+
+/* ---- the record ---- */
+
+static bool clean_text(struct run *r, const struct record *record)
+{
+    bool changed = false;
+    struct slice s = utf8_clean(r->a, record->text, &changed);
+
+    if (!s.p)
+        return record->text.n == 0;
+    r->ev->flags |= changed ? EVENT_INVALID_UTF8 : 0;
+    r->ev->raw = s;
+    r->text = ansi_strip(r->a, s);
+    if (r->text.p != s.p)
+        r->ev->flags |= EVENT_ANSI;
+    if (s.n && memchr(s.p, '\0', s.n))
+        r->ev->flags |= EVENT_NUL;
+    return r->text.p != NULL;
+}
+
+static void init_event(struct run *r, const struct record *record, uint64_t received_us)
+{
+    *r->ev = (struct event){
+        .received_us = record->time_us ? record->time_us : received_us,
+        .logsource = &r->f->logsource,
+        .channel = r->source->channel,
+        .format = r->f->name,
+        .input = r->source->input,
+        .key = { .position = record->position },
+        .trust = r->f->trust,
+        .arena = r->a,
+    };
+    r->ev->time_us = r->ev->received_us;
+    if (record->flags & RECORD_TRUNCATED)
+        r->ev->flags |= EVENT_TRUNCATED;
+    if (record->flags & RECORD_PARTIAL)
+        r->ev->flags |= EVENT_PARTIAL;
+}
+
+static void add_common(struct run *r, const struct record *record)
+{
+    char number[24];
+
+    if (!r->has_time && record->time_us == 0)
+        r->ev->flags |= EVENT_TIME_GUESSED;
+    if (!r->has_level)
+        set_priority(r, record->priority);
+    set(r, FIELD_MESSAGE, r->message.p ? r->message : r->text);
+    set(r, FIELD_EVENT_MODULE, r->f->channel);
+    set(r, FIELD_TRAILWARDEN_FORMAT, r->ev->format);
+    set(r, FIELD_SERVICE_NAME, r->source->service);
+    if (record->pid) {
+        snprintf(number, sizeof number, "%llu", (unsigned long long)record->pid);
+        set(r, FIELD_PROCESS_PID, arena_slice(r->a, slice_str(number)));
+    }
+    if (r->ev->flags & EVENT_UNPARSED)
+        set(r, FIELD_TRAILWARDEN_UNPARSED, SLICE("true"));
+    if (r->source->from_journal && !r->doubt)
+        r->ev->trust = TRUST_RECORD;
+    set(r, FIELD_TRAILWARDEN_TRUST, slice_str(trust_name(r->ev->trust)));
+}
+
+int parser_run(const struct parser_source *source, struct parser_scratch *scratch,
+               const struct record *record, uint64_t received_us, struct arena *a,
+               struct event *ret_event, const struct parser_trace *trace)
+{
+    struct run r = { .source = source, .f = source->format, .scratch = scratch, .a = a,
+                     .ev = ret_event, .trace = trace };
+    const struct layout *l;
+
+    init_event(&r, record, received_us);
+    if (!clean_text(&r, record))
+        return -ENOMEM;
+    l = find_layout(&r, r.text);
+    if (!l)
+        l = find_behind_syslog(&r);
+    if (l) {
+        struct slice whole = r.message.p ? r.message : SLICE("");
+
+        if (l->has_trust)
+            r.ev->trust = l->trust;
+        r.message = whole;
+        if (l->openvpn_prefix)
+            split_peer(&r);
+        find_event(&r);
+        if (l->openvpn_prefix)
+            apply_peer(&r, whole);
+    } else {
+        r.ev->flags |= EVENT_UNPARSED;
+    }
+    add_common(&r, record);
+    return r.failed ? -ENOMEM : 0;
+}
+
+/* ---- detection and samples ---- */
+
+#define DETECT_RECORDS 200
+
+static size_t count_known(const struct format *f, struct parser_scratch *s, struct slice bytes,
+                          size_t *ret_all)
+{
+    AUTO(arena) a = arena_new(65536, 64 << 20);
+    struct parser_source source = { .format = f, .channel = f->channel };
+    struct block b = { .bytes = bytes };
+    struct block_walk walk = { 0 };
+    struct record record;
+    size_t known = 0;
+
+    *ret_all = 0;
+    while (a && *ret_all < DETECT_RECORDS && block_next(&b, format_framing(f), &walk, &record)) {
+        struct event ev;
+
+        if (record.text.n == 0)
+            continue;
+        arena_reset(a);
+        (*ret_all)++;
+        if (parser_run(&source, s, &record, 0, a, &ev, NULL) == 0 && !(ev.flags & EVENT_UNPARSED))
+            known += event_get(&ev, FIELD_EVENT_ACTION) ? 3 : 1; /* a told event weighs more */
+    }
+    return known;
+}
+
+const struct format *format_detect(const struct formats *f, struct slice bytes)
+{
+    AUTO(parser_scratch) s = parser_scratch_new(f);
+    const struct format *best = NULL;
+    double most = 0.5;
+
+    for (size_t i = 0; s && i < f->n; i++) {
+        size_t all, known = count_known(f->list[i], s, bytes, &all);
+        double share = all ? (double)known / (double)all : 0;
+
+        if (share >= most && (share > most || !best)) {
+            most = share;
+            best = f->list[i];
+        }
+    }
+    return best;
+}
+
+static struct slice sample_user(const struct event *ev)
+{
+    static const enum field_id names[] = { FIELD_USER_TARGET_NAME, FIELD_USER_NAME,
+                                           FIELD_USER_EMAIL, FIELD_USER_ID };
+
+    for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+        if (event_text(ev, names[i]).n)
+            return event_text(ev, names[i]);
+    return SLICE("");
+}
+
+static void check_sample(const struct format *f, const struct sample *s, const struct event *ev,
+                         struct diag *d)
+{
+    bool unparsed = (ev->flags & EVENT_UNPARSED) != 0;
+
+    if (unparsed != s->unparsed) {
+        diag_error(d, s->at, "format '%.*s': this sample is %s", SLICE_FMT(f->name),
+                   unparsed ? "not known" : "known, but should not be");
+        return;
+    }
+    if (s->unparsed)
+        return;
+    if (!slice_eq(event_text(ev, FIELD_EVENT_ACTION), s->action))
+        diag_error(d, s->at, "format '%.*s': this sample gives '%.*s', not '%.*s'",
+                   SLICE_FMT(f->name), SLICE_FMT(event_text(ev, FIELD_EVENT_ACTION)),
+                   SLICE_FMT(s->action));
+    if (s->has_ip && !slice_eq(event_text(ev, FIELD_SOURCE_IP), s->ip))
+        diag_error(d, s->at, "format '%.*s': this sample gives the address '%.*s', not '%.*s'",
+                   SLICE_FMT(f->name), SLICE_FMT(event_text(ev, FIELD_SOURCE_IP)), SLICE_FMT(s->ip));
+    if (s->has_user && !slice_eq(sample_user(ev), s->user))
+        diag_error(d, s->at, "format '%.*s': this sample gives the user '%.*s', not '%.*s'",
+                   SLICE_FMT(f->name), SLICE_FMT(sample_user(ev)), SLICE_FMT(s->user));
+}
+
+int formats_check(const struct formats *f, struct diag *d, size_t *ret_ran)
+{
+    AUTO(parser_scratch) s = parser_scratch_new(f);
+    AUTO(arena) a = arena_new(65536, 64 << 20);
+
+    *ret_ran = 0;
+    if (!s || !a)
+        return -ENOMEM;
+    for (size_t i = 0; i < f->n; i++)
+        for (size_t j = 0; j < f->list[i]->nsamples; j++) {
+            const struct sample *sample = &f->list[i]->samples[j];
+            struct parser_source source = { .format = f->list[i],
+                                            .channel = f->list[i]->channel };
+            struct record record = { .text = sample->line, .priority = -1 };
+            struct event ev;
+
+            arena_reset(a);
+            if (parser_run(&source, s, &record, 0, a, &ev, NULL) < 0)
+                return -ENOMEM;
+            check_sample(f->list[i], sample, &ev, d);
+            (*ret_ran)++;
+        }
+    return 0;
+}

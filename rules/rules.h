@@ -1,0 +1,145 @@
+/*
+ * Rules: Sigma documents compiled to detections, matched on events and
+ * correlated over time.
+ *
+ *     rules_new()        empty set
+ *     rules_add()        YAML text of any number of documents, findings in diag
+ *     rules_compile()    resolves references, filters, log sources; then the set is read-only
+ *     rules_match()      one event -> indices of the rules that hold (any thread)
+ *     correlator_take()  matches in order -> signals and alerts (one thread)
+ *
+ * Deviations from and readings of the standard are in docs/rules.md. Faults of
+ * one document leave the rest usable; the caller decides whether to go on.
+ */
+#pragma once
+
+#include "base/diag.h"
+#include "base/regex.h"
+#include "schemas/alert.h"
+#include "schemas/batch.h"
+#include "schemas/event.h"
+
+struct rules;
+
+struct rules *rules_new(struct field_names *names);
+void rules_free(struct rules *r);
+DEFINE_AUTO(rules)
+
+int rules_add(struct rules *r, const char *path, struct slice text, struct diag *d);
+/* Each *.yml and *.yaml below the path (a file or a folder, recursively), in the order of names. */
+int rules_add_path(struct rules *r, const char *path, struct diag *d);
+/* Values for |expand placeholders: name -> list. Call before rules_compile(). */
+int rules_placeholder(struct rules *r, struct slice name, const struct slice *values, size_t n);
+int rules_compile(struct rules *r, struct diag *d);
+
+enum rule_kind {
+    RULE_DETECTION,
+    RULE_CORRELATION,
+};
+
+/* What the commands show of a rule. */
+struct rule_info {
+    enum rule_kind kind;
+    struct slice id, name, title, status, description, author, file;
+    struct src_pos at;
+    enum level level;
+    const struct slice *tags;
+    size_t ntags;
+    const struct logsource *logsource; /* detection rules */
+    struct slice correlation;          /* "event_count"..., empty for detections */
+    uint64_t window_us;
+    bool silent;    /* only referenced by correlations: does not alert itself */
+    bool evaluated; /* false: its log source is not one that any channel gives */
+    uint8_t digest[32]; /* of its compiled document */
+    size_t ntests;
+};
+
+size_t rules_count(const struct rules *r);
+const struct rule_info *rules_info(const struct rules *r, size_t i);
+/* By id, name or title; SIZE_MAX when unknown. */
+size_t rules_find(const struct rules *r, struct slice what);
+/* Digest of the whole set: SHA-256 over the digests in order. */
+void rules_digest(const struct rules *r, uint8_t out[32]);
+/* Event time for which signals must be kept: the longest window, refire or suppress. */
+uint64_t rules_keep_us(const struct rules *r);
+
+/* Log sources that channels give; the caller registers each before rules_compile(). None = all are evaluated. */
+int rules_logsource(struct rules *r, const struct logsource *ls);
+
+/*
+ * Literals of which a raw record must hold one for detection rule i to match
+ * (ASCII, caseless), in terms of fields: told as (field, literal); n = 0: the rule needs every line.
+ */
+struct witness {
+    uint32_t field; /* FIELD_OTHER: anywhere (keywords) */
+    struct slice literal;
+    bool whole; /* the field's whole value equals the literal (so an event.action can be mapped) */
+};
+size_t rules_witness(const struct rules *r, size_t i, const struct witness **ret_witness);
+
+/* ---- one event ---- */
+
+struct rules_scratch;
+struct rules_scratch *rules_scratch_new(const struct rules *r);
+void rules_scratch_free(struct rules_scratch *s);
+DEFINE_AUTO(rules_scratch)
+
+/* Indices of detection rules that hold, ascending, in scratch memory until the next call. Regex limits hit are counted. */
+size_t rules_match(const struct rules *r, struct rules_scratch *s, const struct event *ev,
+                   const uint32_t **ret_rules);
+uint64_t rules_scratch_limits(const struct rules_scratch *s); /* regex limits hit so far */
+
+/* Why rule i does or does not hold on the event, as a tree of lines. */
+struct rules_trace {
+    /* depth 0 = the condition; text is made for people; held says the outcome */
+    void (*line)(void *ctx, unsigned depth, struct slice text, bool held);
+    void *ctx;
+};
+bool rules_explain(const struct rules *r, struct rules_scratch *s, size_t i,
+                   const struct event *ev, const struct rules_trace *trace);
+/* How near: leaves that held / leaves tried, 0..1000. */
+unsigned rules_nearness(const struct rules *r, struct rules_scratch *s, size_t i,
+                        const struct event *ev);
+
+/* ---- over time ---- */
+
+struct correlator;
+
+/* groups_max: for each rule; the least recent goes and is counted. */
+struct correlator *correlator_new(const struct rules *r, size_t groups_max);
+void correlator_free(struct correlator *c);
+DEFINE_AUTO(correlator)
+
+/*
+ * Takes one match: adds signals and alerts to the batch (texts copied to its
+ * arena). Events that are duplicates (EVENT_DUPLICATE) count nowhere. Depends
+ * on nothing but the order of calls and the events: no wall clock.
+ */
+int correlator_take(struct correlator *c, const struct match *m, struct batch *b, struct err *err);
+/* Event time has reached t: windows that are judged at their end are judged. */
+int correlator_advance(struct correlator *c, uint64_t watermark_us, struct batch *b,
+                       struct err *err);
+/* At start: folds a stored signal, in stored order; alerts are not told again. */
+int correlator_restore(struct correlator *c, const struct signal *s, struct err *err);
+
+struct correlator_stats {
+    uint64_t groups, evicted, dropped, no_group;
+};
+struct correlator_stats correlator_stats(const struct correlator *c);
+/* State of one rule and group for `explain`: count now, threshold. false when it has none. */
+bool correlator_peek(const struct correlator *c, size_t rule, struct slice group, uint64_t now_us,
+                     uint64_t *ret_count, uint64_t *ret_threshold);
+
+/* ---- the tests inside the rules ---- */
+
+/*
+ * Runs `trailwarden.tests` of all rules: events are given as maps of fields,
+ * or `lines:` of raw text that `parse` turns into events. Failures are findings.
+ */
+struct rules_test_parser {
+    /* One raw line of a channel to an event in the arena; NULL when it cannot. */
+    const struct event *(*parse)(void *ctx, struct slice channel, struct slice line, struct arena *a);
+    void *ctx;
+};
+int rules_test(const struct rules *r, const struct rules_test_parser *parser, struct diag *d,
+               size_t *ret_ran, size_t *ret_failed);

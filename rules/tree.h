@@ -1,0 +1,248 @@
+/*
+ * Private to rules/: the compiled form of detections.
+ *
+ * A rule is a tree of AND, OR, NOT over predicates. A predicate asks one thing
+ * of one field (or of all: keywords). Matching walks the tree; explaining
+ * walks the same tree with a trace.
+ */
+#pragma once
+
+#include "base/ip.h"
+#include "base/table.h"
+#include "base/yaml.h"
+#include "rules/rules.h"
+
+/* ---- text patterns ---- */
+
+/* A pattern is a sequence of tokens: a byte, or one of these. */
+enum token {
+    TOKEN_ANY = 256, /* * : any run of characters, also none */
+    TOKEN_ONE,       /* ? : exactly one character */
+    TOKEN_DASH,      /* - / U+2013 U+2014 U+2015 (windash) */
+};
+
+enum pattern_shape {
+    SHAPE_EXACT,
+    SHAPE_PREFIX,   /* literal* */
+    SHAPE_SUFFIX,   /* *literal */
+    SHAPE_CONTAINS, /* *literal* */
+    SHAPE_ANY,      /* * */
+    SHAPE_GLOB,
+};
+
+struct pattern {
+    uint16_t *tokens;
+    size_t n;
+    enum pattern_shape shape;
+    struct slice literal; /* for the simple shapes; lower case unless cased */
+    bool cased;
+};
+
+/* tokens are lowered (ASCII) and classified. */
+int pattern_finish(struct arena *a, struct pattern *p);
+bool pattern_match(const struct pattern *p, struct slice value);
+/* Sigma's escapes and wildcards to tokens. */
+int pattern_parse(struct arena *a, struct slice text, struct pattern *ret);
+int pattern_append(struct arena *a, struct pattern *p, uint16_t token, bool in_front);
+/* The longest run of plain bytes. */
+struct slice pattern_longest(struct arena *a, const struct pattern *p);
+
+/* ---- predicates ---- */
+
+enum predicate_kind {
+    PREDICATE_TEXT,
+    PREDICATE_REGEX,
+    PREDICATE_CIDR,
+    PREDICATE_NUMBER, /* against a bound */
+    PREDICATE_EXISTS,
+    PREDICATE_NULL,
+    PREDICATE_FIELD,  /* equals another field */
+    PREDICATE_TIME,   /* part of a date */
+};
+
+enum comparison {
+    COMPARE_LT,
+    COMPARE_LTE,
+    COMPARE_GT,
+    COMPARE_GTE,
+    COMPARE_EQ,
+    COMPARE_NEQ,
+};
+
+enum time_part {
+    TIME_MINUTE,
+    TIME_HOUR,
+    TIME_DAY,
+    TIME_WEEK,
+    TIME_MONTH,
+    TIME_YEAR,
+};
+
+struct number {
+    bool integer;
+    int64_t i;
+    double d;
+};
+bool number_parse(struct slice s, struct number *ret);
+int number_compare(const struct number *a, const struct number *b);
+
+struct predicate {
+    enum predicate_kind kind;
+    uint32_t field; /* FIELD_OTHER with name.n == 0: any field (keywords) */
+    struct slice name;
+    bool keyword;
+    struct pattern pattern;
+    struct regex *regex;
+    struct cidr cidr;
+    enum comparison compare;
+    struct number number;
+    bool exists;
+    uint32_t other; /* PREDICATE_FIELD */
+    struct slice other_name;
+    bool starts, ends, contains; /* PREDICATE_FIELD */
+    enum time_part part;
+    struct slice shown; /* "event.action = login_failed", for explain */
+};
+
+enum node_kind {
+    NODE_AND,
+    NODE_OR,
+    NODE_NOT,
+    NODE_PREDICATE,
+};
+
+struct node {
+    enum node_kind kind;
+    struct node **children;
+    size_t n, cap;
+    struct predicate *predicate;
+    struct slice label; /* name of the search identifier, for explain */
+};
+
+struct node *node_new(struct arena *a, enum node_kind kind);
+int node_add(struct arena *a, struct node *parent, struct node *child);
+
+/* ---- rules ---- */
+
+struct placeholder {
+    struct slice name;
+    const struct slice *values;
+    size_t n;
+    struct placeholder *next;
+};
+
+enum correlation_type {
+    CORRELATE_EVENT_COUNT,
+    CORRELATE_VALUE_COUNT,
+    CORRELATE_TEMPORAL,
+    CORRELATE_TEMPORAL_ORDERED,
+    CORRELATE_VALUE_SUM,
+    CORRELATE_VALUE_AVG,
+    CORRELATE_VALUE_PERCENTILE,
+    CORRELATE_VALUE_MEDIAN,
+    CORRELATE_VALUE_MIN,
+    CORRELATE_VALUE_MAX,
+    CORRELATION_TYPES,
+};
+
+enum refire {
+    REFIRE_EDGE,
+    REFIRE_EVERY,
+    REFIRE_RESET,
+};
+
+struct bound {
+    enum comparison compare;
+    struct number value;
+};
+
+/* A group-by part: one field for each referenced rule (an alias), or the same for all. */
+struct group_part {
+    struct slice name;
+    uint32_t *fields;    /* by part (referenced rule) */
+    struct slice *names;
+};
+
+struct correlation {
+    enum correlation_type type;
+    size_t *parts; /* indices of rules */
+    size_t nparts;
+    const struct yaml *part_nodes; /* until compiled */
+    struct group_part *groups;
+    size_t ngroups;
+    struct bound bounds[4];
+    size_t nbounds;
+    uint32_t *values; /* fields of the condition: a tuple */
+    struct slice *value_names;
+    size_t nvalues;
+    double percentile;
+    bool judged_at_end; /* an upper bound: only known when the window is over */
+    bool generate;
+};
+
+struct response {
+    const struct slice *notify;
+    size_t nnotify;
+    struct slice ban_field;
+    uint32_t ban_id;
+    uint64_t ban_us;
+    bool audit;
+    uint64_t suppress_us;
+    enum refire refire;
+    const struct yaml *tests;
+};
+
+struct rule {
+    struct rule_info info;
+    const struct yaml *doc;
+    struct node *condition;     /* detection */
+    struct correlation *correlation;
+    struct response response;
+    uint32_t *listeners; /* correlations that refer to this rule: index, part */
+    uint32_t *listener_parts;
+    size_t nlisteners;
+    bool broken; /* a finding: never evaluated */
+    struct witness *witness;
+    size_t nwitness;
+};
+
+struct filter {
+    const struct yaml *doc;
+    const struct yaml *body;
+    struct logsource logsource;
+    struct src_pos at;
+};
+
+struct route_entry {
+    struct logsource logsource;
+};
+
+struct rules {
+    struct arena *arena;
+    struct field_names *names;
+    struct rule *list;
+    size_t n, cap;
+    struct filter *filters;
+    size_t nfilters, filters_cap;
+    struct placeholder *placeholders;
+    struct logsource *logsources;
+    size_t nlogsources, logsources_cap;
+    struct regex **regexes; /* to free */
+    size_t nregexes, regexes_cap;
+    struct yaml *global, *previous; /* collections */
+    bool compiled;
+    uint64_t keep_us;
+};
+
+bool logsource_fits(const struct logsource *rule, const struct logsource *event);
+
+/* detection.c: `detection:` of a rule or filter -> one tree. NULL with findings. */
+struct node *detection_compile(struct rules *r, const struct yaml *detection, struct diag *d);
+/* correlation.c */
+int correlation_compile(struct rules *r, struct rule *rule, struct diag *d);
+int response_load(struct rules *r, struct rule *rule, const struct yaml *node, struct diag *d);
+/* witness.c */
+int witness_find(struct rules *r, struct rule *rule);
+
+bool predicate_holds(const struct rules *r, struct regex_scratch *s, uint64_t *limits,
+                     const struct predicate *p, const struct event *ev);

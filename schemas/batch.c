@@ -1,0 +1,92 @@
+#include "schemas/batch.h"
+
+#include <errno.h>
+
+void batch_init(struct batch *b, struct arena *a, uint64_t now_us)
+{
+    *b = (struct batch){ .arena = a, .now_us = now_us };
+}
+
+bool batch_empty(const struct batch *b)
+{
+    return !b->ncursors && !b->nsignals && !b->nalerts && !b->nentries && !b->noutgoing &&
+           !b->noutcomes;
+}
+
+/* Room for one more zeroed element: the array itself, or a larger copy in the arena; NULL: memory. */
+static void *reserve(struct arena *a, void *array, size_t n, size_t *cap, size_t size)
+{
+    size_t more = *cap ? *cap * 2 : 16;
+    void *p;
+
+    if (n < *cap)
+        return array;
+    p = arena_array(a, more, size);
+    if (!p)
+        return NULL;
+    if (n)
+        memcpy(p, array, n * size);
+    *cap = more;
+    return p;
+}
+
+#define GROW(b, list)                                                              \
+    __extension__({                                                                \
+        void *room_ = reserve((b)->arena, (b)->list, (b)->n##list, &(b)->list##_cap, \
+                              sizeof *(b)->list);                                  \
+        if (room_)                                                                 \
+            (b)->list = room_;                                                     \
+        room_ ? &(b)->list[(b)->n##list++] : NULL;                                 \
+    })
+
+struct cursor_update *batch_cursor(struct batch *b)
+{
+    return GROW(b, cursors);
+}
+
+struct signal *batch_signal(struct batch *b)
+{
+    return GROW(b, signals);
+}
+
+int batch_alert(struct batch *b, struct alert *alert)
+{
+    struct alert **slot = GROW(b, alerts);
+
+    if (!slot)
+        return -ENOMEM;
+    *slot = alert;
+    return 0;
+}
+
+struct entry *batch_entry(struct batch *b, const char *type)
+{
+    struct entry *e = GROW(b, entries);
+
+    if (e)
+        e->type = slice_str(type);
+    return e;
+}
+
+struct outgoing *batch_outgoing(struct batch *b)
+{
+    return GROW(b, outgoing);
+}
+
+struct outcome *batch_outcome(struct batch *b)
+{
+    return GROW(b, outcomes);
+}
+
+struct channel_count *batch_count(struct batch *b, struct slice channel)
+{
+    struct channel_count *c;
+
+    for (size_t i = 0; i < b->ncounts; i++)
+        if (slice_eq(b->counts[i].channel, channel))
+            return &b->counts[i];
+    c = GROW(b, counts);
+    if (c)
+        c->channel = channel;
+    return c;
+}

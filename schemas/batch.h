@@ -1,0 +1,103 @@
+/*
+ * Batch: everything that becomes true together in one commit.
+ *
+ * The core fills it from the readers' results and the sender's outcomes;
+ * audit_append() writes its entries behind the trail's committed end and
+ * says where the end is now; store_commit() makes all of it true in one
+ * transaction. All memory is the batch's arena.
+ */
+#pragma once
+
+#include "schemas/alert.h"
+#include "schemas/block.h"
+
+/* A personal value of an entry: the leaf holds only its salted digest. */
+struct entry_pii {
+    struct slice name; /* [a-z0-9._]+ */
+    struct slice value; /* clean UTF-8 */
+};
+
+/* One line of the trail to be (docs: trail format 1). Index, time and digests are added by audit. */
+struct entry {
+    struct slice type;    /* [a-z0-9._-]+ */
+    struct slice members; /* JSON members without a first comma; no sd, no pii */
+    struct entry_pii *pii;
+    size_t npii;
+};
+
+/* A message to one receiver, waiting in the outbox. Key (alert, receiver) is unique: a repeat is ignored. */
+struct outgoing {
+    struct slice key;      /* 32 hex digits of the alert id, or another unique text */
+    struct slice receiver; /* name in the configuration */
+    struct slice kind;     /* "notify" or "ban" */
+    struct slice document; /* JSON: alert document, or ban order */
+    uint64_t not_before_us;
+    uint64_t expires_us;
+};
+
+enum delivery_state {
+    DELIVERY_WAITING,
+    DELIVERY_SENT,
+    DELIVERY_RETRY,  /* failed, will be tried again at not_before_us */
+    DELIVERY_DEAD,   /* given up: refused or expired */
+};
+
+/* How an attempt went (sender to core). */
+struct outcome {
+    uint64_t id; /* row of the outbox */
+    enum delivery_state state;
+    unsigned attempts;
+    uint64_t not_before_us;
+    struct slice status; /* "250 2.0.0 queued", "http 429", "exit 3" */
+    struct slice remote; /* the receiver's id for it, or empty */
+};
+
+struct cursor_update {
+    struct slice input; /* name of the input in the configuration */
+    struct cursor cursor;
+};
+
+/* Counters of a channel since the last commit, added to the stored ones. */
+struct channel_count {
+    struct slice channel;
+    uint64_t lines, bytes, unparsed, matches;
+    uint64_t last_event_us;
+};
+
+struct trail_end {
+    uint64_t count;   /* entries */
+    uint64_t segment; /* first index of the open segment */
+    uint64_t bytes;   /* length of the open segment */
+};
+
+struct batch {
+    struct arena *arena;
+    struct cursor_update *cursors;
+    size_t ncursors, cursors_cap;
+    struct signal *signals;
+    size_t nsignals, signals_cap;
+    uint64_t signals_keep_us; /* older ones may go (event time) */
+    struct alert **alerts;
+    size_t nalerts, alerts_cap;
+    struct entry *entries;
+    size_t nentries, entries_cap;
+    struct outgoing *outgoing;
+    size_t noutgoing, outgoing_cap;
+    struct outcome *outcomes;
+    size_t noutcomes, outcomes_cap;
+    struct channel_count *counts;
+    size_t ncounts, counts_cap;
+    struct trail_end trail; /* set by audit_append() */
+    uint64_t now_us;
+};
+
+void batch_init(struct batch *b, struct arena *a, uint64_t now_us);
+bool batch_empty(const struct batch *b); /* nothing but counts */
+/* Each appends a zeroed element and returns it; NULL when memory is out. */
+struct cursor_update *batch_cursor(struct batch *b);
+struct signal *batch_signal(struct batch *b);
+int batch_alert(struct batch *b, struct alert *alert); /* borrowed: must live in the arena */
+struct entry *batch_entry(struct batch *b, const char *type);
+struct outgoing *batch_outgoing(struct batch *b);
+struct outcome *batch_outcome(struct batch *b);
+struct channel_count *batch_count(struct batch *b, struct slice channel); /* finds or adds */

@@ -1,0 +1,91 @@
+/*
+ * Block: what an input hands over, up to 1 MiB of whole records of one source.
+ *
+ * Two forms. A file or stdin gives `bytes`: lines separated by LF, whose
+ * first byte stands at `position` of the stream. The journal gives
+ * `records`: each with its own boundary, time and position. A block ends at a
+ * record's end: the framing of the channel says where a multi-line record
+ * begins, the input holds back what may still grow.
+ *
+ * The cursor is opaque to all but its input: a name of the stream inside the
+ * input, and a value that says how far it was read. It becomes true in the
+ * commit that holds the block's results, never earlier.
+ */
+#pragma once
+
+#include "base/arena.h"
+#include "base/err.h"
+
+enum record_flags {
+    RECORD_TRUNCATED = 1, /* text is only the beginning */
+    RECORD_PARTIAL = 2,   /* no final newline */
+};
+
+struct record {
+    struct slice text; /* raw bytes, LF and one CR before it removed */
+    uint64_t position;
+    uint64_t time_us; /* of reception by the journal; 0 = the block's */
+    uint64_t source_time_us; /* the sender's claim; 0 = none */
+    uint64_t pid;
+    int priority; /* syslog 0..7; -1 = none */
+    unsigned flags;
+};
+
+/* A stream's new position. value empty = forget the stream. */
+struct cursor {
+    struct slice stream;
+    struct slice value;
+};
+
+/* Something the input must tell for the evidence: a gap, a truncation, a run of NULs. */
+struct notice {
+    const char *type;     /* entry type: "source.gap", "source.truncated", ... */
+    struct slice members; /* JSON members without the first comma: "\"from\":1,\"to\":5"; may be empty */
+};
+
+struct block {
+    struct arena *arena; /* given by the caller of input_read(), reset by it: owns all below */
+    uint32_t input;      /* set by the caller */
+    uint8_t stream[16];  /* content identity of the stream */
+    struct slice name;   /* path or unit, for people */
+    struct slice bytes;
+    uint64_t position;
+    struct record *records;
+    size_t nrecords;
+    uint64_t received_us; /* wall clock when read; replay: the file's mtime */
+    unsigned last_flags;  /* record_flags of the last line of `bytes` */
+    unsigned first_flags; /* record_flags of the first one */
+    bool backfill;        /* read from before our first start */
+    bool end;             /* nothing more will ever come from this stream (replay, stdin) */
+    struct cursor *cursors;
+    size_t ncursors;
+    struct notice *notices;
+    size_t nnotices;
+};
+
+/*
+ * Where records begin. starts == NULL: each line is a record. Lines before
+ * the first start stand alone. A record is at most lines_max lines and
+ * bytes_max bytes; what is more begins a new one.
+ */
+struct framing {
+    /* ctx is read-only and shared by threads; previous is the record so far (for unclosed strings), empty at the first line. */
+    bool (*starts)(const void *ctx, struct slice line, struct slice previous);
+    const void *ctx;
+    unsigned lines_max;
+    size_t bytes_max;
+    uint64_t idle_us; /* a held record is handed over after this silence */
+};
+
+/* Walks the records of a block in order, by framing. false at the end. */
+struct block_walk {
+    size_t offset, index;
+};
+bool block_next(const struct block *b, const struct framing *f, struct block_walk *walk,
+                struct record *ret_record);
+
+/*
+ * For inputs: how many bytes of `bytes` (whole lines) are whole records, when
+ * more may follow. 0 = hold everything. `held` lines beyond the framing's limits are never held.
+ */
+size_t framing_whole(const struct framing *f, struct slice bytes);

@@ -1,0 +1,24 @@
+#include "store/store-private.h"
+
+/* One place for the schema; user_version says which this is. */
+const char store_schema[] =
+    "CREATE TABLE meta (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;"
+    "CREATE TABLE cursor (input TEXT NOT NULL, stream TEXT NOT NULL, value BLOB NOT NULL,"
+    "  PRIMARY KEY (input, stream)) WITHOUT ROWID;"
+    /* One row for the signals of a batch: append-only, pruned whole. */
+    "CREATE TABLE signals (batch INTEGER PRIMARY KEY, newest_us INTEGER NOT NULL,"
+    "  n INTEGER NOT NULL, data BLOB NOT NULL);"
+    "CREATE TABLE alert (n INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE,"
+    "  rule TEXT NOT NULL, title TEXT NOT NULL, channel TEXT NOT NULL, level INTEGER NOT NULL,"
+    "  time_us INTEGER NOT NULL, grp TEXT NOT NULL, document BLOB NOT NULL);"
+    "CREATE INDEX alert_time ON alert (time_us);"
+    "CREATE TABLE outbox (id INTEGER PRIMARY KEY AUTOINCREMENT, key TEXT NOT NULL,"
+    "  receiver TEXT NOT NULL, kind TEXT NOT NULL, document BLOB NOT NULL,"
+    "  state INTEGER NOT NULL, attempts INTEGER NOT NULL DEFAULT 0,"
+    "  created_us INTEGER NOT NULL, not_before_us INTEGER NOT NULL, expires_us INTEGER NOT NULL,"
+    "  status TEXT NOT NULL DEFAULT '', remote TEXT NOT NULL DEFAULT '',"
+    "  UNIQUE (key, receiver));"
+    "CREATE INDEX outbox_waiting ON outbox (receiver, id) WHERE state IN (0, 2);"
+    "CREATE TABLE channel (name TEXT PRIMARY KEY, lines INTEGER NOT NULL, bytes INTEGER NOT NULL,"
+    "  unparsed INTEGER NOT NULL, matches INTEGER NOT NULL, last_event_us INTEGER NOT NULL)"
+    "  WITHOUT ROWID;";

@@ -1,0 +1,93 @@
+/*
+ * Store: one SQLite database (WAL). Its transaction is THE commit.
+ *
+ *     store_open()     schema, lock, quick check; one writer
+ *     store_commit()   a batch becomes true: all of it or nothing
+ *     store_*_each()   what is true now
+ *     store_view()     a read-only second door for commands and web
+ *
+ * Messages in the outbox are unique by (key, receiver): a repeat of an alert
+ * is ignored. Rows are never deleted before a final state. After an error the
+ * database holds exactly the batches committed before.
+ */
+#pragma once
+
+#include "base/err.h"
+#include "schemas/batch.h"
+
+struct store;
+
+/* create: make it when absent. -EBUSY when another daemon holds the lock. Folder must exist. */
+int store_open(const char *path, bool create, struct store **ret_store, struct err *err);
+/* Read-only, no lock: for other processes. */
+int store_view(const char *path, struct store **ret_store, struct err *err);
+void store_free(struct store *s);
+DEFINE_AUTO(store)
+
+/* -ENOSPC, -EIO, ...: nothing of the batch is true, try again later. */
+int store_commit(struct store *s, const struct batch *b, struct err *err);
+
+/* False when nothing was ever committed. */
+bool store_trail_end(struct store *s, struct trail_end *ret_end);
+uint64_t store_batches(struct store *s); /* number of commits so far */
+
+/* Small facts of our own: "rules_digest", "trail_origin"; kept in the next store_commit(). */
+int store_meta_get(struct store *s, const char *name, struct buf *out); /* -ENOENT */
+int store_meta_set(struct store *s, const char *name, struct slice value, struct err *err);
+
+/* fn returns non-zero to stop; slices live during the call. */
+int store_cursors_each(struct store *s, struct slice input,
+                       int (*fn)(void *ctx, const struct cursor *c), void *ctx, struct err *err);
+/* In the order of their commit. */
+int store_signals_each(struct store *s, int (*fn)(void *ctx, const struct signal *g), void *ctx,
+                       struct err *err);
+
+struct outbox_row {
+    uint64_t id;
+    struct slice key, receiver, kind, document;
+    enum delivery_state state;
+    unsigned attempts;
+    uint64_t created_us, not_before_us, expires_us;
+    struct slice status, remote;
+};
+/* Waiting rows that are due, oldest first, at most one a receiver (order is kept for each). */
+int store_outbox_due(struct store *s, uint64_t now_us, size_t max,
+                     int (*fn)(void *ctx, const struct outbox_row *row), void *ctx,
+                     struct err *err);
+uint64_t store_outbox_next_us(struct store *s); /* when the next is due; UINT64_MAX = none */
+/* All rows, newest first; state -1 = any. */
+int store_outbox_each(struct store *s, int state, size_t limit,
+                      int (*fn)(void *ctx, const struct outbox_row *row), void *ctx,
+                      struct err *err);
+
+struct alert_row {
+    uint64_t n; /* number in the order of commit */
+    struct slice id, rule, title, channel, group, document;
+    enum level level;
+    uint64_t time_us;
+};
+struct alert_filter {
+    uint64_t since_us, until_us; /* 0 = open */
+    struct slice rule, channel;
+    int level_min; /* -1 = any */
+    size_t limit;  /* 0 = 100 */
+};
+/* Newest first. */
+int store_alerts_each(struct store *s, const struct alert_filter *f,
+                      int (*fn)(void *ctx, const struct alert_row *row), void *ctx,
+                      struct err *err);
+bool store_alert_known(struct store *s, const uint8_t id[16]);
+
+struct channel_row {
+    struct slice channel;
+    uint64_t lines, bytes, unparsed, matches, last_event_us;
+};
+int store_channels_each(struct store *s, int (*fn)(void *ctx, const struct channel_row *row),
+                        void *ctx, struct err *err);
+
+struct store_totals {
+    uint64_t alerts, signals, outbox_waiting, outbox_sent, outbox_dead;
+    uint64_t batches, trail_entries, bytes;
+    uint64_t last_commit_us;
+};
+int store_totals(struct store *s, struct store_totals *ret, struct err *err);
