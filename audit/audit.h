@@ -60,9 +60,13 @@ DEFINE_AUTO(audit)
 int audit_append(struct audit *a, struct batch *b, struct err *err);
 /* The store has committed the end: it is true now. */
 void audit_committed(struct audit *a, const struct trail_end *end);
-/* Tiles and checkpoint up to the committed end; nothing to do when it is signed already. */
-int audit_checkpoint(struct audit *a, struct err *err);
-/* Is a heartbeat, an epoch roll or a checkpoint due? When next (microseconds of the clock). */
+/*
+ * Tiles and checkpoint up to the committed end. Nothing to do when it is signed
+ * already, or was signed less than a second ago and `now` is false.
+ */
+int audit_checkpoint(struct audit *a, bool now, struct err *err);
+bool audit_unsigned(const struct audit *a); /* committed entries wait for a signature */
+/* When an entry of our own (heartbeat, epoch) is due, in time of the clock: commit a batch then. */
 uint64_t audit_due_us(const struct audit *a);
 struct trail_end audit_end(const struct audit *a);
 /* The newest signed checkpoint note, as text; lives until the next call on `a`. */

@@ -573,9 +573,9 @@ int core_commit(struct core *core, struct err *err)
     return 0;
 }
 
-int core_checkpoint(struct core *core, struct err *err)
+int core_checkpoint(struct core *core, bool now, struct err *err)
 {
-    if (audit_checkpoint(core->audit, err) < 0)
+    if (audit_checkpoint(core->audit, now, err) < 0)
         return err_while(err, "checkpoint of '%s'", core->config->trail);
     return 0;
 }

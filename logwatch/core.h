@@ -52,4 +52,4 @@ bool core_dirty(const struct core *core);  /* something waits for a commit */
 bool core_urgent(const struct core *core); /* and it is more than progress */
 int core_commit(struct core *core, struct err *err);
 /* Signs what is committed, when it is due. */
-int core_checkpoint(struct core *core, struct err *err);
+int core_checkpoint(struct core *core, bool now, struct err *err);

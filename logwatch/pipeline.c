@@ -309,7 +309,7 @@ static void checkpoint(struct pipeline *p)
 {
     struct err err = ERR_NONE;
 
-    if (core_checkpoint(p->core, &err) < 0)
+    if (core_checkpoint(p->core, false, &err) < 0)
         commit_failed(p, &err);
 }
 
@@ -407,7 +407,7 @@ static void stop(struct pipeline *p)
         return;
     }
     (void)core_note(p->core, "daemon.stop", SLICE_NONE, NULL);
-    if (core_commit(p->core, &err) < 0 || core_checkpoint(p->core, &err) < 0)
+    if (core_commit(p->core, &err) < 0 || core_checkpoint(p->core, true, &err) < 0)
         log_err(LOG_LEVEL_ERROR, &err);
 }
 

@@ -81,7 +81,7 @@ struct stream {
     int fd; /* -1: closed for now */
     uint64_t since_us;       /* monotonic: in this state */
     uint64_t grown_us;       /* monotonic: last growth seen */
-    uint64_t size, stamp_ns; /* as seen by the last look */
+    uint64_t size; /* as seen by the last look */
     uint64_t tried_size, tried_ns; /* as they were when reading gave nothing more */
     uint64_t seen_size, seen_ns; /* as they were when the scan last verified the identity */
     uint64_t hole_end;       /* NUL bytes were seen up to here */
@@ -89,7 +89,17 @@ struct stream {
     uint64_t used;           /* for the choice whom to close */
     uint64_t flush_us;       /* monotonic: when held records are handed over; 0 = none held */
     struct long_line *skip;
-    bool first_look, ready, dirty, found, ended, refused, live_name, told;
+    bool first_look; /* nothing was handed over yet: it may be a copy of another */
+    bool ready;      /* worth reading */
+    bool dirty;      /* the cursor must be told */
+    bool found;      /* by the scan that runs */
+    bool ended;      /* rotated, read to its end, closed */
+    const char *refusal; /* why it is no log; NULL = it is one */
+    bool plain_name; /* the configuration names it without wildcards */
+    bool told;       /* what became of it */
+    bool cut;        /* lost because its file was cut or replaced in place */
+    bool forgotten;  /* its cursor goes with the next block */
+    bool gone;       /* and has gone */
 };
 
 struct waiting_notice {
@@ -102,6 +112,7 @@ struct waiting_notice {
 struct fault {
     char *path;
     int code;
+    char text[160];
     bool told, seen;
     uint64_t since_us;
 };
@@ -124,7 +135,9 @@ struct file_input {
     int inotify;
     struct watch *watches;
     size_t nwatches;
-    bool scanned, started_dirty, at_limit;
+    uint64_t hinted_us; /* monotonic: the last scan */
+    bool scanned, at_limit, started, ended;
+    bool again; /* a stream was lost in this turn: scan and try once more */
     struct err fault_err; /* to be returned by the next read; code 0 = none */
     /* Replay. */
     char **replay;
@@ -181,14 +194,30 @@ const char *content_refusal(int fd, uint64_t size);
 /* ---- file-scan.c ---- */
 
 int file_scan(struct file_input *f, struct err *err);
-/* Before the first block of a stream: is it a copy of another? True: leave it alone for now. */
-bool file_hold(struct file_input *f, struct stream *s, const struct stat *st);
-struct stream *file_add_stream(struct file_input *f, const char *path);
-void file_drop_stream(struct file_input *f, struct stream *s); /* forgets and frees it */
-/* A trouble with a path: told once. code 0: it is over. */
-void file_fault(struct file_input *f, const char *path, int code, const char *text);
-/* Opens for reading as all log files are opened; fstat says regular file, else -EINVAL and such with text. */
+/* Opens as all log files are opened. A negative errno and its text: not there, not allowed, no regular file. */
 int file_open(const char *path, struct stat *ret_st, const char **ret_text);
+/* The stream by one more; NULL when memory is out or STREAMS_MAX are there. */
+struct stream *file_keep(struct file_input *f, struct stream *s);
+
+/* ---- file-copy.c ---- */
+
+/*
+ * Before the first block of a stream: is its file a copy of another stream's
+ * content? True: leave it alone for now, or it has become that stream (then
+ * `s->forgotten` is set).
+ */
+bool file_hold(struct file_input *f, struct stream *s);
+/* The lost stream goes on in this file if its content is there. Takes fd when true. */
+bool file_find_lost(struct file_input *f, struct stream *s, const char *path, int fd,
+                    const struct stat *st);
+
+/* ---- file-fault.c ---- */
+
+/* During a scan: this path has this trouble. */
+void fault_seen(struct file_input *f, const char *path, int code, const char *text);
+/* After it: tells what began and what is over. */
+void faults_tell(struct file_input *f);
+void faults_free(struct file_input *f);
 
 /* ---- file-name.c ---- */
 

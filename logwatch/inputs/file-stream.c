@@ -325,6 +325,7 @@ void stream_lost(struct file_input *f, struct stream *s)
     if (s->state != STREAM_LOST)
         s->since_us = file_now(f);
     s->state = STREAM_LOST;
+    f->scan_us = file_now(f);
     s->ino = 0; /* that file is another stream's now */
     if (!s->lost_us)
         s->lost_us = clock_now(f->in->clock);
@@ -427,7 +428,8 @@ struct reading {
     struct block *b;
     struct slice bytes;
     uint64_t size;
-    bool end; /* the stream ends where the bytes end */
+    bool last; /* nothing more will come */
+    bool end;  /* and the bytes reach up to there */
 };
 
 static int out_of_memory(struct err *err)
@@ -559,7 +561,7 @@ static int read_hole(struct reading *r, struct err *err)
     bool known;
     uint64_t end = hole_ends(r, &known);
 
-    if (!known && !(r->end && end >= r->size)) {
+    if (!known && !(r->last && end >= r->size)) {
         s->ready = end < r->size;
         return 0;
     }
@@ -606,7 +608,7 @@ static int take(struct reading *r, struct err *err)
 }
 
 /* The bytes at the offset, between two looks at the identity. 1 = there are some. */
-static int read_between(struct reading *r, bool end, struct err *err)
+static int read_between(struct reading *r, struct err *err)
 {
     struct stream *s = r->s;
     struct stat st;
@@ -619,6 +621,10 @@ static int read_between(struct reading *r, bool end, struct err *err)
     r->size = (uint64_t)st.st_size;
     s->tried_size = r->size;
     s->tried_ns = stat_mtime_ns(&st);
+    if (s->size != r->size) {
+        s->size = r->size;
+        s->grown_us = file_now(r->f);
+    }
     if (r->size == s->offset)
         return 0;
     want = r->size - s->offset < r->f->block_max ? (size_t)(r->size - s->offset) : r->f->block_max;
@@ -629,7 +635,7 @@ static int read_between(struct reading *r, bool end, struct err *err)
     if (n < 0)
         return err_set(err, -errno, "cannot read '%s': %s", s->where, err_name(errno));
     r->bytes = slice_of(p, (size_t)n);
-    r->end = end && s->offset + (size_t)n == r->size;
+    r->end = r->last && s->offset + (size_t)n == r->size;
     s->mtime_ns = s->tried_ns;
     if (!s->key_known)
         s->key_known = learn_key(s, r->size, r->end);
@@ -642,12 +648,12 @@ static int read_between(struct reading *r, bool end, struct err *err)
 int stream_read(struct file_input *f, struct stream *s, struct block *b, bool end,
                 struct err *err)
 {
-    struct reading r = { .f = f, .s = s, .b = b };
+    struct reading r = { .f = f, .s = s, .b = b, .last = end };
     int got;
 
     s->ready = false;
     s->used = ++f->clock_of_use;
-    got = read_between(&r, end, err);
+    got = read_between(&r, err);
     if (got < 0)
         return got;
     if (got == 0 && s->skip && end) { /* a long line ends where the stream ends */

@@ -1,0 +1,130 @@
+/* Private to audit/. docs/trail.md describes all formats. */
+#pragma once
+
+#include "audit/audit.h"
+#include "base/hash.h"
+#include "base/table.h"
+
+#define HASH_SIZE 32
+#define TILE_WIDTH 256
+#define LEVELS_MAX 8 /* 256^8 entries are enough */
+#define LEAF_MAX 32768
+#define KEY_NAME_MAX 100
+
+struct hash {
+    uint8_t b[HASH_SIZE];
+};
+
+/* ---- merkle.c: RFC 6962, section 2.1 ---- */
+
+struct hash merkle_leaf(struct slice data);
+struct hash merkle_node(const struct hash *left, const struct hash *right);
+/* MTH over n leaf (or subtree) hashes; changes the array. n = 0: hash of nothing. */
+struct hash merkle_root(struct hash *hashes, size_t n);
+
+/* The right edge of a growing tree: the partial tile of each level. */
+struct edge {
+    uint64_t size;
+    struct hash tile[LEVELS_MAX][TILE_WIDTH];
+};
+/* Adds a leaf; full(ctx, level, n, hashes) is told of each tile that became full. */
+typedef int (*tile_full_fn)(void *ctx, unsigned level, uint64_t n, const struct hash *hashes);
+int edge_add(struct edge *e, const struct hash *leaf, tile_full_fn full, void *ctx);
+size_t edge_width(const struct edge *e, unsigned level);
+struct hash edge_root(const struct edge *e);
+
+/* Proofs over all leaf hashes (for small trees and tests) and their check. */
+size_t merkle_inclusion(const struct hash *leaves, size_t n, size_t index, struct hash out[64]);
+bool merkle_check_inclusion(const struct hash *leaf, uint64_t index, uint64_t size,
+                            const struct hash *proof, size_t n, const struct hash *root);
+size_t merkle_consistency(const struct hash *leaves, size_t n, size_t old, struct hash out[64]);
+bool merkle_check_consistency(uint64_t old, uint64_t size, const struct hash *old_root,
+                              const struct hash *root, const struct hash *proof, size_t n);
+
+/* ---- tile.c ---- */
+
+/* "tile/0/x001/x234/067" or with ".p/W" for width < 256. */
+void tile_path(struct buf *out, unsigned level, uint64_t n, unsigned width);
+/* old_width: of the partial file that this one replaces; 0 = none. */
+int tile_write(int dir, unsigned level, uint64_t n, const struct hash *hashes, unsigned width,
+               unsigned old_width, struct err *err);
+int tile_read(int dir, unsigned level, uint64_t n, unsigned width, struct hash *out);
+
+/* ---- note.c: C2SP signed-note and tlog-checkpoint ---- */
+
+#define SIGNATURE_ED25519 0x01
+
+struct vkey {
+    char name[KEY_NAME_MAX];
+    uint8_t id[4];
+    uint8_t key[32];
+};
+struct signing_key {
+    struct vkey public;
+    uint8_t secret[64]; /* libsodium's form; wiped by key_wipe() */
+};
+void vkey_make(struct vkey *v, const char *name, const uint8_t key[32]);
+void vkey_text(const struct vkey *v, struct buf *out);
+int vkey_parse(struct slice s, struct vkey *ret);
+int key_from_seed(struct signing_key *k, const char *name, const uint8_t seed[32]);
+void key_wipe(struct signing_key *k);
+
+struct note_signature {
+    struct slice name;
+    uint8_t id[4];
+    uint8_t bytes[64];
+    size_t n;
+};
+struct note {
+    struct slice text; /* with its last LF */
+    struct note_signature signatures[16];
+    size_t nsignatures;
+};
+int note_parse(struct slice s, struct note *ret);
+void note_sign(struct buf *note, struct slice text, const struct signing_key *const *keys, size_t n);
+enum note_verdict {
+    NOTE_GOOD,
+    NOTE_UNKNOWN, /* no signature of that key */
+    NOTE_BAD,
+};
+enum note_verdict note_check(const struct note *n, const struct vkey *v);
+
+struct checkpoint {
+    struct slice origin;
+    uint64_t size;
+    struct hash root;
+};
+void checkpoint_text(struct buf *out, const char *origin, uint64_t size, const struct hash *root);
+int checkpoint_parse(struct slice text, struct checkpoint *ret);
+
+/* ---- entry.c ---- */
+
+/* The leaf data of a line (without LF): the line, or what is before its TAB and a brace. */
+int leaf_data(struct slice line, struct buf *out);
+struct hash leaf_of_line(struct slice line);
+/* Appends one line with its LF. */
+int entry_line(const struct entry *e, uint64_t index, uint64_t time_us, struct buf *out);
+struct slice line_member(struct slice line, const char *name); /* a plain string or number member */
+/* Index, time order, form and personal digests of a line. NULL = good, else a code. */
+const char *line_check(struct slice line, uint64_t index, uint64_t *last_us, char *text,
+                       size_t text_n, unsigned *ret_pii);
+
+/* ---- segments ---- */
+
+#define SEGMENT_ENTRIES 65536
+#define SEGMENT_BYTES (64 << 20)
+void segment_name(struct buf *out, uint64_t first);
+/* First indices of all segments, ascending; the caller frees. */
+int segments_list(int dir, uint64_t **ret_first, size_t *ret_n, struct err *err);
+
+struct segment_end {
+    uint64_t next;  /* index behind the last whole line */
+    uint64_t bytes; /* length of the whole lines */
+    bool torn;      /* bytes without LF follow */
+};
+/* Each whole line of a segment; fn returns non-zero to stop. fn NULL: only counts. */
+int segment_each(int dir, uint64_t first, int (*fn)(void *ctx, uint64_t index, struct slice line),
+                 void *ctx, struct segment_end *ret_end, struct err *err);
+
+/* TW_FAULT="trail: after pwrite:2" ends the process at that pass, for tests. */
+void audit_fault_point(const char *name);

@@ -1,0 +1,232 @@
+/* Lines of the trail: making them, and judging them. */
+#include <errno.h>
+#include <sodium.h>
+#include <stdio.h>
+
+#include "audit/audit-private.h"
+#include "base/clock.h"
+#include "base/json.h"
+#include "base/num.h"
+#include "base/utf8.h"
+
+#define SALT_SIZE 16
+#define SALT_TEXT 22
+
+int leaf_data(struct slice line, struct buf *out)
+{
+    size_t tab = slice_find_byte(line, '\t');
+
+    if (tab == SIZE_MAX) {
+        buf_slice(out, line);
+    } else {
+        buf_slice(out, slice_take(line, tab));
+        buf_char(out, '}');
+    }
+    return buf_ok(out) ? 0 : -ENOMEM;
+}
+
+struct hash leaf_of_line(struct slice line)
+{
+    AUTO_BUF data = BUF_INIT;
+
+    if (leaf_data(line, &data) < 0)
+        abort(); /* no memory: a wrong hash would be signed */
+    return merkle_leaf(buf_view(&data));
+}
+
+/* base64(SHA-256("trailwarden/sd/v1" LF salt LF name LF value)) */
+static void digest_text(struct slice salt, struct slice name, struct slice value, struct buf *out)
+{
+    AUTO_BUF in = BUF_INIT;
+    uint8_t digest[HASH_SIZE];
+
+    buf_str(&in, "trailwarden/sd/v1\n");
+    buf_slice(&in, salt);
+    buf_char(&in, '\n');
+    buf_slice(&in, name);
+    buf_char(&in, '\n');
+    buf_slice(&in, value);
+    if (!buf_ok(&in)) {
+        out->failed = true;
+        return;
+    }
+    sha256(in.p, in.n, digest);
+    buf_base64(out, digest, sizeof digest, true);
+}
+
+/* ,"sd":{...}<TAB>,"pii":{...} : the leaf holds digests, what is behind the TAB can be erased. */
+static void add_pii(const struct entry *e, struct buf *out)
+{
+    AUTO_BUF pii = BUF_INIT;
+    struct json_writer sw = json_writer(out), pw = json_writer(&pii);
+
+    buf_str(out, ",\"sd\":");
+    json_object(&sw);
+    json_object(&pw);
+    for (size_t i = 0; i < e->npii; i++) {
+        AUTO_BUF salt = BUF_INIT;
+        AUTO_BUF digest = BUF_INIT;
+        AUTO_BUF value = BUF_INIT;
+        uint8_t random[SALT_SIZE];
+        AUTO(arena) a = arena_new(1024, 0);
+        struct slice clean = a ? utf8_clean(a, e->pii[i].value, NULL) : SLICE_NONE;
+
+        randombytes_buf(random, sizeof random);
+        buf_base64(&salt, random, sizeof random, false);
+        digest_text(buf_view(&salt), e->pii[i].name, clean, &digest);
+        json_key_slice(&sw, e->pii[i].name);
+        json_put_slice(&sw, buf_view(&digest));
+        json_key_slice(&pw, e->pii[i].name);
+        json_array(&pw);
+        json_put_slice(&pw, buf_view(&salt));
+        json_put_slice(&pw, clean);
+        json_array_end(&pw);
+        if (!clean.p || !buf_ok(&digest))
+            out->failed = true;
+    }
+    json_object_end(&sw);
+    json_object_end(&pw);
+    buf_str(out, "\t,\"pii\":");
+    buf_slice(out, buf_view(&pii));
+    out->failed = out->failed || pii.failed;
+}
+
+/* What does not fit into a leaf is told by its hash. */
+static void add_members(const struct entry *e, struct buf *out)
+{
+    uint8_t digest[HASH_SIZE];
+
+    if (e->members.n == 0)
+        return;
+    if (e->members.n <= LEAF_MAX - 1024) {
+        buf_char(out, ',');
+        buf_slice(out, e->members);
+        return;
+    }
+    sha256(e->members.p, e->members.n, digest);
+    buf_str(out, ",\"trunc\":true,\"raw_sha256\":\"");
+    buf_hex(out, digest, sizeof digest);
+    buf_char(out, '"');
+}
+
+int entry_line(const struct entry *e, uint64_t index, uint64_t time_us, struct buf *out)
+{
+    char time[TIME_TEXT_SIZE];
+
+    time_text(time_us, time);
+    buf_printf(out, "{\"i\":%llu,\"t\":\"%s\",\"type\":\"%.*s\"", (unsigned long long)index, time,
+               SLICE_FMT(e->type));
+    add_members(e, out);
+    if (e->npii)
+        add_pii(e, out);
+    buf_str(out, "}\n");
+    return buf_ok(out) ? 0 : -ENOMEM;
+}
+
+struct slice line_member(struct slice line, const char *name)
+{
+    char key[64];
+    size_t at, n;
+    struct slice rest;
+
+    snprintf(key, sizeof key, ",\"%s\":", name);
+    at = slice_find(line, slice_str(key));
+    if (at == SIZE_MAX)
+        return SLICE("");
+    rest = slice_skip(line, at + strlen(key));
+    if (rest.n && rest.p[0] == '"') {
+        n = slice_find_byte(slice_skip(rest, 1), '"');
+        return n == SIZE_MAX ? SLICE("") : slice_of(rest.p + 1, n);
+    }
+    for (n = 0; n < rest.n && rest.p[n] >= '0' && rest.p[n] <= '9'; n++)
+        ;
+    return slice_take(rest, n);
+}
+
+/* ---- judging ---- */
+
+static bool bytes_ok(struct slice line)
+{
+    size_t tabs = 0;
+
+    for (size_t i = 0; i < line.n; i++) {
+        tabs += line.p[i] == '\t';
+        if ((unsigned char)line.p[i] < 0x20 && line.p[i] != '\t')
+            return false;
+    }
+    return tabs <= 1 && utf8_valid(line);
+}
+
+static bool prefix_ok(struct slice line, uint64_t index, uint64_t *ret_us, bool *ret_index)
+{
+    char want[48];
+    size_t n = (size_t)snprintf(want, sizeof want, "{\"i\":%llu,\"t\":\"", (unsigned long long)index);
+    struct slice rest;
+
+    *ret_index = slice_starts(line, slice_of(want, n));
+    if (!*ret_index)
+        return slice_starts(line, SLICE("{\"i\":"));
+    rest = slice_skip(line, n);
+    if (rest.n < 38 || time_parse_rfc3339(slice_take(rest, 27), ret_us) < 0 ||
+        !slice_starts(slice_skip(rest, 27), SLICE("\",\"type\":\"")))
+        return false;
+    rest = slice_skip(rest, 37);
+    for (n = 0; n < rest.n && rest.p[n] != '"'; n++)
+        if (!strchr("abcdefghijklmnopqrstuvwxyz0123456789._-", rest.p[n]))
+            return false;
+    return n > 0 && n + 1 < rest.n && (rest.p[n + 1] == ',' || rest.p[n + 1] == '}');
+}
+
+static bool pii_ok(const struct json *doc, unsigned *ret_pii)
+{
+    const struct json *sd = json_get(doc, "sd"), *pii = json_get(doc, "pii");
+
+    for (const struct json *p = pii ? pii->child : NULL; p; p = p->next) {
+        AUTO_BUF digest = BUF_INIT;
+        AUTO_BUF name = BUF_INIT;
+        const struct json *salt = p->child, *value = salt ? salt->next : NULL;
+
+        buf_slice(&name, p->key);
+        if (p->type != JSON_ARRAY || !value || value->next || salt->text.n != SALT_TEXT ||
+            !buf_ok(&name))
+            return false;
+        digest_text(salt->text, p->key, value->text, &digest);
+        if (!slice_eq(buf_view(&digest), json_text(sd, name.p)))
+            return false;
+        (*ret_pii)++;
+    }
+    return true;
+}
+
+const char *line_check(struct slice line, uint64_t index, uint64_t *last_us, char *text,
+                       size_t text_n, unsigned *ret_pii)
+{
+    AUTO(arena) a = arena_new(16384, 16 << 20);
+    uint64_t us = 0;
+    bool index_ok;
+    const struct json *doc;
+
+    if (!bytes_ok(line) || !prefix_ok(line, index, &us, &index_ok)) {
+        snprintf(text, text_n, "the line does not have the form of an entry");
+        return "FORMAT";
+    }
+    if (!index_ok) {
+        snprintf(text, text_n, "the line has another index");
+        return "BAD_INDEX";
+    }
+    if (us < *last_us) {
+        snprintf(text, text_n, "its time is before that of the entry before");
+        return "TIME_ORDER";
+    }
+    *last_us = us;
+    doc = a ? json_load(a, line, NULL) : NULL;
+    if (!doc || doc->type != JSON_OBJECT) {
+        snprintf(text, text_n, "the line is no JSON object");
+        return "FORMAT";
+    }
+    if (!pii_ok(doc, ret_pii)) {
+        snprintf(text, text_n, "a personal value does not fit its digest");
+        return "PII";
+    }
+    return NULL;
+}

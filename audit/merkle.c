@@ -1,0 +1,241 @@
+/* Hashes, the growing tree and proofs (RFC 6962, section 2.1). */
+#include <errno.h>
+
+#include "audit/audit-private.h"
+
+struct hash merkle_leaf(struct slice data)
+{
+    struct sha256 h = { 0 };
+    struct hash out = { { 0 } };
+
+    if (sha256_init(&h) < 0)
+        abort(); /* a wrong hash would be signed */
+    sha256_add(&h, "\0", 1);
+    sha256_add(&h, data.p, data.n);
+    sha256_end(&h, out.b);
+    sha256_fini(&h);
+    return out;
+}
+
+struct hash merkle_node(const struct hash *left, const struct hash *right)
+{
+    uint8_t in[1 + 2 * HASH_SIZE];
+    struct hash out;
+
+    in[0] = 1;
+    memcpy(in + 1, left->b, HASH_SIZE);
+    memcpy(in + 1 + HASH_SIZE, right->b, HASH_SIZE);
+    sha256(in, sizeof in, out.b);
+    return out;
+}
+
+/* Neighbours are paired level by level; an odd last one goes up unchanged. */
+struct hash merkle_root(struct hash *h, size_t n)
+{
+    struct hash empty;
+
+    if (n == 0) {
+        sha256("", 0, empty.b);
+        return empty;
+    }
+    while (n > 1) {
+        size_t m = 0;
+
+        for (size_t i = 0; i + 1 < n; i += 2)
+            h[m++] = merkle_node(&h[i], &h[i + 1]);
+        if (n % 2)
+            h[m++] = h[n - 1];
+        n = m;
+    }
+    return h[0];
+}
+
+/* Width of the partial tile of a level: floor(size / 256^L) mod 256. */
+size_t edge_width(const struct edge *e, unsigned level)
+{
+    return level * 8 >= 64 ? 0 : (size_t)(e->size >> (level * 8)) % TILE_WIDTH;
+}
+
+int edge_add(struct edge *e, const struct hash *leaf, tile_full_fn full, void *ctx)
+{
+    struct hash h = *leaf;
+
+    for (unsigned level = 0; level < LEVELS_MAX; level++) {
+        uint64_t n = e->size >> (level * 8);
+        size_t at = (size_t)(n % TILE_WIDTH);
+        struct hash copy[TILE_WIDTH];
+        int r;
+
+        e->tile[level][at] = h;
+        if (at != TILE_WIDTH - 1)
+            break;
+        r = full ? full(ctx, level, n / TILE_WIDTH, e->tile[level]) : 0;
+        if (r < 0)
+            return r;
+        memcpy(copy, e->tile[level], sizeof copy);
+        h = merkle_root(copy, TILE_WIDTH);
+    }
+    e->size++;
+    return 0;
+}
+
+/* From the lowest level up, the perfect subtrees of each partial tile from its right end. */
+struct hash edge_root(const struct edge *e)
+{
+    struct hash acc, empty;
+    bool have = false;
+
+    for (unsigned level = 0; level < LEVELS_MAX; level++) {
+        size_t width = edge_width(e, level);
+
+        for (size_t bit = 1; bit <= width; bit <<= 1) {
+            struct hash part[TILE_WIDTH], t;
+
+            if (!(width & bit))
+                continue;
+            memcpy(part, &e->tile[level][(width & ~(bit * 2 - 1))], bit * sizeof *part);
+            t = merkle_root(part, bit);
+            acc = have ? merkle_node(&t, &acc) : t;
+            have = true;
+        }
+    }
+    if (have)
+        return acc;
+    sha256("", 0, empty.b);
+    return empty;
+}
+
+/* ---- proofs ---- */
+
+static struct hash root_of(const struct hash *leaves, size_t n)
+{
+    struct hash *copy = malloc((n + 1) * sizeof *copy), r;
+
+    if (!copy)
+        abort();
+    memcpy(copy, leaves, n * sizeof *copy);
+    r = merkle_root(copy, n);
+    free(copy);
+    return r;
+}
+
+static size_t split(size_t n)
+{
+    size_t k = 1;
+
+    while (k * 2 < n)
+        k *= 2;
+    return k;
+}
+
+size_t merkle_inclusion(const struct hash *leaves, size_t n, size_t index, struct hash out[64])
+{
+    size_t k, m;
+
+    if (n <= 1)
+        return 0;
+    k = split(n);
+    if (index < k) {
+        m = merkle_inclusion(leaves, k, index, out);
+        out[m] = root_of(leaves + k, n - k);
+    } else {
+        m = merkle_inclusion(leaves + k, n - k, index - k, out);
+        out[m] = root_of(leaves, k);
+    }
+    return m + 1;
+}
+
+/* RFC 9162, section 2.1.3.2 */
+bool merkle_check_inclusion(const struct hash *leaf, uint64_t index, uint64_t size,
+                            const struct hash *proof, size_t n, const struct hash *root)
+{
+    uint64_t fn = index, sn = size - 1;
+    struct hash r = *leaf;
+
+    if (size == 0 || index >= size)
+        return false;
+    for (size_t i = 0; i < n; i++) {
+        if (sn == 0)
+            return false;
+        if ((fn & 1) || fn == sn) {
+            r = merkle_node(&proof[i], &r);
+            while (!(fn & 1) && fn) {
+                fn >>= 1;
+                sn >>= 1;
+            }
+        } else {
+            r = merkle_node(&r, &proof[i]);
+        }
+        fn >>= 1;
+        sn >>= 1;
+    }
+    return sn == 0 && memcmp(&r, root, sizeof r) == 0;
+}
+
+static size_t subproof(const struct hash *leaves, size_t n, size_t m, bool whole, struct hash *out)
+{
+    size_t k, at;
+
+    if (m == n) {
+        if (whole)
+            return 0;
+        out[0] = root_of(leaves, n);
+        return 1;
+    }
+    k = split(n);
+    if (m <= k) {
+        at = subproof(leaves, k, m, whole, out);
+        out[at] = root_of(leaves + k, n - k);
+    } else {
+        at = subproof(leaves + k, n - k, m - k, false, out);
+        out[at] = root_of(leaves, k);
+    }
+    return at + 1;
+}
+
+size_t merkle_consistency(const struct hash *leaves, size_t n, size_t old, struct hash out[64])
+{
+    return old == 0 || old == n ? 0 : subproof(leaves, n, old, true, out);
+}
+
+/* RFC 9162, section 2.1.4.2 */
+bool merkle_check_consistency(uint64_t old, uint64_t size, const struct hash *old_root,
+                              const struct hash *root, const struct hash *proof, size_t n)
+{
+    uint64_t fn = old - 1, sn = size - 1;
+    struct hash fr, sr;
+    size_t i = 0;
+
+    if (old == 0 || old > size)
+        return false;
+    if (old == size)
+        return n == 0 && memcmp(old_root, root, sizeof *root) == 0;
+    while (fn & 1) {
+        fn >>= 1;
+        sn >>= 1;
+    }
+    if (fn) { /* the old tree is no perfect one: its first piece is given */
+        if (n == 0)
+            return false;
+        fr = sr = proof[i++];
+    } else {
+        fr = sr = *old_root;
+    }
+    for (; i < n; i++) {
+        if (sn == 0)
+            return false;
+        if ((fn & 1) || fn == sn) {
+            fr = merkle_node(&proof[i], &fr);
+            sr = merkle_node(&proof[i], &sr);
+            while (!(fn & 1) && fn) {
+                fn >>= 1;
+                sn >>= 1;
+            }
+        } else {
+            sr = merkle_node(&sr, &proof[i]);
+        }
+        fn >>= 1;
+        sn >>= 1;
+    }
+    return sn == 0 && memcmp(&fr, old_root, sizeof fr) == 0 && memcmp(&sr, root, sizeof sr) == 0;
+}

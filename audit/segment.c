@@ -1,0 +1,185 @@
+/* Segments: the files that hold the lines. */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+
+#include "audit/audit-private.h"
+#include "base/file.h"
+#include "base/num.h"
+
+#define LINE_MAX_BYTES (16 << 20)
+
+void segment_name(struct buf *out, uint64_t first)
+{
+    buf_printf(out, "log/%020llu.jsonl", (unsigned long long)first);
+}
+
+static int by_number(const void *a, const void *b)
+{
+    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+    return (x > y) - (x < y);
+}
+
+static bool first_of(const char *name, uint64_t *ret)
+{
+    return strlen(name) == 26 && strcmp(name + 20, ".jsonl") == 0 &&
+           parse_u64(slice_of(name, 20), 0, UINT64_MAX, ret) == 0;
+}
+
+int segments_list(int dir, uint64_t **ret_first, size_t *ret_n, struct err *err)
+{
+    int fd = openat(dir, "log", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *d = fd >= 0 ? fdopendir(fd) : NULL;
+    struct dirent *e;
+    uint64_t *list = NULL, first;
+    size_t n = 0, cap = 0;
+
+    if (!d) {
+        if (fd >= 0)
+            close(fd);
+        return err_set(err, -ENOENT, "the trail has no folder 'log'");
+    }
+    while ((e = readdir(d))) {
+        if (!first_of(e->d_name, &first))
+            continue;
+        if (n == cap) {
+            uint64_t *more = realloc(list, (cap = cap ? cap * 2 : 16) * sizeof *more);
+
+            if (!more) {
+                free(list);
+                closedir(d);
+                return err_nomem(err);
+            }
+            list = more;
+        }
+        list[n++] = first;
+    }
+    closedir(d);
+    if (n)
+        qsort(list, n, sizeof *list, by_number);
+    *ret_first = list;
+    *ret_n = n;
+    return 0;
+}
+
+void audit_fault_point(const char *name)
+{
+    static const char *wanted;
+    static bool asked;
+    static unsigned long passes;
+    size_t n = strlen(name);
+
+    if (!asked) {
+        wanted = getenv("TW_FAULT");
+        asked = true;
+    }
+    if (wanted && strncmp(wanted, name, n) == 0 && wanted[n] == ':' &&
+        ++passes == strtoul(wanted + n + 1, NULL, 10))
+        kill(getpid(), SIGKILL);
+}
+
+/* ---- reading ---- */
+
+struct lines {
+    int fd;
+    char *buf;
+    size_t have, used, cap;
+    bool eof;
+};
+
+/* 1 = a line without its LF, 0 = the end (torn: bytes without LF are left), <0 = error. */
+static int next_line(struct lines *l, struct slice *ret, bool *ret_torn)
+{
+    for (;;) {
+        char *lf = memchr(l->buf + l->used, '\n', l->have - l->used);
+        ssize_t n;
+
+        if (lf) {
+            *ret = slice_of(l->buf + l->used, (size_t)(lf - l->buf) - l->used);
+            l->used = (size_t)(lf - l->buf) + 1;
+            return 1;
+        }
+        if (l->eof) {
+            *ret_torn = l->have > l->used;
+            return 0;
+        }
+        memmove(l->buf, l->buf + l->used, l->have - l->used);
+        l->have -= l->used;
+        l->used = 0;
+        if (l->have == l->cap) {
+            char *more = l->cap < LINE_MAX_BYTES ? realloc(l->buf, l->cap * 2) : NULL;
+
+            if (!more)
+                return -EFBIG;
+            l->buf = more;
+            l->cap *= 2;
+        }
+        n = read(l->fd, l->buf + l->have, l->cap - l->have);
+        if (n < 0 && errno != EINTR)
+            return -errno;
+        l->eof = n == 0;
+        l->have += n > 0 ? (size_t)n : 0;
+    }
+}
+
+int segment_each(int dir, uint64_t first, int (*fn)(void *ctx, uint64_t index, struct slice line),
+                 void *ctx, struct segment_end *ret_end, struct err *err)
+{
+    AUTO_BUF name = BUF_INIT;
+    struct lines l = { .cap = 1 << 17 };
+    struct slice line;
+    uint64_t index = first;
+    int r = 0;
+
+    segment_name(&name, first);
+    if (!buf_ok(&name))
+        return err_nomem(err);
+    l.fd = openat(dir, name.p, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    if (l.fd < 0)
+        return err_set(err, -errno, "cannot open '%s': %s", name.p, err_name(errno));
+    l.buf = malloc(l.cap);
+    *ret_end = (struct segment_end){ .next = first };
+    while (l.buf && (r = next_line(&l, &line, &ret_end->torn)) == 1) {
+        int stop = fn ? fn(ctx, index, line) : 0;
+
+        ret_end->bytes += line.n + 1;
+        ret_end->next = ++index;
+        if (stop) {
+            r = stop;
+            break;
+        }
+    }
+    if (!l.buf)
+        r = err_nomem(err);
+    else if (r < 0)
+        err_set(err, r, "cannot read '%s': %s", name.p, err_name(r));
+    free(l.buf);
+    close(l.fd);
+    return r;
+}
+
+int audit_each(const char *folder, uint64_t from,
+               int (*fn)(void *ctx, uint64_t index, struct slice line), void *ctx,
+               struct err *err)
+{
+    AUTO_FD dir = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    uint64_t *first = NULL;
+    size_t n = 0;
+    int r;
+
+    if (dir < 0)
+        return err_set(err, -errno, "cannot open trail '%s': %s", folder, err_name(errno));
+    r = segments_list(dir, &first, &n, err);
+    for (size_t i = 0; r == 0 && i < n; i++) {
+        struct segment_end end;
+
+        if (i + 1 < n && first[i + 1] <= from)
+            continue;
+        r = segment_each(dir, first[i], fn, ctx, &end, err);
+    }
+    free(first);
+    return r;
+}

@@ -1,0 +1,84 @@
+/* Tiles in the C2SP tlog-tiles layout. A tile file never changes but by becoming wider. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+
+#include "audit/audit-private.h"
+#include "base/file.h"
+
+/* Three digits an element, every element but the last with an x: 1234067 -> x001/x234/067 */
+void tile_path(struct buf *out, unsigned level, uint64_t n, unsigned width)
+{
+    unsigned parts[8];
+    size_t k = 0;
+
+    do {
+        parts[k++] = (unsigned)(n % 1000);
+        n /= 1000;
+    } while (n && k < ARRAY_SIZE(parts));
+    buf_printf(out, "tile/%u/", level);
+    while (k-- > 0)
+        buf_printf(out, k ? "x%03u/" : "%03u", parts[k]);
+    if (width < TILE_WIDTH)
+        buf_printf(out, ".p/%u", width);
+}
+
+static int make_parent(int dir, const char *path, struct err *err)
+{
+    const char *slash = strrchr(path, '/');
+    AUTO_BUF folder = BUF_INIT;
+
+    buf_add(&folder, path, (size_t)(slash - path));
+    return buf_ok(&folder) ? dir_make(dir, folder.p, 0750, err) : err_nomem(err);
+}
+
+/* The newest partial file alone is kept: a narrower one is its prefix. */
+static void remove_older(int dir, unsigned level, uint64_t n, unsigned width, unsigned old_width)
+{
+    AUTO_BUF path = BUF_INIT;
+
+    if (old_width == 0 || old_width == width)
+        return;
+    tile_path(&path, level, n, old_width);
+    if (buf_ok(&path))
+        unlinkat(dir, path.p, 0);
+    buf_reset(&path);
+    tile_path(&path, level, n, TILE_WIDTH);
+    buf_str(&path, ".p");
+    if (width == TILE_WIDTH && buf_ok(&path))
+        unlinkat(dir, path.p, AT_REMOVEDIR);
+}
+
+int tile_write(int dir, unsigned level, uint64_t n, const struct hash *hashes, unsigned width,
+               unsigned old_width, struct err *err)
+{
+    AUTO_BUF path = BUF_INIT;
+
+    tile_path(&path, level, n, width);
+    if (!buf_ok(&path))
+        return err_nomem(err);
+    if (make_parent(dir, path.p, err) < 0 ||
+        file_replace(dir, path.p, slice_of((const char *)hashes, width * sizeof *hashes), 0640,
+                     err) < 0)
+        return err->code;
+    remove_older(dir, level, n, width, old_width);
+    return 0;
+}
+
+int tile_read(int dir, unsigned level, uint64_t n, unsigned width, struct hash *out)
+{
+    AUTO_BUF path = BUF_INIT;
+    AUTO_BUF bytes = BUF_INIT;
+    int r;
+
+    tile_path(&path, level, n, width);
+    if (!buf_ok(&path))
+        return -ENOMEM;
+    r = file_read(dir, path.p, TILE_WIDTH * HASH_SIZE, &bytes, NULL);
+    if (r < 0)
+        return r;
+    if (bytes.n != width * sizeof *out)
+        return -EBADMSG;
+    memcpy(out, bytes.p, bytes.n);
+    return 0;
+}

@@ -1,0 +1,193 @@
+/*
+ * Copies: what copytruncate leaves.
+ *
+ * The log is copied to another name and then cut to nothing. What we had not
+ * read yet is only in the copy then, and what we had read must not be read
+ * from there again. So a new file that begins like a stream is not believed
+ * to be new:
+ *
+ *   the stream's own file is still itself  the copy is held: not read, not judged
+ *   it was cut, and the copy holds all we   the stream goes on in the copy, at its
+ *   have read                               offset; the cut file is a new stream
+ *   it was cut, and the copy ends before    all of the copy was read: the stream
+ *   our offset                              goes on at the copy's end
+ *
+ * Judging a copy at first sight, while cp still writes it, reads thousands of
+ * lines twice; judging it before the cut is seen loses the rest.
+ */
+#include <errno.h>
+
+#include "logwatch/inputs/file-private.h"
+
+static int bytes_at(int fd, char *p, size_t n, uint64_t at)
+{
+    return pread(fd, p, n, (off_t)at) == (ssize_t)n;
+}
+
+/* Both files have the same first and last bytes, as far as the shorter one goes. */
+static bool same_so_far(int a, int b, uint64_t size)
+{
+    char x[HEAD_MAX], y[HEAD_MAX];
+    size_t head = size < HEAD_MAX ? (size_t)size : HEAD_MAX;
+    size_t tail = size < MARK_MAX ? (size_t)size : MARK_MAX;
+
+    return bytes_at(a, x, head, 0) && bytes_at(b, y, head, 0) && memcmp(x, y, head) == 0 &&
+           bytes_at(a, x, tail, size - tail) && bytes_at(b, y, tail, size - tail) &&
+           memcmp(x, y, tail) == 0;
+}
+
+/* Could the file at this path be what became of the stream? */
+static bool related(const struct stream *s, const char *path)
+{
+    AUTO_FREE char *here = name_folder(path);
+    AUTO_FREE char *there = name_folder(s->path);
+    AUTO_FREE char *where = name_folder(s->where);
+    const char *base = name_base(s->path), *name = name_base(path);
+
+    if (s->head.n == HEAD_MAX)
+        return true; /* enough bytes to know it by content alone */
+    if (!here || !there || !where || (strcmp(here, there) != 0 && strcmp(here, where) != 0))
+        return false;
+    return strcmp(base, name) == 0 || name_is_rotated(base, name);
+}
+
+static bool is_young(const struct file_input *f, const struct stat *st)
+{
+    uint64_t now = clock_now(f->in->clock), then = stat_mtime_ns(st) / 1000;
+
+    return now < then + YOUNG_US && then < now + YOUNG_US;
+}
+
+static void go_on_in(struct file_input *f, struct stream *s, const char *path, int fd,
+                     const struct stat *st)
+{
+    char *where = strdup(path);
+
+    stream_attach(f, s, fd, st);
+    s->state = STREAM_ROTATED;
+    s->since_us = file_now(f);
+    s->found = true;
+    s->cut = false;
+    s->dirty = true;
+    if (where) {
+        free(s->where);
+        s->where = where;
+    }
+}
+
+bool file_find_lost(struct file_input *f, struct stream *s, const char *path, int fd,
+                    const struct stat *st)
+{
+    uint64_t size = (uint64_t)st->st_size;
+
+    /* A copy is made after what we read was written: older files are other generations. */
+    if (s->offset == 0 || size == 0 || stat_mtime_ns(st) < s->mtime_ns || !related(s, path))
+        return false;
+    if (stream_content_is(s, fd, st) > 0) {
+        go_on_in(f, s, path, fd, st);
+        return true;
+    }
+    if (size >= s->offset || !stream_begins(s, fd, size) || is_young(f, st))
+        return false;
+    go_on_in(f, s, path, fd, st);
+    if (stream_jump(s, size) < 0)
+        stream_lost(f, s);
+    return true;
+}
+
+/* The copy of a stream whose own file is still there. */
+static bool is_copy_of_living(const struct stream *s, const struct stream *o, uint64_t size)
+{
+    struct stat st;
+
+    if (fstat(o->fd, &st) < 0 || (uint64_t)st.st_size < size)
+        return false; /* longer than the original: a file of its own */
+    return size > 0 && same_so_far(s->fd, o->fd, size);
+}
+
+/* A name was given to a new file that holds all of the old one: an editor, or mv over it. */
+static bool replaces(const struct stream *s, struct stream *o, const struct stat *st)
+{
+    struct stat old;
+
+    return o->state == STREAM_ROTATED && o->offset > 0 && fstat(o->fd, &old) == 0 &&
+           old.st_nlink == 0 && (uint64_t)old.st_size == o->offset && related(o, s->path) &&
+           stream_content_is(o, s->fd, st) > 0;
+}
+
+/* The other stream takes the file over; this one was only a name for it. */
+static void take_over(struct file_input *f, struct stream *o, struct stream *s,
+                      const struct stat *st)
+{
+    int fd = TAKE_FD(s->fd);
+
+    f->nopen--;
+    go_on_in(f, o, s->where, fd, st);
+    if (s->state == STREAM_LIVE) {
+        o->state = STREAM_LIVE;
+        o->plain_name = s->plain_name;
+    }
+    s->forgotten = true;
+}
+
+static bool hold_for_living(struct file_input *f, struct stream *s, struct stream *o,
+                            const struct stat *st)
+{
+    struct stat own;
+
+    if (o->fd < 0 || o->offset == 0 || !stream_begins(o, s->fd, (uint64_t)st->st_size))
+        return false;
+    if (fstat(o->fd, &own) < 0 || stream_is(o, o->fd, &own) <= 0) {
+        o->cut = true;
+        stream_lost(f, o);
+        return false;
+    }
+    if (replaces(s, o, st)) {
+        take_over(f, o, s, st);
+        return true;
+    }
+    return is_copy_of_living(s, o, (uint64_t)st->st_size);
+}
+
+static bool hold_for_lost(struct file_input *f, struct stream *s, struct stream *o,
+                          const struct stat *st)
+{
+    int fd;
+
+    if (o->offset == 0 || !related(o, s->path))
+        return false;
+    fd = dup(s->fd);
+    if (fd >= 0 && file_find_lost(f, o, s->where, fd, st)) {
+        if (s->state == STREAM_LIVE)
+            o->plain_name = s->plain_name;
+        s->forgotten = true;
+        stream_detach(f, s);
+        return true;
+    }
+    if (fd >= 0)
+        close(fd);
+    /* It may become the copy: cp is still at work. */
+    return stat_mtime_ns(st) >= o->mtime_ns && (uint64_t)st->st_size < o->offset &&
+           is_young(f, st) && stream_begins(o, s->fd, (uint64_t)st->st_size);
+}
+
+bool file_hold(struct file_input *f, struct stream *s)
+{
+    struct stat st;
+    bool near = false;
+
+    if (fstat(s->fd, &st) < 0)
+        return true;
+    for (size_t i = 0; i < f->nstreams; i++) {
+        struct stream *o = f->streams[i];
+
+        if (o == s || o->forgotten || !related(o, s->path))
+            continue;
+        near = true;
+        if (o->state != STREAM_LOST && hold_for_living(f, s, o, &st))
+            return true;
+        if (o->state == STREAM_LOST && hold_for_lost(f, s, o, &st))
+            return true;
+    }
+    return near && !s->plain_name && st.st_size < HEAD_MAX && is_young(f, &st);
+}

@@ -1,0 +1,627 @@
+/*
+ * Which file is which stream.
+ *
+ * Two passes over everything that can be seen, never file by file in the order
+ * of a folder: first all exact identities, then what moved, then what is new.
+ *
+ *   1  every name that the configuration gives, by device, inode, head, mark
+ *   2  streams that no name gave: still itself behind its descriptor, or in the
+ *      same folder under another name (rename), or as content (copy)
+ *   3  the rest of the names: new streams; also rotated files of a log that are
+ *      newer than the last generation we know: written and rotated while we were away
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+
+#include "base/json.h"
+#include "base/table.h"
+#include "logwatch/inputs/file-private.h"
+
+#define FOLDER_ENTRIES_MAX 20000
+
+struct found {
+    char *path;
+    struct stat st;
+    struct stream *stream;
+    bool configured; /* else only a neighbour of one that is */
+    bool plain;      /* without wildcards */
+};
+
+struct scan {
+    struct file_input *f;
+    struct found *found;
+    size_t nfound, cap;
+    struct table *files; /* (dev, ino) of what was found */
+};
+
+struct file_key {
+    uint64_t dev, ino;
+};
+
+static struct slice key_slice(const struct file_key *k)
+{
+    return slice_of((const char *)k, sizeof *k);
+}
+
+/* ---- opening ---- */
+
+static const char *kind_refusal(const struct stat *st)
+{
+    if (S_ISREG(st->st_mode))
+        return NULL;
+    if (S_ISDIR(st->st_mode))
+        return "is a folder: name the files in it, like FOLDER/*.log";
+    if (S_ISFIFO(st->st_mode))
+        return "is a named pipe: pipe it into stdin";
+    if (S_ISSOCK(st->st_mode))
+        return "is a socket, not a file";
+    return "is a device, not a file";
+}
+
+/* 0 = a regular file that may be read; else a negative errno and its text. */
+static int look(const char *path, struct stat *st, const char **ret_text)
+{
+    if (stat(path, st) < 0) {
+        *ret_text = errno == ENOENT ? "does not exist" : err_name(errno);
+        return -errno;
+    }
+    *ret_text = kind_refusal(st);
+    if (*ret_text)
+        return S_ISDIR(st->st_mode) ? -EISDIR : -EINVAL;
+    if (!name_is_safe(path, st)) {
+        *ret_text = "belongs to another user and lies in a folder that everybody can write";
+        return -EPERM;
+    }
+    return 0;
+}
+
+int file_open(const char *path, struct stat *ret_st, const char **ret_text)
+{
+    int r = look(path, ret_st, ret_text);
+    AUTO_FD fd = -1;
+
+    if (r < 0)
+        return r;
+    fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    if (fd < 0) {
+        *ret_text = err_name(errno);
+        return -errno;
+    }
+    if (fstat(fd, ret_st) < 0) {
+        *ret_text = err_name(errno);
+        return -errno;
+    }
+    *ret_text = kind_refusal(ret_st); /* it may have been changed in between */
+    return *ret_text ? -EINVAL : TAKE_FD(fd);
+}
+
+struct stream *file_keep(struct file_input *f, struct stream *s)
+{
+    if (f->nstreams >= STREAMS_MAX)
+        return NULL;
+    if (f->nstreams == f->streams_cap) {
+        size_t cap = f->streams_cap ? f->streams_cap * 2 : 16;
+        struct stream **list = realloc(f->streams, cap * sizeof(struct stream *));
+
+        if (!list)
+            return NULL;
+        f->streams = list;
+        f->streams_cap = cap;
+    }
+    f->streams[f->nstreams++] = s;
+    return s;
+}
+
+/* ---- what is there ---- */
+
+static int add_found(struct scan *sc, const char *path, const struct stat *st, bool configured,
+                     bool plain)
+{
+    struct file_key k = { st->st_dev, st->st_ino };
+    struct found *list = sc->found;
+
+    if (table_get(sc->files, key_slice(&k)))
+        return 0; /* the same file under a second name */
+    if (sc->nfound == sc->cap) {
+        size_t cap = sc->cap ? sc->cap * 2 : 32;
+
+        list = realloc(list, cap * sizeof *list);
+        if (!list)
+            return -ENOMEM;
+        sc->found = list;
+        sc->cap = cap;
+    }
+    list[sc->nfound] = (struct found){ .path = strdup(path), .st = *st,
+                                       .configured = configured, .plain = plain };
+    if (!list[sc->nfound].path)
+        return -ENOMEM;
+    sc->nfound++;
+    return table_put(sc->files, key_slice(&k), sc) == -ENOMEM ? -ENOMEM : 0;
+}
+
+static void scan_fini(struct scan *sc)
+{
+    for (size_t i = 0; i < sc->nfound; i++)
+        free(sc->found[i].path);
+    free(sc->found);
+    table_free(sc->files);
+}
+
+static void watch_folder_of(struct file_input *f, const char *path)
+{
+    AUTO_FREE char *folder = name_folder(path);
+
+    /* Wildcards in the folder's own name: the files below are watched where they are found. */
+    if (folder && !name_is_pattern(folder))
+        watches_add(f, folder);
+}
+
+static int find_pattern(struct scan *sc, const char *pattern)
+{
+    struct names names = { 0 };
+    bool plain = !name_is_pattern(pattern);
+    int r = names_glob(&names, pattern);
+
+    watch_folder_of(sc->f, pattern);
+    if (r == 0 && names.n == 0)
+        fault_seen(sc->f, pattern, -ENOENT, "nothing has such a name");
+    if (names.cut && !sc->f->at_limit) {
+        sc->f->at_limit = true;
+        file_notice(sc->f, "source.limit", pattern, SLICE("\"error\":\"too many files\""));
+    }
+    for (size_t i = 0; r == 0 && i < names.n; i++) {
+        struct stat st;
+        const char *text;
+        int e = look(names.items[i], &st, &text);
+
+        if (e == 0)
+            r = add_found(sc, names.items[i], &st, true, plain);
+        else if (plain || e != -ENOENT)
+            fault_seen(sc->f, names.items[i], e, text);
+    }
+    names_fini(&names);
+    return r;
+}
+
+/* ---- pass 1: exact ---- */
+
+static void now_at(struct file_input *f, struct stream *s, struct found *x)
+{
+    enum stream_state state = x->configured ? STREAM_LIVE : STREAM_ROTATED;
+
+    x->stream = s;
+    s->found = true;
+    s->plain_name = x->plain;
+    s->seen_size = (uint64_t)x->st.st_size;
+    s->seen_ns = stat_mtime_ns(&x->st);
+    if (s->lost_us || s->state != state) {
+        s->since_us = file_now(f);
+        s->dirty = s->dirty || s->lost_us;
+    }
+    s->lost_us = 0;
+    s->told = false;
+    s->state = state;
+    if (strcmp(s->where, x->path) != 0) {
+        AUTO_FREE char *real = realpath(x->path, NULL);
+        char *where = strdup(real ? real : x->path);
+
+        if (where) {
+            s->dirty = s->dirty || strcmp(s->where, where) != 0;
+            free(s->where);
+            s->where = where;
+        }
+    }
+}
+
+/* Opens only when there is something to read or to verify. */
+static void match_exact(struct scan *sc, struct found *x, struct stream *s)
+{
+    struct file_input *f = sc->f;
+    const char *text = "";
+    struct stat st;
+    AUTO_FD fd = -1;
+    int r;
+
+    if (s->found)
+        return;
+    if (s->seen_size == (uint64_t)x->st.st_size && s->seen_ns == stat_mtime_ns(&x->st) &&
+        s->seen_size >= s->offset) {
+        now_at(f, s, x);
+        return;
+    }
+    if (s->fd < 0) {
+        fd = file_open(x->path, &st, &text);
+        if (fd < 0) {
+            fault_seen(f, x->path, fd, text);
+            x->stream = s; /* cannot be judged now: keep both as they are */
+            s->found = true;
+            fd = -1;
+            return;
+        }
+    } else if (fstat(s->fd, &st) < 0) {
+        return;
+    }
+    r = stream_is(s, s->fd >= 0 ? s->fd : fd, &st);
+    if (r < 0)
+        return;
+    if (r == 0) {
+        s->cut = s->fd >= 0 || strcmp(s->path, x->path) == 0;
+        stream_lost(f, s);
+        return;
+    }
+    now_at(f, s, x);
+    if (s->fd < 0 && (uint64_t)st.st_size > s->offset)
+        stream_attach(f, s, TAKE_FD(fd), &st);
+}
+
+static int index_streams(struct file_input *f, struct table **ret)
+{
+    struct table *t = table_new(0);
+
+    if (!t)
+        return -ENOMEM;
+    for (size_t i = 0; i < f->nstreams; i++) {
+        struct stream *s = f->streams[i];
+        struct file_key k = { s->dev, s->ino };
+
+        if (s->ino && !s->forgotten && table_put(t, key_slice(&k), s) < 0) {
+            table_free(t);
+            return -ENOMEM;
+        }
+    }
+    *ret = t;
+    return 0;
+}
+
+static int pass_exact(struct scan *sc, size_t from)
+{
+    AUTO(table) t = NULL;
+    int r = index_streams(sc->f, &t);
+
+    for (size_t i = from; r == 0 && i < sc->nfound; i++) {
+        struct file_key k = { sc->found[i].st.st_dev, sc->found[i].st.st_ino };
+        struct stream *s = table_get(t, key_slice(&k));
+
+        if (s && s->ino)
+            match_exact(sc, &sc->found[i], s);
+    }
+    return r;
+}
+
+/* ---- pass 2: what no name gave ---- */
+
+/* Behind its descriptor, it is still there; or it is lost. */
+static void pass_open(struct file_input *f)
+{
+    for (size_t i = 0; i < f->nstreams; i++) {
+        struct stream *s = f->streams[i];
+        struct stat st;
+
+        if (s->found || s->forgotten)
+            continue;
+        if (s->fd >= 0 && (fstat(s->fd, &st) < 0 || stream_is(s, s->fd, &st) <= 0)) {
+            s->cut = true;
+            stream_lost(f, s);
+        } else if (s->state == STREAM_LIVE) {
+            s->state = s->fd >= 0 ? STREAM_ROTATED : STREAM_LOST;
+            s->since_us = file_now(f);
+        }
+    }
+}
+
+/* Is the name worth a look: that inode, or a rotated name of such a log? */
+static bool is_neighbour(const struct file_input *f, const char *folder, const struct dirent *e)
+{
+    for (size_t i = 0; i < f->nstreams; i++) {
+        const struct stream *s = f->streams[i];
+        size_t n = strlen(folder);
+
+        if (s->found || s->forgotten)
+            continue;
+        if (s->ino && s->ino == e->d_ino)
+            return true;
+        if (strncmp(s->path, folder, n) == 0 && s->path[n] == '/' &&
+            name_is_rotated(name_base(s->path), e->d_name))
+            return true;
+    }
+    return false;
+}
+
+static int look_into(struct scan *sc, const char *folder)
+{
+    DIR *d = opendir(folder);
+    const struct dirent *e;
+    int r = 0;
+
+    if (!d)
+        return 0;
+    for (unsigned n = 0; r == 0 && n < FOLDER_ENTRIES_MAX && (e = readdir(d)); n++) {
+        AUTO_BUF path = BUF_INIT;
+        const char *text;
+        struct stat st;
+
+        if (e->d_type == DT_DIR || name_is_compressed(e->d_name) ||
+            !is_neighbour(sc->f, folder, e))
+            continue;
+        buf_printf(&path, "%s/%s", folder, e->d_name);
+        if (!buf_ok(&path))
+            r = -ENOMEM;
+        else if (look(path.p, &st, &text) == 0)
+            r = add_found(sc, path.p, &st, false, false);
+    }
+    closedir(d);
+    return r;
+}
+
+static int find_neighbours(struct scan *sc)
+{
+    struct names folders = { 0 };
+    int r = 0;
+
+    for (size_t i = 0; r == 0 && i < sc->f->nstreams; i++) {
+        const struct stream *s = sc->f->streams[i];
+        const char *paths[] = { s->path, s->where };
+
+        for (size_t k = 0; r == 0 && k < 2 && !s->found && !s->forgotten; k++) {
+            AUTO_FREE char *folder = name_folder(paths[k]);
+            bool known = false;
+
+            for (size_t j = 0; folder && j < folders.n; j++)
+                known = known || strcmp(folders.items[j], folder) == 0;
+            if (!known)
+                r = folder ? names_add(&folders, folder) : -ENOMEM;
+        }
+    }
+    for (size_t i = 0; r == 0 && i < folders.n; i++)
+        r = look_into(sc, folders.items[i]);
+    names_fini(&folders);
+    return r;
+}
+
+/* Lost content in files that no name of ours gives (those that one gives are judged before their first block). */
+static void pass_content(struct scan *sc)
+{
+    for (size_t i = 0; i < sc->f->nstreams; i++) {
+        struct stream *s = sc->f->streams[i];
+
+        for (size_t k = 0; s->state == STREAM_LOST && !s->found && k < sc->nfound; k++) {
+            struct found *x = &sc->found[k];
+            const char *text;
+            struct stat st;
+            int fd;
+
+            if (x->stream || x->configured)
+                continue;
+            fd = file_open(x->path, &st, &text);
+            if (fd < 0)
+                continue;
+            if (file_find_lost(sc->f, s, x->path, fd, &st))
+                x->stream = s;
+            else
+                close(fd);
+        }
+    }
+}
+
+/* ---- pass 3: new ---- */
+
+static void start_note(struct file_input *f, const struct stream *s, const char *from)
+{
+    AUTO_BUF members = BUF_INIT;
+    struct json_writer w = json_writer(&members);
+
+    json_member_str(&w, "from", from);
+    json_member_u64(&w, "offset", s->offset);
+    file_notice(f, "source.start", s->path, buf_view(&members));
+}
+
+/* The choice of `from` is for what was there when we came for the first time, and for nothing else. */
+static int first_position(struct file_input *f, struct stream *s, uint64_t size)
+{
+    if (f->scanned || !f->in->first_start)
+        return 0;
+    if (f->options->from == FROM_BEGIN) {
+        s->backfill_end = size;
+        start_note(f, s, "begin");
+        return 0;
+    }
+    if (stream_jump(s, stream_end_offset(s->fd, size)) < 0)
+        return -EIO;
+    s->first_look = s->offset == 0;
+    start_note(f, s, "end");
+    return 0;
+}
+
+/* The table is full: what was lost longest ago goes first. */
+static bool room_for_one(struct file_input *f, const char *path)
+{
+    struct stream *oldest = NULL;
+
+    if (f->nstreams < STREAMS_MAX)
+        return true;
+    for (size_t i = 0; i < f->nstreams; i++) {
+        struct stream *s = f->streams[i];
+
+        if (s->forgotten)
+            return false; /* there will be room after the next block */
+        if (s->state == STREAM_LOST && (!oldest || s->lost_us < oldest->lost_us))
+            oldest = s;
+    }
+    if (oldest)
+        oldest->forgotten = true;
+    else if (!f->at_limit)
+        file_notice(f, "source.limit", path, SLICE("\"error\":\"too many files\""));
+    f->at_limit = true;
+    return false;
+}
+
+static int begin_stream(struct scan *sc, struct found *x)
+{
+    struct file_input *f = sc->f;
+    AUTO(stream) s = NULL;
+    const char *text = "";
+    struct stat st;
+    int fd;
+
+    if (!room_for_one(f, x->path))
+        return 0;
+    fd = file_open(x->path, &st, &text);
+    if (fd < 0) {
+        fault_seen(f, x->path, fd, text);
+        return 0;
+    }
+    s = stream_new(x->path);
+    if (!s) {
+        close(fd);
+        return -ENOMEM;
+    }
+    s->first_seen_us = clock_now(f->in->clock);
+    stream_attach(f, s, fd, &st);
+    x->st = st;
+    s->state = x->configured ? STREAM_LIVE : STREAM_ROTATED;
+    s->since_us = file_now(f);
+    now_at(f, s, x);
+    if (first_position(f, s, (uint64_t)st.st_size) == 0 && file_keep(f, s)) {
+        s->dirty = true;
+        s = NULL;
+    } else {
+        x->stream = NULL;
+        f->nopen--;
+    }
+    return 0;
+}
+
+/* A generation that came and went while we were away: newer than the last one we know of that log. */
+static const char *generation_of(const struct file_input *f, const struct found *x)
+{
+    const char *path = NULL;
+    uint64_t last = 0;
+
+    for (size_t i = 0; i < f->nstreams; i++) {
+        const struct stream *s = f->streams[i];
+        AUTO_FREE char *folder = name_folder(s->path);
+        AUTO_FREE char *here = name_folder(x->path);
+
+        if (s->state == STREAM_LIVE || s->forgotten || !folder || !here ||
+            strcmp(folder, here) != 0 || !name_is_rotated(name_base(s->path), name_base(x->path)))
+            continue;
+        if (s->mtime_ns >= last) {
+            last = s->mtime_ns;
+            path = s->path;
+        }
+    }
+    return path && last && stat_mtime_ns(&x->st) >= last ? path : NULL;
+}
+
+static int pass_new(struct scan *sc)
+{
+    int r = 0;
+
+    for (size_t i = 0; r == 0 && i < sc->nfound; i++) {
+        struct found *x = &sc->found[i];
+        const char *path;
+
+        if (x->stream)
+            continue;
+        path = x->configured ? x->path : generation_of(sc->f, x);
+        if (!path)
+            continue;
+        r = begin_stream(sc, x);
+        if (r == 0 && x->stream && path != x->path) {
+            char *name = strdup(path);
+
+            if (name) {
+                free(x->stream->path);
+                x->stream->path = name;
+            }
+        }
+    }
+    return r;
+}
+
+/* ---- after it ---- */
+
+static void tell_lost(struct file_input *f, struct stream *s)
+{
+    AUTO_BUF members = BUF_INIT;
+
+    s->told = true;
+    if (s->ended || s->offset == 0)
+        return;
+    buf_printf(&members, "\"offset\":%llu", (unsigned long long)s->offset);
+    file_notice(f, s->cut ? "source.truncated" : "source.lost", s->path, buf_view(&members));
+}
+
+static void settle(struct file_input *f)
+{
+    uint64_t now = clock_now(f->in->clock), mono = file_now(f);
+
+    for (size_t i = 0; i < f->nstreams; i++) {
+        struct stream *s = f->streams[i];
+
+        if (s->found || s->forgotten || s->fd >= 0)
+            continue;
+        if (s->state != STREAM_LOST) {
+            s->state = STREAM_LOST;
+            s->since_us = mono;
+        }
+        if (!s->lost_us) {
+            s->lost_us = now;
+            s->dirty = true;
+        }
+        if (!s->told && mono >= s->since_us + f->options->rotate_wait_us)
+            tell_lost(f, s);
+        if (s->offset == 0 || now > s->lost_us + FORGET_US)
+            s->forgotten = true;
+    }
+}
+
+/* What is no log is told like any other trouble, and looked at again each time. */
+static void check_contents(struct file_input *f)
+{
+    for (size_t i = 0; i < f->nstreams; i++) {
+        struct stream *s = f->streams[i];
+        struct stat st;
+
+        if (!s->found || s->forgotten || !s->first_look)
+            continue;
+        if (s->fd >= 0 && fstat(s->fd, &st) == 0)
+            s->refusal = content_refusal(s->fd, (uint64_t)st.st_size);
+        if (s->refusal)
+            fault_seen(f, s->path, -EINVAL, s->refusal);
+    }
+}
+
+int file_scan(struct file_input *f, struct err *err)
+{
+    struct scan sc = { .f = f, .files = table_new(0) };
+    size_t named;
+    int r = sc.files ? 0 : -ENOMEM;
+
+    for (size_t i = 0; i < f->nstreams; i++)
+        f->streams[i]->found = false;
+    for (size_t i = 0; r == 0 && i < f->options->path.n; i++)
+        r = find_pattern(&sc, f->options->path.items[i]);
+    named = sc.nfound;
+    if (r == 0)
+        r = pass_exact(&sc, 0);
+    if (r == 0)
+        pass_open(f);
+    if (r == 0)
+        r = find_neighbours(&sc);
+    if (r == 0)
+        r = pass_exact(&sc, named);
+    if (r == 0)
+        pass_content(&sc);
+    if (r == 0)
+        r = pass_new(&sc);
+    if (r == 0)
+        settle(f);
+    check_contents(f);
+    faults_tell(f);
+    scan_fini(&sc);
+    f->scanned = f->scanned || r == 0;
+    f->scan_us = file_now(f) + SCAN_US;
+    return r < 0 ? err_nomem(err) : 0;
+}
