@@ -402,10 +402,13 @@ static int take_matches(struct core *core, const struct reader_result *result, s
 
     for (size_t i = 0; i < result->nmatches; i++) {
         const struct match *m = &result->matches[i];
-        int r = m->rule == MATCH_AUDIT
-                    ? event_entry(core, m->event, err)
-                    : correlator_take(core->correlator, m, &core->batch, err);
+        int r = 0;
 
+        if (m->rule == MATCH_AUDIT)
+            r = event_entry(core, m->event, err);
+        else if (correlator_advance(core->correlator, m->event->time_us, &core->batch, err) < 0 ||
+                 correlator_take(core->correlator, m, &core->batch, err) < 0)
+            r = err->code;
         if (r < 0)
             return r;
     }

@@ -342,14 +342,25 @@ static int poll_timeout_ms(const struct pipeline *p)
     next = audit_due_us(core_audit(p->core));
     if (next != UINT64_MAX && until(next, wall) < wait)
         wait = until(next, wall);
+    if (audit_unsigned(core_audit(p->core)) && wait > COMMIT_US)
+        wait = COMMIT_US;
     return (int)(wait / 1000 + 1);
+}
+
+static void take_signal(struct pipeline *p)
+{
+    struct signalfd_siginfo info;
+
+    if (read(p->signal_fd, &info, sizeof info) == (ssize_t)sizeof info) {
+        log_notice("ending on signal %u", info.ssi_signo);
+        p->stopping = true;
+    }
 }
 
 static void wait_for_work(struct pipeline *p)
 {
     struct pollfd fds[POLLFDS_MAX];
     size_t n = 0;
-    struct signalfd_siginfo info;
 
     fds[n++] = (struct pollfd){ .fd = p->signal_fd, .events = POLLIN };
     n += sender_poll(p->sender, fds + n, 64);
@@ -362,10 +373,6 @@ static void wait_for_work(struct pipeline *p)
                                                                           : POLLIN) };
     }
     (void)poll(fds, n, poll_timeout_ms(p));
-    if (read(p->signal_fd, &info, sizeof info) == (ssize_t)sizeof info) {
-        log_notice("ending on signal %u", info.ssi_signo);
-        p->stopping = true;
-    }
 }
 
 /*
@@ -428,6 +435,7 @@ static int turn_until_told(struct pipeline *p, struct err *err)
         } else if (idle) {
             wait_for_work(p);
         }
+        take_signal(p);
     }
     sd_notify(0, "STOPPING=1");
     return 0;

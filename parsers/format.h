@@ -130,7 +130,6 @@ struct action {
     const char *name, *category, *outcome;
 };
 const struct action *action_find(struct slice name);
-extern const char *const action_names[];
 
 /* ---- time ---- */
 

@@ -86,6 +86,9 @@ int parser_run(const struct parser_source *source, struct parser_scratch *scratc
                const struct record *record, uint64_t received_us, struct arena *a,
                struct event *ret_event, const struct parser_trace *trace);
 
+/* All words that event.action can have; NULL-terminated. */
+extern const char *const action_names[];
+
 /* ---- enrichment ---- */
 
 struct geo; /* MaxMind databases, in sealed copies */

@@ -420,3 +420,18 @@ unsigned rules_nearness(const struct rules *r, struct rules_scratch *s, size_t i
     (void)explain(r, s, i, ev, NULL, &near);
     return near;
 }
+
+bool rules_feeds(const struct rules *r, struct rules_scratch *s, size_t i, const struct event *ev)
+{
+    const struct correlation *c = i < r->n ? r->list[i].correlation : NULL;
+
+    for (size_t p = 0; c && p < c->nparts; p++) {
+        const struct rule *part = &r->list[c->parts[p]];
+
+        if (!part->broken && part->condition &&
+            logsource_fits(part->info.logsource, ev->logsource) &&
+            node_holds(r, s, part->condition, ev))
+            return true;
+    }
+    return false;
+}

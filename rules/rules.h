@@ -97,6 +97,8 @@ struct rules_trace {
 };
 bool rules_explain(const struct rules *r, struct rules_scratch *s, size_t i,
                    const struct event *ev, const struct rules_trace *trace);
+/* Does correlation rule i count the event (one of its rules matches)? */
+bool rules_feeds(const struct rules *r, struct rules_scratch *s, size_t i, const struct event *ev);
 /* How near: leaves that held / leaves tried, 0..1000. */
 unsigned rules_nearness(const struct rules *r, struct rules_scratch *s, size_t i,
                         const struct event *ev);

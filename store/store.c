@@ -75,9 +75,18 @@ static const char *const statements[STATEMENTS] = {
                  " (SELECT count(*) FROM outbox WHERE state = 3)",
 };
 
+/* A fact that becomes true with the next commit. */
+struct pending {
+    char *name;
+    struct buf value;
+};
+#define PENDING_MAX 16
+
 struct store {
     sqlite3 *db;
     sqlite3_stmt *st[STATEMENTS];
+    struct pending pending[PENDING_MAX];
+    size_t npending;
     int lock_fd;
     uint64_t batches;
 };
@@ -236,6 +245,8 @@ static int check_version(struct store *s, const char *path, struct err *err)
 
     if (version < 0 || tables < 0)
         return fault(s, err);
+    if (tables != 0 && pragma_int(s, "PRAGMA application_id") != STORE_APPLICATION)
+        return err_set(err, -EUCLEAN, "'%s' is a database of another program", path);
     if (version == STORE_VERSION)
         return 0;
     if (version != 0 || tables != 0)
@@ -278,6 +289,8 @@ int store_open(const char *path, bool create, struct store **ret_store, struct e
         return fault(s, err) < 0 ? err_while(err, "'%s'", path) : -EINVAL;
     sqlite3_busy_timeout(s->db, 5000);
     sqlite3_db_config(s->db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
+    /* The log's files stay when we end: a viewer that may not write the folder could not make them. */
+    sqlite3_file_control(s->db, NULL, SQLITE_FCNTL_PERSIST_WAL, &(int){ 1 });
     /* NORMAL in WAL: after power loss the last batches may be gone, whole; their lines are read again. */
     if (exec(s, "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;"
                 "PRAGMA journal_size_limit = 16777216; PRAGMA wal_autocheckpoint = 1000;") < 0)
@@ -294,6 +307,7 @@ int store_open(const char *path, bool create, struct store **ret_store, struct e
 int store_view(const char *path, struct store **ret_store, struct err *err)
 {
     AUTO(store) s = calloc(1, sizeof *s);
+    int version;
 
     if (!s)
         return err_nomem(err);
@@ -301,19 +315,33 @@ int store_view(const char *path, struct store **ret_store, struct err *err)
     if (sqlite3_open_v2(path, &s->db, SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX, NULL) != SQLITE_OK)
         return fault(s, err) < 0 ? err_while(err, "'%s'", path) : -EINVAL;
     sqlite3_busy_timeout(s->db, 5000);
+    sqlite3_db_config(s->db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
     if (exec(s, "PRAGMA query_only = 1") < 0)
-        return fault(s, err);
-    if (pragma_int(s, "PRAGMA user_version") != STORE_VERSION)
+        return fault(s, err) < 0 ? err_while(err, "'%s'", path) : -EINVAL;
+    version = pragma_int(s, "PRAGMA user_version");
+    if (version < 0)
+        return fault(s, err) < 0 ? err_while(err, "'%s'", path) : -EINVAL;
+    if (version != STORE_VERSION || pragma_int(s, "PRAGMA application_id") != STORE_APPLICATION)
         return err_set(err, -EUCLEAN, "'%s' is no state database of this version", path);
     s->batches = meta_u64(s, "batches");
     *ret_store = TAKE(s);
     return 0;
 }
 
+static void drop_pending(struct store *s)
+{
+    for (size_t i = 0; i < s->npending; i++) {
+        free(s->pending[i].name);
+        buf_fini(&s->pending[i].value);
+    }
+    s->npending = 0;
+}
+
 void store_free(struct store *s)
 {
     if (!s)
         return;
+    drop_pending(s);
     for (size_t i = 0; i < STATEMENTS; i++)
         sqlite3_finalize(s->st[i]);
     sqlite3_close(s->db);
@@ -324,11 +352,24 @@ void store_free(struct store *s)
 
 /* ---- meta ---- */
 
+static struct pending *pending_of(struct store *s, const char *name)
+{
+    for (size_t i = 0; i < s->npending; i++)
+        if (strcmp(s->pending[i].name, name) == 0)
+            return &s->pending[i];
+    return NULL;
+}
+
 int store_meta_get(struct store *s, const char *name, struct buf *out)
 {
-    sqlite3_stmt *st = ready(s, S_META_GET);
+    const struct pending *p = pending_of(s, name);
+    sqlite3_stmt *st = p ? NULL : ready(s, S_META_GET);
     int r = -ENOENT;
 
+    if (p) {
+        buf_slice(out, buf_view(&p->value));
+        return buf_ok(out) ? 0 : -ENOMEM;
+    }
     if (!st)
         return -EINVAL;
     bind_text(st, 1, slice_str(name));
@@ -342,21 +383,39 @@ int store_meta_get(struct store *s, const char *name, struct buf *out)
 
 int store_meta_set(struct store *s, const char *name, struct slice value, struct err *err)
 {
+    struct pending *p = pending_of(s, name);
+
+    if (!p && s->npending == PENDING_MAX)
+        return err_set(err, -ENOSPC, "more than %d facts wait for a commit", PENDING_MAX);
+    if (!p) {
+        p = &s->pending[s->npending];
+        *p = (struct pending){ .name = slice_dup(slice_str(name)) };
+        if (!p->name)
+            return err_nomem(err);
+        s->npending++;
+    }
+    buf_reset(&p->value);
+    buf_slice(&p->value, value);
+    return buf_ok(&p->value) ? 0 : err_nomem(err);
+}
+
+static int put_fact(struct store *s, const char *name, struct slice value)
+{
     sqlite3_stmt *st = ready(s, S_META_PUT);
 
     if (!st)
-        return fault(s, err);
+        return -1;
     bind_text(st, 1, slice_str(name));
     bind_blob(st, 2, value);
-    return run(s, st) < 0 ? fault(s, err) : 0;
+    return run(s, st);
 }
 
-static int meta_u64_set(struct store *s, const char *name, uint64_t v)
+static int put_number(struct store *s, const char *name, uint64_t v)
 {
     AUTO_BUF b = BUF_INIT;
 
     buf_u64(&b, v);
-    return buf_ok(&b) ? store_meta_set(s, name, buf_view(&b), NULL) : -ENOMEM;
+    return buf_ok(&b) ? put_fact(s, name, buf_view(&b)) : -1;
 }
 
 bool store_trail_end(struct store *s, struct trail_end *ret_end)
@@ -510,13 +569,22 @@ static int put_counts(struct store *s, const struct batch *b)
 
 static int put_meta(struct store *s, const struct batch *b)
 {
-    return meta_u64_set(s, "batches", s->batches + 1) < 0 ||
-                   meta_u64_set(s, "trail_count", b->trail.count) < 0 ||
-                   meta_u64_set(s, "trail_segment", b->trail.segment) < 0 ||
-                   meta_u64_set(s, "trail_bytes", b->trail.bytes) < 0 ||
-                   meta_u64_set(s, "last_commit_us", b->now_us) < 0
-               ? -1
-               : 0;
+    const struct {
+        const char *name;
+        uint64_t value;
+    } numbers[] = {
+        { "batches", s->batches + 1 },          { "trail_count", b->trail.count },
+        { "trail_segment", b->trail.segment },  { "trail_bytes", b->trail.bytes },
+        { "last_commit_us", b->now_us },
+    };
+
+    for (size_t i = 0; i < ARRAY_SIZE(numbers); i++)
+        if (put_number(s, numbers[i].name, numbers[i].value) < 0)
+            return -1;
+    for (size_t i = 0; i < s->npending; i++)
+        if (put_fact(s, s->pending[i].name, buf_view(&s->pending[i].value)) < 0)
+            return -1;
+    return 0;
 }
 
 static int put_all(struct store *s, const struct batch *b)
@@ -548,6 +616,7 @@ int store_commit(struct store *s, const struct batch *b, struct err *err)
         return r;
     }
     s->batches++;
+    drop_pending(s);
     store_fault_point("store: after commit");
     return 0;
 }

@@ -22,6 +22,7 @@
 #define BLOCK_BYTES (UINT64_C(1) << 20)
 #define HINT_US (10 * USEC_PER_MSEC) /* scans by hint are at least this far apart */
 #define CURSORS_A_BLOCK 256
+#define OLDER_A_TURN 16
 
 /* Says that an input was here: a file that appears after that is new, also after a restart. */
 #define STARTED SLICE("-")
@@ -465,18 +466,55 @@ static int read_one(struct file_input *f, struct stream *s, struct block *b, str
     return r;
 }
 
+static bool is_ready(const struct stream *s)
+{
+    return s->ready && s->fd >= 0 && !s->forgotten && !s->refusal;
+}
+
+/* What was written before the rotation is read before what came after it. */
+static struct stream *older_generation(const struct file_input *f, struct stream *s)
+{
+    struct stream *first = s;
+
+    if (s->state != STREAM_LIVE)
+        return s;
+    for (size_t i = 0; i < f->nstreams; i++) {
+        struct stream *o = f->streams[i];
+
+        if (o->state == STREAM_ROTATED && is_ready(o) && strcmp(o->path, s->path) == 0 &&
+            (first == s || o->seen_ns < first->seen_ns))
+            first = o;
+    }
+    return first;
+}
+
+/* The stream's turn; an older generation of the same log takes it first. */
+static int read_turn(struct file_input *f, struct stream *s, struct block *b, struct err *err)
+{
+    for (unsigned i = 0; i < OLDER_A_TURN; i++) {
+        struct stream *o = older_generation(f, s);
+        int r;
+
+        if (o == s)
+            break;
+        r = read_one(f, o, b, err);
+        if (r != 0)
+            return r;
+    }
+    return is_ready(s) ? read_one(f, s, b, err) : 0;
+}
+
 static int read_streams(struct file_input *f, struct block *b, struct err *err)
 {
     size_t n = f->nstreams;
 
     for (size_t i = 0; i < n; i++) {
         size_t at = (f->turn + i) % n;
-        struct stream *s = f->streams[at];
         int r;
 
-        if (!s->ready || s->fd < 0 || s->forgotten || s->refusal)
+        if (!is_ready(f->streams[at]))
             continue;
-        r = read_one(f, s, b, err);
+        r = read_turn(f, f->streams[at], b, err);
         if (r == 0)
             continue;
         f->turn = at + 1;

@@ -1,0 +1,257 @@
+#include "logwatch/commands/cli.h"
+
+#include <errno.h>
+
+#include "base/term.h"
+#include "base/utf8.h"
+
+const struct cli_option cli_options[CLI_OPTIONS] = {
+    [CLI_CONFIG] = { "config", 'c', "FILE", "Configuration; default: /etc/trailwarden/trailwarden.yaml." },
+    [CLI_STATE] = { "state", 0, "FOLDER", "State folder instead of the configured one." },
+    [CLI_JSON] = { "json", 0, NULL, "Print JSON." },
+    [CLI_CHANNEL] = { "channel", 0, "NAME", "Channel or format of the lines; default: found out." },
+    [CLI_ZONE] = { "zone", 0, "ZONE", "Zone of times that state none, like Europe/Berlin." },
+    [CLI_RULES] = { "rules", 'r', "PATH", "File or folder of Sigma rules, besides the library; may be repeated." },
+    [CLI_NO_LIBRARY] = { "no-library", 0, NULL, "Leave the rules inside the program out." },
+    [CLI_ONCE] = { "once", 0, NULL, "End when all there is was read and delivered." },
+    [CLI_QUIET] = { "quiet", 'q', NULL, "Say errors only." },
+    [CLI_VERBOSE] = { "verbose", 'v', NULL, "Say more." },
+    [CLI_RULE] = { "rule", 0, "ID", "Only this rule (id, name or title)." },
+    [CLI_STATS] = { "stats", 0, NULL, "A summary at the end." },
+    [CLI_TRAIL] = { "trail", 0, "FOLDER", "Trail folder instead of the configured one." },
+    [CLI_VKEY] = { "vkey", 0, "KEY", "The trail's identity key, kept elsewhere." },
+    [CLI_EPOCH_VKEY] = { "epoch-vkey", 0, "KEY", "The first epoch key, kept elsewhere." },
+    [CLI_AGAINST] = { "against", 0, "NOTE", "A checkpoint kept elsewhere; may be repeated." },
+    [CLI_TYPE] = { "type", 0, "TYPE", "Only entries of this type." },
+    [CLI_GREP] = { "grep", 0, "TEXT", "Only entries that hold this text." },
+    [CLI_FAIL_EMPTY] = { "fail-empty", 0, NULL, "Exit 3 when nothing was found." },
+    [CLI_LIMIT] = { "limit", 'n', "N", "At most this many." },
+    [CLI_SINGLE] = { "single", 0, NULL, "All stages in one process (the only way yet)." },
+    [CLI_HELP] = { "help", 'h', NULL, "Help for the command." },
+};
+
+static int usage(const char *fmt, const char *what, const char *hint)
+{
+    AUTO_BUF b = BUF_INIT;
+
+    buf_printable(&b, slice_str(what));
+    fprintf(stderr, "trailwarden: %s '%s'", fmt, b.p ? b.p : "");
+    if (hint)
+        fprintf(stderr, ": did you mean '%s'?", hint);
+    fputs("\n", stderr);
+    return EXIT_USAGE;
+}
+
+/* ---- which command ---- */
+
+static size_t words_of(const char *name)
+{
+    size_t n = 1;
+
+    for (; *name; name++)
+        n += *name == ' ';
+    return n;
+}
+
+static bool fits(const struct command *c, char **argv, int argc)
+{
+    struct slice rest = slice_str(c->name), word;
+
+    for (int i = 0; slice_split(&rest, ' ', &word); i++)
+        if (i >= argc || !slice_is(word, argv[i]))
+            return false;
+    return true;
+}
+
+static const struct command *find_command(char **argv, int argc)
+{
+    for (const struct command *c = commands; c->name; c++)
+        if (fits(c, argv, argc))
+            return c;
+    return NULL;
+}
+
+static const char *near_command(const char *word)
+{
+    const char *names[64] = { 0 };
+    size_t n = 0;
+
+    for (const struct command *c = commands; c->name && n < ARRAY_SIZE(names) - 1; c++)
+        names[n++] = c->name;
+    return diag_nearest(slice_str(word), names);
+}
+
+/* ---- options ---- */
+
+static int find_option(const struct command *c, struct slice name)
+{
+    for (int i = 0; i < CLI_OPTIONS; i++)
+        if ((c->options | OPT(HELP)) & (UINT64_C(1) << i) && slice_is(name, cli_options[i].name))
+            return i;
+    return -1;
+}
+
+static int find_letter(const struct command *c, char letter)
+{
+    for (int i = 0; i < CLI_OPTIONS; i++)
+        if ((c->options | OPT(HELP)) & (UINT64_C(1) << i) && cli_options[i].letter == letter)
+            return i;
+    return -1;
+}
+
+static const char *near_option(const struct command *c, struct slice name)
+{
+    const char *names[CLI_OPTIONS + 1] = { 0 };
+    size_t n = 0;
+
+    for (int i = 0; i < CLI_OPTIONS; i++)
+        if (c->options & (UINT64_C(1) << i))
+            names[n++] = cli_options[i].name;
+    return diag_nearest(name, names);
+}
+
+static int take_value(struct cli *cli, int id, const char *value)
+{
+    cli->values[id] = value;
+    if (id != CLI_RULES && id != CLI_AGAINST)
+        return EXIT_DONE;
+    if (cli->nmany == CLI_VALUES_MAX)
+        return usage("too many of", cli_options[id].name, NULL);
+    cli->many[cli->nmany] = value;
+    cli->many_of[cli->nmany++] = (enum cli_option_id)id;
+    return EXIT_DONE;
+}
+
+/* One argument that begins with a dash; *i moves when its value is the next one. */
+static int take_option(struct cli *cli, char **argv, int argc, int *i)
+{
+    const char *arg = argv[*i];
+    bool is_long = arg[1] == '-';
+    struct slice name = slice_str(arg + (is_long ? 2 : 1));
+    size_t eq = is_long ? slice_find_byte(name, '=') : SIZE_MAX;
+    const char *value = eq == SIZE_MAX ? NULL : name.p + eq + 1;
+    int id;
+
+    if (eq != SIZE_MAX)
+        name = slice_take(name, eq);
+    id = is_long ? find_option(cli->command, name) : name.n == 1 ? find_letter(cli->command, name.p[0]) : -1;
+    if (id < 0)
+        return usage("unknown option", arg, is_long ? near_option(cli->command, name) : NULL);
+    if (!cli_options[id].value)
+        return value ? usage("this option takes no value:", arg, NULL) : take_value(cli, id, "");
+    if (!value && *i + 1 < argc)
+        value = argv[++*i];
+    return value ? take_value(cli, id, value) : usage("a value is missing for", arg, NULL);
+}
+
+static int take_all(struct cli *cli, char **argv, int argc, int from)
+{
+    bool only_args = false;
+
+    for (int i = from; i < argc; i++) {
+        int r;
+
+        if (!only_args && strcmp(argv[i], "--") == 0) {
+            only_args = true;
+        } else if (only_args || argv[i][0] != '-' || !argv[i][1]) {
+            cli->args[cli->nargs++] = argv[i];
+        } else {
+            r = take_option(cli, argv, argc, &i);
+            if (r)
+                return r;
+        }
+    }
+    return EXIT_DONE;
+}
+
+int cli_parse(int argc, char **argv, struct cli *ret)
+{
+    *ret = (struct cli){ .out = stdout };
+    ret->args = calloc((size_t)argc + 1, sizeof *ret->args);
+    if (!ret->args)
+        return EXIT_FAILED;
+    if (argc < 2 || strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
+        cli_help(argc < 2 ? stderr : stdout);
+        return argc < 2 ? EXIT_USAGE : -1;
+    }
+    if (strcmp(argv[1], "--version") == 0)
+        argv[1][0] = '\0';
+    ret->command = argv[1][0] ? find_command(argv + 1, argc - 1) : NULL;
+    if (!argv[1][0]) {
+        static char version[] = "version";
+        char *args[] = { version };
+
+        ret->command = find_command(args, 1);
+        return EXIT_DONE;
+    }
+    if (!ret->command)
+        return usage("unknown command", argv[1], near_command(argv[1]));
+    return take_all(ret, argv, argc, 1 + (int)words_of(ret->command->name));
+}
+
+void cli_fini(struct cli *cli)
+{
+    free(cli->args);
+}
+
+/* ---- help ---- */
+
+void cli_help(FILE *out)
+{
+    fputs("trailwarden: logs to detections, bans, alerts and an audit trail that can be proved\n\n"
+          "usage: trailwarden COMMAND [OPTION...] [ARGUMENT...]\n\n",
+          out);
+    for (const struct command *c = commands; c->name; c++)
+        fprintf(out, "  %-16s %s\n", c->name, c->summary);
+    fputs("\n`trailwarden COMMAND --help` says more, `trailwarden help config` lists all settings.\n", out);
+}
+
+void cli_command_help(FILE *out, const struct command *c)
+{
+    fprintf(out, "usage: trailwarden %s [OPTION...]%s%s\n\n%s\n\n", c->name, c->args[0] ? " " : "",
+            c->args, c->summary);
+    for (int i = 0; i < CLI_OPTIONS; i++) {
+        const struct cli_option *o = &cli_options[i];
+        char text[64];
+
+        if (!((c->options | OPT(HELP)) & (UINT64_C(1) << i)))
+            continue;
+        snprintf(text, sizeof text, "%c%c%c --%s%s%s", o->letter ? '-' : ' ', o->letter ? o->letter : ' ',
+                 o->letter ? ',' : ' ', o->name, o->value ? " " : "", o->value ? o->value : "");
+        fprintf(out, "  %-26s %s\n", text, o->help);
+    }
+    if (c->example)
+        fprintf(out, "\nexample: %s\n", c->example);
+}
+
+/* ---- faults ---- */
+
+int cli_diag(const struct cli *cli, const struct diag *d)
+{
+    if (cli_has(cli, CLI_JSON)) {
+        AUTO_BUF b = BUF_INIT;
+        struct json_writer w = json_writer(&b);
+
+        json_object(&w);
+        json_member_bool(&w, "ok", diag_errors(d) == 0);
+        json_key(&w, "findings");
+        diag_json(d, &w);
+        json_object_end(&w);
+        fprintf(cli->out, "%.*s\n", SLICE_FMT(buf_view(&b)));
+    } else {
+        diag_print(d, stderr, term_colour(stderr));
+    }
+    return diag_errors(d) ? EXIT_CONFIGURATION : EXIT_DONE;
+}
+
+int cli_error(const struct err *err)
+{
+    if (err->at.line)
+        fprintf(stderr, "trailwarden: %s:%u:%u: %s\n", err->at.file ? err->at.file : "", err->at.line,
+                err->at.column, err->text);
+    else
+        fprintf(stderr, "trailwarden: %s\n", err->text);
+    if (err->code == -EACCES || err->code == -EPERM)
+        return EXIT_NOT_PERMITTED;
+    return err->code == -EUCLEAN ? EXIT_ANSWER_NO : EXIT_FAILED;
+}

@@ -1,0 +1,115 @@
+/*
+ * The command line: one table of options, one table of commands. Help,
+ * completion and the manual page are made from them.
+ *
+ * A command says which options it takes by a bit set; parsing, defaults and
+ * "did you mean" are the same for all.
+ */
+#pragma once
+
+#include <stdio.h>
+
+#include "base/diag.h"
+#include "base/json.h"
+
+/* design: exit codes mean the same in every command */
+enum exit_code {
+    EXIT_DONE = 0,
+    EXIT_FAILED = 1,
+    EXIT_USAGE = 2,
+    EXIT_NOTHING = 3,
+    EXIT_NOT_PERMITTED = 4,
+    EXIT_NO_DAEMON = 5,
+    EXIT_ANSWER_NO = 10,
+    EXIT_CONFIGURATION = 78,
+};
+
+enum cli_option_id {
+    CLI_CONFIG,
+    CLI_STATE,
+    CLI_JSON,
+    CLI_CHANNEL,
+    CLI_ZONE,
+    CLI_RULES,
+    CLI_NO_LIBRARY,
+    CLI_ONCE,
+    CLI_QUIET,
+    CLI_VERBOSE,
+    CLI_RULE,
+    CLI_STATS,
+    CLI_TRAIL,
+    CLI_VKEY,
+    CLI_EPOCH_VKEY,
+    CLI_AGAINST,
+    CLI_TYPE,
+    CLI_GREP,
+    CLI_FAIL_EMPTY,
+    CLI_LIMIT,
+    CLI_SINGLE,
+    CLI_HELP,
+    CLI_OPTIONS,
+};
+
+struct cli_option {
+    const char *name; /* without the two dashes */
+    char letter;      /* 0 = none */
+    const char *value; /* what is given, in capitals; NULL = a switch */
+    const char *help;
+};
+extern const struct cli_option cli_options[CLI_OPTIONS];
+
+#define CLI_VALUES_MAX 64
+
+struct cli {
+    const struct command *command;
+    const char *values[CLI_OPTIONS]; /* the last one given; switches: "" */
+    const char *many[CLI_VALUES_MAX]; /* of --rules and --against, in order */
+    enum cli_option_id many_of[CLI_VALUES_MAX];
+    size_t nmany;
+    const char **args; /* what is left, NULL-terminated */
+    size_t nargs;
+    FILE *out;
+};
+
+struct command {
+    const char *name; /* "trail verify" */
+    const char *summary;
+    const char *args; /* "FILE..." or "" */
+    uint64_t options; /* 1 << CLI_... */
+    int (*run)(struct cli *cli);
+    const char *example;
+};
+extern const struct command commands[]; /* ends with { 0 } */
+
+#define OPT(id) (UINT64_C(1) << CLI_##id)
+
+static inline bool cli_has(const struct cli *cli, enum cli_option_id id)
+{
+    return cli->values[id] != NULL;
+}
+
+/* Fills *ret; EXIT_DONE, or EXIT_USAGE with the text already on stderr. */
+int cli_parse(int argc, char **argv, struct cli *ret);
+void cli_fini(struct cli *cli);
+void cli_help(FILE *out);
+void cli_command_help(FILE *out, const struct command *c);
+
+/* Prints a finding list (or its JSON) and says the exit code for it. */
+int cli_diag(const struct cli *cli, const struct diag *d);
+/* "trailwarden: text", and the exit code that fits the errno. */
+int cli_error(const struct err *err);
+
+int command_run(struct cli *cli);
+int command_replay(struct cli *cli);
+int command_check(struct cli *cli);
+int command_explain(struct cli *cli);
+int command_status(struct cli *cli);
+int command_alerts(struct cli *cli);
+int command_rules(struct cli *cli);
+int command_trail_init(struct cli *cli);
+int command_trail_verify(struct cli *cli);
+int command_trail_show(struct cli *cli);
+int command_config_schema(struct cli *cli);
+int command_completion(struct cli *cli);
+int command_help(struct cli *cli);
+int command_version(struct cli *cli);

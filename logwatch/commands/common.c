@@ -1,0 +1,70 @@
+#include "logwatch/commands/common.h"
+
+#include <errno.h>
+
+int cli_config(struct cli *cli, bool discover, struct diag *d, struct config **ret_config)
+{
+    struct config_request q = { .path = cli->values[CLI_CONFIG],
+                                .state = cli->values[CLI_STATE],
+                                .discover = discover };
+    int r = config_load(&q, d, ret_config);
+
+    if (r == -ENOMEM) {
+        fputs("trailwarden: out of memory\n", stderr);
+        return EXIT_FAILED;
+    }
+    return diag_errors(d) ? cli_diag(cli, d) : EXIT_DONE;
+}
+
+static int own_engine(struct cli *cli, const char *const *more, size_t nmore,
+                      struct engine **ret_engine)
+{
+    const char *paths[CLI_VALUES_MAX * 2];
+    struct engine_request q = { .rule_paths = paths, .no_library = cli_has(cli, CLI_NO_LIBRARY) };
+    AUTO(diag) d = diag_new();
+    int r;
+
+    for (size_t i = 0; i < cli->nmany; i++)
+        if (cli->many_of[i] == CLI_RULES)
+            paths[q.nrule_paths++] = cli->many[i];
+    for (size_t i = 0; i < nmore && q.nrule_paths < ARRAY_SIZE(paths); i++)
+        paths[q.nrule_paths++] = more[i];
+    r = d ? engine_load(&q, d, ret_engine) : -ENOMEM;
+    if (r < 0) {
+        fputs("trailwarden: out of memory\n", stderr);
+        return EXIT_FAILED;
+    }
+    return diag_errors(d) ? cli_diag(cli, d) : EXIT_DONE;
+}
+
+int cli_engine(struct cli *cli, const char *const *more, size_t nmore, struct config **ret_config,
+               struct engine **ret_engine, const struct engine **ret_use)
+{
+    AUTO(diag) d = diag_new();
+    int r;
+
+    if (cli_has(cli, CLI_RULES) || cli_has(cli, CLI_NO_LIBRARY) || nmore ||
+        (!cli_has(cli, CLI_CONFIG) && access(CONFIG_PATH, R_OK) < 0)) {
+        r = own_engine(cli, more, nmore, ret_engine);
+        *ret_use = *ret_engine;
+        return r;
+    }
+    r = d ? cli_config(cli, false, d, ret_config) : EXIT_FAILED;
+    if (r == EXIT_DONE)
+        *ret_use = (*ret_config)->engine;
+    return r;
+}
+
+int cli_trail(struct cli *cli, struct config **ret_config, const char **ret_folder)
+{
+    AUTO(diag) d = diag_new();
+    int r;
+
+    *ret_folder = cli->values[CLI_TRAIL];
+    if (*ret_folder)
+        return EXIT_DONE;
+    r = d ? cli_config(cli, false, d, ret_config) : EXIT_FAILED;
+    if (r == EXIT_DONE)
+        *ret_folder = (*ret_config)->trail;
+    return r;
+}

@@ -1,0 +1,16 @@
+/* What several commands need. */
+#pragma once
+
+#include "logwatch/commands/cli.h"
+#include "logwatch/config.h"
+
+/*
+ * Loads the configuration that the options name (plus rule files given as
+ * arguments). On faults they are printed and the exit code is returned.
+ */
+int cli_config(struct cli *cli, bool discover, struct diag *d, struct config **ret_config);
+/* Only formats and rules, by --rules and --no-library, or those of the configuration. */
+int cli_engine(struct cli *cli, const char *const *more, size_t nmore, struct config **ret_config,
+               struct engine **ret_engine, const struct engine **ret_use);
+/* The trail folder: --trail, else the configuration's. */
+int cli_trail(struct cli *cli, struct config **ret_config, const char **ret_folder);

@@ -1,0 +1,229 @@
+/* help, version, completion, config schema, rules list. */
+#include <config.h> /* the one of configure */
+
+#include <curl/curl.h>
+#include <sodium.h>
+#include <sqlite3.h>
+
+#include "base/term.h"
+#include "base/utf8.h"
+#include "logwatch/commands/common.h"
+#include "schemas/field.h"
+
+static int help_topic(struct cli *cli, const char *topic)
+{
+    AUTO_BUF b = BUF_INIT;
+    AUTO(engine) e = NULL;
+    AUTO(diag) d = diag_new();
+    struct engine_request q = { .no_library = true };
+
+    if (strcmp(topic, "config") == 0) {
+        config_help(&b);
+    } else if (strcmp(topic, "fields") == 0) {
+        for (uint32_t i = 0; i < FIELD_DICTIONARY; i++) {
+            static const char *const names[] = {
+#define X(id, name, kind, pii, help) name,
+                FIELD_LIST(X)
+#undef X
+            };
+
+            buf_printf(&b, "%-28s %s\n", names[i], field_help(i));
+        }
+    } else if (strcmp(topic, "actions") == 0) {
+        for (size_t i = 0; action_names[i]; i++)
+            buf_printf(&b, "%s\n", action_names[i]);
+    } else if (strcmp(topic, "formats") == 0 && d && engine_load(&q, d, &e) == 0) {
+        for (size_t i = 0; i < formats_count(e->formats); i++) {
+            const struct format *f = formats_at(e->formats, i);
+
+            buf_printf(&b, "%-12.*s %.*s\n", SLICE_FMT(format_name(f)), SLICE_FMT(format_summary(f)));
+        }
+    } else {
+        return -1;
+    }
+    fprintf(cli->out, "%.*s", SLICE_FMT(buf_view(&b)));
+    return EXIT_DONE;
+}
+
+int command_help(struct cli *cli)
+{
+    AUTO_BUF name = BUF_INIT;
+
+    if (cli->nargs == 0) {
+        cli_help(cli->out);
+        return EXIT_DONE;
+    }
+    if (help_topic(cli, cli->args[0]) == EXIT_DONE)
+        return EXIT_DONE;
+    for (size_t i = 0; i < cli->nargs; i++)
+        buf_printf(&name, "%s%s", i ? " " : "", cli->args[i]);
+    for (const struct command *c = commands; c->name; c++)
+        if (slice_is(buf_view(&name), c->name)) {
+            cli_command_help(cli->out, c);
+            return EXIT_DONE;
+        }
+    fprintf(stderr, "trailwarden: no help on this: a command, or config, formats, fields, actions\n");
+    return EXIT_USAGE;
+}
+
+int command_version(struct cli *cli)
+{
+    const struct {
+        const char *name, *version;
+    } libraries[] = {
+        { "sqlite", sqlite3_libversion() },
+        { "libcurl", curl_version() },
+        { "libsodium", sodium_version_string() },
+    };
+    AUTO_BUF b = BUF_INIT;
+    struct json_writer w = json_writer(&b);
+
+    if (!cli_has(cli, CLI_JSON)) {
+        fprintf(cli->out, "trailwarden %s\n", PACKAGE_VERSION);
+        for (size_t i = 0; i < ARRAY_SIZE(libraries); i++)
+            fprintf(cli->out, "  %-10s %s\n", libraries[i].name, libraries[i].version);
+        return EXIT_DONE;
+    }
+    json_object(&w);
+    json_member_str(&w, "version", PACKAGE_VERSION);
+    json_key(&w, "libraries");
+    json_object(&w);
+    for (size_t i = 0; i < ARRAY_SIZE(libraries); i++)
+        json_member_str(&w, libraries[i].name, libraries[i].version);
+    json_object_end(&w);
+    json_object_end(&w);
+    fprintf(cli->out, "%.*s\n", SLICE_FMT(buf_view(&b)));
+    return EXIT_DONE;
+}
+
+int command_config_schema(struct cli *cli)
+{
+    AUTO_BUF b = BUF_INIT;
+    struct json_writer w = json_writer(&b);
+
+    config_schema(&w);
+    fprintf(cli->out, "%.*s\n", SLICE_FMT(buf_view(&b)));
+    return EXIT_DONE;
+}
+
+static void rule_json(const struct rule_info *r, struct json_writer *w)
+{
+    json_object(w);
+    json_member_slice(w, "id", r->id);
+    json_member_slice(w, "title", r->title);
+    json_member_str(w, "level", level_name(r->level));
+    json_member_str(w, "kind", r->kind == RULE_CORRELATION ? "correlation" : "detection");
+    json_member_slice(w, "file", r->file);
+    json_member_bool(w, "evaluated", r->evaluated);
+    json_member_bool(w, "silent", r->silent);
+    json_member_u64(w, "tests", r->ntests);
+    json_object_end(w);
+}
+
+int command_rules(struct cli *cli)
+{
+    static const char *const headings[] = { "LEVEL", "KIND", "TESTS", "TITLE", NULL };
+    AUTO(config) c = NULL;
+    AUTO(engine) own = NULL;
+    AUTO(text_table) table = text_table_new(headings);
+    const struct engine *e;
+    int r = cli_engine(cli, cli->args, cli->nargs, &c, &own, &e);
+
+    if (r)
+        return r;
+    for (size_t i = 0; i < rules_count(e->rules); i++) {
+        const struct rule_info *info = rules_info(e->rules, i);
+        AUTO_BUF b = BUF_INIT;
+        struct json_writer w = json_writer(&b);
+
+        if (cli_has(cli, CLI_JSON)) {
+            rule_json(info, &w);
+            fprintf(cli->out, "%.*s\n", SLICE_FMT(buf_view(&b)));
+            continue;
+        }
+        text_table_cell(table, slice_str(level_name(info->level)));
+        text_table_cellf(table, "%s%s", info->kind == RULE_CORRELATION ? "correlation" : "detection",
+                         info->silent ? ", counted only" : "");
+        text_table_cellf(table, "%zu", info->ntests);
+        text_table_cell(table, info->title);
+    }
+    if (!cli_has(cli, CLI_JSON))
+        text_table_print(table, cli->out);
+    return EXIT_DONE;
+}
+
+/* ---- completion: from the tables ---- */
+
+static void words(struct buf *b, const struct command *only)
+{
+    for (const struct command *c = commands; !only && c->name; c++)
+        buf_printf(b, " %s", c->name);
+    for (int i = 0; only && i < CLI_OPTIONS; i++)
+        if ((only->options | OPT(HELP)) & (UINT64_C(1) << i))
+            buf_printf(b, " --%s", cli_options[i].name);
+}
+
+static void bash(struct buf *b)
+{
+    buf_str(b, "_trailwarden() {\n    local cur=${COMP_WORDS[COMP_CWORD]} words\n"
+               "    case \"${COMP_WORDS[*]:1:2}\" in\n");
+    for (const struct command *c = commands; c->name; c++) {
+        buf_printf(b, "    \"%s\"*) words=\"", c->name);
+        words(b, c);
+        buf_str(b, "\" ;;\n");
+    }
+    buf_str(b, "    *) words=\"");
+    words(b, NULL);
+    buf_str(b, "\" ;;\n    esac\n    COMPREPLY=($(compgen -W \"$words\" -- \"$cur\"))\n"
+               "    [[ $cur == -* || $COMP_CWORD -lt 2 ]] || COMPREPLY+=($(compgen -f -- \"$cur\"))\n}\n"
+               "complete -F _trailwarden trailwarden\n");
+}
+
+static void zsh(struct buf *b)
+{
+    buf_str(b, "#compdef trailwarden\nlocal -a commands\ncommands=(\n");
+    for (const struct command *c = commands; c->name; c++)
+        buf_printf(b, "  '%s:%s'\n", c->name, c->summary);
+    buf_str(b, ")\nif (( CURRENT == 2 )); then _describe command commands; return; fi\n"
+               "case \"$words[2] $words[3]\" in\n");
+    for (const struct command *c = commands; c->name; c++) {
+        buf_printf(b, "  '%s'*) compadd --", c->name);
+        words(b, c);
+        buf_str(b, "; _files ;;\n");
+    }
+    buf_str(b, "esac\n");
+}
+
+static void fish(struct buf *b)
+{
+    for (const struct command *c = commands; c->name; c++) {
+        struct slice rest = slice_str(c->name), first;
+
+        (void)slice_split(&rest, ' ', &first);
+        buf_printf(b, "complete -c trailwarden -n __fish_use_subcommand -a '%.*s' -d '%s'\n",
+                   SLICE_FMT(first), c->summary);
+        for (int i = 0; i < CLI_OPTIONS; i++)
+            if (c->options & (UINT64_C(1) << i))
+                buf_printf(b, "complete -c trailwarden -n '__fish_seen_subcommand_from %.*s' -l %s -d '%s'%s\n",
+                           SLICE_FMT(first), cli_options[i].name, cli_options[i].help,
+                           cli_options[i].value ? " -r" : "");
+    }
+}
+
+int command_completion(struct cli *cli)
+{
+    static const struct {
+        const char *shell;
+        void (*write)(struct buf *);
+    } shells[] = { { "bash", bash }, { "zsh", zsh }, { "fish", fish } };
+    AUTO_BUF b = BUF_INIT;
+
+    for (size_t i = 0; cli->nargs && i < ARRAY_SIZE(shells); i++)
+        if (strcmp(cli->args[0], shells[i].shell) == 0) {
+            shells[i].write(&b);
+            fprintf(cli->out, "%.*s", SLICE_FMT(buf_view(&b)));
+            return EXIT_DONE;
+        }
+    fputs("trailwarden: completion for which shell: bash, zsh or fish?\n", stderr);
+    return EXIT_USAGE;
+}

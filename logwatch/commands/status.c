@@ -1,0 +1,206 @@
+#include <fcntl.h>
+#include <sys/file.h>
+
+#include "base/clock.h"
+#include "base/num.h"
+#include "base/term.h"
+#include "logwatch/commands/common.h"
+#include "store/store.h"
+
+struct showing {
+    struct cli *cli;
+    struct text_table *table;
+    struct json_writer w;
+    size_t n;
+};
+
+/* Someone holds the lock: the daemon runs. */
+static bool daemon_runs(const char *db)
+{
+    AUTO_BUF path = BUF_INIT;
+    AUTO_FD fd = -1;
+
+    buf_printf(&path, "%s.lock", db);
+    fd = buf_ok(&path) ? open(path.p, O_RDONLY | O_CLOEXEC) : -1;
+    if (fd < 0)
+        return false;
+    if (flock(fd, LOCK_SH | LOCK_NB) < 0)
+        return true;
+    flock(fd, LOCK_UN);
+    return false;
+}
+
+static int open_view(struct cli *cli, struct config **ret_config, struct buf *path,
+                     struct store **ret_store, int *ret_exit)
+{
+    AUTO(diag) d = diag_new();
+    struct err err = ERR_NONE;
+
+    *ret_exit = d ? cli_config(cli, false, d, ret_config) : EXIT_FAILED;
+    if (*ret_exit)
+        return -1;
+    buf_printf(path, "%s/trailwarden.db", (*ret_config)->state);
+    if (access(path->p, F_OK) < 0) {
+        fprintf(stderr, "trailwarden: nothing was ever recorded in '%s'\n", (*ret_config)->state);
+        *ret_exit = EXIT_NO_DAEMON;
+        return -1;
+    }
+    if (store_view(path->p, ret_store, &err) < 0) {
+        *ret_exit = cli_error(&err);
+        return -1;
+    }
+    return 0;
+}
+
+static void when(uint64_t us, char out[TIME_TEXT_SIZE])
+{
+    if (us == 0) {
+        out[0] = '-';
+        out[1] = '\0';
+        return;
+    }
+    time_text(us, out);
+    out[19] = 'Z';
+    out[20] = '\0';
+}
+
+static int show_channel(void *ctx, const struct channel_row *row)
+{
+    struct showing *s = ctx;
+    char time[TIME_TEXT_SIZE];
+
+    if (cli_has(s->cli, CLI_JSON)) {
+        json_object(&s->w);
+        json_member_slice(&s->w, "channel", row->channel);
+        json_member_u64(&s->w, "lines", row->lines);
+        json_member_u64(&s->w, "bytes", row->bytes);
+        json_member_u64(&s->w, "unparsed", row->unparsed);
+        json_member_u64(&s->w, "matches", row->matches);
+        json_member_time(&s->w, "last_event", row->last_event_us);
+        json_object_end(&s->w);
+        return 0;
+    }
+    when(row->last_event_us, time);
+    text_table_cell(s->table, row->channel);
+    text_table_cellf(s->table, "%llu", (unsigned long long)row->lines);
+    text_table_cellf(s->table, "%llu", (unsigned long long)row->unparsed);
+    text_table_cellf(s->table, "%llu", (unsigned long long)row->matches);
+    text_table_cell(s->table, slice_str(time));
+    return 0;
+}
+
+static void totals_json(struct showing *s, const struct store_totals *t, const struct config *c,
+                        bool runs)
+{
+    json_member_bool(&s->w, "running", runs);
+    json_member_str(&s->w, "state", c->state);
+    json_member_str(&s->w, "trail", c->trail);
+    json_member_u64(&s->w, "alerts", t->alerts);
+    json_member_u64(&s->w, "signals", t->signals);
+    json_member_u64(&s->w, "trail_entries", t->trail_entries);
+    json_member_u64(&s->w, "commits", t->batches);
+    json_member_time(&s->w, "last_commit", t->last_commit_us);
+    json_member_u64(&s->w, "outbox_waiting", t->outbox_waiting);
+    json_member_u64(&s->w, "outbox_sent", t->outbox_sent);
+    json_member_u64(&s->w, "outbox_dead", t->outbox_dead);
+    json_member_u64(&s->w, "database_bytes", t->bytes);
+}
+
+static void totals_text(struct showing *s, const struct store_totals *t, const struct config *c,
+                        bool runs)
+{
+    char time[TIME_TEXT_SIZE];
+
+    when(t->last_commit_us, time);
+    fprintf(s->cli->out, "daemon   %s, last commit %s\n", runs ? "running" : "not running", time);
+    fprintf(s->cli->out, "alerts   %llu\n", (unsigned long long)t->alerts);
+    fprintf(s->cli->out, "trail    %llu entries in %s\n", (unsigned long long)t->trail_entries,
+            c->trail);
+    fprintf(s->cli->out, "outbox   %llu waiting, %llu sent, %llu given up\n\n",
+            (unsigned long long)t->outbox_waiting, (unsigned long long)t->outbox_sent,
+            (unsigned long long)t->outbox_dead);
+}
+
+int command_status(struct cli *cli)
+{
+    static const char *const headings[] = { "CHANNEL", "LINES", "UNPARSED", "MATCHES", "LAST EVENT", NULL };
+    AUTO(config) c = NULL;
+    AUTO(store) store = NULL;
+    AUTO(text_table) table = text_table_new(headings);
+    AUTO_BUF path = BUF_INIT;
+    AUTO_BUF out = BUF_INIT;
+    struct showing s = { .cli = cli, .table = table, .w = json_writer(&out) };
+    struct store_totals t;
+    struct err err = ERR_NONE;
+    int r;
+
+    if (open_view(cli, &c, &path, &store, &r) < 0)
+        return r;
+    if (store_totals(store, &t, &err) < 0)
+        return cli_error(&err);
+    if (!cli_has(cli, CLI_JSON)) {
+        totals_text(&s, &t, c, daemon_runs(path.p));
+        if (store_channels_each(store, show_channel, &s, &err) < 0)
+            return cli_error(&err);
+        text_table_print(table, cli->out);
+        return EXIT_DONE;
+    }
+    json_object(&s.w);
+    totals_json(&s, &t, c, daemon_runs(path.p));
+    json_key(&s.w, "channels");
+    json_array(&s.w);
+    if (store_channels_each(store, show_channel, &s, &err) < 0)
+        return cli_error(&err);
+    json_array_end(&s.w);
+    json_object_end(&s.w);
+    fprintf(cli->out, "%.*s\n", SLICE_FMT(buf_view(&out)));
+    return EXIT_DONE;
+}
+
+static int show_alert(void *ctx, const struct alert_row *row)
+{
+    struct showing *s = ctx;
+    char time[TIME_TEXT_SIZE];
+
+    s->n++;
+    if (cli_has(s->cli, CLI_JSON)) {
+        fprintf(s->cli->out, "%.*s\n", SLICE_FMT(row->document));
+        return 0;
+    }
+    when(row->time_us, time);
+    text_table_cell(s->table, slice_str(time));
+    text_table_cell(s->table, slice_str(level_name(row->level)));
+    text_table_cell(s->table, row->channel);
+    text_table_cell(s->table, slice_take(row->id, 12));
+    text_table_cell(s->table, row->group);
+    text_table_cell(s->table, row->title);
+    return 0;
+}
+
+int command_alerts(struct cli *cli)
+{
+    static const char *const headings[] = { "TIME", "LEVEL", "CHANNEL", "ID", "WHO", "WHAT", NULL };
+    AUTO(config) c = NULL;
+    AUTO(store) store = NULL;
+    AUTO(text_table) table = text_table_new(headings);
+    AUTO_BUF path = BUF_INIT;
+    struct showing s = { .cli = cli, .table = table };
+    struct alert_filter f = { .rule = slice_str(cli->values[CLI_RULE]),
+                              .channel = slice_str(cli->values[CLI_CHANNEL]), .level_min = -1 };
+    struct err err = ERR_NONE;
+    uint64_t limit = 100;
+    int r;
+
+    if (cli_has(cli, CLI_LIMIT) && parse_u64(slice_str(cli->values[CLI_LIMIT]), 1, 1000000, &limit) < 0) {
+        fputs("trailwarden: --limit takes a number\n", stderr);
+        return EXIT_USAGE;
+    }
+    f.limit = (size_t)limit;
+    if (open_view(cli, &c, &path, &store, &r) < 0)
+        return r;
+    if (store_alerts_each(store, &f, show_alert, &s, &err) < 0)
+        return cli_error(&err);
+    if (!cli_has(cli, CLI_JSON))
+        text_table_print(table, cli->out);
+    return s.n == 0 && cli_has(cli, CLI_FAIL_EMPTY) ? EXIT_NOTHING : EXIT_DONE;
+}

@@ -1,0 +1,210 @@
+#include "audit/audit.h"
+
+#include <errno.h>
+
+#include "base/clock.h"
+#include "base/num.h"
+#include "base/term.h"
+#include "base/utf8.h"
+#include "logwatch/commands/common.h"
+
+int command_trail_init(struct cli *cli)
+{
+    const struct clock real = CLOCK_REAL;
+    AUTO(diag) d = diag_new();
+    AUTO(config) c = NULL;
+    struct audit_anchors anchors;
+    struct err err = ERR_NONE;
+    int r = d ? cli_config(cli, false, d, &c) : EXIT_FAILED;
+
+    if (r)
+        return r;
+    struct audit_config ac = {
+        .folder = cli_has(cli, CLI_TRAIL) ? cli->values[CLI_TRAIL] : c->trail,
+        .key_folder = c->keys,
+        .origin = c->origin,
+        .heartbeat_s = c->heartbeat_us / USEC_PER_SEC,
+        .epoch_s = c->epoch_us / USEC_PER_SEC,
+        .clock = &real,
+    };
+
+    if (audit_init(&ac, &anchors, &err) < 0)
+        return cli_error(&err);
+    if (cli_has(cli, CLI_JSON)) {
+        AUTO_BUF b = BUF_INIT;
+        struct json_writer w = json_writer(&b);
+
+        json_object(&w);
+        json_member_str(&w, "origin", c->origin);
+        json_member_str(&w, "vkey", anchors.identity_vkey);
+        json_member_str(&w, "epoch_vkey", anchors.epoch_vkey);
+        json_object_end(&w);
+        fprintf(cli->out, "%.*s\n", SLICE_FMT(buf_view(&b)));
+    } else {
+        fprintf(cli->out, "keep these two lines somewhere else; they prove the trail later:\n%s\n%s\n",
+                anchors.identity_vkey, anchors.epoch_vkey);
+    }
+    return EXIT_DONE;
+}
+
+static void on_progress(void *ctx, uint64_t done, uint64_t total)
+{
+    struct progress *p = ctx;
+
+    p->total = total;
+    progress_step(p, done, 0);
+}
+
+static void report_json(const struct audit_report *r, const char *folder, struct buf *out)
+{
+    struct json_writer w = json_writer(out);
+    AUTO_BUF root = BUF_INIT;
+
+    buf_hex(&root, r->root, sizeof r->root);
+    json_object(&w);
+    json_member_str(&w, "trail", folder);
+    json_member_bool(&w, "good", r->good);
+    json_member_u64(&w, "entries", r->entries);
+    json_member_u64(&w, "signed", r->signed_size);
+    json_member_slice(&w, "root", buf_view(&root));
+    json_member_u64(&w, "epochs", r->epochs);
+    json_member_u64(&w, "notes", r->notes);
+    json_member_time(&w, "first", r->first_us);
+    json_member_time(&w, "last", r->last_us);
+    json_key(&w, "findings");
+    json_array(&w);
+    for (size_t i = 0; i < r->nfindings; i++) {
+        const struct audit_finding *f = &r->findings[i];
+
+        json_object(&w);
+        json_member_str(&w, "code", f->code);
+        json_member_bool(&w, "warning", f->warning);
+        json_key(&w, "entry");
+        if (f->index == UINT64_MAX)
+            json_put_null(&w);
+        else
+            json_put_u64(&w, f->index);
+        json_member_str(&w, "text", f->text);
+        json_object_end(&w);
+    }
+    json_array_end(&w);
+    json_object_end(&w);
+}
+
+static void report_text(const struct audit_report *r, const char *folder, const struct cli *cli)
+{
+    for (size_t i = 0; i < r->nfindings; i++) {
+        AUTO_BUF b = BUF_INIT;
+
+        buf_printable(&b, slice_str(r->findings[i].text));
+        if (!r->findings[i].warning || !cli_has(cli, CLI_QUIET))
+            fprintf(cli->out, "%s %s: %s\n", r->findings[i].warning ? "warning" : "FAULT",
+                    r->findings[i].code, b.p ? b.p : "");
+    }
+    if (!cli_has(cli, CLI_QUIET) || !r->good)
+        fprintf(cli->out, "%s: %s: %llu entries signed, %u epochs, %llu personal values checked\n",
+                folder, r->good ? "good" : "NOT GOOD", (unsigned long long)r->signed_size, r->epochs,
+                (unsigned long long)r->pii_checked);
+}
+
+int command_trail_verify(struct cli *cli)
+{
+    const struct clock real = CLOCK_REAL;
+    AUTO(config) c = NULL;
+    const char *folder, *against[CLI_VALUES_MAX];
+    struct progress progress;
+    struct audit_verify_options o = { .identity_vkey = cli->values[CLI_VKEY],
+                                      .epoch_vkey = cli->values[CLI_EPOCH_VKEY],
+                                      .against = against, .progress = on_progress,
+                                      .ctx = &progress, .now_us = clock_now(&real) };
+    struct audit_report report;
+    struct err err = ERR_NONE;
+    int r = cli_trail(cli, &c, &folder);
+
+    if (r)
+        return r;
+    o.folder = folder;
+    for (size_t i = 0; i < cli->nmany; i++)
+        if (cli->many_of[i] == CLI_AGAINST)
+            against[o.nagainst++] = cli->many[i];
+    progress_start(&progress, "verify", 0);
+    r = audit_verify(&o, &report, &err);
+    progress_end(&progress);
+    if (r < 0) {
+        audit_report_fini(&report);
+        (void)cli_error(&err);
+        return EXIT_FAILED;
+    }
+    if (cli_has(cli, CLI_JSON)) {
+        AUTO_BUF b = BUF_INIT;
+
+        report_json(&report, folder, &b);
+        fprintf(cli->out, "%.*s\n", SLICE_FMT(buf_view(&b)));
+    } else {
+        report_text(&report, folder, cli);
+    }
+    r = report.good ? EXIT_DONE : EXIT_ANSWER_NO;
+    audit_report_fini(&report);
+    return r;
+}
+
+struct show {
+    struct cli *cli;
+    struct arena *arena;
+    uint64_t limit, shown;
+};
+
+static bool wanted(const struct show *s, const struct json *doc, struct slice line)
+{
+    if (cli_has(s->cli, CLI_TYPE) && !slice_is(json_text(doc, "type"), s->cli->values[CLI_TYPE]))
+        return false;
+    return !cli_has(s->cli, CLI_GREP) ||
+           slice_find(line, slice_str(s->cli->values[CLI_GREP])) != SIZE_MAX;
+}
+
+static int show_entry(void *ctx, uint64_t index, struct slice line)
+{
+    struct show *s = ctx;
+    const struct json *doc;
+    AUTO_BUF b = BUF_INIT;
+
+    arena_reset(s->arena);
+    doc = json_load(s->arena, line, NULL);
+    if (!wanted(s, doc, line))
+        return 0;
+    if (cli_has(s->cli, CLI_JSON)) {
+        fprintf(s->cli->out, "%.*s\n", SLICE_FMT(line));
+    } else {
+        buf_printf(&b, "%6llu  %.*sZ  %-14.*s ", (unsigned long long)index,
+                   SLICE_FMT(slice_take(json_text(doc, "t"), 19)), SLICE_FMT(json_text(doc, "type")));
+        for (const struct json *m = doc ? doc->child : NULL; m; m = m->next)
+            if (m->type <= JSON_STRING && !slice_is(m->key, "i") && !slice_is(m->key, "t") &&
+                !slice_is(m->key, "type")) {
+                buf_printf(&b, " %.*s=", SLICE_FMT(m->key));
+                buf_printable(&b, utf8_cut(m->text, 60));
+            }
+        fprintf(s->cli->out, "%.*s\n", SLICE_FMT(buf_view(&b)));
+    }
+    return ++s->shown >= s->limit ? 1 : 0;
+}
+
+int command_trail_show(struct cli *cli)
+{
+    AUTO(config) c = NULL;
+    AUTO(arena) a = arena_new(16384, 64 << 20);
+    struct show s = { .cli = cli, .arena = a, .limit = UINT64_MAX };
+    struct err err = ERR_NONE;
+    const char *folder;
+    int r = cli_trail(cli, &c, &folder);
+
+    if (r || !a)
+        return r ? r : EXIT_FAILED;
+    if (cli_has(cli, CLI_LIMIT) &&
+        parse_u64(slice_str(cli->values[CLI_LIMIT]), 1, UINT64_MAX, &s.limit) < 0) {
+        fputs("trailwarden: --limit takes a number\n", stderr);
+        return EXIT_USAGE;
+    }
+    if (audit_each(folder, 0, show_entry, &s, &err) < 0)
+        return cli_error(&err);
+    return s.shown == 0 && cli_has(cli, CLI_FAIL_EMPTY) ? EXIT_NOTHING : EXIT_DONE;
+}

@@ -1,0 +1,37 @@
+/*
+ * Replay: files through reader and correlator, time taken from the events.
+ *
+ * Several files are merged by event time (equal times: in the order given), so
+ * the result does not depend on block sizes. Nothing is stored, sent or banned.
+ */
+#pragma once
+
+#include "logwatch/config.h"
+#include "schemas/batch.h"
+
+struct replay_file {
+    const char *path;
+    const char *channel; /* NULL: found out from its first lines */
+    const char *zone;
+};
+
+struct replay_stats {
+    uint64_t lines, bytes, events, unparsed, matches, alerts, regex_limits;
+    uint64_t first_us, last_us;
+};
+
+struct replay_request {
+    const struct engine *engine;
+    const struct replay_file *files;
+    size_t nfiles;
+    struct geo *geo;       /* may be NULL */
+    size_t block_bytes;    /* 0 = 256 KiB */
+    size_t groups_max;     /* 0 = 100,000 */
+    int (*alert)(void *ctx, const struct alert *alert); /* in order; non-zero stops */
+    void (*progress)(void *ctx, uint64_t bytes, uint64_t lines);
+    void (*notice)(void *ctx, const char *path, const struct notice *n);
+    void (*file)(void *ctx, const char *path, struct slice channel); /* what a file was taken for */
+    void *ctx;
+};
+
+int replay_run(const struct replay_request *q, struct replay_stats *ret_stats, struct err *err);

@@ -1,0 +1,32 @@
+/*
+ * One HTTP POST with our limits: no redirects, no proxy from the environment,
+ * https only unless the host is this machine, 64 KiB of answer, deadlines.
+ * Error texts of libcurl can hold the URL: they are scrubbed of `secret`.
+ */
+#pragma once
+
+#include "base/err.h"
+#include "base/secret.h"
+#include "base/slice.h"
+
+struct http_request {
+    const char *url;
+    const char *const *headers; /* NULL-terminated "Name: value" */
+    struct slice body;
+    const struct secret *secret; /* may stand in the URL; may be NULL */
+    uint64_t timeout_us;         /* 0 = 15 s */
+    const char *ca_file;         /* NULL = the system's */
+};
+
+struct http_answer {
+    long status;          /* 0: no answer at all */
+    struct buf body;
+    uint64_t retry_after_s;
+    char error[160];      /* when status is 0 */
+};
+
+void http_post(const struct http_request *q, struct http_answer *ret);
+/* https, or http to a loopback address. */
+int http_url_check(const char *url, struct err *err);
+/* 408, 425, 429 and 5xx, or no answer. */
+bool http_retryable(long status);

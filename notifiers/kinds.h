@@ -1,0 +1,7 @@
+/* All kinds of receivers. Each is one .c of a folder below. */
+#pragma once
+
+#include "notifiers/sink.h"
+
+extern const struct sink_ops sink_email, sink_telegram, sink_webhook, sink_file; /* people/ */
+extern const struct sink_ops sink_command, sink_dry_run;                         /* blockers/ */

@@ -1,0 +1,316 @@
+/*
+ * Telegram Bot API: sendMessage in HTML mode, rendered in whole blocks within
+ * the limit, with the odd answers of the server handled one by one.
+ */
+#include <errno.h>
+#include <stdio.h>
+
+#include "base/num.h"
+#include "base/utf8.h"
+#include "notifiers/http.h"
+#include "notifiers/kinds.h"
+#include "notifiers/message.h"
+#include "notifiers/outbox-folder.h"
+
+/* The limit is 4096 UTF-16 units behind the entities; this leaves room. */
+#define UNITS_MAX 3900
+
+struct telegram {
+    struct secret *token;
+    const char *chat, *base, *directory;
+    uint64_t thread, timeout_us;
+};
+
+static const struct option telegram_options[] = {
+    { .name = "token", .type = OPTION_SECRET, .offset = AT(struct telegram, token),
+      .help = "The bot's token." },
+    { .name = "chat", .type = OPTION_STR, .offset = AT(struct telegram, chat), .required = true,
+      .help = "Chat id (groups are negative), or @channel." },
+    { .name = "thread", .type = OPTION_U64, .offset = AT(struct telegram, thread),
+      .help = "Topic of a forum group." },
+    { .name = "base", .type = OPTION_STR, .offset = AT(struct telegram, base),
+      .fallback = "https://api.telegram.org", .help = "Server of the Bot API." },
+    { .name = "timeout", .type = OPTION_DURATION, .offset = AT(struct telegram, timeout_us),
+      .fallback = "15s", .min = "1s", .max = "2m", .help = "For one attempt." },
+    { .name = "directory", .type = OPTION_STR, .offset = AT(struct telegram, directory),
+      .help = "Write the requests into this folder instead of sending them." },
+    { 0 },
+};
+
+static int telegram_open(struct sink *s, struct err *err)
+{
+    const struct telegram *t = s->state;
+    int64_t id;
+
+    if (t->chat[0] != '@' && parse_i64(slice_str(t->chat), INT64_MIN, INT64_MAX, &id) < 0)
+        return err_set(err, -EINVAL, "'%s' is no chat: a number, or @name", t->chat);
+    return t->directory ? 0 : http_url_check(t->base, err);
+}
+
+/* ---- rendering ---- */
+
+static size_t utf16_units(struct slice s)
+{
+    size_t units = 0;
+
+    for (size_t i = 0; i < s.n; i++) {
+        unsigned char c = (unsigned char)s.p[i];
+
+        if ((c & 0xc0) != 0x80)
+            units += c >= 0xf0 ? 2 : 1;
+    }
+    return units;
+}
+
+struct text {
+    struct buf html;
+    size_t units, left_out;
+    bool plain;
+};
+
+/* A block goes in whole or not at all: cut markup would be refused. */
+static bool add_block(struct text *t, const struct buf *block, size_t reserve)
+{
+    size_t units = utf16_units(buf_view(block));
+
+    if (t->units + units + reserve > UNITS_MAX) {
+        t->left_out++;
+        return false;
+    }
+    buf_slice(&t->html, buf_view(block));
+    t->units += units;
+    return true;
+}
+
+static void escape(const struct text *t, struct buf *b, struct slice s)
+{
+    if (t->plain)
+        buf_slice(b, s);
+    else
+        buf_html(b, s);
+}
+
+static void tag(const struct text *t, struct buf *b, const char *html)
+{
+    if (!t->plain)
+        buf_str(b, html);
+}
+
+static const char *mark(const struct message *m)
+{
+    static const char *const marks[] = { "\xe2\x84\xb9\xef\xb8\x8f", "\xf0\x9f\x94\xb5",
+                                         "\xf0\x9f\x9f\xa1", "\xf0\x9f\x9f\xa0",
+                                         "\xf0\x9f\x94\xb4" };
+
+    return marks[message_rank(m)];
+}
+
+static void render(const struct message *m, size_t samples, struct text *t)
+{
+    AUTO_BUF b = BUF_INIT;
+
+    buf_printf(&b, "%s ", mark(m));
+    tag(t, &b, "<b>");
+    escape(t, &b, m->subject);
+    tag(t, &b, "</b>");
+    buf_char(&b, '\n');
+    escape(t, &b, m->reason);
+    buf_char(&b, '\n');
+    add_block(t, &b, 0);
+    for (size_t i = 0; i < m->nfacts; i++) {
+        buf_reset(&b);
+        buf_char(&b, '\n');
+        tag(t, &b, "<b>");
+        escape(t, &b, slice_str(m->facts[i].name));
+        tag(t, &b, "</b>");
+        buf_str(&b, ": ");
+        escape(t, &b, m->facts[i].value);
+        add_block(t, &b, 200);
+    }
+    for (size_t i = m->nsamples > samples ? m->nsamples - samples : 0; i < m->nsamples; i++) {
+        buf_reset(&b);
+        buf_str(&b, "\n\n");
+        tag(t, &b, "<code>");
+        escape(t, &b, m->samples[i]);
+        tag(t, &b, "</code>");
+        add_block(t, &b, 200);
+    }
+    buf_reset(&b);
+    if (t->left_out + m->more_samples || m->nsamples > samples)
+        buf_printf(&b, "\n\n%zu more not shown",
+                   t->left_out + m->more_samples + (m->nsamples > samples ? m->nsamples - samples : 0));
+    buf_str(&b, "\n\n");
+    escape(t, &b, m->id);
+    add_block(t, &b, 0);
+}
+
+static int request(const struct telegram *t, const struct message *m, const char *chat, bool plain,
+                   size_t samples, struct buf *out)
+{
+    struct text text = { .html = BUF_INIT, .plain = plain };
+    struct json_writer w = json_writer(out);
+
+    buf_reset(out);
+    render(m, samples, &text);
+    json_object(&w);
+    json_key(&w, "chat_id");
+    if (chat[0] == '@')
+        json_put_str(&w, chat);
+    else
+        json_put_raw(&w, slice_str(chat));
+    if (t->thread)
+        json_member_u64(&w, "message_thread_id", t->thread);
+    json_member_slice(&w, "text", buf_view(&text.html));
+    if (!plain)
+        json_member_str(&w, "parse_mode", "HTML");
+    json_key(&w, "link_preview_options");
+    json_object(&w);
+    json_member_bool(&w, "is_disabled", true);
+    json_object_end(&w);
+    json_member_bool(&w, "disable_notification", message_rank(m) < 2);
+    json_object_end(&w);
+    out->failed = out->failed || text.html.failed;
+    buf_fini(&text.html);
+    return buf_ok(out) ? 0 : -ENOMEM;
+}
+
+/* ---- sending ---- */
+
+struct attempt {
+    const struct telegram *t;
+    const struct message *m;
+    struct arena *a;
+    char chat[40];
+    bool plain, moved;
+    size_t samples;
+    unsigned tries;
+};
+
+static bool says(struct slice description, const char *what)
+{
+    for (size_t i = 0; i + strlen(what) <= description.n; i++)
+        if (slice_eq_nocase(slice_of(description.p + i, strlen(what)), slice_str(what)))
+            return true;
+    return false;
+}
+
+/* A refusal that another form of the same message may mend: true = try again now. */
+static bool mend(struct attempt *x, const struct json *answer, struct slice description)
+{
+    const struct json *parameters = json_get(answer, "parameters");
+    struct slice to = json_text(parameters, "migrate_to_chat_id");
+
+    if (++x->tries > 3)
+        return false;
+    if (to.n && to.n < sizeof x->chat && !x->moved) {
+        snprintf(x->chat, sizeof x->chat, "%.*s", SLICE_FMT(to));
+        return x->moved = true;
+    }
+    if (says(description, "can't parse entities") && !x->plain)
+        return x->plain = true;
+    if (says(description, "message is too long") && x->samples) {
+        x->samples /= 2;
+        return true;
+    }
+    return false;
+}
+
+static void judge(struct attempt *x, long status, const struct json *answer,
+                  struct delivery_result *ret)
+{
+    struct slice description =
+        message_line(x->a, json_text(answer, "description"), sizeof ret->status - 40);
+    uint64_t wait = json_u64(json_get(answer, "parameters"), "retry_after", 0);
+
+    if (status == 200 && json_bool(answer, "ok", false)) {
+        ret->state = DELIVERY_SENT;
+        snprintf(ret->remote, sizeof ret->remote, "%.*s",
+                 SLICE_FMT(json_text(json_get(answer, "result"), "message_id")));
+        snprintf(ret->status, sizeof ret->status, "http 200%s%s%.40s", x->plain ? ", sent as plain text" : "",
+                 x->moved ? ", the group has moved: put this chat id into the configuration: " : "",
+                 x->moved ? x->chat : "");
+        return;
+    }
+    ret->state = http_retryable(status) || status == 200 ? DELIVERY_RETRY : DELIVERY_DEAD;
+    if (wait)
+        ret->retry_after_us = (wait + 1) * USEC_PER_SEC;
+    snprintf(ret->status, sizeof ret->status, "http %ld %.*s", status, SLICE_FMT(description));
+}
+
+/* One request; true = send another one at once. */
+static bool attempt(struct attempt *x, struct delivery_result *ret)
+{
+    static const char *const headers[] = { "Content-Type: application/json", NULL };
+    AUTO_BUF url = BUF_INIT;
+    AUTO_BUF body = BUF_INIT;
+    struct http_request q = { .headers = headers, .secret = x->t->token,
+                              .timeout_us = x->t->timeout_us };
+    struct http_answer a;
+    const struct json *answer;
+    bool again = false;
+
+    buf_printf(&url, "%s/bot%.*s/sendMessage", x->t->base, SLICE_FMT(secret_view(x->t->token)));
+    if (request(x->t, x->m, x->chat, x->plain, x->samples, &body) < 0 || !buf_ok(&url)) {
+        snprintf(ret->status, sizeof ret->status, "out of memory");
+        return false;
+    }
+    q.url = url.p;
+    q.body = buf_view(&body);
+    http_post(&q, &a);
+    answer = a.status ? json_load(x->a, buf_view(&a.body), NULL) : NULL;
+    if (a.status == 0)
+        snprintf(ret->status, sizeof ret->status, "%.150s", a.error);
+    else if (a.status == 400 && mend(x, answer, json_text(answer, "description")))
+        again = true;
+    else
+        judge(x, a.status, answer, ret);
+    if (a.retry_after_s && !ret->retry_after_us)
+        ret->retry_after_us = (a.retry_after_s + 1) * USEC_PER_SEC;
+    buf_fini(&a.body);
+    explicit_bzero(url.p, url.n); /* the token stands in it */
+    return again;
+}
+
+static void telegram_deliver(struct sink *s, const struct delivery *d, struct delivery_result *ret)
+{
+    const struct telegram *t = s->state;
+    AUTO(arena) a = arena_new(32768, 4 << 20);
+    struct message m;
+    struct err err = ERR_NONE;
+    struct attempt x = { .t = t, .m = &m, .a = a, .samples = SAMPLES_MAX };
+
+    ret->state = DELIVERY_RETRY;
+    if (!a || message_make(d, a, &m, &err) < 0) {
+        ret->state = err.code == -EINVAL ? DELIVERY_DEAD : DELIVERY_RETRY;
+        snprintf(ret->status, sizeof ret->status, "%.150s", err.text);
+        return;
+    }
+    snprintf(x.chat, sizeof x.chat, "%.39s", t->chat);
+    if (t->directory) {
+        AUTO_BUF body = BUF_INIT;
+
+        if (request(t, &m, x.chat, false, SAMPLES_MAX, &body) == 0)
+            folder_deliver(t->directory, ".telegram.json", d, buf_view(&body), ret);
+        return;
+    }
+    if (!t->token) {
+        snprintf(ret->status, sizeof ret->status, "the bot's token could not be read");
+        return;
+    }
+    while (attempt(&x, ret))
+        ;
+}
+
+static void telegram_close(struct sink *s)
+{
+    struct telegram *t = s->state;
+
+    if (t)
+        secret_free(t->token);
+}
+
+const struct sink_ops sink_telegram = {
+    .name = "telegram", .summary = "a chat, by a bot of yours", .options = telegram_options,
+    .state_size = sizeof(struct telegram), .open = telegram_open, .deliver = telegram_deliver,
+    .close = telegram_close,
+};

@@ -1,0 +1,38 @@
+/* The registry of receivers, and the patience that all share. */
+#include "notifiers/sink.h"
+
+#include "notifiers/kinds.h"
+
+const struct sink_ops *const sink_kinds[] = {
+    &sink_email, &sink_telegram, &sink_webhook, &sink_file, &sink_command, &sink_dry_run, NULL,
+};
+
+const struct sink_ops *sink_kind(struct slice name)
+{
+    for (size_t i = 0; sink_kinds[i]; i++)
+        if (slice_is(name, sink_kinds[i]->name))
+            return sink_kinds[i];
+    return NULL;
+}
+
+#define BACKOFF_BASE_US (2 * USEC_PER_SEC)
+#define BACKOFF_CAP_US (900 * USEC_PER_SEC)
+
+/* splitmix64: a number that looks random, but is the same for the same seed. */
+static uint64_t mix(uint64_t x)
+{
+    x += 0x9e3779b97f4a7c15u;
+    x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9u;
+    x = (x ^ (x >> 27)) * 0x94d049bb133111ebu;
+    return x ^ (x >> 31);
+}
+
+uint64_t sink_backoff_us(unsigned attempts, uint64_t seed)
+{
+    uint64_t cap = BACKOFF_BASE_US << (attempts < 10 ? attempts : 10);
+
+    if (cap > BACKOFF_CAP_US)
+        cap = BACKOFF_CAP_US;
+    /* Full jitter, but never at once: half a second at least. */
+    return USEC_PER_SEC / 2 + mix(seed ^ ((uint64_t)attempts << 48)) % cap;
+}
