@@ -81,7 +81,8 @@ struct note {
     size_t nsignatures;
 };
 int note_parse(struct slice s, struct note *ret);
-void note_sign(struct buf *note, struct slice text, const struct signing_key *const *keys, size_t n);
+void note_sign(struct buf *note, struct slice text, const struct signing_key *const *keys,
+               size_t n);
 enum note_verdict {
     NOTE_GOOD,
     NOTE_UNKNOWN, /* no signature of that key */
@@ -118,9 +119,9 @@ void segment_name(struct buf *out, uint64_t first);
 int segments_list(int dir, uint64_t **ret_first, size_t *ret_n, struct err *err);
 
 struct segment_end {
-    uint64_t next;  /* index behind the last whole line */
+    uint64_t next; /* index behind the last whole line */
     uint64_t bytes; /* length of the whole lines */
-    bool torn;      /* bytes without LF follow */
+    bool torn; /* bytes without LF follow */
 };
 /* Each whole line of a segment; fn returns non-zero to stop. fn NULL: only counts. */
 int segment_each(int dir, uint64_t first, int (*fn)(void *ctx, uint64_t index, struct slice line),

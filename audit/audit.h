@@ -9,8 +9,9 @@
  *     audit_checkpoint()  tiles and signed checkpoint up to the committed count
  *     audit_verify()      needs no keys but the anchors; other processes may run it live
  *
- * One writer: a lock beside the key folder. audit_append() twice without a commit between is fine (the
- * batch was given up: the second call writes at the committed end again, see audit_committed()).
+ * One writer: a lock beside the key folder. audit_append() twice without a commit between is fine
+ * (the batch was given up: the second call writes at the committed end again, see
+ * audit_committed()).
  */
 #pragma once
 
@@ -21,11 +22,11 @@
 struct audit;
 
 struct audit_config {
-    const char *folder;     /* the trail, mode 0750 */
+    const char *folder; /* the trail, mode 0750 */
     const char *key_folder; /* secret keys, mode 0700, never inside `folder` */
-    const char *origin;     /* host.example/trail/1; no blanks, no '+' */
-    uint64_t heartbeat_s;   /* 300 */
-    uint64_t epoch_s;       /* 86400 */
+    const char *origin; /* host.example/trail/1; no blanks, no '+' */
+    uint64_t heartbeat_s; /* 300 */
+    uint64_t epoch_s; /* 86400 */
     const struct clock *clock;
 };
 
@@ -41,10 +42,10 @@ int audit_init(const struct audit_config *config, struct audit_anchors *ret_anch
 /*
  * Opens for writing. `committed` is what the state database says (NULL: no
  * state, a trail used alone). Lines behind it are cut when no checkpoint
- * covers them. State older than the checkpoint: nothing signed is cut, *ret_replay_from is set to the
- * committed count (else UINT64_MAX) and entries whose source key stands in
- * [committed, signed) are dropped by audit_append(). Fewer lines than signed,
- * another root, another origin: -EUCLEAN with what is wrong; nothing is signed.
+ * covers them. State older than the checkpoint: nothing signed is cut, *ret_replay_from is set to
+ * the committed count (else UINT64_MAX) and entries whose source key stands in [committed, signed)
+ * are dropped by audit_append(). Fewer lines than signed, another root, another origin: -EUCLEAN
+ * with what is wrong; nothing is signed.
  */
 int audit_open(const struct audit_config *config, const struct trail_end *committed,
                struct audit **ret_audit, uint64_t *ret_replay_from, struct err *err);
@@ -78,12 +79,12 @@ void audit_anchors(const struct audit *a, struct audit_anchors *ret_anchors);
 struct audit_finding {
     const char *code; /* EDITED, DELETED, ROOT_MISMATCH ...: docs/trail.md */
     bool warning;
-    uint64_t index;   /* entry, or UINT64_MAX */
+    uint64_t index; /* entry, or UINT64_MAX */
     char text[200];
 };
 
 struct audit_report {
-    uint64_t entries;    /* in the log */
+    uint64_t entries; /* in the log */
     uint64_t signed_size;
     uint64_t first_us, last_us;
     uint8_t root[32];
@@ -96,7 +97,8 @@ struct audit_report {
 
 struct audit_verify_options {
     const char *folder;
-    const char *identity_vkey; /* anchors kept elsewhere; NULL: taken from the genesis, with a warning */
+    const char
+        *identity_vkey; /* anchors kept elsewhere; NULL: taken from the genesis, with a warning */
     const char *epoch_vkey;
     const char *const *against; /* paths of notes kept elsewhere */
     size_t nagainst;
@@ -112,5 +114,4 @@ void audit_report_fini(struct audit_report *r);
 
 /* Calls fn for each entry line (without LF) in order; fn returns non-zero to stop. */
 int audit_each(const char *folder, uint64_t from,
-               int (*fn)(void *ctx, uint64_t index, struct slice line), void *ctx,
-               struct err *err);
+               int (*fn)(void *ctx, uint64_t index, struct slice line), void *ctx, struct err *err);

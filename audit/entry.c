@@ -160,7 +160,8 @@ static bool bytes_ok(struct slice line)
 static bool prefix_ok(struct slice line, uint64_t index, uint64_t *ret_us, bool *ret_index)
 {
     char want[48];
-    size_t n = (size_t)snprintf(want, sizeof want, "{\"i\":%llu,\"t\":\"", (unsigned long long)index);
+    size_t n =
+        (size_t)snprintf(want, sizeof want, "{\"i\":%llu,\"t\":\"", (unsigned long long)index);
     struct slice rest;
 
     *ret_index = slice_starts(line, slice_of(want, n));

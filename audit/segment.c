@@ -162,8 +162,7 @@ int segment_each(int dir, uint64_t first, int (*fn)(void *ctx, uint64_t index, s
 }
 
 int audit_each(const char *folder, uint64_t from,
-               int (*fn)(void *ctx, uint64_t index, struct slice line), void *ctx,
-               struct err *err)
+               int (*fn)(void *ctx, uint64_t index, struct slice line), void *ctx, struct err *err)
 {
     AUTO_FD dir = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     uint64_t *first = NULL;

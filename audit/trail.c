@@ -24,20 +24,20 @@ struct audit {
     int dir, key_dir, lock_fd, segment_fd;
     struct signing_key identity, epoch, next_epoch;
     unsigned epoch_n;
-    struct edge *edge;        /* committed entries */
-    struct full_tile *full;   /* not on disk yet */
+    struct edge *edge; /* committed entries */
+    struct full_tile *full; /* not on disk yet */
     size_t nfull, full_cap;
     unsigned written[LEVELS_MAX]; /* width of the partial file on disk */
-    struct hash *pending;     /* leaves appended, not committed */
+    struct hash *pending; /* leaves appended, not committed */
     size_t npending, pending_cap;
-    bool pending_epoch;       /* the last of them is a key.epoch */
-    uint64_t roll_at;         /* committed size at which an epoch ends; 0 = none */
-    struct trail_end end;     /* committed */
+    bool pending_epoch; /* the last of them is a key.epoch */
+    uint64_t roll_at; /* committed size at which an epoch ends; 0 = none */
+    struct trail_end end; /* committed */
     uint64_t signed_size;
     uint64_t last_time_us, last_now_us, last_mono_us;
     uint64_t last_entry_us, epoch_start_us, signed_us;
     bool clock_known, epoch_due;
-    struct table *replayed;   /* entries signed before the state: dropped when they come again */
+    struct table *replayed; /* entries signed before the state: dropped when they come again */
     struct buf note;
 };
 
@@ -218,8 +218,8 @@ static int write_tiles(struct audit *a, struct err *err)
     for (size_t i = 0; i < a->nfull; i++) {
         const struct full_tile *t = &a->full[i];
 
-        if (tile_write(a->dir, t->level, t->n, t->hashes, TILE_WIDTH,
-                       a->written[t->level], err) < 0)
+        if (tile_write(a->dir, t->level, t->n, t->hashes, TILE_WIDTH, a->written[t->level], err) <
+            0)
             return err->code;
         a->written[t->level] = 0;
     }
@@ -462,8 +462,8 @@ void audit_anchors(const struct audit *a, struct audit_anchors *ret_anchors)
 
 static int damaged(struct err *err, const char *what)
 {
-    return err_set(err, -EUCLEAN,
-                   "%s: nothing is signed any more; see `trailwarden trail verify`", what);
+    return err_set(err, -EUCLEAN, "%s: nothing is signed any more; see `trailwarden trail verify`",
+                   what);
 }
 
 static int load_keys(struct audit *a, struct err *err)
@@ -506,10 +506,10 @@ static int load_checkpoint(struct audit *a, struct checkpoint *ret, struct err *
 struct recovery {
     struct audit *a;
     uint64_t signed_size, committed; /* committed: how many lines count */
-    uint64_t bundle;                 /* first index that is hashed again */
-    uint64_t count, bytes;           /* of the segment being read, up to `committed` */
+    uint64_t bundle; /* first index that is hashed again */
+    uint64_t count, bytes; /* of the segment being read, up to `committed` */
     uint64_t last_us;
-    bool epoch_line, stop_line;      /* what the last line is */
+    bool epoch_line, stop_line; /* what the last line is */
     struct hash signed_root;
     bool have_root;
     int failed;
@@ -749,8 +749,8 @@ int audit_open(const struct audit_config *config, const struct trail_end *commit
 
 struct append {
     struct audit *a;
-    struct buf lines;      /* of the open segment */
-    struct trail_end end;  /* provisional */
+    struct buf lines; /* of the open segment */
+    struct trail_end end; /* provisional */
     int failed;
 };
 
@@ -776,8 +776,7 @@ static int maybe_roll_segment(struct append *p, uint64_t time_us, struct err *er
 {
     struct audit *a = p->a;
     uint64_t day = 86400 * USEC_PER_SEC;
-    bool full = p->end.count - p->end.segment >= SEGMENT_ENTRIES ||
-                p->end.bytes >= SEGMENT_BYTES ||
+    bool full = p->end.count - p->end.segment >= SEGMENT_ENTRIES || p->end.bytes >= SEGMENT_BYTES ||
                 (a->last_entry_us && time_us / day != a->last_entry_us / day);
 
     if (p->end.count % TILE_WIDTH || p->end.count == p->end.segment || !full)
@@ -808,8 +807,7 @@ static int append_one(struct append *p, const struct entry *e, uint64_t time_us,
     if (!pending)
         return err_nomem(err);
     a->pending = pending;
-    pending[a->npending++] =
-        leaf_of_line(slice_of(p->lines.p + before, p->lines.n - before - 1));
+    pending[a->npending++] = leaf_of_line(slice_of(p->lines.p + before, p->lines.n - before - 1));
     p->end.count++;
     p->end.bytes += p->lines.n - before;
     return 0;

@@ -115,7 +115,8 @@ static bool read_checkpoint(struct verify *v, struct err *err)
         v->failed = r;
     else if (note_parse(buf_view(&v->note_text), &v->note) < 0 ||
              checkpoint_parse(v->note.text, &v->checkpoint) < 0)
-        finding(v, "CHECKPOINT_FORMAT", false, UINT64_MAX, "the checkpoint is no signed checkpoint");
+        finding(v, "CHECKPOINT_FORMAT", false, UINT64_MAX,
+                "the checkpoint is no signed checkpoint");
     else
         return true;
     return false;
@@ -201,7 +202,8 @@ static bool parse_proof(struct slice s, struct buf *leaf, struct proof *p)
         if (p->n == ARRAY_SIZE(p->path) ||
             base64_decode(line, true, p->path[p->n].b, HASH_SIZE, &n) < 0 || n != HASH_SIZE)
             return false;
-    return s.p && note_parse(s, &p->note) == 0 && checkpoint_parse(p->note.text, &p->checkpoint) == 0;
+    return s.p && note_parse(s, &p->note) == 0 &&
+           checkpoint_parse(p->note.text, &p->checkpoint) == 0;
 }
 
 /* Proof n: the entry that announced key n, in a note signed by identity, key n - 1 and key n. */
@@ -212,8 +214,7 @@ static bool check_epoch(struct verify *v, unsigned n, struct slice text)
     struct vkey key;
     struct hash leaf_hash;
 
-    if (!parse_proof(text, &leaf, &p) ||
-        vkey_parse(line_member(p.leaf, "epoch_vkey"), &key) < 0) {
+    if (!parse_proof(text, &leaf, &p) || vkey_parse(line_member(p.leaf, "epoch_vkey"), &key) < 0) {
         finding(v, "EPOCH_CHAIN", false, UINT64_MAX, "epochs/%06u.tlog-proof cannot be read", n);
         return false;
     }
@@ -372,7 +373,9 @@ static bool tile_has(const struct verify *v, const struct hash *h, size_t from)
 static void name_change(struct verify *v, uint64_t index, const struct hash *leaf)
 {
     size_t at = (size_t)(index % TILE_WIDTH);
-    const char *code = tile_has(v, leaf, at + 1) ? "DELETED" : tile_has(v, leaf, 0) ? "REORDERED" : "EDITED";
+    const char *code = tile_has(v, leaf, at + 1) ? "DELETED"
+                       : tile_has(v, leaf, 0)    ? "REORDERED"
+                                                 : "EDITED";
 
     finding(v, code, false, index, "entry %llu is not what was signed", (unsigned long long)index);
     v->stop = true;
@@ -480,8 +483,8 @@ static void walk_segment(struct verify *v, const uint64_t *first, size_t n, size
         v->stop = true;
     else if (r == 0 && i + 1 < n && end.next != first[i + 1]) {
         finding(v, end.next < first[i + 1] ? "DELETED" : "INSERTED", false, end.next,
-                "the segment of entry %llu has %llu lines, not %llu",
-                (unsigned long long)first[i], (unsigned long long)(end.next - first[i]),
+                "the segment of entry %llu has %llu lines, not %llu", (unsigned long long)first[i],
+                (unsigned long long)(end.next - first[i]),
                 (unsigned long long)(first[i + 1] - first[i]));
         v->stop = true;
     } else if (r == 0 && end.torn) {
@@ -539,8 +542,8 @@ static void check_rest(struct verify *v)
                 v->key_epochs, v->nepochs - 1);
     for (size_t i = 0; i < v->npromises; i++)
         if (!v->promises[i].met && v->promises[i].size > 0)
-            finding(v, "LINE_COUNT", false, v->promises[i].size,
-                    "no root could be made for %s", v->promises[i].name);
+            finding(v, "LINE_COUNT", false, v->promises[i].size, "no root could be made for %s",
+                    v->promises[i].name);
     if (v->o->now_us && v->report->last_us + STALE_US < v->o->now_us)
         finding(v, "STALE", true, UINT64_MAX, "the newest entry is older than an hour");
 }

@@ -68,9 +68,9 @@ void time_text(uint64_t us, char out[TIME_TEXT_SIZE])
 {
     struct civil c = civil_from_us(us);
 
-    snprintf(out, TIME_TEXT_SIZE, "%04u-%02u-%02uT%02u:%02u:%02u.%06uZ",
-             (unsigned)c.year % 10000, c.month % 100, c.day % 100, c.hour % 100, c.minute % 100,
-             c.second % 100, c.us % 1000000);
+    snprintf(out, TIME_TEXT_SIZE, "%04u-%02u-%02uT%02u:%02u:%02u.%06uZ", (unsigned)c.year % 10000,
+             c.month % 100, c.day % 100, c.hour % 100, c.minute % 100, c.second % 100,
+             c.us % 1000000);
 }
 
 /* n digits at *s, which moves on. */

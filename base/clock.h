@@ -11,15 +11,19 @@
 
 struct clock {
     bool given;
-    uint64_t now_us;  /* when given */
+    uint64_t now_us; /* when given */
     uint64_t mono_us; /* when given */
 };
 
-#define CLOCK_REAL { 0 }
+#define CLOCK_REAL                                                                                 \
+    {                                                                                              \
+        0                                                                                          \
+    }
 
 uint64_t clock_now(const struct clock *c);
 uint64_t clock_mono(const struct clock *c);
-void clock_set(struct clock *c, uint64_t now_us); /* makes it given; monotonic follows, never back */
+void clock_set(struct clock *c,
+               uint64_t now_us); /* makes it given; monotonic follows, never back */
 
 /* Days since 1970-01-01 of a proleptic Gregorian date; no validation. */
 int64_t days_from_civil(int64_t year, unsigned month, unsigned day);

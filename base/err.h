@@ -21,12 +21,15 @@ struct src_pos {
 };
 
 struct err {
-    int code;          /* negative errno; 0 = none */
+    int code; /* negative errno; 0 = none */
     struct src_pos at; /* where a person wrote it; else line 0 */
     char text[232];
 };
 
-#define ERR_NONE { 0 }
+#define ERR_NONE                                                                                   \
+    {                                                                                              \
+        0                                                                                          \
+    }
 
 /* Returns code (always negative; a 0 or positive one becomes -EINVAL). */
 int err_set(struct err *err, int code, const char *fmt, ...) PRINTF_LIKE(3, 4);

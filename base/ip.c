@@ -35,7 +35,8 @@ int ip_parse(struct slice s, struct ip *ret)
 
 void ip_text(const struct ip *ip, char out[IP_TEXT_SIZE])
 {
-    if (!ip->family || !inet_ntop(ip->family == 4 ? AF_INET : AF_INET6, ip->bytes, out, IP_TEXT_SIZE))
+    if (!ip->family ||
+        !inet_ntop(ip->family == 4 ? AF_INET : AF_INET6, ip->bytes, out, IP_TEXT_SIZE))
         out[0] = '\0';
 }
 
@@ -100,8 +101,8 @@ int endpoint_parse(struct slice s, unsigned flags, struct endpoint *ret)
     if (s.n && s.p[0] == '[')
         return bracketed(s, ret);
     last = slice_rfind_byte(s, ':');
-    if (last != SIZE_MAX && (slice_find_byte(s, ':') == last || inline_v6 ||
-                             (flags & ENDPOINT_V6_LAST_COLON_PORT)))
+    if (last != SIZE_MAX &&
+        (slice_find_byte(s, ':') == last || inline_v6 || (flags & ENDPOINT_V6_LAST_COLON_PORT)))
         return with_port(slice_of(s.p, last), slice_skip(s, last + 1), ret);
     if (ip_parse(s, &e.ip) < 0)
         return -EINVAL;
@@ -130,7 +131,8 @@ int cidr_parse(struct slice s, struct cidr *ret, struct err *err)
     max = c.net.family == 4 ? 32 : 128;
     bits = max;
     if (slash != SIZE_MAX && parse_u64(slice_skip(s, slash + 1), 0, max, &bits) < 0)
-        return err_set(err, -EINVAL, "'%.*s': the prefix length must be 0 to %u", SLICE_FMT(s), max);
+        return err_set(err, -EINVAL, "'%.*s': the prefix length must be 0 to %u", SLICE_FMT(s),
+                       max);
     for (unsigned i = (unsigned)bits; i < max; i++)
         if (c.net.bytes[i / 8] & (0x80 >> (i % 8))) {
             struct ip fixed = c.net;
@@ -154,9 +156,8 @@ bool cidr_has(const struct cidr *c, const struct ip *ip)
 
 /* RFC 6890 and the like: what a ban would cut us off with, or what is nobody. */
 static const char *const special[] = {
-    "0.0.0.0/8",       "127.0.0.0/8", "169.254.0.0/16", "224.0.0.0/4",
-    "255.255.255.255", "::",          "::1",            "fe80::/10",
-    "ff00::/8",
+    "0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "224.0.0.0/4", "255.255.255.255",
+    "::",        "::1",         "fe80::/10",      "ff00::/8",
 };
 
 bool ip_is_special(const struct ip *ip)

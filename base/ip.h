@@ -28,7 +28,8 @@ struct endpoint {
     uint16_t port; /* 0 = not given */
 };
 enum endpoint_flags {
-    ENDPOINT_V6_LAST_COLON_PORT = 1, /* 2001:db8::5:50978 = address and port (uvicorn, OpenVPN inline) */
+    ENDPOINT_V6_LAST_COLON_PORT =
+        1, /* 2001:db8::5:50978 = address and port (uvicorn, OpenVPN inline) */
 };
 int endpoint_parse(struct slice s, unsigned flags, struct endpoint *ret);
 

@@ -63,7 +63,8 @@ static uint32_t key_hash(const char *p, size_t n)
     return h ? h : 1;
 }
 
-/* True when the path was there before. A collision of hashes drops a key wrongly once in 10^9: it is marked, too. */
+/* True when the path was there before. A collision of hashes drops a key wrongly once in 10^9: it
+ * is marked, too. */
 static bool seen_before(struct flat *f, size_t depth)
 {
     uint32_t h = key_hash(f->path, f->path_n) * 31 + (uint32_t)depth;
@@ -194,8 +195,7 @@ static const yajl_callbacks flat_callbacks = {
 };
 
 /* yajl's own text echoes the input: only its first line, made printable by err_set(). */
-static int yajl_fault(yajl_handle h, int error, const char *why, struct slice text,
-                      struct err *err)
+static int yajl_fault(yajl_handle h, int error, const char *why, struct slice text, struct err *err)
 {
     unsigned char *said;
     int r;
@@ -402,9 +402,8 @@ struct slice json_text(const struct json *object, const char *key)
 {
     const struct json *j = json_get(object, key);
 
-    return j && j->type != JSON_OBJECT && j->type != JSON_ARRAY && j->type != JSON_NULL
-               ? j->text
-               : SLICE("");
+    return j && j->type != JSON_OBJECT && j->type != JSON_ARRAY && j->type != JSON_NULL ? j->text
+                                                                                        : SLICE("");
 }
 
 uint64_t json_u64(const struct json *object, const char *key, uint64_t fallback)
@@ -435,8 +434,9 @@ bool json_bool(const struct json *object, const char *key, bool fallback)
 void buf_json(struct buf *b, struct slice text)
 {
     static const char hex[] = "0123456789abcdef";
-    static const char named[] = { ['\b'] = 'b', ['\f'] = 'f', ['\n'] = 'n', ['\r'] = 'r',
-                                  ['\t'] = 't' };
+    static const char named[] = {
+        ['\b'] = 'b', ['\f'] = 'f', ['\n'] = 'n', ['\r'] = 'r', ['\t'] = 't'
+    };
     size_t from = 0;
 
     for (size_t i = 0; i < text.n; i++) {

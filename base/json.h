@@ -17,7 +17,7 @@
 
 enum json_type {
     JSON_NULL,
-    JSON_BOOL,   /* text is true or false */
+    JSON_BOOL, /* text is true or false */
     JSON_NUMBER, /* text as written */
     JSON_STRING,
     JSON_ARRAY,
@@ -39,15 +39,17 @@ int json_flatten(struct slice text, struct json_flat *flat, struct err *err);
 
 struct json {
     enum json_type type;
-    struct slice key;  /* in an object, else empty */
+    struct slice key; /* in an object, else empty */
     struct slice text; /* scalars, decoded */
     struct json *child;
     struct json *next;
 };
 /* The tree and its texts live in the arena (texts are copied). NULL and err on failure. */
 struct json *json_load(struct arena *a, struct slice text, struct err *err);
-const struct json *json_get(const struct json *object, const char *key); /* NULL when absent; takes NULL */
-struct slice json_text(const struct json *object, const char *key);      /* empty when absent or no scalar */
+const struct json *json_get(const struct json *object,
+                            const char *key); /* NULL when absent; takes NULL */
+struct slice json_text(const struct json *object,
+                       const char *key); /* empty when absent or no scalar */
 uint64_t json_u64(const struct json *object, const char *key, uint64_t fallback);
 bool json_bool(const struct json *object, const char *key, bool fallback);
 
@@ -55,7 +57,7 @@ bool json_bool(const struct json *object, const char *key, bool fallback);
 
 struct json_writer {
     struct buf *out; /* borrowed */
-    bool comma;      /* private */
+    bool comma; /* private */
 };
 static inline struct json_writer json_writer(struct buf *out)
 {
@@ -67,7 +69,8 @@ void json_array(struct json_writer *w);
 void json_array_end(struct json_writer *w);
 void json_key(struct json_writer *w, const char *key);
 void json_key_slice(struct json_writer *w, struct slice key);
-void json_put_slice(struct json_writer *w, struct slice text); /* a string; invalid UTF-8 becomes U+FFFD */
+void json_put_slice(struct json_writer *w,
+                    struct slice text); /* a string; invalid UTF-8 becomes U+FFFD */
 void json_put_str(struct json_writer *w, const char *text);
 void json_put_u64(struct json_writer *w, uint64_t v);
 void json_put_i64(struct json_writer *w, int64_t v);

@@ -10,11 +10,11 @@
 #include "base/err.h"
 
 enum log_level { /* syslog numbers, RFC 5424 */
-    LOG_LEVEL_ERROR = 3,
-    LOG_LEVEL_WARNING = 4,
-    LOG_LEVEL_NOTICE = 5,
-    LOG_LEVEL_INFO = 6,
-    LOG_LEVEL_DEBUG = 7,
+                 LOG_LEVEL_ERROR = 3,
+                 LOG_LEVEL_WARNING = 4,
+                 LOG_LEVEL_NOTICE = 5,
+                 LOG_LEVEL_INFO = 6,
+                 LOG_LEVEL_DEBUG = 7,
 };
 
 void log_init(enum log_level max, const char *role); /* role is borrowed for ever */

@@ -25,25 +25,25 @@
 /* Offset of a member, for option tables. */
 #define AT(type, member) offsetof(type, member)
 
-#define TAKE(p)                      \
-    __extension__({                  \
-        __typeof__(p) taken_ = (p);  \
-        (p) = NULL;                  \
-        taken_;                      \
+#define TAKE(p)                                                                                    \
+    __extension__({                                                                                \
+        __typeof__(p) taken_ = (p);                                                                \
+        (p) = NULL;                                                                                \
+        taken_;                                                                                    \
     })
 
-#define TAKE_FD(fd)                  \
-    __extension__({                  \
-        int taken_ = (fd);           \
-        (fd) = -1;                   \
-        taken_;                      \
+#define TAKE_FD(fd)                                                                                \
+    __extension__({                                                                                \
+        int taken_ = (fd);                                                                         \
+        (fd) = -1;                                                                                 \
+        taken_;                                                                                    \
     })
 
-#define DEFINE_AUTO(type)                                  \
-    static inline void type##_freep(struct type **p)       \
-    {                                                      \
-        if (*p)                                            \
-            type##_free(*p);                               \
+#define DEFINE_AUTO(type)                                                                          \
+    static inline void type##_freep(struct type **p)                                               \
+    {                                                                                              \
+        if (*p)                                                                                    \
+            type##_free(*p);                                                                       \
     }
 #define AUTO(type) __attribute__((cleanup(type##_freep))) struct type *
 

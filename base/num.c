@@ -88,9 +88,9 @@ static int parse_unit(struct slice s, const struct unit *units, uint64_t *ret)
 int parse_bytes(struct slice s, uint64_t *ret)
 {
     static const struct unit units[] = {
-        { "", 1 },           { "k", 1000 },       { "M", 1000000 },     { "G", 1000000000 },
-        { "KiB", 1u << 10 }, { "MiB", 1u << 20 }, { "GiB", 1u << 30 },  { "B", 1 },
-        { NULL, 0 },
+        { "", 1 },           { "k", 1000 },       { "M", 1000000 },
+        { "G", 1000000000 }, { "KiB", 1u << 10 }, { "MiB", 1u << 20 },
+        { "GiB", 1u << 30 }, { "B", 1 },          { NULL, 0 },
     };
 
     return parse_unit(s, units, ret);

@@ -78,7 +78,8 @@ static void load_i64(struct load *l, const struct option *o, const struct yaml *
     if (o->max)
         (void)parse_i64(slice_str(o->max), INT64_MIN, INT64_MAX, &max);
     if (parse_i64(y->text, min, max, &v) < 0)
-        fault(l, y, NULL, arena_printf(l->arena, "'%s' must be a whole number in its range", o->name));
+        fault(l, y, NULL,
+              arena_printf(l->arena, "'%s' must be a whole number in its range", o->name));
     else
         memcpy(at_offset(state, o), &v, sizeof v);
 }
@@ -88,7 +89,8 @@ static void load_bool(struct load *l, const struct option *o, const struct yaml 
     bool v;
 
     if (!yaml_bool(y, &v))
-        fault(l, y, "write true or false", arena_printf(l->arena, "'%s' must be true or false", o->name));
+        fault(l, y, "write true or false",
+              arena_printf(l->arena, "'%s' must be true or false", o->name));
     else
         memcpy(at_offset(state, o), &v, sizeof v);
 }
@@ -131,8 +133,7 @@ static void load_strs(struct load *l, const struct option *o, const struct yaml 
         s.at[0] = y->at;
         s.n = 1;
     } else {
-        YAML_EACH(item, y)
-        {
+        YAML_EACH (item, y) {
             if (item->kind != YAML_SCALAR)
                 return fault(l, item, NULL,
                              arena_printf(l->arena, "'%s' is a list of texts", o->name));
@@ -153,8 +154,9 @@ static void load_secret(struct load *l, const struct option *o, const struct yam
     int r;
 
     if (y->kind != YAML_MAP || !from || from->kind != YAML_SCALAR || y->nchildren != 1)
-        return fault(l, y, NULL,
-                     "secrets do not stand in the configuration: use {file: PATH} or {credential: NAME}");
+        return fault(
+            l, y, NULL,
+            "secrets do not stand in the configuration: use {file: PATH} or {credential: NAME}");
     name = arena_str(l->arena, from->text);
     if (!name)
         return fault(l, y, NULL, "out of memory");
@@ -182,11 +184,9 @@ static void load_value(struct load *l, const struct option *o, const struct yaml
 {
     static void (*const loaders[])(struct load *, const struct option *, const struct yaml *,
                                    void *) = {
-        [OPTION_STR] = load_str,       [OPTION_BOOL] = load_bool,
-        [OPTION_U64] = load_number,    [OPTION_SIZE] = load_number,
-        [OPTION_DURATION] = load_number, [OPTION_I64] = load_i64,
-        [OPTION_ENUM] = load_enum,     [OPTION_STRS] = load_strs,
-        [OPTION_SECRET] = load_secret,
+        [OPTION_STR] = load_str,     [OPTION_BOOL] = load_bool,       [OPTION_U64] = load_number,
+        [OPTION_SIZE] = load_number, [OPTION_DURATION] = load_number, [OPTION_I64] = load_i64,
+        [OPTION_ENUM] = load_enum,   [OPTION_STRS] = load_strs,       [OPTION_SECRET] = load_secret,
     };
 
     if (wants_scalar(o->type) && y->kind != YAML_SCALAR) {
@@ -246,8 +246,7 @@ static void load_map(struct load *l, const struct option *table, const struct ya
         fault(l, map, NULL, "this must be a map of settings");
         return;
     }
-    YAML_EACH(m, map)
-    {
+    YAML_EACH (m, map) {
         const struct option *o = find(table, m->key);
 
         if (ignored(ignore, m->key))

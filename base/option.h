@@ -12,17 +12,17 @@
 #include "base/yaml.h"
 
 enum option_type {
-    OPTION_STR,      /* const char * */
-    OPTION_BOOL,     /* bool */
-    OPTION_U64,      /* uint64_t; min and max are decimal texts */
-    OPTION_I64,      /* int64_t */
-    OPTION_SIZE,     /* uint64_t bytes; texts like 64KiB */
+    OPTION_STR, /* const char * */
+    OPTION_BOOL, /* bool */
+    OPTION_U64, /* uint64_t; min and max are decimal texts */
+    OPTION_I64, /* int64_t */
+    OPTION_SIZE, /* uint64_t bytes; texts like 64KiB */
     OPTION_DURATION, /* uint64_t microseconds; texts like 5m */
-    OPTION_ENUM,     /* int: index in choices */
-    OPTION_STRS,     /* struct option_strs; a scalar is a list of one */
-    OPTION_SECRET,   /* struct secret *: {file: PATH} | {credential: NAME} | plain text refused */
-    OPTION_NODE,     /* const struct yaml *: the module walks it itself */
-    OPTION_GROUP,    /* nested map: .sub is its table, at the same state base */
+    OPTION_ENUM, /* int: index in choices */
+    OPTION_STRS, /* struct option_strs; a scalar is a list of one */
+    OPTION_SECRET, /* struct secret *: {file: PATH} | {credential: NAME} | plain text refused */
+    OPTION_NODE, /* const struct yaml *: the module walks it itself */
+    OPTION_GROUP, /* nested map: .sub is its table, at the same state base */
 };
 
 struct option_strs {
@@ -39,11 +39,12 @@ struct option {
     const char *fallback; /* as it would be written; NULL = zero */
     const char *min, *max;
     const char *const *choices; /* OPTION_ENUM, ends with NULL */
-    const struct option *sub;   /* OPTION_GROUP */
-    const char *help;           /* one sentence */
+    const struct option *sub; /* OPTION_GROUP */
+    const char *help; /* one sentence */
 };
 
-/* Sets every default. 0 or -EINVAL for a wrong table (our mistake; a unit test loads all tables). */
+/* Sets every default. 0 or -EINVAL for a wrong table (our mistake; a unit test loads all tables).
+ */
 int option_defaults(const struct option *table, void *state, struct arena *a);
 
 /*
@@ -57,5 +58,6 @@ int option_load(const struct option *table, const struct yaml *map, struct src_p
 
 /* "path  text  required  File or glob to follow." lines for help and man. */
 void option_help(const struct option *table, struct buf *out, const char *indent);
-/* The members of a JSON Schema object for this table: "type", "properties", "required", "additionalProperties". */
+/* The members of a JSON Schema object for this table: "type", "properties", "required",
+ * "additionalProperties". */
 void option_schema(const struct option *table, struct json_writer *w);

@@ -12,13 +12,14 @@
 #include "base/slice.h"
 
 struct proc_result {
-    int status;     /* exit status; -1 when it died by a signal */
-    int signal;     /* 0 or the signal */
+    int status; /* exit status; -1 when it died by a signal */
+    int signal; /* 0 or the signal */
     bool timed_out;
     struct buf out; /* stdout and stderr; give it a limit */
 };
 
-/* argv[0] is an absolute path. 0 when it ran (look at the result), negative errno when it could not start. */
+/* argv[0] is an absolute path. 0 when it ran (look at the result), negative errno when it could not
+ * start. */
 int proc_run(const char *const *argv, const char *const *env, struct slice input,
              uint64_t timeout_us, struct proc_result *ret, struct err *err);
 

@@ -42,7 +42,8 @@ static void literal_cut(struct literal *l)
     l->run_n = 0;
 }
 
-/* Behind an atom: does a quantifier make it optional or repeated? Returns the bytes of the quantifier. */
+/* Behind an atom: does a quantifier make it optional or repeated? Returns the bytes of the
+ * quantifier. */
 static size_t quantifier(struct slice rest, bool *ret_optional, bool *ret_repeat)
 {
     size_t n = 1;
@@ -118,7 +119,8 @@ static bool plain(struct slice s, char *ret_c, size_t *ret_n)
             return false;
         *ret_c = s.p[1];
         *ret_n = 2;
-        return strchr(".^$*+?()[]{}|\\/\"'-:=<>#&@!%,; _", s.p[1]) && s.p[1] != '<' && s.p[1] != '>';
+        return strchr(".^$*+?()[]{}|\\/\"'-:=<>#&@!%,; _", s.p[1]) && s.p[1] != '<' &&
+               s.p[1] != '>';
     }
     *ret_c = c;
     *ret_n = 1;
@@ -149,7 +151,8 @@ static void find_literal(struct slice s, struct literal *l)
             n = s.p[0] == '\\' ? 2 : 1;
         if (n == 0 || n > s.n)
             return;
-        if (s.p[0] == '\\' && !is_plain && n == 2 && s.n > 1 && strchr("pPxoNgkcuUL0123456789", s.p[1]))
+        if (s.p[0] == '\\' && !is_plain && n == 2 && s.n > 1 &&
+            strchr("pPxoNgkcuUL0123456789", s.p[1]))
             return; /* escapes of unknown length */
         q = quantifier(slice_skip(s, n), &optional, &repeat);
         if (!is_plain || optional) {

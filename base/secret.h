@@ -9,7 +9,8 @@
 
 struct secret;
 
-/* One trailing newline is dropped. Refuses files that others may read (mode & 0077) unless root owns them in /run/credentials. */
+/* One trailing newline is dropped. Refuses files that others may read (mode & 0077) unless root
+ * owns them in /run/credentials. */
 int secret_from_file(const char *path, struct secret **ret_secret, struct err *err);
 /* $CREDENTIALS_DIRECTORY/NAME; the name has no slash. */
 int secret_from_credential(const char *name, struct secret **ret_secret, struct err *err);

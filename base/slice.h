@@ -50,7 +50,7 @@ static inline struct slice slice_take(struct slice s, size_t n)
 }
 
 bool slice_eq_nocase(struct slice a, struct slice b); /* ASCII only */
-int slice_cmp(struct slice a, struct slice b);        /* bytewise, like strcmp */
+int slice_cmp(struct slice a, struct slice b); /* bytewise, like strcmp */
 bool slice_starts(struct slice s, struct slice prefix);
 bool slice_ends(struct slice s, struct slice suffix);
 /* Offset of the first (last) occurrence, or SIZE_MAX. */
@@ -70,8 +70,14 @@ struct buf {
     bool failed;
 };
 
-#define BUF_INIT { 0 }
-#define BUF_LIMIT(max) { .limit = (max) }
+#define BUF_INIT                                                                                   \
+    {                                                                                              \
+        0                                                                                          \
+    }
+#define BUF_LIMIT(max)                                                                             \
+    {                                                                                              \
+        .limit = (max)                                                                             \
+    }
 
 void buf_fini(struct buf *b);
 #define AUTO_BUF __attribute__((cleanup(buf_fini))) struct buf

@@ -12,14 +12,16 @@
 bool term_colour(FILE *f);
 unsigned term_width(FILE *f); /* 80 when unknown */
 
-/* Rows of cells as aligned columns; cells are escaped for terminals; the last column is cut to the width. */
+/* Rows of cells as aligned columns; cells are escaped for terminals; the last column is cut to the
+ * width. */
 struct text_table;
 struct text_table *text_table_new(const char *const *headings); /* NULL-terminated */
 void text_table_free(struct text_table *t);
 DEFINE_AUTO(text_table)
 void text_table_cell(struct text_table *t, struct slice text); /* a row is full after all columns */
 void text_table_cellf(struct text_table *t, const char *fmt, ...) PRINTF_LIKE(2, 3);
-void text_table_print(struct text_table *t, FILE *out); /* width 0 columns when not a terminal: uncut */
+void text_table_print(struct text_table *t,
+                      FILE *out); /* width 0 columns when not a terminal: uncut */
 
 /* Draws at most 10 times a second, nothing when stderr is no terminal. */
 struct progress {

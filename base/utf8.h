@@ -18,7 +18,8 @@ unsigned utf8_encode(uint32_t cp, char out[4]);
 /* At most max bytes, never cutting inside a character. */
 struct slice utf8_cut(struct slice s, size_t max);
 
-/* Removes ECMA-48 escape sequences (CSI, OSC, two-byte) as terminals would. Copy only when needed. */
+/* Removes ECMA-48 escape sequences (CSI, OSC, two-byte) as terminals would. Copy only when needed.
+ */
 struct slice ansi_strip(struct arena *a, struct slice s);
 
 /* For a terminal: control bytes (C0, DEL, C1) as \x1b and the like, invalid bytes as \xff. */

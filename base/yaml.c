@@ -67,7 +67,8 @@ static bool convert_pair(struct walk *w, struct yaml *map, struct yaml ***tail,
                          struct fy_node_pair *pair)
 {
     struct fy_node *key = fy_node_pair_key(pair), *value = fy_node_pair_value(pair);
-    struct src_pos at = token_pos(w, key && fy_node_is_scalar(key) ? fy_node_get_scalar_token(key) : NULL);
+    struct src_pos at =
+        token_pos(w, key && fy_node_is_scalar(key) ? fy_node_get_scalar_token(key) : NULL);
     size_t n = 0;
     const char *text = key && fy_node_is_scalar(key) && !fy_node_is_alias(key)
                            ? fy_node_get_scalar(key, &n)
@@ -289,7 +290,7 @@ const struct yaml *yaml_get(const struct yaml *map, const char *key)
 {
     if (!map || map->kind != YAML_MAP)
         return NULL;
-    YAML_EACH(m, map)
+    YAML_EACH (m, map)
         if (slice_is(m->key, key))
             return m;
     return NULL;

@@ -20,10 +20,10 @@ enum yaml_kind {
 
 struct yaml {
     enum yaml_kind kind;
-    bool plain;         /* scalar without quotes or block style */
-    struct src_pos at;  /* of the value; for maps and sequences of their first item */
-    struct slice text;  /* scalar, decoded; empty for `key:` with nothing behind (plain) */
-    struct slice key;   /* when a member of a map */
+    bool plain; /* scalar without quotes or block style */
+    struct src_pos at; /* of the value; for maps and sequences of their first item */
+    struct slice text; /* scalar, decoded; empty for `key:` with nothing behind (plain) */
+    struct slice key; /* when a member of a map */
     struct src_pos key_at;
     struct yaml *child; /* first member or item */
     struct yaml *next;
@@ -35,13 +35,16 @@ struct yaml_docs {
     size_t ndocs;
 };
 
-/* Reads a regular file (cap 1 MiB) or a text. All memory in the arena; findings in diag with `path`. */
+/* Reads a regular file (cap 1 MiB) or a text. All memory in the arena; findings in diag with
+ * `path`. */
 int yaml_load_file(const char *path, struct arena *a, struct diag *d, struct yaml_docs *ret);
 int yaml_load_text(const char *path, struct slice text, struct arena *a, struct diag *d,
                    struct yaml_docs *ret);
 
-const struct yaml *yaml_get(const struct yaml *map, const char *key); /* NULL when absent or no map */
-bool yaml_is_null(const struct yaml *y);                              /* plain ~, null or nothing */
-bool yaml_bool(const struct yaml *y, bool *ret); /* plain true/false only (yes/no: false returned) */
-#define YAML_EACH(it, parent) \
+const struct yaml *yaml_get(const struct yaml *map,
+                            const char *key); /* NULL when absent or no map */
+bool yaml_is_null(const struct yaml *y); /* plain ~, null or nothing */
+bool yaml_bool(const struct yaml *y,
+               bool *ret); /* plain true/false only (yes/no: false returned) */
+#define YAML_EACH(it, parent)                                                                      \
     for (const struct yaml *it = (parent) ? (parent)->child : NULL; it; it = it->next)

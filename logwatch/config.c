@@ -1,4 +1,5 @@
-/* Loading the configuration: tables say what is allowed, this file says how the parts hang together. */
+/* Loading the configuration: tables say what is allowed, this file says how the parts hang
+ * together. */
 #include "logwatch/config.h"
 
 #include <dirent.h>
@@ -22,66 +23,110 @@ struct top {
 };
 
 static const struct option rules_options[] = {
-    { .name = "paths", .type = OPTION_STRS, .offset = AT(struct top, rule_paths),
+    { .name = "paths",
+      .type = OPTION_STRS,
+      .offset = AT(struct top, rule_paths),
       .help = "Files and folders of Sigma rules, added to the library inside the program." },
-    { .name = "library", .type = OPTION_BOOL, .offset = AT(struct top, library),
-      .fallback = "true", .help = "Use the library inside the program." },
+    { .name = "library",
+      .type = OPTION_BOOL,
+      .offset = AT(struct top, library),
+      .fallback = "true",
+      .help = "Use the library inside the program." },
     { 0 },
 };
 
 static const struct option formats_options[] = {
-    { .name = "paths", .type = OPTION_STRS, .offset = AT(struct top, format_paths),
+    { .name = "paths",
+      .type = OPTION_STRS,
+      .offset = AT(struct top, format_paths),
       .help = "Folders with formats of your own; a format of the same name replaces ours." },
     { 0 },
 };
 
 static const struct option geo_options[] = {
-    { .name = "database", .type = OPTION_STRS, .offset = AT(struct top, geo),
+    { .name = "database",
+      .type = OPTION_STRS,
+      .offset = AT(struct top, geo),
       .help = "MaxMind databases: country or city, and ASN." },
     { 0 },
 };
 
 static const struct option trail_options[] = {
-    { .name = "folder", .type = OPTION_STR, .offset = AT(struct top, trail_folder),
+    { .name = "folder",
+      .type = OPTION_STR,
+      .offset = AT(struct top, trail_folder),
       .help = "Where the audit trail is written; default: trail in the state folder." },
-    { .name = "keys", .type = OPTION_STR, .offset = AT(struct top, trail_keys),
+    { .name = "keys",
+      .type = OPTION_STR,
+      .offset = AT(struct top, trail_keys),
       .help = "Where its secret keys are kept; default: keys in the state folder." },
-    { .name = "origin", .type = OPTION_STR, .offset = AT(struct top, trail_origin),
+    { .name = "origin",
+      .type = OPTION_STR,
+      .offset = AT(struct top, trail_origin),
       .help = "Name of the trail in its checkpoints; default: HOST/trail/1." },
-    { .name = "heartbeat", .type = OPTION_DURATION, .offset = AT(struct top, heartbeat_us),
-      .fallback = "5m", .min = "1s", .max = "1d",
+    { .name = "heartbeat",
+      .type = OPTION_DURATION,
+      .offset = AT(struct top, heartbeat_us),
+      .fallback = "5m",
+      .min = "1s",
+      .max = "1d",
       .help = "An entry is written at least this often." },
-    { .name = "epoch", .type = OPTION_DURATION, .offset = AT(struct top, epoch_us),
-      .fallback = "1d", .min = "1m", .max = "30d",
+    { .name = "epoch",
+      .type = OPTION_DURATION,
+      .offset = AT(struct top, epoch_us),
+      .fallback = "1d",
+      .min = "1m",
+      .max = "30d",
       .help = "The second signing key is replaced and wiped this often." },
     { 0 },
 };
 
 static const struct option limits_options[] = {
-    { .name = "block", .type = OPTION_SIZE, .offset = AT(struct top, block_bytes),
-      .fallback = "256KiB", .min = "4KiB", .max = "1MiB",
+    { .name = "block",
+      .type = OPTION_SIZE,
+      .offset = AT(struct top, block_bytes),
+      .fallback = "256KiB",
+      .min = "4KiB",
+      .max = "1MiB",
       .help = "Bytes of one source that are worked on in one go." },
-    { .name = "groups", .type = OPTION_U64, .offset = AT(struct top, groups_max),
-      .fallback = "100000", .min = "16", .max = "10000000",
+    { .name = "groups",
+      .type = OPTION_U64,
+      .offset = AT(struct top, groups_max),
+      .fallback = "100000",
+      .min = "16",
+      .max = "10000000",
       .help = "Groups a correlation rule remembers; the least recent goes first." },
     { 0 },
 };
 
 static const struct option top_options[] = {
-    { .name = "host", .type = OPTION_STR, .offset = AT(struct top, host),
+    { .name = "host",
+      .type = OPTION_STR,
+      .offset = AT(struct top, host),
       .help = "Name of this host in messages; default: its host name." },
-    { .name = "state", .type = OPTION_STR, .offset = AT(struct top, state),
-      .fallback = "/var/lib/trailwarden", .help = "Folder of the state database." },
-    { .name = "channels", .type = OPTION_NODE, .offset = AT(struct top, channels),
+    { .name = "state",
+      .type = OPTION_STR,
+      .offset = AT(struct top, state),
+      .fallback = "/var/lib/trailwarden",
+      .help = "Folder of the state database." },
+    { .name = "channels",
+      .type = OPTION_NODE,
+      .offset = AT(struct top, channels),
       .help = "Name of each channel, with its format and inputs." },
     { .name = "rules", .type = OPTION_GROUP, .sub = rules_options, .help = "Detection rules." },
     { .name = "formats", .type = OPTION_GROUP, .sub = formats_options, .help = "Log formats." },
     { .name = "geo", .type = OPTION_GROUP, .sub = geo_options, .help = "Places of addresses." },
-    { .name = "notifiers", .type = OPTION_NODE, .offset = AT(struct top, notifiers),
+    { .name = "notifiers",
+      .type = OPTION_NODE,
+      .offset = AT(struct top, notifiers),
       .help = "Name of each receiver, with its type and options." },
-    { .name = "routes", .type = OPTION_NODE, .offset = AT(struct top, routes),
+    { .name = "routes",
+      .type = OPTION_NODE,
+      .offset = AT(struct top, routes),
       .help = "Which alerts go to which receivers; without routes all go to all." },
-    { .name = "bans", .type = OPTION_NODE, .offset = AT(struct top, bans),
+    { .name = "bans",
+      .type = OPTION_NODE,
+      .offset = AT(struct top, bans),
       .help = "How addresses are kept out: backend and its options." },
     { .name = "trail", .type = OPTION_GROUP, .sub = trail_options, .help = "The audit trail." },
     { .name = "limits", .type = OPTION_GROUP, .sub = limits_options, .help = "Bounds." },
@@ -97,12 +142,20 @@ struct channel_top {
 static const char *const audit_choices[] = { "rules", "all", NULL };
 
 static const struct option channel_options[] = {
-    { .name = "format", .type = OPTION_STR, .offset = AT(struct channel_top, format),
+    { .name = "format",
+      .type = OPTION_STR,
+      .offset = AT(struct channel_top, format),
       .help = "Format of the lines; default: the one with the channel's name." },
-    { .name = "inputs", .type = OPTION_NODE, .offset = AT(struct channel_top, inputs),
-      .required = true, .help = "Where the lines come from: a list of {type: ...}." },
-    { .name = "audit", .type = OPTION_ENUM, .offset = AT(struct channel_top, audit),
-      .choices = audit_choices, .fallback = "rules",
+    { .name = "inputs",
+      .type = OPTION_NODE,
+      .offset = AT(struct channel_top, inputs),
+      .required = true,
+      .help = "Where the lines come from: a list of {type: ...}." },
+    { .name = "audit",
+      .type = OPTION_ENUM,
+      .offset = AT(struct channel_top, audit),
+      .choices = audit_choices,
+      .fallback = "rules",
       .help = "rules: events that rules name become entries of the trail; all: every event." },
     { 0 },
 };
@@ -113,13 +166,22 @@ struct input_top {
 };
 
 static const struct option input_common_options[] = {
-    { .name = "type", .type = OPTION_STR, .offset = AT(struct input_top, type), .required = true,
+    { .name = "type",
+      .type = OPTION_STR,
+      .offset = AT(struct input_top, type),
+      .required = true,
       .help = "Kind of input." },
-    { .name = "name", .type = OPTION_STR, .offset = AT(struct input_top, name),
+    { .name = "name",
+      .type = OPTION_STR,
+      .offset = AT(struct input_top, name),
       .help = "Key of its stored position; default: channel, kind and first path." },
-    { .name = "zone", .type = OPTION_STR, .offset = AT(struct input_top, zone),
+    { .name = "zone",
+      .type = OPTION_STR,
+      .offset = AT(struct input_top, zone),
       .help = "IANA zone of times that state none, like Europe/Berlin; default: UTC." },
-    { .name = "service", .type = OPTION_STR, .offset = AT(struct input_top, service),
+    { .name = "service",
+      .type = OPTION_STR,
+      .offset = AT(struct input_top, service),
       .help = "Value of service.name." },
     { 0 },
 };
@@ -131,11 +193,17 @@ struct when_top {
 };
 
 static const struct option when_options[] = {
-    { .name = "level", .type = OPTION_STRS, .offset = AT(struct when_top, levels),
+    { .name = "level",
+      .type = OPTION_STRS,
+      .offset = AT(struct when_top, levels),
       .help = "Levels: informational, low, medium, high, critical." },
-    { .name = "rule", .type = OPTION_STRS, .offset = AT(struct when_top, rules),
+    { .name = "rule",
+      .type = OPTION_STRS,
+      .offset = AT(struct when_top, rules),
       .help = "Ids of rules." },
-    { .name = "channel", .type = OPTION_STRS, .offset = AT(struct when_top, channels),
+    { .name = "channel",
+      .type = OPTION_STRS,
+      .offset = AT(struct when_top, channels),
       .help = "Names of channels." },
     { 0 },
 };
@@ -147,12 +215,20 @@ struct route_top {
 };
 
 static const struct option route_options[] = {
-    { .name = "when", .type = OPTION_GROUP, .sub = when_options,
+    { .name = "when",
+      .type = OPTION_GROUP,
+      .sub = when_options,
       .help = "All that is named must fit; nothing named: every alert." },
-    { .name = "notify", .type = OPTION_STRS, .offset = AT(struct route_top, notify),
-      .required = true, .help = "Names of receivers." },
-    { .name = "continue", .type = OPTION_BOOL, .offset = AT(struct route_top, go_on),
-      .fallback = "false", .help = "Try the following routes too." },
+    { .name = "notify",
+      .type = OPTION_STRS,
+      .offset = AT(struct route_top, notify),
+      .required = true,
+      .help = "Names of receivers." },
+    { .name = "continue",
+      .type = OPTION_BOOL,
+      .offset = AT(struct route_top, go_on),
+      .fallback = "false",
+      .help = "Try the following routes too." },
     { 0 },
 };
 
@@ -163,11 +239,19 @@ struct bans_top {
 };
 
 static const struct option bans_options[] = {
-    { .name = "backend", .type = OPTION_STR, .offset = AT(struct bans_top, backend),
-      .required = true, .help = "Kind of ban: dry-run or command." },
-    { .name = "max_age", .type = OPTION_DURATION, .offset = AT(struct bans_top, max_age_us),
-      .fallback = "5m", .help = "Older events ban nobody; 0s: any age." },
-    { .name = "forgeable", .type = OPTION_BOOL, .offset = AT(struct bans_top, forgeable),
+    { .name = "backend",
+      .type = OPTION_STR,
+      .offset = AT(struct bans_top, backend),
+      .required = true,
+      .help = "Kind of ban: dry-run or command." },
+    { .name = "max_age",
+      .type = OPTION_DURATION,
+      .offset = AT(struct bans_top, max_age_us),
+      .fallback = "5m",
+      .help = "Older events ban nobody; 0s: any age." },
+    { .name = "forgeable",
+      .type = OPTION_BOOL,
+      .offset = AT(struct bans_top, forgeable),
       .fallback = "false",
       .help = "Ban on lines that a stranger can write into the log as well." },
     { 0 },
@@ -227,7 +311,7 @@ static const char *input_key(struct build *b, const struct config_channel *ch,
 {
     const struct yaml *what = NULL;
 
-    YAML_EACH(m, node)
+    YAML_EACH (m, node)
         if (!slice_is(m->key, "type") && !slice_is(m->key, "zone") && !what)
             what = m;
     if (what && what->kind == YAML_SEQ)
@@ -273,8 +357,8 @@ static void build_input(struct build *b, struct config_channel *ch, const struct
     in->name = common.name ? common.name : input_key(b, ch, in->ops, node);
     in->state = need(b, 1, in->ops->state_size);
     if (in->state)
-        (void)option_load(in->ops->options, node, place(node), input_common_names, in->state,
-                          b->a, b->d);
+        (void)option_load(in->ops->options, node, place(node), input_common_names, in->state, b->a,
+                          b->d);
 }
 
 static void build_channel(struct build *b, const struct yaml *node, struct config_channel *ch)
@@ -286,8 +370,7 @@ static void build_channel(struct build *b, const struct yaml *node, struct confi
     if (option_load(channel_options, node, place(node), NULL, &top, b->a, b->d) < 0)
         return;
     ch->audit_all = top.audit == 1;
-    ch->format = format_find(b->c->engine->formats,
-                             top.format ? slice_str(top.format) : node->key);
+    ch->format = format_find(b->c->engine->formats, top.format ? slice_str(top.format) : node->key);
     if (!ch->format)
         diag_add(b->d, DIAG_ERROR, place(node), (unsigned)node->key.n,
                  "name one with 'format:'; `trailwarden help formats` lists them",
@@ -300,7 +383,7 @@ static void build_channel(struct build *b, const struct yaml *node, struct confi
     ch->inputs = need(b, top.inputs->nchildren, sizeof *ch->inputs);
     if (!ch->inputs)
         return;
-    YAML_EACH(item, top.inputs)
+    YAML_EACH (item, top.inputs)
         build_input(b, ch, item, &ch->inputs[n++]);
     ch->ninputs = n;
 }
@@ -318,7 +401,7 @@ static void build_channels(struct build *b, const struct yaml *node)
     b->c->channels = need(b, node->nchildren, sizeof *b->c->channels);
     if (!b->c->channels)
         return;
-    YAML_EACH(ch, node)
+    YAML_EACH (ch, node)
         build_channel(b, ch, &b->c->channels[n++]);
     b->c->nchannels = n;
 }
@@ -382,7 +465,7 @@ static void build_sinks(struct build *b, const struct yaml *node)
     b->c->sinks = need(b, node->nchildren, sizeof *b->c->sinks);
     if (!b->c->sinks)
         return;
-    YAML_EACH(m, node) {
+    YAML_EACH (m, node) {
         struct sink *s = &b->c->sinks[b->c->nsinks];
         const struct yaml *type = yaml_get(m, "type");
         const struct sink_ops *ops;
@@ -457,8 +540,7 @@ static void build_route(struct build *b, const struct yaml *node, struct config_
         enum level l;
 
         if (level_parse(slice_str(top.when.levels.items[i]), &l) < 0)
-            diag_error(b->d, top.when.levels.at[i], "'%s' is no level",
-                       top.when.levels.items[i]);
+            diag_error(b->d, top.when.levels.at[i], "'%s' is no level", top.when.levels.items[i]);
         else
             r->levels |= 1u << l;
     }
@@ -480,7 +562,7 @@ static void build_routes(struct build *b, const struct yaml *node)
     b->c->routes = need(b, node->nchildren, sizeof *b->c->routes);
     if (!b->c->routes)
         return;
-    YAML_EACH(item, node)
+    YAML_EACH (item, node)
         build_route(b, item, &b->c->routes[b->c->nroutes++]);
 }
 
@@ -561,7 +643,8 @@ static int is_yaml(const struct dirent *e)
 {
     struct slice name = slice_str(e->d_name);
 
-    return e->d_name[0] != '.' && (slice_ends(name, SLICE(".yaml")) || slice_ends(name, SLICE(".yml")));
+    return e->d_name[0] != '.' &&
+           (slice_ends(name, SLICE(".yaml")) || slice_ends(name, SLICE(".yml")));
 }
 
 /* Members of `more` are added to `base`: maps are merged, anything else is replaced. */
@@ -615,7 +698,8 @@ static void load_one(struct build *b, const char *path, struct sha256 *h, struct
 static void load_drop_ins(struct build *b, const char *path, struct sha256 *h, struct yaml **root)
 {
     const char *slash = strrchr(path, '/');
-    const char *folder = arena_printf(b->a, "%.*sconf.d", slash ? (int)(slash - path) + 1 : 0, path);
+    const char *folder =
+        arena_printf(b->a, "%.*sconf.d", slash ? (int)(slash - path) + 1 : 0, path);
     struct dirent **list = NULL;
     int n = folder ? scandir(folder, &list, is_yaml, by_name) : -1;
 
@@ -824,8 +908,9 @@ static void kind_schema(const struct option *common, const struct option *own, c
                         const char *kind, struct json_writer *w)
 {
     const char *const only[] = { kind, NULL };
-    struct option all[64] = { { .name = key, .type = OPTION_ENUM, .choices = only,
-                                .required = true, .help = "Kind." } };
+    struct option all[64] = {
+        { .name = key, .type = OPTION_ENUM, .choices = only, .required = true, .help = "Kind." }
+    };
     size_t n = 1;
 
     for (; common && common->name; common++)

@@ -46,13 +46,13 @@ struct config_route {
 struct config_bans {
     struct sink *sink; /* NULL: no bans */
     uint64_t max_age_us; /* events older than this ban nobody; 0 = any age */
-    bool forgeable;      /* also on the word of lines that a stranger can write */
+    bool forgeable; /* also on the word of lines that a stranger can write */
 };
 
 struct config {
     struct arena *arena;
     struct engine *engine; /* formats and rules */
-    const char *path;      /* file it came from; NULL: defaults */
+    const char *path; /* file it came from; NULL: defaults */
     const char *host;
     const char *state;
     const char *trail, *keys, *origin;
@@ -71,9 +71,9 @@ struct config {
 };
 
 struct config_request {
-    const char *path;  /* NULL: CONFIG_PATH when it is there, else defaults */
+    const char *path; /* NULL: CONFIG_PATH when it is there, else defaults */
     const char *state; /* NULL: as configured */
-    bool discover;     /* no channels configured: follow what the host has */
+    bool discover; /* no channels configured: follow what the host has */
 };
 
 /* 0, or -EINVAL with findings. Warnings alone are fine. */

@@ -495,7 +495,8 @@ int core_note(struct core *core, const char *type, struct slice members, struct 
 
 static const char *const state_names[] = { "waiting", "sent", "retry", "dead" };
 
-/* Attempts that will be repeated are news only the first time: an outage of hours must not fill the trail. */
+/* Attempts that will be repeated are news only the first time: an outage of hours must not fill the
+ * trail. */
 static bool worth_an_entry(const struct core_delivery *d)
 {
     return d->state != DELIVERY_RETRY || d->attempts == 1;

@@ -48,7 +48,7 @@ int core_outcome(struct core *core, const struct core_delivery *d, struct err *e
 /* An entry of our own life: "daemon.stop", "input.failed" ... members as in struct entry. */
 int core_note(struct core *core, const char *type, struct slice members, struct err *err);
 
-bool core_dirty(const struct core *core);  /* something waits for a commit */
+bool core_dirty(const struct core *core); /* something waits for a commit */
 bool core_urgent(const struct core *core); /* and it is more than progress */
 int core_commit(struct core *core, struct err *err);
 /* Signs what is committed, when it is due. */

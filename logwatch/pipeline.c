@@ -10,8 +10,8 @@
 #include "logwatch/core.h"
 #include "logwatch/sender.h"
 
-#define COMMIT_US (1 * USEC_PER_SEC)      /* progress alone is committed this often */
-#define RETRY_US (1 * USEC_PER_SEC)       /* a failed commit is tried again after this */
+#define COMMIT_US (1 * USEC_PER_SEC) /* progress alone is committed this often */
+#define RETRY_US (1 * USEC_PER_SEC) /* a failed commit is tried again after this */
 #define INPUT_RETRY_US (10 * USEC_PER_SEC)
 #define IDLE_US (30 * USEC_PER_SEC)
 #define POLLFDS_MAX 512
@@ -368,9 +368,9 @@ static void wait_for_work(struct pipeline *p)
         const struct follower *f = &p->followers[i];
 
         if (f->open && !f->ended && f->input.fd >= 0)
-            fds[n++] = (struct pollfd){ .fd = f->input.fd,
-                                        .events = (short)(f->input.events ? f->input.events
-                                                                          : POLLIN) };
+            fds[n++] =
+                (struct pollfd){ .fd = f->input.fd,
+                                 .events = (short)(f->input.events ? f->input.events : POLLIN) };
     }
     (void)poll(fds, n, poll_timeout_ms(p));
 }

@@ -7,7 +7,7 @@
 #include "logwatch/config.h"
 
 struct pipeline_options {
-    bool once;  /* end when all there is was read, committed and delivered */
+    bool once; /* end when all there is was read, committed and delivered */
     bool quiet; /* no line for each alert on stdout */
     /* Told of each alert document after its commit; may be NULL. */
     void (*alert)(void *ctx, const struct alert *alert);

@@ -85,7 +85,7 @@ static int add_match(struct reader *r, size_t *n, uint32_t rule, const struct ev
 /* The event's own clock is believed within bounds; replay has no other clock to hold against it. */
 static void judge_time(struct event *ev, const struct block *b)
 {
-    if (b->end || b->received_us == 0)
+    if (b->received_us == 0)
         return;
     if (ev->time_us > b->received_us + FUTURE_US) {
         ev->time_us = b->received_us;
@@ -96,9 +96,8 @@ static void judge_time(struct event *ev, const struct block *b)
 }
 
 /* Steps 3 to 5 for one record. */
-static int read_record(struct reader *r, const struct reader_source *source,
-                       const struct block *b, const struct record *record, size_t *nmatches,
-                       struct reader_result *result)
+static int read_record(struct reader *r, const struct reader_source *source, const struct block *b,
+                       const struct record *record, size_t *nmatches, struct reader_result *result)
 {
     struct event *ev = arena_alloc(b->arena, sizeof *ev);
     struct parser_source parser = source->parser;
@@ -111,7 +110,8 @@ static int read_record(struct reader *r, const struct reader_source *source,
     if (parser_run(&parser, r->parser, record, b->received_us, b->arena, ev, NULL) < 0)
         return -ENOMEM;
     memcpy(ev->key.stream, b->stream, sizeof ev->key.stream);
-    judge_time(ev, b);
+    if (!source->replayed)
+        judge_time(ev, b);
     result->events++;
     result->unparsed += (ev->flags & EVENT_UNPARSED) ? 1 : 0;
     if (ev->time_us > result->last_event_us)

@@ -38,6 +38,7 @@ DEFINE_AUTO(reader)
 struct reader_source {
     struct parser_source parser;
     const struct config_input *input;
+    bool replayed; /* no clock to hold the events' own against */
 };
 int reader_source_init(struct reader_source *s, const struct config_input *in, struct err *err);
 void reader_source_fini(struct reader_source *s);

@@ -17,8 +17,8 @@ struct player {
     struct arena *arena;
     struct option_strs path;
     struct reader_result result;
-    size_t next;         /* match of the result that comes next */
-    uint64_t time_us;    /* of the newest match told: a file's own times never go back in the merge */
+    size_t next; /* match of the result that comes next */
+    uint64_t time_us; /* of the newest match told: a file's own times never go back in the merge */
     bool open, source_open, ended, have;
 };
 
@@ -48,8 +48,7 @@ static const struct format *find_out(const struct replay_request *q, const char 
         return NULL;
     }
     lf = slice_rfind_byte(slice_of(text, (size_t)n), '\n');
-    f = format_detect(q->engine->formats,
-                      slice_of(text, lf == SIZE_MAX ? (size_t)n : lf + 1));
+    f = format_detect(q->engine->formats, slice_of(text, lf == SIZE_MAX ? (size_t)n : lf + 1));
     if (!f && n > 0)
         err_set(err, -EINVAL, "'%s': no format knows these lines; name one with --channel", path);
     else if (!f)
@@ -106,6 +105,7 @@ static int player_open(struct replay *r, struct player *p, const struct replay_f
     if (reader_source_init(&p->source, &p->config, err) < 0)
         return err->code;
     p->source_open = true;
+    p->source.replayed = true;
     p->input = (struct input){
         .name = file->path,
         .ops = &input_file,
@@ -171,7 +171,6 @@ static int player_fill(struct replay *r, struct player *p, struct err *err)
             p->ended = true;
             break;
         }
-        b.received_us = b.received_us ? b.received_us : 0;
         e = reader_run(r->reader, &p->source, &b, &p->result, err);
         if (e < 0)
             return e;

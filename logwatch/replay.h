@@ -24,9 +24,9 @@ struct replay_request {
     const struct engine *engine;
     const struct replay_file *files;
     size_t nfiles;
-    struct geo *geo;       /* may be NULL */
-    size_t block_bytes;    /* 0 = 256 KiB */
-    size_t groups_max;     /* 0 = 100,000 */
+    struct geo *geo; /* may be NULL */
+    size_t block_bytes; /* 0 = 256 KiB */
+    size_t groups_max; /* 0 = 100,000 */
     int (*alert)(void *ctx, const struct alert *alert); /* in order; non-zero stops */
     void (*progress)(void *ctx, uint64_t bytes, uint64_t lines);
     void (*notice)(void *ctx, const char *path, const struct notice *n);

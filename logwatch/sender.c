@@ -29,8 +29,8 @@ struct answer {
 
 enum receiver_state {
     RECEIVER_IDLE,
-    RECEIVER_BUSY,    /* a row is with the child */
-    RECEIVER_TOLD,    /* its outcome waits for the commit */
+    RECEIVER_BUSY, /* a row is with the child */
+    RECEIVER_TOLD, /* its outcome waits for the commit */
 };
 
 struct receiver {
@@ -74,8 +74,8 @@ static bool read_order(const char *p, size_t n, struct order *ret_order, struct 
     return true;
 }
 
-static void deliver(struct receiver *r, const char *host, struct arena *a,
-                    const struct order *o, const struct slice text[4], struct answer *ret)
+static void deliver(struct receiver *r, const char *host, struct arena *a, const struct order *o,
+                    const struct slice text[4], struct answer *ret)
 {
     const struct clock real = CLOCK_REAL;
     struct delivery_result result = { .state = DELIVERY_RETRY };
@@ -98,9 +98,9 @@ static void deliver(struct receiver *r, const char *host, struct arena *a,
         result.state = DELIVERY_DEAD;
         snprintf(result.status, sizeof result.status, "document: %.140s", err.text);
     }
-    *ret = (struct answer){
-        .row = o->row, .state = (int32_t)result.state, .retry_after_us = result.retry_after_us
-    };
+    *ret = (struct answer){ .row = o->row,
+                            .state = (int32_t)result.state,
+                            .retry_after_us = result.retry_after_us };
     memcpy(ret->status, result.status, sizeof ret->status);
     memcpy(ret->remote, result.remote, sizeof ret->remote);
 }

@@ -1,3 +1,4 @@
+/* One POST by libcurl, with every default that matters set by us. */
 #include "notifiers/http.h"
 
 #include <curl/curl.h>
@@ -30,13 +31,14 @@ static size_t on_header(char *p, size_t size, size_t n, void *ctx)
 
 static bool loopback(struct slice host)
 {
+    static const uint8_t one[16] = { [15] = 1 };
     struct ip ip;
 
     if (slice_is(host, "localhost"))
         return true;
     if (ip_parse(host, &ip) < 0)
         return false;
-    return ip.family == 4 ? ip.bytes[0] == 127 : ip.bytes[15] == 1 && ip_is_special(&ip);
+    return ip.family == 4 ? ip.bytes[0] == 127 : memcmp(ip.bytes, one, sizeof one) == 0;
 }
 
 int http_url_check(const char *url, struct err *err)
@@ -49,12 +51,14 @@ int http_url_check(const char *url, struct err *err)
     if (!slice_starts(s, SLICE("http://")))
         return err_set(err, -EINVAL, "the address must begin with https://");
     host = slice_skip(s, 7);
+    end = slice_find_byte(host, '/');
+    host = slice_take(host, end == SIZE_MAX ? host.n : end);
+    if (slice_find_byte(host, '@') != SIZE_MAX) /* http://127.0.0.1:1@elsewhere/ */
+        return err_set(err, -EINVAL, "an address has no user name: use the options");
     if (host.n && host.p[0] == '[') {
         end = slice_find_byte(host, ']');
         host = end == SIZE_MAX ? host : slice_of(host.p + 1, end - 1);
     } else {
-        end = slice_find_byte(host, '/');
-        host = slice_take(host, end == SIZE_MAX ? host.n : end);
         end = slice_find_byte(host, ':');
         host = slice_take(host, end == SIZE_MAX ? host.n : end);
     }

@@ -1,7 +1,9 @@
+/* From the alert document to neutral, clean pieces. */
 #include "notifiers/message.h"
 
 #include <errno.h>
 
+#include "base/clock.h"
 #include "base/hash.h"
 #include "base/num.h"
 #include "base/utf8.h"
@@ -9,16 +11,30 @@
 #define TITLE_MAX 200
 #define VALUE_MAX 300
 #define SAMPLE_MAX 400
+#define SUBJECT_MAX 400 /* no further group value once it is this long */
 
-static bool control(uint32_t cp)
+/*
+ * What may not stay: C0, DEL, C1, and the invisible signs that reorder text or
+ * break a line, by which a user name could make a message read otherwise.
+ */
+static bool unwanted(uint32_t cp)
 {
-    return (cp < 0x20 && cp != '\n' && cp != '\t') || (cp >= 0x7f && cp < 0xa0) ||
-           (cp >= 0x202a && cp <= 0x202e) || (cp >= 0x2066 && cp <= 0x2069);
+    static const struct {
+        uint32_t from, to;
+    } ranges[] = {
+        { 0x00, 0x08 },     { 0x0b, 0x1f },     { 0x7f, 0x9f },     { 0x061c, 0x061c },
+        { 0x200e, 0x200f }, { 0x2028, 0x202e }, { 0x2066, 0x2069 }, { 0xfeff, 0xfeff },
+    };
+
+    for (size_t i = 0; i < ARRAY_SIZE(ranges); i++)
+        if (cp >= ranges[i].from && cp <= ranges[i].to)
+            return true;
+    return false;
 }
 
 struct slice message_clean(struct arena *a, struct slice s, size_t max)
 {
-    struct slice in = utf8_clean(a, s, NULL);
+    struct slice in = ansi_strip(a, utf8_clean(a, s, NULL));
     char *out = in.p ? arena_text(a, in.n + 4) : NULL;
     size_t n = 0;
 
@@ -30,14 +46,14 @@ struct slice message_clean(struct arena *a, struct slice s, size_t max)
 
         if (len == 0)
             break;
-        if (!control(cp)) {
+        if (!unwanted(cp)) {
             memcpy(out + n, in.p + i, len);
             n += len;
         }
         i += len;
     }
     if (n > max) {
-        n = utf8_cut(slice_of(out, n), max).n;
+        n = utf8_cut(slice_of(out, n), max < 3 ? 0 : max - 3).n;
         memcpy(out + n, "...", 3);
         n += 3;
     }
@@ -104,37 +120,102 @@ static struct slice keep(struct arena *a, const struct buf *b)
     return s.p ? s : SLICE("");
 }
 
+/* Names that people read faster than the field's. */
+static const struct {
+    const char *field, *label;
+} labels[] = {
+    { "source.ip", "Source address" },
+    { "user.name", "User" },
+    { "user.email", "User's mail" },
+    { "user.target.name", "Acted on" },
+    { "source.geo.country_name", "Country" },
+    { "source.geo.city_name", "City" },
+    { "source.as.organization.name", "Network" },
+    { "url.path", "Path" },
+    { "destination.address", "Target" },
+};
+
+static const char *label(struct arena *a, struct slice field)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(labels); i++)
+        if (slice_is(field, labels[i].field))
+            return labels[i].label;
+    return arena_str(a, message_line(a, field, 60));
+}
+
 static void add_group(struct message *m, struct arena *a, const struct json *doc, struct buf *subject)
 {
     const struct json *group = json_get(doc, "group");
 
     for (const struct json *g = group ? group->child : NULL; g; g = g->next) {
-        char *name = arena_str(a, message_line(a, json_text(g, "name"), 60));
+        const char *name = label(a, json_text(g, "name"));
         struct slice value = message_line(a, json_text(g, "value"), VALUE_MAX);
 
-        buf_str(subject, g == group->child ? ": " : ", ");
-        buf_slice(subject, utf8_cut(value, 80));
+        if (subject->n < SUBJECT_MAX) {
+            buf_str(subject, g == group->child ? ": " : ", ");
+            buf_slice(subject, utf8_cut(value, 80));
+        }
         if (name)
             add_fact(m, a, name, value);
     }
+}
+
+static bool has_fact(const struct message *m, const char *name)
+{
+    for (size_t i = 0; i < m->nfacts; i++)
+        if (strcmp(m->facts[i].name, name) == 0)
+            return true;
+    return false;
+}
+
+/* What the newest event says, beside the group. */
+static void add_fields(struct message *m, struct arena *a, const struct json *doc)
+{
+    const struct json *events = json_get(doc, "events"), *last = NULL;
+
+    for (const struct json *e = events ? events->child : NULL; e; e = e->next)
+        last = e;
+    for (size_t i = 0; i < ARRAY_SIZE(labels); i++)
+        if (!has_fact(m, labels[i].label))
+            add_fact(m, a, labels[i].label, json_text(json_get(last, "fields"), labels[i].field));
+}
+
+/* 2026-11-21 01:38:59 UTC: what people read. */
+static void add_time(struct message *m, struct arena *a, const char *name, struct slice rfc3339)
+{
+    AUTO_BUF b = BUF_INIT;
+    struct civil c;
+    uint64_t us;
+
+    if (time_parse_rfc3339(rfc3339, &us) < 0)
+        return;
+    c = civil_from_us(us);
+    buf_printf(&b, "%04d-%02u-%02u %02u:%02u:%02u UTC", c.year, c.month, c.day, c.hour, c.minute,
+               c.second);
+    add_fact(m, a, name, keep(a, &b));
 }
 
 static void add_reason(struct message *m, struct arena *a, const struct json *doc)
 {
     AUTO_BUF b = BUF_INIT;
     uint64_t count = json_u64(doc, "count", 1), window = json_u64(doc, "window_s", 0);
+    uint64_t threshold = json_u64(doc, "threshold", 0);
 
     if (window) {
-        buf_printf(&b, "%s%llu in ", json_bool(doc, "lower_bound", false) ? "at least " : "",
+        buf_printf(&b, "Counted %s%llu within ",
+                   json_bool(doc, "lower_bound", false) ? "at least " : "",
                    (unsigned long long)count);
         buf_duration(&b, window * USEC_PER_SEC);
-        buf_printf(&b, " (threshold %llu)",
-                   (unsigned long long)json_u64(doc, "threshold", 0));
+        if (threshold)
+            buf_printf(&b, "; the threshold is %llu", (unsigned long long)threshold);
     } else {
-        buf_str(&b, "one event of this kind is enough");
+        buf_str(&b, "One event of this kind is enough");
     }
     if (json_bool(doc, "backfill", false))
         buf_str(&b, "; the events are from the past");
+    if (slice_is(json_text(doc, "trust"), "forgeable"))
+        buf_str(&b, "; strangers can write such lines, so check before you act");
+    buf_char(&b, '.');
     m->reason = keep(a, &b);
 }
 
@@ -206,8 +287,11 @@ int message_make(const struct delivery *d, struct arena *a, struct message *ret,
     add_group(&m, a, doc, &subject);
     add_thread(&m, a);
     m.subject = keep(a, &subject);
+    add_fields(&m, a, doc);
     add_fact(&m, a, "Channel", m.channel);
-    add_fact(&m, a, "Time", m.time);
+    add_time(&m, a, "Time", m.time);
+    if (json_u64(doc, "window_s", 0))
+        add_time(&m, a, "First of them", json_text(doc, "first"));
     add_ban(&m, a, doc);
     add_fact(&m, a, "Host", slice_str(d->host));
     add_fact(&m, a, "Rule author", json_text(rule, "author"));

@@ -1,7 +1,8 @@
 /*
  * A message: what an alert document says, in neutral pieces that each kind of
  * receiver renders with its own escaping. Whole pieces are dropped when room is
- * short, never rendered text cut. All texts are clean: no control characters but LF and TAB.
+ * short, never rendered text cut. All texts are clean: valid UTF-8 without
+ * control characters (but LF and TAB), terminal escapes, or signs that reorder text.
  */
 #pragma once
 
@@ -9,7 +10,7 @@
 #include "base/json.h"
 #include "notifiers/sink.h"
 
-#define FACTS_MAX 16
+#define FACTS_MAX 24
 #define SAMPLES_MAX 10
 
 struct fact {
@@ -33,7 +34,7 @@ struct message {
 
 /* -ENOMEM or -EINVAL (no alert document). All in the arena. */
 int message_make(const struct delivery *d, struct arena *a, struct message *ret, struct err *err);
-/* Text without C0, C1 and DEL (LF and TAB stay), valid UTF-8, at most max bytes. */
+/* At most max bytes, then "..." at the end says that it was longer. */
 struct slice message_clean(struct arena *a, struct slice s, size_t max);
 /* The same on one line: for headers. */
 struct slice message_line(struct arena *a, struct slice s, size_t max);

@@ -10,14 +10,14 @@
 
 /* Where a named group or a JSON member goes. */
 enum target_kind {
-    TARGET_FIELD,    /* a field of the dictionary, or a raw name */
-    TARGET_TIME,     /* the event's time */
-    TARGET_LEVEL,    /* log.level, made uniform */
+    TARGET_FIELD, /* a field of the dictionary, or a raw name */
+    TARGET_TIME, /* the event's time */
+    TARGET_LEVEL, /* log.level, made uniform */
     TARGET_MESSAGE,
-    TARGET_ADDRESS,  /* source.address, source.ip, source.port */
+    TARGET_ADDRESS, /* source.address, source.ip, source.port */
     TARGET_ADDRESS6, /* the same; IPv6 has its port behind the last colon */
-    TARGET_JSON,     /* an object whose members are mapped, too */
-    TARGET_SECRET,   /* never kept: masked in the raw text */
+    TARGET_JSON, /* an object whose members are mapped, too */
+    TARGET_SECRET, /* never kept: masked in the raw text */
     TARGET_IGNORE,
 };
 
@@ -46,7 +46,7 @@ struct layout {
     struct slice name;
     enum layout_kind kind;
     struct captures captures; /* LAYOUT_TEXT */
-    bool openvpn_prefix;      /* the message may begin with a peer */
+    bool openvpn_prefix; /* the message may begin with a peer */
     enum trust trust;
     bool has_trust;
 };
@@ -82,7 +82,7 @@ struct event_entry {
 
 struct alias {
     struct slice name; /* raw name: "context.email" */
-    uint32_t id;       /* of the raw name */
+    uint32_t id; /* of the raw name */
     struct target target;
 };
 
@@ -106,12 +106,12 @@ struct format {
     size_t nsamples;
     const char **units, **paths;
     struct framing framing;
-    struct regex *start;      /* of a record */
-    bool start_not;           /* a record starts where the pattern does NOT fit */
-    bool unclosed;            /* an open JSON string holds the record together */
+    struct regex *start; /* of a record */
+    bool start_not; /* a record starts where the pattern does NOT fit */
+    bool unclosed; /* an open JSON string holds the record together */
     enum trust trust;
-    bool syslog;              /* a syslog prefix may stand before everything */
-    struct slice *merged;     /* for format_action_literals() */
+    bool syslog; /* a syslog prefix may stand before everything */
+    struct slice *merged; /* for format_action_literals() */
 };
 
 struct formats {
@@ -157,7 +157,8 @@ struct syslog_prefix {
 };
 size_t syslog_prefix(struct slice line, struct syslog_prefix *ret);
 
-/* key=value pairs with quotes; fn gets decoded texts (in the arena when changed). false: this is no logfmt. */
+/* key=value pairs with quotes; fn gets decoded texts (in the arena when changed). false: this is no
+ * logfmt. */
 bool logfmt_parse(struct slice text, struct arena *a,
                   int (*fn)(void *ctx, struct slice key, struct slice value), void *ctx);
 

@@ -50,14 +50,19 @@ static const struct action actions[] = {
 };
 
 const char *const action_names[] = {
-    "access",         "access_blocked", "access_denied",  "access_error",   "access_notfound",
-    "account_locked", "admin_action",   "auth_blocked",   "cert_rejected",  "config_changed",
-    "conn_close",     "conn_open",      "conn_rejected",  "conn_status",    "handshake_done",
-    "ip_blocked",     "ip_limit",       "ip_unblocked",   "job_failed",     "login_failed",
-    "login_ok",       "logout",         "password_reset", "priv_change",    "probe",
-    "provision_failed", "provision_ok", "rate_limited",   "service_error",  "service_start",
-    "service_stop",   "session_replaced", "suspicious",   "tcp_accept",     "tls_failure",
-    "user_added",     "user_changed",   "user_removed",   NULL,
+    "access",         "access_blocked",   "access_denied",
+    "access_error",   "access_notfound",  "account_locked",
+    "admin_action",   "auth_blocked",     "cert_rejected",
+    "config_changed", "conn_close",       "conn_open",
+    "conn_rejected",  "conn_status",      "handshake_done",
+    "ip_blocked",     "ip_limit",         "ip_unblocked",
+    "job_failed",     "login_failed",     "login_ok",
+    "logout",         "password_reset",   "priv_change",
+    "probe",          "provision_failed", "provision_ok",
+    "rate_limited",   "service_error",    "service_start",
+    "service_stop",   "session_replaced", "suspicious",
+    "tcp_accept",     "tls_failure",      "user_added",
+    "user_changed",   "user_removed",     NULL,
 };
 
 const struct action *action_find(struct slice name)
@@ -134,8 +139,7 @@ static bool known_keys(struct build *b, const struct yaml *map, const char *cons
         fault(b, map->at, "this must be a map");
         return false;
     }
-    YAML_EACH(m, map)
-    {
+    YAML_EACH (m, map) {
         size_t i = 0;
 
         while (names[i] && !slice_is(m->key, names[i]))
@@ -161,9 +165,9 @@ static const struct {
     const char *name;
     enum target_kind kind;
 } special_targets[] = {
-    { "time", TARGET_TIME },         { "level", TARGET_LEVEL },   { "message", TARGET_MESSAGE },
-    { "address", TARGET_ADDRESS },   { "address6", TARGET_ADDRESS6 },
-    { "json", TARGET_JSON },         { "secret", TARGET_SECRET }, { "ignore", TARGET_IGNORE },
+    { "time", TARGET_TIME },       { "level", TARGET_LEVEL },       { "message", TARGET_MESSAGE },
+    { "address", TARGET_ADDRESS }, { "address6", TARGET_ADDRESS6 }, { "json", TARGET_JSON },
+    { "secret", TARGET_SECRET },   { "ignore", TARGET_IGNORE },
 };
 
 /* Short words that formats may use beside the dictionary's names. */
@@ -171,13 +175,20 @@ static const struct {
     const char *name;
     enum field_id field;
 } short_names[] = {
-    { "user", FIELD_USER_NAME },         { "target_user", FIELD_USER_TARGET_NAME },
-    { "reason", FIELD_EVENT_REASON },    { "error", FIELD_ERROR_MESSAGE },
-    { "subject", FIELD_TLS_CLIENT_SUBJECT }, { "logger", FIELD_LOG_LOGGER },
-    { "session", FIELD_TRAILWARDEN_SESSION }, { "destination", FIELD_DESTINATION_ADDRESS },
-    { "until", FIELD_TRAILWARDEN_UNTIL }, { "path", FIELD_URL_ORIGINAL },
-    { "method", FIELD_HTTP_REQUEST_METHOD }, { "status", FIELD_HTTP_RESPONSE_STATUS_CODE },
-    { "order", FIELD_TRAILWARDEN_ORDER }, { "job", FIELD_TRAILWARDEN_JOB },
+    { "user", FIELD_USER_NAME },
+    { "target_user", FIELD_USER_TARGET_NAME },
+    { "reason", FIELD_EVENT_REASON },
+    { "error", FIELD_ERROR_MESSAGE },
+    { "subject", FIELD_TLS_CLIENT_SUBJECT },
+    { "logger", FIELD_LOG_LOGGER },
+    { "session", FIELD_TRAILWARDEN_SESSION },
+    { "destination", FIELD_DESTINATION_ADDRESS },
+    { "until", FIELD_TRAILWARDEN_UNTIL },
+    { "path", FIELD_URL_ORIGINAL },
+    { "method", FIELD_HTTP_REQUEST_METHOD },
+    { "status", FIELD_HTTP_RESPONSE_STATUS_CODE },
+    { "order", FIELD_TRAILWARDEN_ORDER },
+    { "job", FIELD_TRAILWARDEN_JOB },
 };
 
 /* A group's name has no dots: source_nat_ip is source.nat.ip. */
@@ -234,7 +245,7 @@ static bool expand(struct build *b, const struct yaml *y, struct buf *out)
         if (end == SIZE_MAX)
             break;
         name = slice_of(s.p + at + 2, end - 2);
-        YAML_EACH(m, b->patterns)
+        YAML_EACH (m, b->patterns)
             if (slice_eq(m->key, name))
                 piece = m;
         if (!piece) {
@@ -276,8 +287,9 @@ static struct regex *compile(struct build *b, const struct yaml *y, bool both_en
         return NULL;
     }
     if (pattern.n < 2 || pattern.p[0] != '^' || (both_ends && pattern.p[pattern.n - 1] != '$')) {
-        fault(b, y->at, both_ends ? "a pattern must begin with ^ and end with $"
-                                  : "a pattern must begin with ^");
+        fault(b, y->at,
+              both_ends ? "a pattern must begin with ^ and end with $"
+                        : "a pattern must begin with ^");
         return NULL;
     }
     if (regex_compile(buf_view(&pattern), REGEX_DOTALL, &r, &err) < 0) {
@@ -358,7 +370,7 @@ static void load_layouts(struct build *b, const struct yaml *y)
     b->f->layouts = arena_array(b->a, y->nchildren, sizeof *b->f->layouts);
     if (!b->f->layouts)
         return;
-    YAML_EACH(item, y)
+    YAML_EACH (item, y)
         load_layout(b, item, &b->f->layouts[b->f->nlayouts++]);
 }
 
@@ -373,8 +385,7 @@ static void load_fields(struct build *b, const struct yaml *y)
     b->set->tables = tables;
     b->f->aliases = tables[b->set->ntables] = table_new(4096);
     b->set->ntables += b->f->aliases != NULL;
-    YAML_EACH(m, y)
-    {
+    YAML_EACH (m, y) {
         struct alias *alias = arena_alloc(b->a, sizeof *alias);
 
         if (!alias || !b->f->aliases)
@@ -400,7 +411,7 @@ static struct slice *list_of(struct build *b, const struct yaml *y, size_t *ret_
     if (y->kind == YAML_SCALAR)
         list[(*ret_n)++] = y->text;
     else
-        YAML_EACH(item, y)
+        YAML_EACH (item, y)
             list[(*ret_n)++] = item->text;
     return list;
 }
@@ -408,8 +419,7 @@ static struct slice *list_of(struct build *b, const struct yaml *y, size_t *ret_
 static void load_conditions(struct build *b, const struct yaml *y, struct event_entry *e)
 {
     e->conditions = arena_array(b->a, y->nchildren + 1, sizeof *e->conditions);
-    YAML_EACH(m, y)
-    {
+    YAML_EACH (m, y) {
         struct condition *c;
 
         if (!e->conditions)
@@ -424,8 +434,7 @@ static void load_conditions(struct build *b, const struct yaml *y, struct event_
 static void load_constants(struct build *b, const struct yaml *y, struct event_entry *e)
 {
     e->constants = arena_array(b->a, y->nchildren + 1, sizeof *e->constants);
-    YAML_EACH(m, y)
-    {
+    YAML_EACH (m, y) {
         struct target t;
 
         if (!e->constants)
@@ -448,8 +457,7 @@ static void add_sample(struct build *b, const struct yaml *y, const struct event
         s->line = y->text;
         return;
     }
-    YAML_EACH(m, y)
-    {
+    YAML_EACH (m, y) {
         if (slice_is(m->key, "line"))
             s->line = m->text;
         else if (slice_is(m->key, "ip")) {
@@ -526,7 +534,7 @@ static void load_event(struct build *b, const struct yaml *y, struct event_entry
     if (!match && !e->starts.n && !e->has.n && !e->nconditions)
         fault(b, y->at, "an event needs one of: starts, has, match, when");
     load_literals(b, e);
-    YAML_EACH(s, yaml_get(y, "samples"))
+    YAML_EACH (s, yaml_get(y, "samples"))
         add_sample(b, s, e);
 }
 
@@ -534,8 +542,7 @@ static size_t count_samples(const struct yaml *format)
 {
     size_t n = 0;
 
-    YAML_EACH(e, yaml_get(format, "events"))
-    {
+    YAML_EACH (e, yaml_get(format, "events")) {
         const struct yaml *s = yaml_get(e, "samples");
 
         n += s ? s->nchildren : 0;
@@ -551,9 +558,9 @@ static void load_events(struct build *b, const struct yaml *format)
     b->f->events = arena_array(b->a, (y ? y->nchildren : 0) + 1, sizeof *b->f->events);
     if (!b->f->samples || !b->f->events)
         return fault(b, format->at, "out of memory");
-    YAML_EACH(item, y)
+    YAML_EACH (item, y)
         load_event(b, item, &b->f->events[b->f->nevents++]);
-    YAML_EACH(s, yaml_get(format, "samples"))
+    YAML_EACH (s, yaml_get(format, "samples"))
         add_sample(b, s, NULL);
 }
 
@@ -635,7 +642,7 @@ static const char **strings(struct build *b, const struct yaml *y)
     const char **list = arena_array(b->a, (y ? y->nchildren : 0) + 1, sizeof *list);
     size_t n = 0;
 
-    YAML_EACH(item, y)
+    YAML_EACH (item, y)
         if (list)
             list[n++] = arena_str(b->a, item->text);
     return list;

@@ -28,7 +28,8 @@ DEFINE_AUTO(formats)
 int formats_add(struct formats *f, const char *path, struct slice text, struct diag *d);
 /* Adds each *.yaml of a folder, in the order of names. */
 int formats_add_folder(struct formats *f, const char *folder, struct diag *d);
-/* Runs the samples inside the formats: each that comes out other than said is a finding. Number of samples run in *ret_ran. */
+/* Runs the samples inside the formats: each that comes out other than said is a finding. Number of
+ * samples run in *ret_ran. */
 int formats_check(const struct formats *f, struct diag *d, size_t *ret_ran);
 
 size_t formats_count(const struct formats *f);
@@ -58,11 +59,11 @@ size_t format_action_literals(const struct format *f, struct slice action,
 /* What differs between two sources of the same format. */
 struct parser_source {
     const struct format *format;
-    const char *zone;      /* IANA name for times without one; NULL = UTC */
-    struct slice channel;  /* name in the configuration; empty = the format's */
-    struct slice input;    /* path or unit */
-    struct slice service;  /* unit, for service.name; may be empty */
-    bool from_journal;     /* the transport kept boundary and sender: trust is TRUST_RECORD */
+    const char *zone; /* IANA name for times without one; NULL = UTC */
+    struct slice channel; /* name in the configuration; empty = the format's */
+    struct slice input; /* path or unit */
+    struct slice service; /* unit, for service.name; may be empty */
+    bool from_journal; /* the transport kept boundary and sender: trust is TRUST_RECORD */
     struct zone *private_zone; /* parser_source_init() */
 };
 int parser_source_init(struct parser_source *s, struct err *err);

@@ -107,8 +107,7 @@ size_t syslog_prefix(struct slice line, struct syslog_prefix *ret)
     if (ret->priority >= 0 && slice_starts(rest, SLICE("1 ")))
         return rfc5424(line, rest, ret);
     /* "Nov 21 01:44:28" or an RFC 3339 time (rsyslog's file format) */
-    if (rest.n > 16 && rest.p[15] == ' ' &&
-        time_parse(slice_take(rest, 15), NULL, 0, &t) == 0) {
+    if (rest.n > 16 && rest.p[15] == ' ' && time_parse(slice_take(rest, 15), NULL, 0, &t) == 0) {
         ret->time = slice_take(rest, 15);
         rest = slice_skip(rest, 16);
     } else if (!word(&rest, &ret->time) || ret->time.n < 20 ||
@@ -193,7 +192,8 @@ bool logfmt_parse(struct slice text, struct arena *a,
         if (n == 0 || text.n == 0 || text.p[0] != '=')
             return false;
         text = slice_skip(text, 1);
-        if (!logfmt_value(&text, a, &value) || ++pairs > EVENT_FIELDS_MAX || fn(ctx, key, value) < 0)
+        if (!logfmt_value(&text, a, &value) || ++pairs > EVENT_FIELDS_MAX ||
+            fn(ctx, key, value) < 0)
             return false;
     }
 }
@@ -202,17 +202,17 @@ bool logfmt_parse(struct slice text, struct arena *a,
 
 /* How messages begin (OpenVPN 2.4 to 2.7); what stands before one of them may be a peer. */
 static const char *const openvpn_words[] = {
-    "TLS",        "MULTI",      "SENT ",     "PUSH",      "VERIFY",   "WARNING",  "SIG",
-    "PLUGIN",     "peer info",  "OPTIONS",   "Options",   "Data ",    "Outgoing", "Incoming",
-    "Peer ",      "[",          "Control",   "Fatal",     "OpenSSL",  "Sent ",    "AUTH",
-    "Auth",       "Inactivity", "TCP",       "UDP",       "Socket",   "Local",    "Expected",
-    "Re-using",   "LZO",        "NOTE",      "Note",      "Delayed",  "Connection", "read ",
-    "write ",     "Bad ",       "tls-crypt", "ERROR",     "CRL",      "SYNTH",    "Username",
-    "Key ",       "Using",      "Replay",    "process",   "XML",      "client-",  "Cannot",
-    "Could",      "VERIFY OK",  "MANAGEMENT", "Diffie",   "NCP",      "Timers:",  "Protocol",
-    "ECDH",       "succeeded",  "Closing",   "Float",     "PID_ERR",  "Received", "No ",
-    "Failed",     "DEPRECATED", "Authenticate", "Reply", "Data-",     "Preserving", "UPDATE",
-    "ENV",        "Session",    "Server",    "Client",    "Need",     "CC-EEN",   "SSL",
+    "TLS",      "MULTI",      "SENT ",        "PUSH",    "VERIFY",  "WARNING",    "SIG",
+    "PLUGIN",   "peer info",  "OPTIONS",      "Options", "Data ",   "Outgoing",   "Incoming",
+    "Peer ",    "[",          "Control",      "Fatal",   "OpenSSL", "Sent ",      "AUTH",
+    "Auth",     "Inactivity", "TCP",          "UDP",     "Socket",  "Local",      "Expected",
+    "Re-using", "LZO",        "NOTE",         "Note",    "Delayed", "Connection", "read ",
+    "write ",   "Bad ",       "tls-crypt",    "ERROR",   "CRL",     "SYNTH",      "Username",
+    "Key ",     "Using",      "Replay",       "process", "XML",     "client-",    "Cannot",
+    "Could",    "VERIFY OK",  "MANAGEMENT",   "Diffie",  "NCP",     "Timers:",    "Protocol",
+    "ECDH",     "succeeded",  "Closing",      "Float",   "PID_ERR", "Received",   "No ",
+    "Failed",   "DEPRECATED", "Authenticate", "Reply",   "Data-",   "Preserving", "UPDATE",
+    "ENV",      "Session",    "Server",       "Client",  "Need",    "CC-EEN",     "SSL",
 };
 
 static bool known_word(struct slice s)
@@ -264,7 +264,8 @@ struct slice openvpn_prefix(struct slice text, struct slice *ret_user, struct sl
     if (n == 0)
         return text;
     *ret_doubt = n > 1;
-    /* A line that begins with the bare address is that peer's; else the CN may hold anything, up to the last. */
+    /* A line that begins with the bare address is that peer's; else the CN may hold anything, up to
+     * the last. */
     if (first.user.p)
         first = last;
     *ret_user = first.user;

@@ -75,14 +75,14 @@ static const struct {
     const char *word;
     const char *level;
 } level_words[] = {
-    { "debug", "debug" },       { "info", "info" },         { "notice", "notice" },
-    { "warn", "warning" },      { "warning", "warning" },   { "err", "error" },
-    { "error", "error" },       { "crit", "critical" },     { "critical", "critical" },
-    { "fatal", "critical" },    { "alert", "critical" },    { "emergency", "critical" },
-    { "emerg", "critical" },    { "panic", "critical" },    { "trace", "debug" },
-    { "100", "debug" },         { "200", "info" },          { "250", "notice" },
-    { "300", "warning" },       { "400", "error" },         { "500", "critical" },
-    { "550", "critical" },      { "600", "critical" },
+    { "debug", "debug" },    { "info", "info" },       { "notice", "notice" },
+    { "warn", "warning" },   { "warning", "warning" }, { "err", "error" },
+    { "error", "error" },    { "crit", "critical" },   { "critical", "critical" },
+    { "fatal", "critical" }, { "alert", "critical" },  { "emergency", "critical" },
+    { "emerg", "critical" }, { "panic", "critical" },  { "trace", "debug" },
+    { "100", "debug" },      { "200", "info" },        { "250", "notice" },
+    { "300", "warning" },    { "400", "error" },       { "500", "critical" },
+    { "550", "critical" },   { "600", "critical" },
 };
 
 static void set_level(struct run *r, struct slice word)
@@ -199,8 +199,10 @@ static void apply(struct run *r, const struct target *t, struct slice value, enu
 
 static enum value_type value_of(enum json_type t)
 {
-    return t == JSON_NULL ? VALUE_NULL : t == JSON_BOOL ? VALUE_BOOL : t == JSON_NUMBER ? VALUE_NUMBER
-                                                                                     : VALUE_STRING;
+    return t == JSON_NULL     ? VALUE_NULL
+           : t == JSON_BOOL   ? VALUE_BOOL
+           : t == JSON_NUMBER ? VALUE_NUMBER
+                              : VALUE_STRING;
 }
 
 /* yajl's decoded texts live only during the call: what is not in our text is copied. */
@@ -498,8 +500,12 @@ int parser_run(const struct parser_source *source, struct parser_scratch *scratc
                const struct record *record, uint64_t received_us, struct arena *a,
                struct event *ret_event, const struct parser_trace *trace)
 {
-    struct run r = { .source = source, .f = source->format, .scratch = scratch, .a = a,
-                     .ev = ret_event, .trace = trace };
+    struct run r = { .source = source,
+                     .f = source->format,
+                     .scratch = scratch,
+                     .a = a,
+                     .ev = ret_event,
+                     .trace = trace };
     const struct layout *l;
 
     init_event(&r, record, received_us);
@@ -601,7 +607,8 @@ static void check_sample(const struct format *f, const struct sample *s, const s
                    SLICE_FMT(s->action));
     if (s->has_ip && !slice_eq(event_text(ev, FIELD_SOURCE_IP), s->ip))
         diag_error(d, s->at, "format '%.*s': this sample gives the address '%.*s', not '%.*s'",
-                   SLICE_FMT(f->name), SLICE_FMT(event_text(ev, FIELD_SOURCE_IP)), SLICE_FMT(s->ip));
+                   SLICE_FMT(f->name), SLICE_FMT(event_text(ev, FIELD_SOURCE_IP)),
+                   SLICE_FMT(s->ip));
     if (s->has_user && !slice_eq(sample_user(ev), s->user))
         diag_error(d, s->at, "format '%.*s': this sample gives the user '%.*s', not '%.*s'",
                    SLICE_FMT(f->name), SLICE_FMT(sample_user(ev)), SLICE_FMT(s->user));
@@ -618,8 +625,7 @@ int formats_check(const struct formats *f, struct diag *d, size_t *ret_ran)
     for (size_t i = 0; i < f->n; i++)
         for (size_t j = 0; j < f->list[i]->nsamples; j++) {
             const struct sample *sample = &f->list[i]->samples[j];
-            struct parser_source source = { .format = f->list[i],
-                                            .channel = f->list[i]->channel };
+            struct parser_source source = { .format = f->list[i], .channel = f->list[i]->channel };
             struct record record = { .text = sample->line, .priority = -1 };
             struct event ev;
 

@@ -8,7 +8,7 @@
 #include "parsers/format.h"
 
 struct zone {
-    int64_t *at;     /* transitions, UTC seconds */
+    int64_t *at; /* transitions, UTC seconds */
     int32_t *offset; /* from each transition on; offset[0] is before the first */
     size_t n;
 };
@@ -269,7 +269,8 @@ static int epoch(struct slice s, uint64_t *ret)
 int time_parse(struct slice s, const struct zone *z, uint64_t received_us, uint64_t *ret_us)
 {
     if (shaped(s, "9999-99-99T"))
-        return s.n == 19 || (s.n > 19 && !strchr("Zz+-", s.p[s.n - 1]) && time_parse_rfc3339(s, ret_us) < 0)
+        return s.n == 19 || (s.n > 19 && !strchr("Zz+-", s.p[s.n - 1]) &&
+                             time_parse_rfc3339(s, ret_us) < 0)
                    ? local_time(s, z, ret_us)
                    : time_parse_rfc3339(s, ret_us);
     if (shaped(s, "9999-99-99 99:99:99"))
@@ -279,7 +280,8 @@ int time_parse(struct slice s, const struct zone *z, uint64_t received_us, uint6
     if (s.n == 24 && shaped(slice_skip(s, 11), "99:99:99 9999"))
         return of_parts(two(s.p + 20) * 100 + two(s.p + 22), month_of(s.p + 4), s.p + 8, s.p + 11,
                         0, z, ret_us);
-    if (s.n == 15 && shaped(slice_skip(s, 7), "99:99:99") && (digit(s, 4) || s.p[4] == ' ') && digit(s, 5))
+    if (s.n == 15 && shaped(slice_skip(s, 7), "99:99:99") && (digit(s, 4) || s.p[4] == ' ') &&
+        digit(s, 5))
         return syslog_time(s, z, received_us, ret_us);
     return epoch(s, ret_us);
 }

@@ -651,10 +651,9 @@ static int listen(struct taking *t, size_t index, uint32_t part)
     const struct correlation *c = rule->correlation;
     AUTO_BUF key = BUF_INIT;
     AUTO_BUF value = BUF_INIT;
-    struct stamp s = { .time_us = t->ev->time_us,
-                       .part = part,
-                       .trust = (uint8_t)t->ev->trust,
-                       .key = t->ev->key };
+    struct stamp s = {
+        .time_us = t->ev->time_us, .part = part, .trust = (uint8_t)t->ev->trust, .key = t->ev->key
+    };
     struct group *g;
 
     if (!group_key(c, part, t->ev, &key)) {
@@ -735,8 +734,8 @@ static int judge(struct correlator *c, size_t index, uint64_t now_us, struct bat
     struct slice key;
     void *value;
 
-    for (size_t i = 0; c->windows[index].groups &&
-                       table_next(c->windows[index].groups, &i, &key, &value);) {
+    for (size_t i = 0;
+         c->windows[index].groups && table_next(c->windows[index].groups, &i, &key, &value);) {
         struct group *g = value;
         uint64_t end = g->opened_us + rule->info.window_us;
         struct number n;
@@ -744,8 +743,11 @@ static int judge(struct correlator *c, size_t index, uint64_t now_us, struct bat
         if (!g->opened_us || now_us < end)
             continue;
         if (condition_holds(rule->correlation, g, &n) && end >= g->silent_until_us && b) {
-            struct event ev = { .time_us = end, .trust = TRUST_RECORD, .key = at(g, 0)->key,
-                                .channel = SLICE(""), .raw = g->key };
+            struct event ev = { .time_us = end,
+                                .trust = TRUST_RECORD,
+                                .key = at(g, 0)->key,
+                                .channel = SLICE(""),
+                                .raw = g->key };
             int e = fire(rule, g, &ev, &n, b);
 
             if (e < 0)

@@ -42,8 +42,8 @@ static void unknown(struct build *b, const struct yaml *at, const char *what,
 
     if (near)
         snprintf(hint, sizeof hint, "did you mean '%s'?", near);
-    diag_add(b->d, DIAG_ERROR, at->at, (unsigned)at->text.n, near ? hint : NULL, "unknown %s '%.*s'",
-             what, SLICE_FMT(at->text));
+    diag_add(b->d, DIAG_ERROR, at->at, (unsigned)at->text.n, near ? hint : NULL,
+             "unknown %s '%.*s'", what, SLICE_FMT(at->text));
     b->failed = true;
 }
 
@@ -87,7 +87,7 @@ static void load_parts(struct build *b)
     if (y->kind == YAML_SCALAR)
         load_part(b, y);
     else
-        YAML_EACH(item, y)
+        YAML_EACH (item, y)
             load_part(b, item);
 }
 
@@ -107,11 +107,10 @@ static struct slice alias_field(const struct build *b, struct slice name, size_t
 {
     const struct rule_info *info = &b->r->list[b->c->parts[part]].info;
 
-    YAML_EACH(alias, yaml_get(b->node, "aliases"))
-    {
+    YAML_EACH (alias, yaml_get(b->node, "aliases")) {
         if (!slice_eq(alias->key, name))
             continue;
-        YAML_EACH(m, alias)
+        YAML_EACH (m, alias)
             if (slice_eq(m->key, info->id) || slice_eq(m->key, info->name) ||
                 slice_eq(m->key, info->title))
                 return m->text;
@@ -146,7 +145,7 @@ static void load_groups(struct build *b)
     if (y->kind == YAML_SCALAR)
         load_group(b, y);
     else
-        YAML_EACH(item, y)
+        YAML_EACH (item, y)
             load_group(b, item);
 }
 
@@ -162,7 +161,7 @@ static void load_value_fields(struct build *b, const struct yaml *y)
     if (y->kind == YAML_SCALAR)
         c->value_names[c->nvalues++] = y->text;
     else
-        YAML_EACH(item, y)
+        YAML_EACH (item, y)
             c->value_names[c->nvalues++] = item->text;
     for (size_t i = 0; i < c->nvalues; i++)
         c->values[i] = field_intern(b->r->names, c->value_names[i]);
@@ -179,8 +178,8 @@ static const struct {
 
 static void load_bound(struct build *b, const struct yaml *m)
 {
-    static const char *const names[] = { "gt",    "gte",        "lt", "lte", "eq", "neq",
-                                         "field", "percentile", NULL };
+    static const char *const names[] = { "gt",  "gte",   "lt",         "lte", "eq",
+                                         "neq", "field", "percentile", NULL };
 
     for (size_t i = 0; i < ARRAY_SIZE(bound_names); i++) {
         struct bound *bound = &b->c->bounds[b->c->nbounds];
@@ -216,8 +215,7 @@ static void load_condition(struct build *b)
         return fault(b, b->node, "a correlation needs a condition like {gte: 5}");
     if (y->kind != YAML_MAP)
         return fault(b, y, "conditions in words are not supported yet: use {gte: N}");
-    YAML_EACH(m, y)
-    {
+    YAML_EACH (m, y) {
         struct number n;
 
         if (slice_is(m->key, "field"))
@@ -235,12 +233,11 @@ static void load_condition(struct build *b)
 
 static void check_keys(struct build *b)
 {
-    static const char *const names[] = { "type",      "rules",     "group-by", "timespan",
-                                         "timeframe", "condition", "aliases",  "generate",
-                                         NULL };
+    static const char *const names[] = { "type",     "rules",     "group-by",
+                                         "timespan", "timeframe", "condition",
+                                         "aliases",  "generate",  NULL };
 
-    YAML_EACH(m, b->node)
-    {
+    YAML_EACH (m, b->node) {
         struct yaml key = *m;
         size_t i = 0;
 
@@ -291,7 +288,7 @@ static void load_notify(struct build *b, const struct yaml *y)
     if (y->kind == YAML_SCALAR)
         list[n++] = y->text;
     else
-        YAML_EACH(item, y)
+        YAML_EACH (item, y)
             list[n++] = item->text;
     b->rule->response.notify = list;
     b->rule->response.nnotify = n;
@@ -302,7 +299,7 @@ static void load_ban(struct build *b, const struct yaml *y)
     const struct yaml *field = yaml_get(y, "field"), *span = yaml_get(y, "for");
     struct response *resp = &b->rule->response;
 
-    YAML_EACH(m, y)
+    YAML_EACH (m, y)
         if (!slice_is(m->key, "field") && !slice_is(m->key, "for"))
             fault(b, m, "a ban has 'field' and 'for'");
     resp->ban_field = field ? field->text : SLICE("source.ip");
@@ -361,7 +358,7 @@ int response_load(struct rules *r, struct rule *rule, const struct yaml *node, s
         rule->broken = true;
         return -EINVAL;
     }
-    YAML_EACH(m, node)
+    YAML_EACH (m, node)
         load_response_key(&b, m);
     rule->broken = rule->broken || b.failed;
     rule->info.ntests = rule->response.tests ? rule->response.tests->nchildren : 0;

@@ -20,11 +20,11 @@ struct item {
 };
 
 enum modifier_what {
-    M_FLAG,    /* sets a bool of struct item */
+    M_FLAG, /* sets a bool of struct item */
     M_COMPARE, /* number: value = enum comparison */
     M_RE_FLAG, /* value = regex_flags */
-    M_WIDE,    /* value = encoding */
-    M_PART,    /* value = enum time_part */
+    M_WIDE, /* value = encoding */
+    M_PART, /* value = enum time_part */
 };
 
 /* All modifiers of the standard (SigmaHQ specification 2.1, appendix modifiers). */
@@ -138,6 +138,7 @@ struct build {
     struct arena *a;
     struct diag *d;
     const struct yaml *detection;
+    struct node **compiled; /* each search identifier, in the order of the map */
     bool failed;
 };
 
@@ -297,7 +298,8 @@ static struct node *text_node(struct build *b, const struct item *item, struct p
 
     p->cased = item->cased;
     if (((item->contains || item->ends || item->keyword) &&
-         (p->n == 0 || p->tokens[0] != TOKEN_ANY) && pattern_append(b->a, p, TOKEN_ANY, true) < 0) ||
+         (p->n == 0 || p->tokens[0] != TOKEN_ANY) &&
+         pattern_append(b->a, p, TOKEN_ANY, true) < 0) ||
         ((item->contains || item->starts || item->keyword) && p->tokens[p->n - 1] != TOKEN_ANY &&
          pattern_append(b->a, p, TOKEN_ANY, false) < 0) ||
         pattern_finish(b->a, p) < 0)
@@ -431,9 +433,9 @@ static struct node *expand_value(struct build *b, const struct item *item, const
     }
     for (size_t i = 0; any && i < list->n; i++) {
         struct yaml one = *v;
-        char *text = arena_printf(b->a, "%.*s%.*s%.*s", (int)open, v->text.p,
-                                  SLICE_FMT(list->values[i]), (int)(rest.n - close - 1),
-                                  rest.p + close + 1);
+        char *text =
+            arena_printf(b->a, "%.*s%.*s%.*s", (int)open, v->text.p, SLICE_FMT(list->values[i]),
+                         (int)(rest.n - close - 1), rest.p + close + 1);
 
         one.text = slice_str(text);
         if (!text || node_add(b->a, any, one_value(b, item, &one)) < 0)
@@ -474,7 +476,7 @@ static struct node *negate(struct build *b, struct node *n)
 {
     struct node *not = node_new(b->a, NODE_NOT);
 
-    return not && node_add(b->a, not, n) == 0 ? not : NULL;
+    return not &&node_add(b->a, not, n) == 0 ? not : NULL;
 }
 
 /* One `field|modifiers: value or list`. */
@@ -494,7 +496,7 @@ static struct node *item_node(struct build *b, const struct yaml *y)
     if (y->nchildren == 0)
         return fault(b, y->key_at, "an empty list matches nothing: leave the field out");
     n = node_new(b->a, item.all ? NODE_AND : NODE_OR);
-    YAML_EACH(v, y)
+    YAML_EACH (v, y)
         if (!n || node_add(b->a, n, one_value(b, &item, v)) < 0)
             return NULL;
     n = simplify(n);
@@ -507,7 +509,7 @@ static struct node *map_node(struct build *b, const struct yaml *map)
 
     if (map->nchildren == 0)
         return fault(b, map->at, "an empty selection");
-    YAML_EACH(m, map)
+    YAML_EACH (m, map)
         if (!all || node_add(b->a, all, item_node(b, m)) < 0)
             return NULL;
     return simplify(all);
@@ -532,8 +534,9 @@ static struct node *selection_node(struct build *b, const struct yaml *y)
     if (y->nchildren == 0)
         return fault(b, y->key_at, "an empty selection");
     any = node_new(b->a, NODE_OR);
-    YAML_EACH(v, y)
-        if (!any || node_add(b->a, any, v->kind == YAML_MAP ? map_node(b, v) : keyword_node(b, v)) < 0)
+    YAML_EACH (v, y)
+        if (!any ||
+            node_add(b->a, any, v->kind == YAML_MAP ? map_node(b, v) : keyword_node(b, v)) < 0)
             return NULL;
     return simplify(any);
 }
@@ -583,13 +586,46 @@ static struct node *parse_fault(struct parse *p, const char *what)
     return fault(p->b, at, text);
 }
 
+static bool is_identifier(struct slice key)
+{
+    static const char *const others[] = { "condition", "timeframe", "rules" };
+
+    for (size_t i = 0; i < ARRAY_SIZE(others); i++)
+        if (slice_is(key, others[i]))
+            return false;
+    return true;
+}
+
+/* Every identifier once, used or not: all faults are told in one go. */
+static bool compile_identifiers(struct build *b)
+{
+    size_t i = 0;
+
+    b->compiled = arena_array(b->a, b->detection->nchildren + 1, sizeof *b->compiled);
+    if (!b->compiled)
+        return false;
+    YAML_EACH(y, b->detection)
+    {
+        if (is_identifier(y->key))
+            b->compiled[i] = selection_node(b, y);
+        if (b->compiled[i] && !b->compiled[i]->label.p)
+            b->compiled[i]->label = y->key;
+        i++;
+    }
+    return true;
+}
+
 static struct node *identifier_node(struct parse *p, const struct yaml *y)
 {
-    struct node *n = selection_node(p->b, y);
+    size_t i = 0;
 
-    if (n && !n->label.p)
-        n->label = y->key;
-    return n;
+    YAML_EACH(m, p->b->detection)
+    {
+        if (m == y)
+            return p->b->compiled[i];
+        i++;
+    }
+    return NULL;
 }
 
 static bool name_fits(struct slice pattern, struct slice name)
@@ -616,11 +652,10 @@ static struct node *of_node(struct parse *p, bool all)
     them = token_is(p, "them");
     if (pattern.n == 0)
         return parse_fault(p, "a name or pattern is missing after 'of' at");
-    YAML_EACH(y, p->b->detection)
-    {
+    YAML_EACH (y, p->b->detection) {
         bool hidden = y->key.n && y->key.p[0] == '_' && (them || pattern.p[0] != '_');
 
-        if (slice_is(y->key, "condition") || slice_is(y->key, "timeframe") || hidden)
+        if (!is_identifier(y->key) || hidden)
             continue;
         if ((them || name_fits(pattern, y->key)) &&
             (!n || node_add(p->b->a, n, identifier_node(p, y)) < 0))
@@ -660,12 +695,12 @@ static struct node *parse_primary(struct parse *p)
     if (token_is(p, "them"))
         return parse_fault(p, "'1 of' or 'all of' is missing before");
     y = NULL;
-    YAML_EACH(m, p->b->detection)
-        if (slice_eq(m->key, p->token) && !slice_is(m->key, "condition"))
+    YAML_EACH (m, p->b->detection)
+        if (slice_eq(m->key, p->token) && is_identifier(m->key))
             y = m;
     if (!y)
-        return parse_fault(p, p->token.n ? "no selection is called"
-                                         : "the condition ends too early:");
+        return parse_fault(p,
+                           p->token.n ? "no selection is called" : "the condition ends too early:");
     n = identifier_node(p, y);
     next_token(p);
     return n;
@@ -732,13 +767,15 @@ struct node *detection_compile(struct rules *r, const struct yaml *detection, st
     const struct yaml *condition = yaml_get(detection, "condition");
     struct node *n;
 
+    if (!compile_identifiers(&b))
+        return NULL;
     if (!condition) {
         diag_error(d, detection->at, "a detection needs a condition");
         return NULL;
     }
     if (condition->kind == YAML_SEQ) {
         n = node_new(b.a, NODE_OR);
-        YAML_EACH(c, condition)
+        YAML_EACH (c, condition)
             if (!n || node_add(b.a, n, condition_node(&b, c)) < 0)
                 return NULL;
         n = simplify(n);

@@ -101,7 +101,7 @@ static void load_tags(struct rules *r, struct rule *rule, const struct yaml *tag
     if (!tags || tags->kind != YAML_SEQ)
         return;
     list = arena_array(r->arena, tags->nchildren + 1, sizeof *list);
-    YAML_EACH(t, tags)
+    YAML_EACH (t, tags)
         if (list && t->kind == YAML_SCALAR)
             list[n++] = t->text;
     rule->info.tags = list;
@@ -110,8 +110,9 @@ static void load_tags(struct rules *r, struct rule *rule, const struct yaml *tag
 
 static void load_level(struct rule *rule, const struct yaml *y, struct diag *d)
 {
-    static const char *const names[] = { "informational", "low", "medium", "high", "critical",
-                                         NULL };
+    static const char *const names[] = {
+        "informational", "low", "medium", "high", "critical", NULL
+    };
 
     rule->info.level = LEVEL_MEDIUM;
     if (!y || y->kind != YAML_SCALAR)
@@ -153,7 +154,7 @@ static void hash_yaml(struct sha256 *h, const struct yaml *y)
     sha256_add(h, "\0", 1);
     sha256_add(h, y->text.p, y->text.n);
     sha256_add(h, y->plain ? "\0p" : "\0q", 2);
-    YAML_EACH(c, y)
+    YAML_EACH (c, y)
         hash_yaml(h, c);
     sha256_add(h, "\0e", 2);
 }
@@ -250,9 +251,9 @@ static int add_filter(struct rules *r, const struct yaml *doc, struct diag *d)
     ls = load_logsource(r, yaml_get(doc, "logsource"), d);
     if (!ls)
         return -ENOMEM;
-    list[r->nfilters++] =
-        (struct filter){ .doc = doc, .body = yaml_get(doc, "filter"), .logsource = *ls,
-                         .at = doc->at };
+    list[r->nfilters++] = (struct filter){
+        .doc = doc, .body = yaml_get(doc, "filter"), .logsource = *ls, .at = doc->at
+    };
     return 0;
 }
 
@@ -268,8 +269,7 @@ static struct yaml *yaml_copy(struct arena *a, const struct yaml *y)
     c->child = NULL;
     c->next = NULL;
     tail = &c->child;
-    YAML_EACH(m, y)
-    {
+    YAML_EACH (m, y) {
         *tail = yaml_copy(a, m);
         if (!*tail)
             return NULL;
@@ -281,8 +281,7 @@ static struct yaml *yaml_copy(struct arena *a, const struct yaml *y)
 /* Members of `over` go into `base`; maps are merged, anything else is replaced. */
 static bool yaml_merge(struct arena *a, struct yaml *base, const struct yaml *over)
 {
-    YAML_EACH(m, over)
-    {
+    YAML_EACH (m, over) {
         struct yaml **slot = &base->child;
         struct yaml *copy;
 
@@ -514,7 +513,7 @@ static bool filter_names(const struct filter *f, const struct rule *rule)
         return true;
     if (rules->kind == YAML_SCALAR)
         return slice_eq(rules->text, rule->info.id) || slice_eq(rules->text, rule->info.name);
-    YAML_EACH(n, rules)
+    YAML_EACH (n, rules)
         if (slice_eq(n->text, rule->info.id) || slice_eq(n->text, rule->info.name))
             return true;
     return false;
@@ -611,7 +610,7 @@ int rules_compile(struct rules *r, struct diag *d)
 
         if (response_load(r, rule, yaml_get(rule->doc, "trailwarden"), d) == -ENOMEM)
             return -ENOMEM;
-        if (rule->info.kind == RULE_DETECTION && !rule->broken)
+        if (rule->info.kind == RULE_DETECTION)
             compile_detection(r, rule, d);
     }
     for (size_t i = 0; i < r->nfilters; i++)

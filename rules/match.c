@@ -134,8 +134,8 @@ static bool regex_holds(struct regex_scratch *s, uint64_t *limits, const struct 
 
 static bool other_holds(const struct predicate *p, struct slice value, const struct event *ev)
 {
-    const struct field *o = p->other == FIELD_OTHER ? event_get_named(ev, p->other_name)
-                                                    : event_get(ev, p->other);
+    const struct field *o =
+        p->other == FIELD_OTHER ? event_get_named(ev, p->other_name) : event_get(ev, p->other);
 
     if (!o || o->type == VALUE_NULL || o->value.n > value.n)
         return false;
@@ -189,8 +189,7 @@ static bool keyword_holds(struct regex_scratch *s, uint64_t *limits, const struc
                           const struct event *ev)
 {
     for (size_t i = 0; i < ev->nfields; i++)
-        if (ev->fields[i].type != VALUE_NULL &&
-            value_holds(s, limits, p, ev->fields[i].value, ev))
+        if (ev->fields[i].type != VALUE_NULL && value_holds(s, limits, p, ev->fields[i].value, ev))
             return true;
     return value_holds(s, limits, p, ev->raw, ev);
 }
@@ -404,8 +403,8 @@ static bool explain(const struct rules *r, struct rules_scratch *s, size_t i,
     return held;
 }
 
-bool rules_explain(const struct rules *r, struct rules_scratch *s, size_t i,
-                   const struct event *ev, const struct rules_trace *trace)
+bool rules_explain(const struct rules *r, struct rules_scratch *s, size_t i, const struct event *ev,
+                   const struct rules_trace *trace)
 {
     unsigned near;
 

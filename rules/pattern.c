@@ -82,7 +82,10 @@ static enum pattern_shape shape_of(const struct pattern *p, size_t *from, size_t
         return SHAPE_ANY;
     if (!plain_range(p, *from, *to))
         return SHAPE_GLOB;
-    return front && back ? SHAPE_CONTAINS : front ? SHAPE_SUFFIX : back ? SHAPE_PREFIX : SHAPE_EXACT;
+    return front && back ? SHAPE_CONTAINS
+           : front       ? SHAPE_SUFFIX
+           : back        ? SHAPE_PREFIX
+                         : SHAPE_EXACT;
 }
 
 int pattern_finish(struct arena *a, struct pattern *p)

@@ -46,9 +46,9 @@ struct rule_info {
     const struct slice *tags;
     size_t ntags;
     const struct logsource *logsource; /* detection rules */
-    struct slice correlation;          /* "event_count"..., empty for detections */
+    struct slice correlation; /* "event_count"..., empty for detections */
     uint64_t window_us;
-    bool silent;    /* only referenced by correlations: does not alert itself */
+    bool silent; /* only referenced by correlations: does not alert itself */
     bool evaluated; /* false: its log source is not one that any channel gives */
     uint8_t digest[32]; /* of its compiled document */
     size_t ntests;
@@ -63,12 +63,14 @@ void rules_digest(const struct rules *r, uint8_t out[32]);
 /* Event time for which signals must be kept: the longest window, refire or suppress. */
 uint64_t rules_keep_us(const struct rules *r);
 
-/* Log sources that channels give; the caller registers each before rules_compile(). None = all are evaluated. */
+/* Log sources that channels give; the caller registers each before rules_compile(). None = all are
+ * evaluated. */
 int rules_logsource(struct rules *r, const struct logsource *ls);
 
 /*
  * Literals of which a raw record must hold one for detection rule i to match
- * (ASCII, caseless), in terms of fields: told as (field, literal); n = 0: the rule needs every line.
+ * (ASCII, caseless), in terms of fields: told as (field, literal); n = 0: the rule needs every
+ * line.
  */
 struct witness {
     uint32_t field; /* FIELD_OTHER: anywhere (keywords) */
@@ -84,7 +86,8 @@ struct rules_scratch *rules_scratch_new(const struct rules *r);
 void rules_scratch_free(struct rules_scratch *s);
 DEFINE_AUTO(rules_scratch)
 
-/* Indices of detection rules that hold, ascending, in scratch memory until the next call. Regex limits hit are counted. */
+/* Indices of detection rules that hold, ascending, in scratch memory until the next call. Regex
+ * limits hit are counted. */
 size_t rules_match(const struct rules *r, struct rules_scratch *s, const struct event *ev,
                    const uint32_t **ret_rules);
 uint64_t rules_scratch_limits(const struct rules_scratch *s); /* regex limits hit so far */
@@ -95,8 +98,8 @@ struct rules_trace {
     void (*line)(void *ctx, unsigned depth, struct slice text, bool held);
     void *ctx;
 };
-bool rules_explain(const struct rules *r, struct rules_scratch *s, size_t i,
-                   const struct event *ev, const struct rules_trace *trace);
+bool rules_explain(const struct rules *r, struct rules_scratch *s, size_t i, const struct event *ev,
+                   const struct rules_trace *trace);
 /* Does correlation rule i count the event (one of its rules matches)? */
 bool rules_feeds(const struct rules *r, struct rules_scratch *s, size_t i, const struct event *ev);
 /* How near: leaves that held / leaves tried, 0..1000. */
@@ -140,7 +143,8 @@ bool correlator_peek(const struct correlator *c, size_t rule, struct slice group
  */
 struct rules_test_parser {
     /* One raw line of a channel to an event in the arena; NULL when it cannot. */
-    const struct event *(*parse)(void *ctx, struct slice channel, struct slice line, struct arena *a);
+    const struct event *(*parse)(void *ctx, struct slice channel, struct slice line,
+                                 struct arena *a);
     void *ctx;
 };
 int rules_test(const struct rules *r, const struct rules_test_parser *parser, struct diag *d,

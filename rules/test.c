@@ -69,8 +69,7 @@ static int field_event(struct run *run, const struct yaml *y, struct slice chann
 
     ev.logsource = test_logsource(run, channel);
     ev.time_us = run->now_us;
-    YAML_EACH(m, y)
-    {
+    YAML_EACH (m, y) {
         enum value_type type = yaml_is_null(m) ? VALUE_NULL : VALUE_STRING;
 
         if (slice_is(m->key, "@timestamp") && time_parse_rfc3339(m->text, &given) == 0)
@@ -78,7 +77,7 @@ static int field_event(struct run *run, const struct yaml *y, struct slice chann
         if (m->kind == YAML_SCALAR)
             (void)event_add(&ev, field_find(run->rules->names, m->key), m->key, type, m->text);
         else
-            YAML_EACH(item, m)
+            YAML_EACH (item, m)
                 (void)event_add(&ev, field_find(run->rules->names, m->key), m->key, VALUE_STRING,
                                 item->text);
     }
@@ -127,8 +126,9 @@ static void judge(struct run *run, const struct yaml *test)
     }
     if (fire ? got > 0 : got == want)
         return;
-    snprintf(text, sizeof text, "expected %.*s, got %llu alerts", (int)(expect ? expect->text.n : 4),
-             expect ? expect->text.p : "fire", (unsigned long long)got);
+    snprintf(text, sizeof text, "expected %.*s, got %llu alerts",
+             (int)(expect ? expect->text.n : 4), expect ? expect->text.p : "fire",
+             (unsigned long long)got);
     test_fault(run, test, text);
 }
 
@@ -141,9 +141,9 @@ static int run_events(struct run *run, const struct yaml *test, struct slice cha
     if (times && parse_u64(times->text, 1, 100000, &repeat) < 0)
         test_fault(run, test, "repeat is a number");
     for (; repeat && e == 0; repeat--) {
-        YAML_EACH(y, yaml_get(test, "events"))
+        YAML_EACH (y, yaml_get(test, "events"))
             e = e ? e : field_event(run, y, channel);
-        YAML_EACH(y, yaml_get(test, "lines"))
+        YAML_EACH (y, yaml_get(test, "lines"))
             e = e ? e : line_event(run, test, y, channel);
     }
     return e;
@@ -191,8 +191,7 @@ int rules_test(const struct rules *r, const struct rules_test_parser *parser, st
     *ret_ran = *ret_failed = 0;
     for (size_t i = 0; e == 0 && i < r->n; i++) {
         run.rule = &r->list[i];
-        YAML_EACH(test, run.rule->response.tests)
-        {
+        YAML_EACH (test, run.rule->response.tests) {
             if (e || run.rule->broken)
                 break;
             run.failed = false;

@@ -17,16 +17,16 @@
 /* A pattern is a sequence of tokens: a byte, or one of these. */
 enum token {
     TOKEN_ANY = 256, /* * : any run of characters, also none */
-    TOKEN_ONE,       /* ? : exactly one character */
-    TOKEN_DASH,      /* - / U+2013 U+2014 U+2015 (windash) */
+    TOKEN_ONE, /* ? : exactly one character */
+    TOKEN_DASH, /* - / U+2013 U+2014 U+2015 (windash) */
 };
 
 enum pattern_shape {
     SHAPE_EXACT,
-    SHAPE_PREFIX,   /* literal* */
-    SHAPE_SUFFIX,   /* *literal */
+    SHAPE_PREFIX, /* literal* */
+    SHAPE_SUFFIX, /* *literal */
     SHAPE_CONTAINS, /* *literal* */
-    SHAPE_ANY,      /* * */
+    SHAPE_ANY, /* * */
     SHAPE_GLOB,
 };
 
@@ -56,8 +56,8 @@ enum predicate_kind {
     PREDICATE_NUMBER, /* against a bound */
     PREDICATE_EXISTS,
     PREDICATE_NULL,
-    PREDICATE_FIELD,  /* equals another field */
-    PREDICATE_TIME,   /* part of a date */
+    PREDICATE_FIELD, /* equals another field */
+    PREDICATE_TIME, /* part of a date */
 };
 
 enum comparison {
@@ -159,7 +159,7 @@ struct bound {
 /* A group-by part: one field for each referenced rule (an alias), or the same for all. */
 struct group_part {
     struct slice name;
-    uint32_t *fields;    /* by part (referenced rule) */
+    uint32_t *fields; /* by part (referenced rule) */
     struct slice *names;
 };
 
@@ -195,7 +195,7 @@ struct response {
 struct rule {
     struct rule_info info;
     const struct yaml *doc;
-    struct node *condition;     /* detection */
+    struct node *condition; /* detection */
     struct correlation *correlation;
     struct response response;
     uint32_t *listeners; /* correlations that refer to this rule: index, part */

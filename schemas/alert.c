@@ -112,9 +112,9 @@ struct alert *alert_copy(struct arena *a, const struct alert *alert)
     *c = *alert;
     if (!keep(a, &c->rule_id) || !keep(a, &c->rule_title) || !keep(a, &c->rule_author) ||
         !keep(a, &c->rule_file) || !keep(a, &c->rule_description) || !keep(a, &c->channel) ||
-        !keep(a, &c->ban.field) || !keep(a, &c->ban.address) ||
-        !keep_list(a, &c->tags, c->ntags) || !keep_list(a, &c->evidence, c->nevidence) ||
-        !keep_list(a, &c->notify, c->nnotify) || !keep_group(a, c))
+        !keep(a, &c->ban.field) || !keep(a, &c->ban.address) || !keep_list(a, &c->tags, c->ntags) ||
+        !keep_list(a, &c->evidence, c->nevidence) || !keep_list(a, &c->notify, c->nnotify) ||
+        !keep_group(a, c))
         return NULL;
     return c;
 }

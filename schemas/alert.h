@@ -12,12 +12,12 @@
 #include "schemas/event.h"
 
 enum level { /* Sigma's */
-    LEVEL_INFORMATIONAL,
-    LEVEL_LOW,
-    LEVEL_MEDIUM,
-    LEVEL_HIGH,
-    LEVEL_CRITICAL,
-    LEVELS,
+             LEVEL_INFORMATIONAL,
+             LEVEL_LOW,
+             LEVEL_MEDIUM,
+             LEVEL_HIGH,
+             LEVEL_CRITICAL,
+             LEVELS,
 };
 const char *level_name(enum level l);
 int level_parse(struct slice s, enum level *ret);
@@ -30,10 +30,10 @@ struct match {
 
 struct signal {
     uint8_t rule[16]; /* first 16 bytes of SHA-256 of the correlation rule's id */
-    uint32_t part;    /* which of its referenced rules */
+    uint32_t part; /* which of its referenced rules */
     uint64_t time_us;
-    struct slice group;    /* encoded group key: values joined by 0x1f, escaped */
-    struct slice value;    /* for value_*; empty for counts */
+    struct slice group; /* encoded group key: values joined by 0x1f, escaped */
+    struct slice value; /* for value_*; empty for counts */
     struct source_key key; /* of the event: makes a signal unique */
     struct slice evidence; /* event document, short form (JSON) */
 };
@@ -58,17 +58,17 @@ struct alert {
     struct slice *tags;
     size_t ntags;
     struct slice channel;
-    uint64_t time_us;  /* of the event that fired */
+    uint64_t time_us; /* of the event that fired */
     uint64_t first_us; /* of the first contributing event */
     uint64_t window_us; /* 0: no correlation */
-    uint64_t count;    /* events in the window; 1 without */
+    uint64_t count; /* events in the window; 1 without */
     uint64_t threshold;
-    bool lower_bound;  /* a limit dropped something: count is at least this */
+    bool lower_bound; /* a limit dropped something: count is at least this */
     struct alert_group *group;
     size_t ngroup;
     struct slice *evidence; /* event documents (JSON), oldest first, at most ALERT_EVIDENCE_MAX */
     size_t nevidence;
-    enum trust trust;  /* the least of the contributing events */
+    enum trust trust; /* the least of the contributing events */
     bool backfill;
     bool audit;
     struct slice *notify; /* names from the rule; n = 0: the routes decide */

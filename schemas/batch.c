@@ -13,7 +13,8 @@ bool batch_empty(const struct batch *b)
            !b->noutcomes;
 }
 
-/* Room for one more zeroed element: the array itself, or a larger copy in the arena; NULL: memory. */
+/* Room for one more zeroed element: the array itself, or a larger copy in the arena; NULL: memory.
+ */
 static void *reserve(struct arena *a, void *array, size_t n, size_t *cap, size_t size)
 {
     size_t more = *cap ? *cap * 2 : 16;
@@ -30,13 +31,13 @@ static void *reserve(struct arena *a, void *array, size_t n, size_t *cap, size_t
     return p;
 }
 
-#define GROW(b, list)                                                              \
-    __extension__({                                                                \
-        void *room_ = reserve((b)->arena, (b)->list, (b)->n##list, &(b)->list##_cap, \
-                              sizeof *(b)->list);                                  \
-        if (room_)                                                                 \
-            (b)->list = room_;                                                     \
-        room_ ? &(b)->list[(b)->n##list++] : NULL;                                 \
+#define GROW(b, list)                                                                              \
+    __extension__({                                                                                \
+        void *room_ =                                                                              \
+            reserve((b)->arena, (b)->list, (b)->n##list, &(b)->list##_cap, sizeof *(b)->list);     \
+        if (room_)                                                                                 \
+            (b)->list = room_;                                                                     \
+        room_ ? &(b)->list[(b)->n##list++] : NULL;                                                 \
     })
 
 struct cursor_update *batch_cursor(struct batch *b)

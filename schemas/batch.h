@@ -17,19 +17,21 @@ struct entry_pii {
     struct slice value; /* clean UTF-8 */
 };
 
-/* One line of the trail to be (docs: trail format 1). Index, time and digests are added by audit. */
+/* One line of the trail to be (docs: trail format 1). Index, time and digests are added by audit.
+ */
 struct entry {
-    struct slice type;    /* [a-z0-9._-]+ */
+    struct slice type; /* [a-z0-9._-]+ */
     struct slice members; /* JSON members without a first comma; no sd, no pii */
     struct entry_pii *pii;
     size_t npii;
 };
 
-/* A message to one receiver, waiting in the outbox. Key (alert, receiver) is unique: a repeat is ignored. */
+/* A message to one receiver, waiting in the outbox. Key (alert, receiver) is unique: a repeat is
+ * ignored. */
 struct outgoing {
-    struct slice key;      /* 32 hex digits of the alert id, or another unique text */
+    struct slice key; /* 32 hex digits of the alert id, or another unique text */
     struct slice receiver; /* name in the configuration */
-    struct slice kind;     /* "notify" or "ban" */
+    struct slice kind; /* "notify" or "ban" */
     struct slice document; /* JSON: alert document, or ban order */
     uint64_t not_before_us;
     uint64_t expires_us;
@@ -38,8 +40,8 @@ struct outgoing {
 enum delivery_state {
     DELIVERY_WAITING,
     DELIVERY_SENT,
-    DELIVERY_RETRY,  /* failed, will be tried again at not_before_us */
-    DELIVERY_DEAD,   /* given up: refused or expired */
+    DELIVERY_RETRY, /* failed, will be tried again at not_before_us */
+    DELIVERY_DEAD, /* given up: refused or expired */
 };
 
 /* How an attempt went (sender to core). */
@@ -65,9 +67,9 @@ struct channel_count {
 };
 
 struct trail_end {
-    uint64_t count;   /* entries */
+    uint64_t count; /* entries */
     uint64_t segment; /* first index of the open segment */
-    uint64_t bytes;   /* length of the open segment */
+    uint64_t bytes; /* length of the open segment */
 };
 
 struct batch {

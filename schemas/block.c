@@ -40,8 +40,8 @@ static size_t record_end(const struct framing *f, struct slice bytes, size_t off
     return end;
 }
 
-static bool next_in_bytes(const struct block *b, const struct framing *f,
-                          struct block_walk *walk, struct record *r)
+static bool next_in_bytes(const struct block *b, const struct framing *f, struct block_walk *walk,
+                          struct record *r)
 {
     size_t begin = walk->offset;
     bool full;

@@ -18,7 +18,7 @@
 
 enum record_flags {
     RECORD_TRUNCATED = 1, /* text is only the beginning */
-    RECORD_PARTIAL = 2,   /* no final newline */
+    RECORD_PARTIAL = 2, /* no final newline */
 };
 
 struct record {
@@ -39,24 +39,25 @@ struct cursor {
 
 /* Something the input must tell for the evidence: a gap, a truncation, a run of NULs. */
 struct notice {
-    const char *type;     /* entry type: "source.gap", "source.truncated", ... */
-    struct slice members; /* JSON members without the first comma: "\"from\":1,\"to\":5"; may be empty */
+    const char *type; /* entry type: "source.gap", "source.truncated", ... */
+    struct slice
+        members; /* JSON members without the first comma: "\"from\":1,\"to\":5"; may be empty */
 };
 
 struct block {
     struct arena *arena; /* given by the caller of input_read(), reset by it: owns all below */
-    uint32_t input;      /* set by the caller */
-    uint8_t stream[16];  /* content identity of the stream */
-    struct slice name;   /* path or unit, for people */
+    uint32_t input; /* set by the caller */
+    uint8_t stream[16]; /* content identity of the stream */
+    struct slice name; /* path or unit, for people */
     struct slice bytes;
     uint64_t position;
     struct record *records;
     size_t nrecords;
     uint64_t received_us; /* wall clock when read; replay: the file's mtime */
-    unsigned last_flags;  /* record_flags of the last line of `bytes` */
+    unsigned last_flags; /* record_flags of the last line of `bytes` */
     unsigned first_flags; /* record_flags of the first one */
-    bool backfill;        /* read from before our first start */
-    bool end;             /* nothing more will ever come from this stream (replay, stdin) */
+    bool backfill; /* read from before our first start */
+    bool end; /* nothing more will ever come from this stream (replay, stdin) */
     struct cursor *cursors;
     size_t ncursors;
     struct notice *notices;
@@ -69,7 +70,8 @@ struct block {
  * bytes_max bytes; what is more begins a new one.
  */
 struct framing {
-    /* ctx is read-only and shared by threads; previous is the record so far (for unclosed strings), empty at the first line. */
+    /* ctx is read-only and shared by threads; previous is the record so far (for unclosed strings),
+     * empty at the first line. */
     bool (*starts)(const void *ctx, struct slice line, struct slice previous);
     const void *ctx;
     unsigned lines_max;

@@ -130,11 +130,16 @@ static const struct {
     unsigned flag;
     const char *name;
 } flag_names[] = {
-    { EVENT_TRUNCATED, "truncated" },         { EVENT_PARTIAL, "partial" },
-    { EVENT_INVALID_UTF8, "invalid_utf8" },   { EVENT_DUPLICATE_KEY, "duplicate_key" },
-    { EVENT_NUL, "nul" },                     { EVENT_ANSI, "ansi" },
-    { EVENT_UNPARSED, "unparsed" },           { EVENT_BACKFILL, "backfill" },
-    { EVENT_TIME_GUESSED, "time_guessed" },   { EVENT_DUPLICATE, "duplicate" },
+    { EVENT_TRUNCATED, "truncated" },
+    { EVENT_PARTIAL, "partial" },
+    { EVENT_INVALID_UTF8, "invalid_utf8" },
+    { EVENT_DUPLICATE_KEY, "duplicate_key" },
+    { EVENT_NUL, "nul" },
+    { EVENT_ANSI, "ansi" },
+    { EVENT_UNPARSED, "unparsed" },
+    { EVENT_BACKFILL, "backfill" },
+    { EVENT_TIME_GUESSED, "time_guessed" },
+    { EVENT_DUPLICATE, "duplicate" },
 };
 
 static void flags_json(const struct event *ev, struct json_writer *w)

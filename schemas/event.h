@@ -15,22 +15,22 @@
 enum value_type {
     VALUE_STRING,
     VALUE_NUMBER, /* text as written */
-    VALUE_BOOL,   /* true, false */
+    VALUE_BOOL, /* true, false */
     VALUE_NULL,
 };
 
 struct field {
     uint32_t id; /* FIELD_OTHER: only `name` tells */
     enum value_type type;
-    struct slice name;  /* always set */
+    struct slice name; /* always set */
     struct slice value; /* clean UTF-8 */
 };
 
 /* Who could have written this text? From formats.md's findings, told by the format. */
 enum trust {
     TRUST_FORGEABLE, /* a client can make a whole line of its own: never ban on it alone */
-    TRUST_LINE,      /* one line is one event of the service */
-    TRUST_RECORD,    /* the transport keeps the record's boundary and its sender */
+    TRUST_LINE, /* one line is one event of the service */
+    TRUST_RECORD, /* the transport keeps the record's boundary and its sender */
 };
 
 /* The triple that routes an event to Sigma rules; empty parts match nothing but an absent key. */
@@ -39,16 +39,16 @@ struct logsource {
 };
 
 enum event_flags {
-    EVENT_TRUNCATED = 1,     /* longer than max_line: the rest is not here */
-    EVENT_PARTIAL = 2,       /* no final newline */
-    EVENT_INVALID_UTF8 = 4,  /* cleaned */
+    EVENT_TRUNCATED = 1, /* longer than max_line: the rest is not here */
+    EVENT_PARTIAL = 2, /* no final newline */
+    EVENT_INVALID_UTF8 = 4, /* cleaned */
     EVENT_DUPLICATE_KEY = 8, /* JSON with a key twice: first taken */
     EVENT_NUL = 16,
     EVENT_ANSI = 32,
-    EVENT_UNPARSED = 64,     /* no format knew it */
-    EVENT_BACKFILL = 128,    /* old when read: no bans for the past */
+    EVENT_UNPARSED = 64, /* no format knew it */
+    EVENT_BACKFILL = 128, /* old when read: no bans for the past */
     EVENT_TIME_GUESSED = 256, /* no time in the text: that of reception */
-    EVENT_DUPLICATE = 512,   /* repeats an event that another line told */
+    EVENT_DUPLICATE = 512, /* repeats an event that another line told */
 };
 
 /* Content identity: the same in a renamed, copied or replayed file. */
@@ -62,8 +62,8 @@ struct event {
     uint64_t received_us;
     const struct logsource *logsource;
     struct slice channel; /* "openvpn" */
-    struct slice format;  /* "openvpn.text"; empty when unparsed */
-    struct slice input;   /* path or unit, for people */
+    struct slice format; /* "openvpn.text"; empty when unparsed */
+    struct slice input; /* path or unit, for people */
     struct source_key key;
     enum trust trust;
     unsigned flags;
@@ -75,7 +75,8 @@ struct event {
 
 #define EVENT_FIELDS_MAX 256
 
-/* -ENOMEM; -E2BIG beyond EVENT_FIELDS_MAX (the event keeps what it has). value must be clean UTF-8. */
+/* -ENOMEM; -E2BIG beyond EVENT_FIELDS_MAX (the event keeps what it has). value must be clean UTF-8.
+ */
 int event_add(struct event *ev, uint32_t id, struct slice name, enum value_type type,
               struct slice value);
 /* A dictionary field as a string; an empty value is not added. */

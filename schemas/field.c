@@ -6,7 +6,7 @@
 #define NAMES_MAX 65536
 
 struct field_names {
-    struct table *ids;   /* name -> id + 1 */
+    struct table *ids; /* name -> id + 1 */
     struct slice *names; /* by id */
     uint32_t n, cap;
     struct arena *arena;

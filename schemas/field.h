@@ -35,6 +35,6 @@ uint32_t field_intern(struct field_names *f, struct slice name);
 uint32_t field_find(const struct field_names *f, struct slice name); /* FIELD_OTHER when unknown */
 struct slice field_name(const struct field_names *f, uint32_t id);
 uint32_t field_count(const struct field_names *f);
-bool field_is_pii(uint32_t id);             /* false beyond the dictionary */
-enum field_kind field_kind(uint32_t id);    /* keyword beyond the dictionary */
-const char *field_help(uint32_t id);        /* NULL beyond the dictionary */
+bool field_is_pii(uint32_t id); /* false beyond the dictionary */
+enum field_kind field_kind(uint32_t id); /* keyword beyond the dictionary */
+const char *field_help(uint32_t id); /* NULL beyond the dictionary */

@@ -51,8 +51,9 @@ static const char *const statements[STATEMENTS] = {
                  " WHERE (?1 = 0 OR time_us >= ?1) AND (?2 = 0 OR time_us < ?2)"
                  " AND (?3 = '' OR rule = ?3) AND (?4 = '' OR channel = ?4) AND level >= ?5"
                  " ORDER BY n DESC LIMIT ?6",
-    [S_OUTBOX_PUT] = "INSERT OR IGNORE INTO outbox (key, receiver, kind, document, state,"
-                     " created_us, not_before_us, expires_us) VALUES (?1, ?2, ?3, ?4, 0, ?5, ?6, ?7)",
+    [S_OUTBOX_PUT] =
+        "INSERT OR IGNORE INTO outbox (key, receiver, kind, document, state,"
+        " created_us, not_before_us, expires_us) VALUES (?1, ?2, ?3, ?4, 0, ?5, ?6, ?7)",
     /* The oldest of each receiver, when it is due: a receiver's order is kept. */
     [S_OUTBOX_DUE] = "SELECT * FROM outbox WHERE id IN"
                      " (SELECT min(id) FROM outbox WHERE state IN (0, 2) GROUP BY receiver)"
@@ -140,7 +141,11 @@ static int fault(struct store *s, struct err *err)
 {
     int rc = s->db ? sqlite3_extended_errcode(s->db) : SQLITE_NOMEM;
 
-    return err_set(err, code_of(rc), "database: %s", s->db ? sqlite3_errmsg(s->db) : "out of memory");
+    /* The database has no complaint: it was a buffer of ours. */
+    if (rc == SQLITE_OK || rc == SQLITE_ROW || rc == SQLITE_DONE)
+        return err_nomem(err);
+    return err_set(err, code_of(rc), "database: %s",
+                   s->db ? sqlite3_errmsg(s->db) : "out of memory");
 }
 
 /* ---- statements ---- */
@@ -221,7 +226,8 @@ static int pragma_int(struct store *s, const char *sql)
     sqlite3_stmt *st = NULL;
     int v = -1;
 
-    if (sqlite3_prepare_v2(s->db, sql, -1, &st, NULL) == SQLITE_OK && sqlite3_step(st) == SQLITE_ROW)
+    if (sqlite3_prepare_v2(s->db, sql, -1, &st, NULL) == SQLITE_OK &&
+        sqlite3_step(st) == SQLITE_ROW)
         v = sqlite3_column_int(st, 0);
     sqlite3_finalize(st);
     return v;
@@ -289,9 +295,11 @@ int store_open(const char *path, bool create, struct store **ret_store, struct e
         return fault(s, err) < 0 ? err_while(err, "'%s'", path) : -EINVAL;
     sqlite3_busy_timeout(s->db, 5000);
     sqlite3_db_config(s->db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
-    /* The log's files stay when we end: a viewer that may not write the folder could not make them. */
+    /* The log's files stay when we end: a viewer that may not write the folder could not make them.
+     */
     sqlite3_file_control(s->db, NULL, SQLITE_FCNTL_PERSIST_WAL, &(int){ 1 });
-    /* NORMAL in WAL: after power loss the last batches may be gone, whole; their lines are read again. */
+    /* NORMAL in WAL: after power loss the last batches may be gone, whole; their lines are read
+     * again. */
     if (exec(s, "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;"
                 "PRAGMA journal_size_limit = 16777216; PRAGMA wal_autocheckpoint = 1000;") < 0)
         return fault(s, err) < 0 ? err_while(err, "'%s'", path) : -EINVAL;
@@ -312,7 +320,8 @@ int store_view(const char *path, struct store **ret_store, struct err *err)
     if (!s)
         return err_nomem(err);
     s->lock_fd = -1;
-    if (sqlite3_open_v2(path, &s->db, SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX, NULL) != SQLITE_OK)
+    if (sqlite3_open_v2(path, &s->db, SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX, NULL) !=
+        SQLITE_OK)
         return fault(s, err) < 0 ? err_while(err, "'%s'", path) : -EINVAL;
     sqlite3_busy_timeout(s->db, 5000);
     sqlite3_db_config(s->db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
@@ -573,8 +582,8 @@ static int put_meta(struct store *s, const struct batch *b)
         const char *name;
         uint64_t value;
     } numbers[] = {
-        { "batches", s->batches + 1 },          { "trail_count", b->trail.count },
-        { "trail_segment", b->trail.segment },  { "trail_bytes", b->trail.bytes },
+        { "batches", s->batches + 1 },         { "trail_count", b->trail.count },
+        { "trail_segment", b->trail.segment }, { "trail_bytes", b->trail.bytes },
         { "last_commit_us", b->now_us },
     };
 
@@ -697,8 +706,7 @@ static int outbox_walk(struct store *s, sqlite3_stmt *st,
 }
 
 int store_outbox_due(struct store *s, uint64_t now_us, size_t max,
-                     int (*fn)(void *ctx, const struct outbox_row *row), void *ctx,
-                     struct err *err)
+                     int (*fn)(void *ctx, const struct outbox_row *row), void *ctx, struct err *err)
 {
     sqlite3_stmt *st = ready(s, S_OUTBOX_DUE);
 
@@ -735,8 +743,7 @@ uint64_t store_outbox_next_us(struct store *s)
 }
 
 int store_alerts_each(struct store *s, const struct alert_filter *f,
-                      int (*fn)(void *ctx, const struct alert_row *row), void *ctx,
-                      struct err *err)
+                      int (*fn)(void *ctx, const struct alert_row *row), void *ctx, struct err *err)
 {
     sqlite3_stmt *st = ready(s, S_ALERTS);
     int rc = SQLITE_DONE, r = 0;

@@ -70,7 +70,7 @@ struct alert_filter {
     uint64_t since_us, until_us; /* 0 = open */
     struct slice rule, channel;
     int level_min; /* -1 = any */
-    size_t limit;  /* 0 = 100 */
+    size_t limit; /* 0 = 100 */
 };
 /* Newest first. */
 int store_alerts_each(struct store *s, const struct alert_filter *f,

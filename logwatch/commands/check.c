@@ -24,7 +24,8 @@ static void report(const struct cli *cli, const struct diag *d, const struct eng
             formats_count(e->formats), samples, rules_count(e->rules), tests,
             diag_errors(d) ? "faults, see above" : "good");
     if (idle)
-        fprintf(cli->out, "%zu rules are for log sources that no channel gives: never evaluated\n", idle);
+        fprintf(cli->out, "%zu rules are for log sources that no channel gives: never evaluated\n",
+                idle);
 }
 
 int command_check(struct cli *cli)

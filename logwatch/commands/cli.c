@@ -6,12 +6,14 @@
 #include "base/utf8.h"
 
 const struct cli_option cli_options[CLI_OPTIONS] = {
-    [CLI_CONFIG] = { "config", 'c', "FILE", "Configuration; default: /etc/trailwarden/trailwarden.yaml." },
+    [CLI_CONFIG] = { "config", 'c', "FILE",
+                     "Configuration; default: /etc/trailwarden/trailwarden.yaml." },
     [CLI_STATE] = { "state", 0, "FOLDER", "State folder instead of the configured one." },
     [CLI_JSON] = { "json", 0, NULL, "Print JSON." },
     [CLI_CHANNEL] = { "channel", 0, "NAME", "Channel or format of the lines; default: found out." },
     [CLI_ZONE] = { "zone", 0, "ZONE", "Zone of times that state none, like Europe/Berlin." },
-    [CLI_RULES] = { "rules", 'r', "PATH", "File or folder of Sigma rules, besides the library; may be repeated." },
+    [CLI_RULES] = { "rules", 'r', "PATH",
+                    "File or folder of Sigma rules, besides the library; may be repeated." },
     [CLI_NO_LIBRARY] = { "no-library", 0, NULL, "Leave the rules inside the program out." },
     [CLI_ONCE] = { "once", 0, NULL, "End when all there is was read and delivered." },
     [CLI_QUIET] = { "quiet", 'q', NULL, "Say errors only." },
@@ -134,7 +136,9 @@ static int take_option(struct cli *cli, char **argv, int argc, int *i)
 
     if (eq != SIZE_MAX)
         name = slice_take(name, eq);
-    id = is_long ? find_option(cli->command, name) : name.n == 1 ? find_letter(cli->command, name.p[0]) : -1;
+    id = is_long       ? find_option(cli->command, name)
+         : name.n == 1 ? find_letter(cli->command, name.p[0])
+                       : -1;
     if (id < 0)
         return usage("unknown option", arg, is_long ? near_option(cli->command, name) : NULL);
     if (!cli_options[id].value)
@@ -203,7 +207,9 @@ void cli_help(FILE *out)
           out);
     for (const struct command *c = commands; c->name; c++)
         fprintf(out, "  %-16s %s\n", c->name, c->summary);
-    fputs("\n`trailwarden COMMAND --help` says more, `trailwarden help config` lists all settings.\n", out);
+    fputs(
+        "\n`trailwarden COMMAND --help` says more, `trailwarden help config` lists all settings.\n",
+        out);
 }
 
 void cli_command_help(FILE *out, const struct command *c)
@@ -216,8 +222,9 @@ void cli_command_help(FILE *out, const struct command *c)
 
         if (!((c->options | OPT(HELP)) & (UINT64_C(1) << i)))
             continue;
-        snprintf(text, sizeof text, "%c%c%c --%s%s%s", o->letter ? '-' : ' ', o->letter ? o->letter : ' ',
-                 o->letter ? ',' : ' ', o->name, o->value ? " " : "", o->value ? o->value : "");
+        snprintf(text, sizeof text, "%c%c%c --%s%s%s", o->letter ? '-' : ' ',
+                 o->letter ? o->letter : ' ', o->letter ? ',' : ' ', o->name, o->value ? " " : "",
+                 o->value ? o->value : "");
         fprintf(out, "  %-26s %s\n", text, o->help);
     }
     if (c->example)
@@ -247,8 +254,8 @@ int cli_diag(const struct cli *cli, const struct diag *d)
 int cli_error(const struct err *err)
 {
     if (err->at.line)
-        fprintf(stderr, "trailwarden: %s:%u:%u: %s\n", err->at.file ? err->at.file : "", err->at.line,
-                err->at.column, err->text);
+        fprintf(stderr, "trailwarden: %s:%u:%u: %s\n", err->at.file ? err->at.file : "",
+                err->at.line, err->at.column, err->text);
     else
         fprintf(stderr, "trailwarden: %s\n", err->text);
     if (err->code == -EACCES || err->code == -EPERM)

@@ -52,7 +52,7 @@ enum cli_option_id {
 
 struct cli_option {
     const char *name; /* without the two dashes */
-    char letter;      /* 0 = none */
+    char letter; /* 0 = none */
     const char *value; /* what is given, in capitals; NULL = a switch */
     const char *help;
 };

@@ -73,7 +73,9 @@ static void trace_line(void *ctx, unsigned depth, struct slice text, bool held)
         return;
     }
     buf_printf(&x->out, "    %*s%s ", (int)depth * 2, "",
-               held ? x->colour ? "\033[32myes\033[0m" : "yes" : x->colour ? "\033[31mno\033[0m " : "no ");
+               held        ? x->colour ? "\033[32myes\033[0m" : "yes"
+               : x->colour ? "\033[31mno\033[0m "
+                           : "no ");
     printable(x, text);
     buf_char(&x->out, '\n');
 }
@@ -162,7 +164,8 @@ static void show_correlations(struct explaining *x, const struct event *ev)
             line(x, "counted by");
         any = true;
         buf_printf(&window, "%llus", (unsigned long long)(info->window_us / USEC_PER_SEC));
-        line(x, "  %.*s (%.*s over %s)", SLICE_FMT(info->title), SLICE_FMT(info->correlation), window.p);
+        line(x, "  %.*s (%.*s over %s)", SLICE_FMT(info->title), SLICE_FMT(info->correlation),
+             window.p);
     }
 }
 
@@ -172,9 +175,14 @@ static int explain_line(struct cli *cli, const struct engine *e, const struct fo
     AUTO(arena) a = arena_new(1 << 16, 64 << 20);
     AUTO(parser_scratch) ps = parser_scratch_new(e->formats);
     AUTO(rules_scratch) rs = rules_scratch_new(e->rules);
-    struct parser_source source = { .format = f, .zone = cli->values[CLI_ZONE], .input = SLICE("(given)") };
+    struct parser_source source = { .format = f,
+                                    .zone = cli->values[CLI_ZONE],
+                                    .input = SLICE("(given)") };
     struct record record = { .text = text, .priority = -1 };
-    struct explaining x = { .cli = cli, .engine = e, .scratch = rs, .json = cli_has(cli, CLI_JSON),
+    struct explaining x = { .cli = cli,
+                            .engine = e,
+                            .scratch = rs,
+                            .json = cli_has(cli, CLI_JSON),
                             .colour = term_colour(stdout) };
     const struct clock real = CLOCK_REAL;
     struct err err = ERR_NONE;
@@ -243,8 +251,9 @@ int command_explain(struct cli *cli)
     f = cli_has(cli, CLI_CHANNEL) ? format_find(e->formats, slice_str(cli->values[CLI_CHANNEL]))
                                   : format_detect(e->formats, text);
     if (!f) {
-        fputs(cli_has(cli, CLI_CHANNEL) ? "trailwarden: no format of that name; see `trailwarden help formats`\n"
-                                        : "trailwarden: no format knows this line; name one with --channel\n",
+        fputs(cli_has(cli, CLI_CHANNEL)
+                  ? "trailwarden: no format of that name; see `trailwarden help formats`\n"
+                  : "trailwarden: no format knows this line; name one with --channel\n",
               stderr);
         return EXIT_FAILED;
     }

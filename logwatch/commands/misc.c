@@ -36,7 +36,8 @@ static int help_topic(struct cli *cli, const char *topic)
         for (size_t i = 0; i < formats_count(e->formats); i++) {
             const struct format *f = formats_at(e->formats, i);
 
-            buf_printf(&b, "%-12.*s %.*s\n", SLICE_FMT(format_name(f)), SLICE_FMT(format_summary(f)));
+            buf_printf(&b, "%-12.*s %.*s\n", SLICE_FMT(format_name(f)),
+                       SLICE_FMT(format_summary(f)));
         }
     } else {
         return -1;
@@ -62,7 +63,8 @@ int command_help(struct cli *cli)
             cli_command_help(cli->out, c);
             return EXIT_DONE;
         }
-    fprintf(stderr, "trailwarden: no help on this: a command, or config, formats, fields, actions\n");
+    fprintf(stderr,
+            "trailwarden: no help on this: a command, or config, formats, fields, actions\n");
     return EXIT_USAGE;
 }
 
@@ -142,7 +144,8 @@ int command_rules(struct cli *cli)
             continue;
         }
         text_table_cell(table, slice_str(level_name(info->level)));
-        text_table_cellf(table, "%s%s", info->kind == RULE_CORRELATION ? "correlation" : "detection",
+        text_table_cellf(table, "%s%s",
+                         info->kind == RULE_CORRELATION ? "correlation" : "detection",
                          info->silent ? ", counted only" : "");
         text_table_cellf(table, "%zu", info->ntests);
         text_table_cell(table, info->title);
@@ -174,9 +177,11 @@ static void bash(struct buf *b)
     }
     buf_str(b, "    *) words=\"");
     words(b, NULL);
-    buf_str(b, "\" ;;\n    esac\n    COMPREPLY=($(compgen -W \"$words\" -- \"$cur\"))\n"
-               "    [[ $cur == -* || $COMP_CWORD -lt 2 ]] || COMPREPLY+=($(compgen -f -- \"$cur\"))\n}\n"
-               "complete -F _trailwarden trailwarden\n");
+    buf_str(
+        b,
+        "\" ;;\n    esac\n    COMPREPLY=($(compgen -W \"$words\" -- \"$cur\"))\n"
+        "    [[ $cur == -* || $COMP_CWORD -lt 2 ]] || COMPREPLY+=($(compgen -f -- \"$cur\"))\n}\n"
+        "complete -F _trailwarden trailwarden\n");
 }
 
 static void zsh(struct buf *b)
@@ -204,7 +209,9 @@ static void fish(struct buf *b)
                    SLICE_FMT(first), c->summary);
         for (int i = 0; i < CLI_OPTIONS; i++)
             if (c->options & (UINT64_C(1) << i))
-                buf_printf(b, "complete -c trailwarden -n '__fish_seen_subcommand_from %.*s' -l %s -d '%s'%s\n",
+                buf_printf(b,
+                           "complete -c trailwarden -n '__fish_seen_subcommand_from %.*s' -l %s -d "
+                           "'%s'%s\n",
                            SLICE_FMT(first), cli_options[i].name, cli_options[i].help,
                            cli_options[i].value ? " -r" : "");
     }

@@ -102,14 +102,20 @@ static uint64_t total_size(const struct cli *cli)
 static int play(struct cli *cli, const struct config *c, const struct engine *e,
                 const struct replay_file *files)
 {
-    static const char *const headings[] = { "TIME", "LEVEL", "CHANNEL", "COUNT", "WHO", "WHAT", NULL };
+    static const char *const headings[] = {
+        "TIME", "LEVEL", "CHANNEL", "COUNT", "WHO", "WHAT", NULL
+    };
     const struct clock real = CLOCK_REAL;
     AUTO(text_table) table = text_table_new(headings);
     AUTO(geo) geo = NULL;
     struct printing p = { .cli = cli, .table = table };
-    struct replay_request q = { .engine = e, .files = files, .nfiles = cli->nargs,
-                                .alert = print_alert, .progress = on_progress,
-                                .notice = on_notice, .ctx = &p };
+    struct replay_request q = { .engine = e,
+                                .files = files,
+                                .nfiles = cli->nargs,
+                                .alert = print_alert,
+                                .progress = on_progress,
+                                .notice = on_notice,
+                                .ctx = &p };
     struct replay_stats stats;
     struct err err = ERR_NONE;
     uint64_t start = clock_mono(&real);
@@ -147,8 +153,8 @@ int command_replay(struct cli *cli)
     if (!files)
         return EXIT_FAILED;
     for (size_t i = 0; i < cli->nargs; i++)
-        files[i] = (struct replay_file){ cli->args[i], cli->values[CLI_CHANNEL],
-                                         cli->values[CLI_ZONE] };
+        files[i] =
+            (struct replay_file){ cli->args[i], cli->values[CLI_CHANNEL], cli->values[CLI_ZONE] };
     r = cli_engine(cli, NULL, 0, &c, &own, &e);
     return r ? r : play(cli, c, e, files);
 }

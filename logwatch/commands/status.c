@@ -123,7 +123,8 @@ static void totals_text(struct showing *s, const struct store_totals *t, const s
 
 int command_status(struct cli *cli)
 {
-    static const char *const headings[] = { "CHANNEL", "LINES", "UNPARSED", "MATCHES", "LAST EVENT", NULL };
+    static const char *const headings[] = { "CHANNEL", "LINES",      "UNPARSED",
+                                            "MATCHES", "LAST EVENT", NULL };
     AUTO(config) c = NULL;
     AUTO(store) store = NULL;
     AUTO(text_table) table = text_table_new(headings);
@@ -186,12 +187,14 @@ int command_alerts(struct cli *cli)
     AUTO_BUF path = BUF_INIT;
     struct showing s = { .cli = cli, .table = table };
     struct alert_filter f = { .rule = slice_str(cli->values[CLI_RULE]),
-                              .channel = slice_str(cli->values[CLI_CHANNEL]), .level_min = -1 };
+                              .channel = slice_str(cli->values[CLI_CHANNEL]),
+                              .level_min = -1 };
     struct err err = ERR_NONE;
     uint64_t limit = 100;
     int r;
 
-    if (cli_has(cli, CLI_LIMIT) && parse_u64(slice_str(cli->values[CLI_LIMIT]), 1, 1000000, &limit) < 0) {
+    if (cli_has(cli, CLI_LIMIT) &&
+        parse_u64(slice_str(cli->values[CLI_LIMIT]), 1, 1000000, &limit) < 0) {
         fputs("trailwarden: --limit takes a number\n", stderr);
         return EXIT_USAGE;
     }

@@ -41,7 +41,8 @@ int command_trail_init(struct cli *cli)
         json_object_end(&w);
         fprintf(cli->out, "%.*s\n", SLICE_FMT(buf_view(&b)));
     } else {
-        fprintf(cli->out, "keep these two lines somewhere else; they prove the trail later:\n%s\n%s\n",
+        fprintf(cli->out,
+                "keep these two lines somewhere else; they prove the trail later:\n%s\n%s\n",
                 anchors.identity_vkey, anchors.epoch_vkey);
     }
     return EXIT_DONE;
@@ -103,8 +104,8 @@ static void report_text(const struct audit_report *r, const char *folder, const 
     }
     if (!cli_has(cli, CLI_QUIET) || !r->good)
         fprintf(cli->out, "%s: %s: %llu entries signed, %u epochs, %llu personal values checked\n",
-                folder, r->good ? "good" : "NOT GOOD", (unsigned long long)r->signed_size, r->epochs,
-                (unsigned long long)r->pii_checked);
+                folder, r->good ? "good" : "NOT GOOD", (unsigned long long)r->signed_size,
+                r->epochs, (unsigned long long)r->pii_checked);
 }
 
 int command_trail_verify(struct cli *cli)
@@ -115,8 +116,10 @@ int command_trail_verify(struct cli *cli)
     struct progress progress;
     struct audit_verify_options o = { .identity_vkey = cli->values[CLI_VKEY],
                                       .epoch_vkey = cli->values[CLI_EPOCH_VKEY],
-                                      .against = against, .progress = on_progress,
-                                      .ctx = &progress, .now_us = clock_now(&real) };
+                                      .against = against,
+                                      .progress = on_progress,
+                                      .ctx = &progress,
+                                      .now_us = clock_now(&real) };
     struct audit_report report;
     struct err err = ERR_NONE;
     int r = cli_trail(cli, &c, &folder);
@@ -176,7 +179,8 @@ static int show_entry(void *ctx, uint64_t index, struct slice line)
         fprintf(s->cli->out, "%.*s\n", SLICE_FMT(line));
     } else {
         buf_printf(&b, "%6llu  %.*sZ  %-14.*s ", (unsigned long long)index,
-                   SLICE_FMT(slice_take(json_text(doc, "t"), 19)), SLICE_FMT(json_text(doc, "type")));
+                   SLICE_FMT(slice_take(json_text(doc, "t"), 19)),
+                   SLICE_FMT(json_text(doc, "type")));
         for (const struct json *m = doc ? doc->child : NULL; m; m = m->next)
             if (m->type <= JSON_STRING && !slice_is(m->key, "i") && !slice_is(m->key, "t") &&
                 !slice_is(m->key, "type")) {

@@ -25,8 +25,8 @@
 #define HEAD_MAX 1024
 #define MARK_MAX 128
 #define STREAMS_MAX 4096
-#define OPEN_MAX 256          /* descriptors kept; the rest is opened again when it grows */
-#define NOTICES_MAX 64        /* waiting to be told; more are counted */
+#define OPEN_MAX 256 /* descriptors kept; the rest is opened again when it grows */
+#define NOTICES_MAX 64 /* waiting to be told; more are counted */
 #define YOUNG_US (2 * USEC_PER_SEC)
 #define SCAN_US (10 * USEC_PER_SEC)
 #define FORGET_US (UINT64_C(7) * 24 * 3600 * USEC_PER_SEC)
@@ -51,55 +51,55 @@ struct known_bytes {
 };
 
 enum stream_state {
-    STREAM_LIVE,    /* a configured name leads to it */
+    STREAM_LIVE, /* a configured name leads to it */
     STREAM_ROTATED, /* it lives on under another name, or without one */
-    STREAM_LOST,    /* no file is it now: its content may turn up again */
+    STREAM_LOST, /* no file is it now: its content may turn up again */
 };
 
 enum stream_flags {
     STREAM_MIDDLE = 1, /* the offset is inside a line whose beginning was handed over as partial */
-    STREAM_SKIP = 2,   /* the offset is inside a line that is too long: its rest is not handed over */
+    STREAM_SKIP = 2, /* the offset is inside a line that is too long: its rest is not handed over */
 };
 
 struct stream {
     char id[33];
     uint8_t key[16];
     bool key_known;
-    char *path;  /* the name by which it was found first */
+    char *path; /* the name by which it was found first */
     char *where; /* where it is now, resolved */
     dev_t dev;
     ino_t ino;
     struct known_bytes head, mark;
     uint64_t offset;
     uint64_t first_seen_us; /* wall */
-    uint64_t mtime_ns;      /* of the file when it was last read */
-    uint64_t lost_us;       /* wall; 0 = not lost */
+    uint64_t mtime_ns; /* of the file when it was last read */
+    uint64_t lost_us; /* wall; 0 = not lost */
     unsigned flags;
 
     /* Not kept in the cursor. */
     enum stream_state state;
     int fd; /* -1: closed for now */
-    uint64_t since_us;       /* monotonic: in this state */
-    uint64_t grown_us;       /* monotonic: last growth seen */
+    uint64_t since_us; /* monotonic: in this state */
+    uint64_t grown_us; /* monotonic: last growth seen */
     uint64_t size; /* as seen by the last look */
     uint64_t tried_size, tried_ns; /* as they were when reading gave nothing more */
     uint64_t seen_size, seen_ns; /* as they were when the scan last verified the identity */
-    uint64_t hole_end;       /* NUL bytes were seen up to here */
-    uint64_t backfill_end;   /* what is before was there before our first start */
-    uint64_t used;           /* for the choice whom to close */
-    uint64_t flush_us;       /* monotonic: when held records are handed over; 0 = none held */
+    uint64_t hole_end; /* NUL bytes were seen up to here */
+    uint64_t backfill_end; /* what is before was there before our first start */
+    uint64_t used; /* for the choice whom to close */
+    uint64_t flush_us; /* monotonic: when held records are handed over; 0 = none held */
     struct long_line *skip;
     bool first_look; /* nothing was handed over yet: it may be a copy of another */
-    bool ready;      /* worth reading */
-    bool dirty;      /* the cursor must be told */
-    bool found;      /* by the scan that runs */
-    bool ended;      /* rotated, read to its end, closed */
+    bool ready; /* worth reading */
+    bool dirty; /* the cursor must be told */
+    bool found; /* by the scan that runs */
+    bool ended; /* rotated, read to its end, closed */
     const char *refusal; /* why it is no log; NULL = it is one */
     bool plain_name; /* the configuration names it without wildcards */
-    bool told;       /* what became of it */
-    bool cut;        /* lost because its file was cut or replaced in place */
-    bool forgotten;  /* its cursor goes with the next block */
-    bool gone;       /* and has gone */
+    bool told; /* what became of it */
+    bool cut; /* lost because its file was cut or replaced in place */
+    bool forgotten; /* its cursor goes with the next block */
+    bool gone; /* and has gone */
 };
 
 struct waiting_notice {
@@ -171,7 +171,8 @@ void stream_cursor(const struct stream *s, struct buf *out);
 int stream_is(struct stream *s, int fd, const struct stat *st);
 /* The same without device and inode: by head and mark. */
 int stream_content_is(struct stream *s, int fd, const struct stat *st);
-/* Are the first bytes those of the stream, as far as there are any? Needs `head.held`, or a full head. */
+/* Are the first bytes those of the stream, as far as there are any? Needs `head.held`, or a full
+ * head. */
 bool stream_begins(const struct stream *s, int fd, uint64_t size);
 /* The stream goes on in this file. Takes fd. */
 void stream_attach(struct file_input *f, struct stream *s, int fd, const struct stat *st);
@@ -184,17 +185,18 @@ uint64_t stream_end_offset(int fd, uint64_t size);
 
 /*
  * One block of the stream. 1 = there is one, 0 = nothing now, -ESTALE = the file is not
- * the stream any more (the caller scans), other negative = cannot be read. `end`: nothing more will come.
+ * the stream any more (the caller scans), other negative = cannot be read. `end`: nothing more will
+ * come.
  */
-int stream_read(struct file_input *f, struct stream *s, struct block *b, bool end,
-                struct err *err);
+int stream_read(struct file_input *f, struct stream *s, struct block *b, bool end, struct err *err);
 /* What kind of file is this not? NULL = looks like text. */
 const char *content_refusal(int fd, uint64_t size);
 
 /* ---- file-scan.c ---- */
 
 int file_scan(struct file_input *f, struct err *err);
-/* Opens as all log files are opened. A negative errno and its text: not there, not allowed, no regular file. */
+/* Opens as all log files are opened. A negative errno and its text: not there, not allowed, no
+ * regular file. */
 int file_open(const char *path, struct stat *ret_st, const char **ret_text);
 /* The stream by one more; NULL when memory is out or STREAMS_MAX are there. */
 struct stream *file_keep(struct file_input *f, struct stream *s);
@@ -244,6 +246,7 @@ bool name_is_safe(const char *path, const struct stat *st);
 
 int watches_open(struct file_input *f);
 void watches_add(struct file_input *f, const char *folder);
-/* Reads what waits; *ret_names: something came or went, so a scan is due. True when anything happened. */
+/* Reads what waits; *ret_names: something came or went, so a scan is due. True when anything
+ * happened. */
 bool watches_read(struct file_input *f, bool *ret_names);
 void watches_close(struct file_input *f);

@@ -25,7 +25,7 @@ struct found {
     struct stat st;
     struct stream *stream;
     bool configured; /* else only a neighbour of one that is */
-    bool plain;      /* without wildcards */
+    bool plain; /* without wildcards */
 };
 
 struct scan {
@@ -132,8 +132,8 @@ static int add_found(struct scan *sc, const char *path, const struct stat *st, b
         sc->found = list;
         sc->cap = cap;
     }
-    list[sc->nfound] = (struct found){ .path = strdup(path), .st = *st,
-                                       .configured = configured, .plain = plain };
+    list[sc->nfound] =
+        (struct found){ .path = strdup(path), .st = *st, .configured = configured, .plain = plain };
     if (!list[sc->nfound].path)
         return -ENOMEM;
     sc->nfound++;
@@ -341,8 +341,7 @@ static int look_into(struct scan *sc, const char *folder)
         const char *text;
         struct stat st;
 
-        if (e->d_type == DT_DIR || name_is_compressed(e->d_name) ||
-            !is_neighbour(sc->f, folder, e))
+        if (e->d_type == DT_DIR || name_is_compressed(e->d_name) || !is_neighbour(sc->f, folder, e))
             continue;
         buf_printf(&path, "%s/%s", folder, e->d_name);
         if (!buf_ok(&path))
@@ -379,7 +378,8 @@ static int find_neighbours(struct scan *sc)
     return r;
 }
 
-/* Lost content in files that no name of ours gives (those that one gives are judged before their first block). */
+/* Lost content in files that no name of ours gives (those that one gives are judged before their
+ * first block). */
 static void pass_content(struct scan *sc)
 {
     for (size_t i = 0; i < sc->f->nstreams; i++) {
@@ -416,7 +416,8 @@ static void start_note(struct file_input *f, const struct stream *s, const char 
     file_notice(f, "source.start", s->path, buf_view(&members));
 }
 
-/* The choice of `from` is for what was there when we came for the first time, and for nothing else. */
+/* The choice of `from` is for what was there when we came for the first time, and for nothing else.
+ */
 static int first_position(struct file_input *f, struct stream *s, uint64_t size)
 {
     if (f->scanned || !f->in->first_start)
@@ -492,7 +493,8 @@ static int begin_stream(struct scan *sc, struct found *x)
     return 0;
 }
 
-/* A generation that came and went while we were away: newer than the last one we know of that log. */
+/* A generation that came and went while we were away: newer than the last one we know of that log.
+ */
 static const char *generation_of(const struct file_input *f, const struct found *x)
 {
     const char *path = NULL;

@@ -343,12 +343,16 @@ struct magic {
 static const struct magic magics[] = {
     { "\x1f\x8b", 2, "is compressed (gzip): unpack it first" },
     { "\x28\xb5\x2f\xfd", 4, "is compressed (zstd): unpack it first" },
-    { "\xfd" "7zXZ", 5, "is compressed (xz): unpack it first" },
+    { "\xfd"
+      "7zXZ",
+      5, "is compressed (xz): unpack it first" },
     { "BZh", 3, "is compressed (bzip2): unpack it first" },
     { "PK\x03\x04", 4, "is an archive (zip): unpack it first" },
     { "\xff\xfe", 2, "is UTF-16: convert it to UTF-8 first" },
     { "\xfe\xff", 2, "is UTF-16: convert it to UTF-8 first" },
-    { "\x7f" "ELF", 4, "is a program, not a log" },
+    { "\x7f"
+      "ELF",
+      4, "is a program, not a log" },
     { "SQLite format 3", 15, "is a database, not a log" },
     { "LPKSHHRH", 8, "is a journal: use an input of type journald with 'files'" },
 };
@@ -429,7 +433,7 @@ struct reading {
     struct slice bytes;
     uint64_t size;
     bool last; /* nothing more will come */
-    bool end;  /* and the bytes reach up to there */
+    bool end; /* and the bytes reach up to there */
 };
 
 static int out_of_memory(struct err *err)
@@ -450,8 +454,7 @@ static int finish(struct reading *r, struct err *err)
     if (r->f->in->once)
         return 1;
     stream_cursor(r->s, &value);
-    if (!buf_ok(&value) ||
-        block_cursor(r->b, slice_str(r->s->id), buf_view(&value)) < 0)
+    if (!buf_ok(&value) || block_cursor(r->b, slice_str(r->s->id), buf_view(&value)) < 0)
         return out_of_memory(err);
     r->s->dirty = false;
     return 1;
@@ -504,7 +507,8 @@ static int hand_over(struct reading *r, struct cut cut, struct err *err)
     b->position = s->offset;
     b->backfill = s->offset < s->backfill_end;
     if (s->flags & STREAM_MIDDLE)
-        b->first_flags = RECORD_PARTIAL; /* the rest of a line that was handed over without its end */
+        b->first_flags =
+            RECORD_PARTIAL; /* the rest of a line that was handed over without its end */
     s->flags &= ~(unsigned)STREAM_MIDDLE;
     if (cut.kind == CUT_LONG) {
         b->last_flags = RECORD_TRUNCATED;
@@ -645,8 +649,7 @@ static int read_between(struct reading *r, struct err *err)
     return n > 0;
 }
 
-int stream_read(struct file_input *f, struct stream *s, struct block *b, bool end,
-                struct err *err)
+int stream_read(struct file_input *f, struct stream *s, struct block *b, bool end, struct err *err)
 {
     struct reading r = { .f = f, .s = s, .b = b, .last = end };
     int got;

@@ -30,23 +30,43 @@
 static const char *const from_choices[] = { "end", "begin", NULL };
 
 static const struct option file_options[] = {
-    { .name = "path", .type = OPTION_STRS, .offset = AT(struct file_options, path),
-      .required = true, .help = "Files to follow: names, globs, {a,b} lists." },
-    { .name = "from", .type = OPTION_ENUM, .offset = AT(struct file_options, from),
-      .choices = from_choices, .fallback = "end",
+    { .name = "path",
+      .type = OPTION_STRS,
+      .offset = AT(struct file_options, path),
+      .required = true,
+      .help = "Files to follow: names, globs, {a,b} lists." },
+    { .name = "from",
+      .type = OPTION_ENUM,
+      .offset = AT(struct file_options, from),
+      .choices = from_choices,
+      .fallback = "end",
       .help = "Where to begin at the very first start in files that are there already; files that "
               "appear later are read from their beginning." },
-    { .name = "max_line", .type = OPTION_SIZE, .offset = AT(struct file_options, max_line),
-      .fallback = "64KiB", .min = "1KiB", .max = "16MiB",
+    { .name = "max_line",
+      .type = OPTION_SIZE,
+      .offset = AT(struct file_options, max_line),
+      .fallback = "64KiB",
+      .min = "1KiB",
+      .max = "16MiB",
       .help = "Longer lines are cut here and marked." },
-    { .name = "partial_wait", .type = OPTION_DURATION,
-      .offset = AT(struct file_options, partial_wait_us), .fallback = "10s", .max = "1h",
+    { .name = "partial_wait",
+      .type = OPTION_DURATION,
+      .offset = AT(struct file_options, partial_wait_us),
+      .fallback = "10s",
+      .max = "1h",
       .help = "How long a last line without newline waits in a rotated file." },
-    { .name = "rotate_wait", .type = OPTION_DURATION,
-      .offset = AT(struct file_options, rotate_wait_us), .fallback = "5s", .max = "1h",
+    { .name = "rotate_wait",
+      .type = OPTION_DURATION,
+      .offset = AT(struct file_options, rotate_wait_us),
+      .fallback = "5s",
+      .max = "1h",
       .help = "How long a rotated or deleted file must be quiet before it is closed." },
-    { .name = "poll", .type = OPTION_DURATION, .offset = AT(struct file_options, poll_us),
-      .fallback = "1s", .min = "10ms", .max = "60s",
+    { .name = "poll",
+      .type = OPTION_DURATION,
+      .offset = AT(struct file_options, poll_us),
+      .fallback = "1s",
+      .min = "10ms",
+      .max = "60s",
       .help = "How often files are looked at when no event tells of them." },
     { 0 },
 };
@@ -100,12 +120,18 @@ static int load_streams(struct file_input *f, struct err *err)
     return 0;
 }
 
+/* A file of just that name comes before what it would mean as a pattern. */
+static int add_replay(struct names *names, const char *path)
+{
+    return access(path, F_OK) == 0 ? names_add(names, path) : names_glob(names, path);
+}
+
 static int load_replay(struct file_input *f, struct err *err)
 {
     struct names names = { 0 };
 
     for (size_t i = 0; i < f->options->path.n; i++)
-        if (names_glob(&names, f->options->path.items[i]) < 0) {
+        if (add_replay(&names, f->options->path.items[i]) < 0) {
             names_fini(&names);
             return err_nomem(err);
         }

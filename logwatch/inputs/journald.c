@@ -50,17 +50,30 @@ struct journald_options {
 static const char *const from_choices[] = { "end", "begin", NULL };
 
 static const struct option journald_options[] = {
-    { .name = "unit", .type = OPTION_STRS, .offset = AT(struct journald_options, unit),
+    { .name = "unit",
+      .type = OPTION_STRS,
+      .offset = AT(struct journald_options, unit),
       .help = "Units to follow, like xray.service or openvpn-server@*.service; none: all." },
-    { .name = "from", .type = OPTION_ENUM, .offset = AT(struct journald_options, from),
-      .choices = from_choices, .fallback = "end",
+    { .name = "from",
+      .type = OPTION_ENUM,
+      .offset = AT(struct journald_options, from),
+      .choices = from_choices,
+      .fallback = "end",
       .help = "Where to begin at the very first start." },
-    { .name = "max_line", .type = OPTION_SIZE, .offset = AT(struct journald_options, max_line),
-      .fallback = "64KiB", .min = "1KiB", .max = "1MiB",
+    { .name = "max_line",
+      .type = OPTION_SIZE,
+      .offset = AT(struct journald_options, max_line),
+      .fallback = "64KiB",
+      .min = "1KiB",
+      .max = "1MiB",
       .help = "Longer messages are cut here and marked." },
-    { .name = "directory", .type = OPTION_STR, .offset = AT(struct journald_options, directory),
+    { .name = "directory",
+      .type = OPTION_STR,
+      .offset = AT(struct journald_options, directory),
       .help = "Folder of saved journals, instead of this host's." },
-    { .name = "files", .type = OPTION_STRS, .offset = AT(struct journald_options, files),
+    { .name = "files",
+      .type = OPTION_STRS,
+      .offset = AT(struct journald_options, files),
       .help = "Saved journal files, instead of this host's." },
     { 0 },
 };
@@ -93,9 +106,9 @@ struct journal {
     char *cursor; /* of the last entry that was consumed; NULL = none */
     struct place place; /* of that entry */
     uint64_t covered, cover_us; /* see above; monotonic: when to look again */
-    uint64_t start_us;  /* wall */
-    uint64_t parts_us;  /* monotonic: since when a line waits for its other parts; 0 = none */
-    bool standing;      /* on an entry that was not consumed yet */
+    uint64_t start_us; /* wall */
+    uint64_t parts_us; /* monotonic: since when a line waits for its other parts; 0 = none */
+    bool standing; /* on an entry that was not consumed yet */
     bool filtered, globs, dirty, ended, invalidated;
     const char **units; /* with ".service" where it was left out */
     size_t nunits;
@@ -454,7 +467,8 @@ static int take_field(struct arena *a, struct slice name, struct slice value, si
         if (f->has_message) /* a sender may give two: the first counts */
             return 0;
         f->has_message = true;
-        f->message = arena_slice(a, slice_take(value, max + 1)); /* one more tells that it was cut */
+        f->message =
+            arena_slice(a, slice_take(value, max + 1)); /* one more tells that it was cut */
         return f->message.p ? 0 : -ENOMEM;
     }
     for (size_t i = 0; i < ARRAY_SIZE(wanted_texts); i++)
@@ -551,8 +565,9 @@ static void join_begin(struct pass *p, const struct entry_fields *f, const char 
 
     if (j->open || f->stream.n == 0 || f->stream.n > sizeof j->stream)
         return; /* one at a time; the others stay parts */
-    *j = (struct joining){ .open = true, .index = p->b->nrecords - 1, .nstream = f->stream.n,
-                           .pid = f->pid };
+    *j = (struct joining){
+        .open = true, .index = p->b->nrecords - 1, .nstream = f->stream.n, .pid = f->pid
+    };
     memcpy(j->stream, f->stream.p, f->stream.n);
     j->before = before ? arena_str(p->b->arena, slice_str(before)) : NULL;
 }
@@ -749,8 +764,8 @@ static int run_pass(struct pass *p)
     struct journal *s = p->s;
     int r = 1;
 
-    for (unsigned n = 1; r > 0 && p->b->nrecords < RECORDS_MAX && p->bytes < BYTES_MAX &&
-                         n < 8 * RECORDS_MAX;
+    for (unsigned n = 1;
+         r > 0 && p->b->nrecords < RECORDS_MAX && p->bytes < BYTES_MAX && n < 8 * RECORDS_MAX;
          n++) {
         if (n % PROCESS_EVERY == 0 && !s->standing &&
             sd_journal_process(s->j) == SD_JOURNAL_INVALIDATE)
@@ -842,8 +857,9 @@ static int journald_read(struct input *in, struct block *b, struct err *err)
         return err_set(err, r, "cannot read the journal: %s", err_name(r));
     cover(in, s);
     r = finish(&p, err);
-    in->wake_us = clock_mono(in->clock) +
-                  (s->parts_us || in->fd < 0 || sd_journal_reliable_fd(s->j) <= 0 ? POLL_US : IDLE_US);
+    in->wake_us =
+        clock_mono(in->clock) +
+        (s->parts_us || in->fd < 0 || sd_journal_reliable_fd(s->j) <= 0 ? POLL_US : IDLE_US);
     return r;
 }
 

@@ -39,7 +39,7 @@ struct cut_rules {
     size_t line_max;
     bool full; /* the buffer has no room for more: hold nothing back */
     bool idle; /* silence was long enough: records do not grow any more */
-    bool end;  /* nothing more will come */
+    bool end; /* nothing more will come */
 };
 
 struct cut lines_cut(struct slice bytes, const struct cut_rules *rules);

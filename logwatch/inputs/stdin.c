@@ -19,8 +19,12 @@ struct stdin_options {
 };
 
 static const struct option stdin_options[] = {
-    { .name = "max_line", .type = OPTION_SIZE, .offset = AT(struct stdin_options, max_line),
-      .fallback = "64KiB", .min = "1KiB", .max = "16MiB",
+    { .name = "max_line",
+      .type = OPTION_SIZE,
+      .offset = AT(struct stdin_options, max_line),
+      .fallback = "64KiB",
+      .min = "1KiB",
+      .max = "16MiB",
       .help = "Longer lines are cut here and marked." },
     { 0 },
 };

@@ -24,8 +24,8 @@ struct command {
 
 static const struct option command_options[] = {
     { .name = "command", .type = OPTION_STRS, .offset = AT(struct command, argv), .required = true,
-      .help = "Program (absolute path) and its words; {address} {family} {seconds} {rule} {id} "
-              "are replaced where they are a whole word." },
+      .help = "Program (absolute path) and its words; {action} {address} {family} {seconds} "
+              "{rule} {id} are replaced where they are a whole word." },
     { .name = "allow", .type = OPTION_STRS, .offset = AT(struct command, allow),
       .help = "Networks that are never banned." },
     { .name = "timeout", .type = OPTION_DURATION, .offset = AT(struct command, timeout_us),
@@ -37,6 +37,8 @@ static int command_open(struct sink *s, struct err *err)
 {
     const struct command *c = s->state;
 
+    if (c->argv.n == 0)
+        return err_set(err, -EINVAL, "'command' has no words");
     if (c->argv.items[0][0] != '/')
         return err_set_at(err, -EINVAL, c->argv.at[0], "'%s' is no absolute path",
                           c->argv.items[0]);
@@ -49,28 +51,52 @@ struct words {
     char address[IP_TEXT_SIZE], family[4], seconds[24], rule[128], id[64];
 };
 
+/* One plain word, whatever a rule file has: no blank, no sign that a script trips over. */
+static void plain_word(struct slice s, char *out, size_t size)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < s.n && n + 1 < size; i++) {
+        char c = s.p[i];
+        bool fine = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+                    c == '.' || c == '_' || (c == '-' && n > 0);
+
+        out[n++] = fine ? c : '_';
+    }
+    out[n] = '\0';
+}
+
 static void fill_words(const struct ban_order *o, struct words *w)
 {
     ip_text(&o->address, w->address);
     snprintf(w->family, sizeof w->family, "%s", o->address.family == 4 ? "4" : "6");
     snprintf(w->seconds, sizeof w->seconds, "%llu", (unsigned long long)o->for_s);
-    snprintf(w->rule, sizeof w->rule, "%.*s", SLICE_FMT(slice_take(o->rule, 120)));
-    snprintf(w->id, sizeof w->id, "%.*s", SLICE_FMT(slice_take(o->id, 60)));
+    plain_word(o->rule, w->rule, sizeof w->rule);
+    plain_word(o->id, w->id, sizeof w->id);
 }
 
-static const char *replace(const struct words *w, const char *word)
-{
-    const struct {
-        const char *name, *value;
-    } known[] = { { "{address}", w->address },
-                  { "{family}", w->family },
-                  { "{seconds}", w->seconds },
-                  { "{rule}", w->rule },
-                  { "{id}", w->id } };
+/* Each word under both of its names: {address} in argv, TW_ADDRESS in the environment. */
+struct word_name {
+    const char *placeholder, *variable, *value;
+};
+#define WORDS 6
 
-    for (size_t i = 0; i < ARRAY_SIZE(known); i++)
-        if (strcmp(word, known[i].name) == 0)
-            return known[i].value;
+static void name_words(const struct words *w, struct word_name out[WORDS])
+{
+    const struct word_name names[WORDS] = {
+        { "{action}", "TW_ACTION", "ban" },         { "{address}", "TW_ADDRESS", w->address },
+        { "{family}", "TW_FAMILY", w->family },     { "{seconds}", "TW_SECONDS", w->seconds },
+        { "{rule}", "TW_RULE", w->rule },           { "{id}", "TW_ID", w->id },
+    };
+
+    memcpy(out, names, sizeof names);
+}
+
+static const char *replace(const struct word_name names[WORDS], const char *word)
+{
+    for (size_t i = 0; i < WORDS; i++)
+        if (strcmp(word, names[i].placeholder) == 0)
+            return names[i].value;
     return word;
 }
 
@@ -93,28 +119,23 @@ static void judge(const struct proc_result *r, struct delivery_result *ret)
                                                               : DELIVERY_DEAD;
 }
 
-static void command_deliver(struct sink *s, const struct delivery *d, struct delivery_result *ret)
+static void run(const struct command *c, const struct word_name names[WORDS],
+                struct delivery_result *ret)
 {
-    const struct command *c = s->state;
+    char variables[WORDS][160];
     const char *argv[ARGV_MAX + 1] = { 0 };
-    AUTO_BUF env_address = BUF_INIT;
-    AUTO_BUF env_seconds = BUF_INIT;
-    const char *env[] = { "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-                          "LANG=C", NULL, NULL, NULL };
+    const char *env[WORDS + 3] = {
+        "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LANG=C"
+    };
     struct proc_result r = { .out = BUF_LIMIT(OUTPUT_MAX) };
-    struct ban_order o;
-    struct words w;
     struct err err = ERR_NONE;
 
-    if (!ban_order_read(d, &c->allow, &o, ret))
-        return;
-    fill_words(&o, &w);
     for (size_t i = 0; i < c->argv.n; i++)
-        argv[i] = replace(&w, c->argv.items[i]);
-    buf_printf(&env_address, "TW_ADDRESS=%s", w.address);
-    buf_printf(&env_seconds, "TW_SECONDS=%s", w.seconds);
-    env[2] = env_address.p;
-    env[3] = env_seconds.p;
+        argv[i] = replace(names, c->argv.items[i]);
+    for (size_t i = 0; i < WORDS; i++) {
+        snprintf(variables[i], sizeof variables[i], "%s=%.140s", names[i].variable, names[i].value);
+        env[i + 2] = variables[i];
+    }
     if (proc_run(argv, env, SLICE_NONE, c->timeout_us, &r, &err) < 0) {
         ret->state = err.code == -EAGAIN || err.code == -ENOMEM ? DELIVERY_RETRY : DELIVERY_DEAD;
         snprintf(ret->status, sizeof ret->status, "%.150s", err.text);
@@ -122,6 +143,25 @@ static void command_deliver(struct sink *s, const struct delivery *d, struct del
         judge(&r, ret);
     }
     buf_fini(&r.out);
+}
+
+static void command_deliver(struct sink *s, const struct delivery *d, struct delivery_result *ret)
+{
+    const struct command *c = s->state;
+    struct word_name names[WORDS];
+    struct ban_order o;
+    struct words w;
+
+    if (!ban_order_read(d, &c->allow, &o, ret))
+        return;
+    fill_words(&o, &w);
+    name_words(&w, names);
+    if (!o.dry_run) {
+        run(c, names, ret);
+        return;
+    }
+    ret->state = DELIVERY_SENT;
+    snprintf(ret->status, sizeof ret->status, "dry run: would ban %s for %ss", w.address, w.seconds);
 }
 
 const struct sink_ops sink_command = {

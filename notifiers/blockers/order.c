@@ -1,7 +1,10 @@
+/* The last look at an address before something is done to it. */
 #include "notifiers/blockers/order.h"
 
 #include <errno.h>
 #include <stdio.h>
+
+#define BAN_MAX_S (10ull * 365 * 86400) /* longer is a mistake */
 
 int allow_check(const struct option_strs *allow, struct err *err)
 {
@@ -32,11 +35,14 @@ bool ban_order_read(const struct delivery *d, const struct option_strs *allow,
     struct ban_order o = { .rule = json_text(d->document, "rule"),
                            .id = json_text(d->document, "id"),
                            .title = json_text(d->document, "title"),
+                           .dry_run = json_bool(d->document, "dry_run", false),
                            .for_s = json_u64(d->document, "for_s", 0) };
     const char *network;
 
     ret->state = DELIVERY_DEAD;
-    if (ip_parse(json_text(d->document, "address"), &o.address) < 0 || o.for_s == 0) {
+    if (!slice_is(d->kind, "ban") || !slice_is(json_text(d->document, "action"), "ban") ||
+        ip_parse(json_text(d->document, "address"), &o.address) < 0 || o.for_s == 0 ||
+        o.for_s > BAN_MAX_S) {
         snprintf(ret->status, sizeof ret->status, "refused: this is no ban order");
         return false;
     }

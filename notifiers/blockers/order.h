@@ -7,6 +7,7 @@
 struct ban_order {
     struct ip address;
     uint64_t for_s;
+    bool dry_run; /* say what would be done, and do nothing */
     struct slice rule, id, title;
 };
 

@@ -12,12 +12,19 @@
 #include "notifiers/message.h"
 #include "notifiers/outbox-folder.h"
 
-/* The limit is 4096 UTF-16 units behind the entities; this leaves room. */
+/*
+ * The limit is 4096 UTF-16 units behind the entities. This counts before them,
+ * so it is on the safe side, and leaves room.
+ */
 #define UNITS_MAX 3900
+#define FOOT_UNITS 120   /* "N more not shown" and the alert's id */
+#define SAMPLE_UNITS 700 /* kept free of facts: the newest line should fit */
+#define WAIT_MAX_S 86400 /* no server makes us wait longer */
+#define TRIES_MAX 4      /* forms of one message in one attempt */
 
 struct telegram {
     struct secret *token;
-    const char *chat, *base, *directory;
+    const char *chat, *base, *ca_file, *directory;
     uint64_t thread, timeout_us;
 };
 
@@ -30,12 +37,25 @@ static const struct option telegram_options[] = {
       .help = "Topic of a forum group." },
     { .name = "base", .type = OPTION_STR, .offset = AT(struct telegram, base),
       .fallback = "https://api.telegram.org", .help = "Server of the Bot API." },
+    { .name = "ca_file", .type = OPTION_STR, .offset = AT(struct telegram, ca_file),
+      .help = "Certificates to trust instead of the system's." },
     { .name = "timeout", .type = OPTION_DURATION, .offset = AT(struct telegram, timeout_us),
       .fallback = "15s", .min = "1s", .max = "2m", .help = "For one attempt." },
     { .name = "directory", .type = OPTION_STR, .offset = AT(struct telegram, directory),
       .help = "Write the requests into this folder instead of sending them." },
     { 0 },
 };
+
+/* It becomes part of a path. Its text is in no error. */
+static bool token_ok(struct slice token)
+{
+    for (size_t i = 0; i < token.n; i++)
+        if (!strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789:_-",
+                    token.p[i]) ||
+            !token.p[i])
+            return false;
+    return slice_find_byte(token, ':') != SIZE_MAX;
+}
 
 static int telegram_open(struct sink *s, struct err *err)
 {
@@ -44,6 +64,8 @@ static int telegram_open(struct sink *s, struct err *err)
 
     if (t->chat[0] != '@' && parse_i64(slice_str(t->chat), INT64_MIN, INT64_MAX, &id) < 0)
         return err_set(err, -EINVAL, "'%s' is no chat: a number, or @name", t->chat);
+    if (t->token && !token_ok(secret_view(t->token)))
+        return err_set(err, -EINVAL, "the token is none: it looks like 123456:ABC-def");
     return t->directory ? 0 : http_url_check(t->base, err);
 }
 
@@ -82,12 +104,21 @@ static bool add_block(struct text *t, const struct buf *block, size_t reserve)
     return true;
 }
 
+/* HTML mode knows these three; quotes matter in attributes only, and we have none. */
 static void escape(const struct text *t, struct buf *b, struct slice s)
 {
-    if (t->plain)
-        buf_slice(b, s);
-    else
-        buf_html(b, s);
+    for (size_t i = 0; i < s.n; i++) {
+        if (t->plain)
+            buf_char(b, s.p[i]);
+        else if (s.p[i] == '&')
+            buf_str(b, "&amp;");
+        else if (s.p[i] == '<')
+            buf_str(b, "&lt;");
+        else if (s.p[i] == '>')
+            buf_str(b, "&gt;");
+        else
+            buf_char(b, s.p[i]);
+    }
 }
 
 static void tag(const struct text *t, struct buf *b, const char *html)
@@ -105,7 +136,7 @@ static const char *mark(const struct message *m)
     return marks[message_rank(m)];
 }
 
-static void render(const struct message *m, size_t samples, struct text *t)
+static void add_head(const struct message *m, struct text *t)
 {
     AUTO_BUF b = BUF_INIT;
 
@@ -117,6 +148,12 @@ static void render(const struct message *m, size_t samples, struct text *t)
     escape(t, &b, m->reason);
     buf_char(&b, '\n');
     add_block(t, &b, 0);
+}
+
+static void add_facts(const struct message *m, struct text *t)
+{
+    AUTO_BUF b = BUF_INIT;
+
     for (size_t i = 0; i < m->nfacts; i++) {
         buf_reset(&b);
         buf_char(&b, '\n');
@@ -125,20 +162,49 @@ static void render(const struct message *m, size_t samples, struct text *t)
         tag(t, &b, "</b>");
         buf_str(&b, ": ");
         escape(t, &b, m->facts[i].value);
-        add_block(t, &b, 200);
+        add_block(t, &b, FOOT_UNITS + SAMPLE_UNITS);
     }
-    for (size_t i = m->nsamples > samples ? m->nsamples - samples : 0; i < m->nsamples; i++) {
-        buf_reset(&b);
-        buf_str(&b, "\n\n");
-        tag(t, &b, "<code>");
-        escape(t, &b, m->samples[i]);
-        tag(t, &b, "</code>");
-        add_block(t, &b, 200);
+}
+
+static void sample_block(const struct text *t, struct slice line, struct buf *b)
+{
+    buf_reset(b);
+    buf_str(b, "\n\n");
+    tag(t, b, "<code>");
+    escape(t, b, line);
+    tag(t, b, "</code>");
+}
+
+/* Lines are dropped from the oldest: the newest is what set the rule off. */
+static void add_samples(const struct message *m, size_t most, struct text *t)
+{
+    AUTO_BUF b = BUF_INIT;
+    size_t first = m->nsamples, units = t->units + FOOT_UNITS;
+
+    while (first > 0 && m->nsamples - first < most) {
+        sample_block(t, m->samples[first - 1], &b);
+        units += utf16_units(buf_view(&b));
+        if (units > UNITS_MAX)
+            break;
+        first--;
     }
-    buf_reset(&b);
-    if (t->left_out + m->more_samples || m->nsamples > samples)
-        buf_printf(&b, "\n\n%zu more not shown",
-                   t->left_out + m->more_samples + (m->nsamples > samples ? m->nsamples - samples : 0));
+    t->left_out += first;
+    for (size_t i = first; i < m->nsamples; i++) {
+        sample_block(t, m->samples[i], &b);
+        add_block(t, &b, FOOT_UNITS);
+    }
+}
+
+static void render(const struct message *m, size_t samples, struct text *t)
+{
+    AUTO_BUF b = BUF_INIT;
+
+    add_head(m, t);
+    add_facts(m, t);
+    add_samples(m, samples, t);
+    t->left_out += m->more_samples;
+    if (t->left_out)
+        buf_printf(&b, "\n\n%zu more not shown", t->left_out);
     buf_str(&b, "\n\n");
     escape(t, &b, m->id);
     add_block(t, &b, 0);
@@ -149,15 +215,16 @@ static int request(const struct telegram *t, const struct message *m, const char
 {
     struct text text = { .html = BUF_INIT, .plain = plain };
     struct json_writer w = json_writer(out);
+    int64_t id;
 
     buf_reset(out);
     render(m, samples, &text);
     json_object(&w);
     json_key(&w, "chat_id");
-    if (chat[0] == '@')
-        json_put_str(&w, chat);
+    if (parse_i64(slice_str(chat), INT64_MIN, INT64_MAX, &id) == 0)
+        json_put_i64(&w, id);
     else
-        json_put_raw(&w, slice_str(chat));
+        json_put_str(&w, chat);
     if (t->thread)
         json_member_u64(&w, "message_thread_id", t->thread);
     json_member_slice(&w, "text", buf_view(&text.html));
@@ -199,11 +266,12 @@ static bool mend(struct attempt *x, const struct json *answer, struct slice desc
 {
     const struct json *parameters = json_get(answer, "parameters");
     struct slice to = json_text(parameters, "migrate_to_chat_id");
+    int64_t id;
 
-    if (++x->tries > 3)
+    if (++x->tries >= TRIES_MAX)
         return false;
-    if (to.n && to.n < sizeof x->chat && !x->moved) {
-        snprintf(x->chat, sizeof x->chat, "%.*s", SLICE_FMT(to));
+    if (!x->moved && parse_i64(to, INT64_MIN, INT64_MAX, &id) == 0) {
+        snprintf(x->chat, sizeof x->chat, "%lld", (long long)id);
         return x->moved = true;
     }
     if (says(description, "can't parse entities") && !x->plain)
@@ -226,15 +294,18 @@ static void judge(struct attempt *x, long status, const struct json *answer,
         ret->state = DELIVERY_SENT;
         snprintf(ret->remote, sizeof ret->remote, "%.*s",
                  SLICE_FMT(json_text(json_get(answer, "result"), "message_id")));
-        snprintf(ret->status, sizeof ret->status, "http 200%s%s%.40s", x->plain ? ", sent as plain text" : "",
+        snprintf(ret->status, sizeof ret->status, "http 200%s%s%s%.39s",
+                 x->plain ? ", sent as plain text" : "",
+                 x->samples < SAMPLES_MAX ? ", sent shortened" : "",
                  x->moved ? ", the group has moved: put this chat id into the configuration: " : "",
                  x->moved ? x->chat : "");
         return;
     }
     ret->state = http_retryable(status) || status == 200 ? DELIVERY_RETRY : DELIVERY_DEAD;
     if (wait)
-        ret->retry_after_us = (wait + 1) * USEC_PER_SEC;
+        ret->retry_after_us = ((wait < WAIT_MAX_S ? wait : WAIT_MAX_S) + 1) * USEC_PER_SEC;
     snprintf(ret->status, sizeof ret->status, "http %ld %.*s", status, SLICE_FMT(description));
+    secret_scrub(x->t->token, ret->status);
 }
 
 /* One request; true = send another one at once. */
@@ -244,12 +315,15 @@ static bool attempt(struct attempt *x, struct delivery_result *ret)
     AUTO_BUF url = BUF_INIT;
     AUTO_BUF body = BUF_INIT;
     struct http_request q = { .headers = headers, .secret = x->t->token,
-                              .timeout_us = x->t->timeout_us };
+                              .timeout_us = x->t->timeout_us, .ca_file = x->t->ca_file };
     struct http_answer a;
     const struct json *answer;
+    struct slice base = slice_str(x->t->base);
     bool again = false;
 
-    buf_printf(&url, "%s/bot%.*s/sendMessage", x->t->base, SLICE_FMT(secret_view(x->t->token)));
+    while (base.n && base.p[base.n - 1] == '/')
+        base.n--;
+    buf_printf(&url, "%.*s/bot%.*s/sendMessage", SLICE_FMT(base), SLICE_FMT(secret_view(x->t->token)));
     if (request(x->t, x->m, x->chat, x->plain, x->samples, &body) < 0 || !buf_ok(&url)) {
         snprintf(ret->status, sizeof ret->status, "out of memory");
         return false;

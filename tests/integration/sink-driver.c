@@ -90,8 +90,10 @@ static int fail(const struct err *err)
 
 static void print_result(const struct delivery_result *r)
 {
-    static const char *const words[] = { [DELIVERY_WAITING] = "waiting", [DELIVERY_SENT] = "sent",
-                                         [DELIVERY_RETRY] = "retry", [DELIVERY_DEAD] = "dead" };
+    static const char *const words[] = { [DELIVERY_WAITING] = "waiting",
+                                         [DELIVERY_SENT] = "sent",
+                                         [DELIVERY_RETRY] = "retry",
+                                         [DELIVERY_DEAD] = "dead" };
     AUTO_BUF line = BUF_INIT;
     struct json_writer w = json_writer(&line);
 
@@ -107,12 +109,15 @@ static void print_result(const struct delivery_result *r)
 
 static int run(struct sink *s, const struct arguments *x, const char *path, struct arena *a)
 {
-    static const int exits[] = { [DELIVERY_WAITING] = 70, [DELIVERY_SENT] = 0,
-                                 [DELIVERY_RETRY] = 1, [DELIVERY_DEAD] = 2 };
+    static const int exits[] = {
+        [DELIVERY_WAITING] = 70, [DELIVERY_SENT] = 0, [DELIVERY_RETRY] = 1, [DELIVERY_DEAD] = 2
+    };
     AUTO_BUF text = BUF_INIT;
     AUTO_BUF note = BUF_INIT;
-    struct delivery d = { .key = slice_str(x->key), .host = "edge-1.example.net",
-                          .attempt = (unsigned)x->attempt, .now_us = x->now * USEC_PER_SEC };
+    struct delivery d = { .key = slice_str(x->key),
+                          .host = "edge-1.example.net",
+                          .attempt = (unsigned)x->attempt,
+                          .now_us = x->now * USEC_PER_SEC };
     struct delivery_result r = { 0 };
     struct err err = ERR_NONE;
 
@@ -135,8 +140,9 @@ static int run(struct sink *s, const struct arguments *x, const char *path, stru
 
 int main(int argc, char **argv)
 {
-    struct arguments x = { .key = "000102030405060708090a0b0c0d0e0f", .attempt = 1,
-                           .now = 1795226400, .times = 1 };
+    struct arguments x = {
+        .key = "000102030405060708090a0b0c0d0e0f", .attempt = 1, .now = 1795226400, .times = 1
+    };
     AUTO(arena) a = arena_new(65536, 16 << 20);
     AUTO(diag) d = diag_new();
     struct sink s = { .name = "test" };

@@ -39,9 +39,9 @@ struct rig {
     struct err err;
     struct rig_cursor cursors[RIG_CURSORS];
     size_t ncursors;
-    struct buf lines;   /* what was read: each record and "|", flags in front */
+    struct buf lines; /* what was read: each record and "|", flags in front */
     struct buf notices; /* "type{members} " */
-    uint8_t key[16];    /* of the last block with lines */
+    uint8_t key[16]; /* of the last block with lines */
     uint64_t position;
     bool backfill;
 };
@@ -117,7 +117,8 @@ static inline void *rig_options(struct rig *r, const struct input_ops *ops, cons
             buf_char(&text, *p);
     }
     assert_int_equal(yaml_load_text("test", buf_view(&text), r->arena, d, &docs), 0);
-    if (option_load(ops->options, docs.docs[0], (struct src_pos){ 0 }, NULL, state, r->arena, d) < 0) {
+    if (option_load(ops->options, docs.docs[0], (struct src_pos){ 0 }, NULL, state, r->arena, d) <
+        0) {
         diag_print(d, stderr, false);
         fail_msg("options");
     }
@@ -132,12 +133,20 @@ static inline int rig_start(struct rig *r, const struct input_ops *ops, const ch
     int ret;
 
     for (size_t i = 0; i < r->ncursors; i++)
-        list[i] = (struct cursor){ slice_str(r->cursors[i].stream), slice_str(r->cursors[i].value) };
+        list[i] =
+            (struct cursor){ slice_str(r->cursors[i].stream), slice_str(r->cursors[i].value) };
     r->in = (struct input){
-        .name = "test", .ops = ops, .state = rig_options(r, ops, yaml), .clock = &r->clock,
+        .name = "test",
+        .ops = ops,
+        .state = rig_options(r, ops, yaml),
+        .clock = &r->clock,
         .framing = r->framing.starts ? &r->framing : NULL,
-        .first_start = r->ncursors == 0, .once = once, .block_max = r->in.block_max, .fd = -1,
-        .cursors = list, .ncursors = r->ncursors,
+        .first_start = r->ncursors == 0,
+        .once = once,
+        .block_max = r->in.block_max,
+        .fd = -1,
+        .cursors = list,
+        .ncursors = r->ncursors,
     };
     ret = ops->open(&r->in, &r->err);
     r->open = true;
@@ -276,4 +285,70 @@ static inline void rig_copy(struct rig *r, const char *from, const char *to)
         assert_int_equal(write(out, bytes, (size_t)n), n);
     close(in);
     close(out);
+}
+
+/* ---- results and cursors that become true together, for readers that are killed ---- */
+
+static inline void rig_load(struct rig *r, uint64_t *length)
+{
+    struct buf text = BUF_INIT;
+    struct json *j, *c;
+
+    *length = 0;
+    if (file_read(AT_FDCWD, rig_path(r, "state"), 1 << 20, &text, NULL) < 0)
+        return;
+    j = json_load(r->arena, buf_view(&text), NULL);
+    assert_non_null(j);
+    *length = json_u64(j, "length", 0);
+    for (c = json_get(j, "cursors")->child; c; c = c->next) {
+        struct cursor cursor = { c->key, c->text };
+
+        rig_cursor(r, &cursor);
+    }
+    buf_fini(&text);
+}
+
+static inline void rig_save(struct rig *r, uint64_t length)
+{
+    struct buf text = BUF_INIT;
+    struct json_writer w = json_writer(&text);
+
+    json_object(&w);
+    json_member_u64(&w, "length", length);
+    json_key(&w, "cursors");
+    json_object(&w);
+    for (size_t i = 0; i < r->ncursors; i++)
+        json_member_str(&w, r->cursors[i].stream, r->cursors[i].value);
+    json_object_end(&w);
+    json_object_end(&w);
+    rig_write(r, "state.new", O_TRUNC, buf_view(&text));
+    rig_rename(r, "state.new", "state");
+    buf_fini(&text);
+}
+
+/* One block as the program commits it: results first, then what makes them true. */
+static inline bool rig_commit(struct rig *r, int out, uint64_t *length)
+{
+    buf_reset(&r->lines);
+    buf_reset(&r->notices);
+    if (rig_read(r) <= 0)
+        return false;
+    if (r->lines.n && pwrite(out, r->lines.p, r->lines.n, (off_t)*length) != (ssize_t)r->lines.n)
+        _exit(3);
+    *length += r->lines.n;
+    if (r->notices.n && getenv("TW_STORM_VERBOSE"))
+        (void)fprintf(stderr, "%s\n", r->notices.p);
+    rig_save(r, *length);
+    return true;
+}
+
+/* The file of results, cut to what was committed: the rest never happened. */
+static inline int rig_results(struct rig *r, uint64_t *length)
+{
+    int out = open(rig_path(r, "out"), O_RDWR | O_CREAT, 0640);
+
+    rig_load(r, length);
+    assert_true(out >= 0);
+    assert_int_equal(ftruncate(out, (off_t)*length), 0);
+    return out;
 }

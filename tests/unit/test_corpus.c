@@ -235,9 +235,12 @@ static void xray_comes_out_as_labelled(void **state)
 
 static void openvpn_comes_out_as_labelled(void **state)
 {
-    static const char *const files[] = { "server-tcp-verb4.log",   "server-udp-machine.log",
-                                         "server-udp-suppress.log", "server-udp-verb3.log",
-                                         "server-udp6.log",        "server27-multi.log",
+    static const char *const files[] = { "server-tcp-verb4.log",
+                                         "server-udp-machine.log",
+                                         "server-udp-suppress.log",
+                                         "server-udp-verb3.log",
+                                         "server-udp6.log",
+                                         "server27-multi.log",
                                          NULL };
 
     check_channel(state, "openvpn", files);
@@ -258,19 +261,22 @@ static void xui_comes_out_as_labelled(void **state)
 
 static void laravel_comes_out_as_labelled(void **state)
 {
-    static const char *const files[] = { "audit-2026-11-21.log",    "laravel-json.log",
-                                         "laravel.log",             "security-2026-11-21.log",
-                                         "stderr.log",              "xui-2026-11-21.log",
-                                         NULL };
+    static const char *const files[] = {
+        "audit-2026-11-21.log", "laravel-json.log",   "laravel.log", "security-2026-11-21.log",
+        "stderr.log",           "xui-2026-11-21.log", NULL
+    };
 
     check_channel(state, "laravel", files);
 }
 
 static void api_comes_out_as_labelled(void **state)
 {
-    static const char *const files[] = { "api-plain.log",      "api-pythonjsonlogger.log",
-                                         "api-structlog.log",  "uvicorn-color6.log",
-                                         "uvicorn-json.log",   "uvicorn-stdout.log",
+    static const char *const files[] = { "api-plain.log",
+                                         "api-pythonjsonlogger.log",
+                                         "api-structlog.log",
+                                         "uvicorn-color6.log",
+                                         "uvicorn-json.log",
+                                         "uvicorn-stdout.log",
                                          NULL };
 
     check_channel(state, "api", files);

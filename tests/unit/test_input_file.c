@@ -196,7 +196,9 @@ static void old_rotated_files_are_left_alone(void **state)
     (void)state;
     rig_new(&r);
     rig_append(&r, "a.log.1", "ancient\n");
-    assert_int_equal(utimensat(AT_FDCWD, rig_path(&r, "a.log.1"), (struct timespec[2]){ { 1, 0 }, { 1, 0 } }, 0), 0);
+    assert_int_equal(
+        utimensat(AT_FDCWD, rig_path(&r, "a.log.1"), (struct timespec[2]){ { 1, 0 }, { 1, 0 } }, 0),
+        0);
     rig_append(&r, "a.log", "one\n");
     assert_int_equal(rig_start(&r, &input_file, LOG, false), 0);
     assert_string_equal(rig_lines(&r), "one|");
@@ -370,7 +372,7 @@ static void an_unlinked_file_is_read_to_its_end_and_closed(void **state)
         (void)snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
         n = readlink(link, target, sizeof target - 1);
         target[n > 0 ? n : 0] = '\0';
-        open = open || strstr(target, "a.log");
+        open = open || strstr(target, r.folder);
     }
     assert_false(open);
     rig_free(&r);
@@ -455,7 +457,8 @@ static void braces_and_globs_name_files(void **state)
     rig_append(&r, "xui-2.log", "x\n");
     rig_append(&r, "other-3.log", "o\n");
     rig_append(&r, "xui-1.log.gz", "z\n");
-    assert_int_equal(rig_start(&r, &input_file, "{path: '@/{laravel,xui}-*', from: begin}", false), 0);
+    assert_int_equal(rig_start(&r, &input_file, "{path: '@/{laravel,xui}-*', from: begin}", false),
+                     0);
     rig_wait(&r, 3 * SECOND);
     lines = rig_lines(&r);
     assert_true(strcmp(lines, "l|x|") == 0 || strcmp(lines, "x|l|") == 0);
@@ -479,7 +482,8 @@ static void a_line_that_is_too_long_is_cut_and_told(void **state)
     assert_int_equal(strlen(lines), 7 + 5 + 1024 + 1 + 6);
     assert_memory_equal(lines, "before|(cut)xxx", 15);
     assert_string_equal(lines + strlen(lines) - 8, "x|after|");
-    assert_non_null(strstr(rig_notices(&r), "source.long_line{\"position\":7,\"bytes\":5000,\"sha256\":"));
+    assert_non_null(
+        strstr(rig_notices(&r), "source.long_line{\"position\":7,\"bytes\":5000,\"sha256\":"));
     buf_fini(&b);
     rig_free(&r);
 }
@@ -520,7 +524,8 @@ static void a_hundred_megabyte_line_needs_little_memory(void **state)
     free(chunk);
     assert_int_equal(strlen(rig_lines(&r)), 5 + 65536 + 1 + 4);
     assert_non_null(strstr(rig_notices(&r), "\"bytes\":104857600"));
-    assert_true(arena_used(r.block_arena) < (4 << 20)); /* the last blocks; the rig's limit is 64 MiB */
+    assert_true(arena_used(r.block_arena) <
+                (4 << 20)); /* the last blocks; the rig's limit is 64 MiB */
     rig_free(&r);
 }
 
@@ -589,8 +594,11 @@ static void what_is_no_log_is_refused_with_its_reason(void **state)
     } cases[] = {
         { SLICE("\x1f\x8b\x08\0\0"), "is compressed (gzip): unpack it first" },
         { SLICE("\xff\xfel\0o\0g\0"), "is UTF-16: convert it to UTF-8 first" },
-        { SLICE("\x7f" "ELF\2\1\1\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0x"), "is a program, not a log" },
-        { SLICE("a\0b\0c\0d\0e\0f\0g\0h\0i\0j\0k\0l\0m\0n\0o\0p\0q\0r\0\n"), "is binary, not lines of text" },
+        { SLICE("\x7f"
+                "ELF\2\1\1\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0x"),
+          "is a program, not a log" },
+        { SLICE("a\0b\0c\0d\0e\0f\0g\0h\0i\0j\0k\0l\0m\0n\0o\0p\0q\0r\0\n"),
+          "is binary, not lines of text" },
     };
 
     (void)state;
@@ -608,7 +616,7 @@ static void what_is_no_log_is_refused_with_its_reason(void **state)
     }
 }
 
-static void a_folder_a_pipe_and_a_missing_right_are_told_once(void **state)
+static void a_folder_and_a_pipe_are_told_once(void **state)
 {
     struct rig r;
 
@@ -618,7 +626,8 @@ static void a_folder_a_pipe_and_a_missing_right_are_told_once(void **state)
     assert_int_equal(rig_start(&r, &input_file, LOG, false), 0);
     rig_drain(&r);
     assert_int_equal(r.failed, -EISDIR);
-    assert_non_null(strstr(r.err.text, "/a.log' is a folder: name the files in it, like FOLDER/*.log"));
+    assert_non_null(
+        strstr(r.err.text, "/a.log' is a folder: name the files in it, like FOLDER/*.log"));
     r.failed = 0;
     rig_wait(&r, 20 * SECOND);
     rig_drain(&r);
@@ -637,6 +646,36 @@ static void a_folder_a_pipe_and_a_missing_right_are_told_once(void **state)
     rig_free(&r);
 }
 
+/* Root may read everything, so it becomes somebody else for a while. */
+static void a_missing_right_is_told_and_tried_again(void **state)
+{
+    struct rig r;
+
+    (void)state;
+    if (geteuid() != 0)
+        skip();
+    rig_new(&r);
+    rig_append(&r, "a.log", "secret\n");
+    assert_int_equal(chmod(rig_path(&r, "a.log"), 0600), 0);
+    assert_int_equal(chmod(r.folder, 0755), 0);
+    assert_int_equal(seteuid(65534), 0);
+    assert_int_equal(rig_start(&r, &input_file, LOG, false), 0);
+    rig_drain(&r);
+    assert_int_equal(r.failed, -EACCES);
+    assert_non_null(strstr(r.err.text, "/a.log' Permission denied"));
+    r.failed = 0;
+    rig_wait(&r, 20 * SECOND);
+    rig_drain(&r);
+    assert_int_equal(r.failed, 0);
+    assert_int_equal(seteuid(0), 0);
+    assert_int_equal(chmod(rig_path(&r, "a.log"), 0644), 0);
+    assert_int_equal(seteuid(65534), 0);
+    rig_wait(&r, 20 * SECOND);
+    assert_string_equal(rig_lines(&r), "secret|");
+    assert_int_equal(seteuid(0), 0);
+    rig_free(&r);
+}
+
 static void one_bad_path_does_not_stop_the_others(void **state)
 {
     struct rig r;
@@ -645,7 +684,8 @@ static void one_bad_path_does_not_stop_the_others(void **state)
     rig_new(&r);
     rig_append(&r, "b.log", "fine\n");
     assert_int_equal(mkdir(rig_path(&r, "a.log"), 0755), 0);
-    assert_int_equal(rig_start(&r, &input_file, "{path: [@/a.log, @/b.log], from: begin}", false), 0);
+    assert_int_equal(rig_start(&r, &input_file, "{path: [@/a.log, @/b.log], from: begin}", false),
+                     0);
     assert_string_equal(rig_lines(&r), "fine|");
     assert_int_equal(r.failed, 0);
     assert_non_null(strstr(rig_notices(&r), "source.unreadable{\"error\":\"is a folder"));
@@ -665,8 +705,9 @@ static void a_record_of_several_lines_is_handed_over_whole(void **state)
 
     (void)state;
     rig_new(&r);
-    r.framing = (struct framing){ .starts = stack_starts, .lines_max = 100, .bytes_max = 10000,
-                                  .idle_us = SECOND };
+    r.framing = (struct framing){
+        .starts = stack_starts, .lines_max = 100, .bytes_max = 10000, .idle_us = SECOND
+    };
     assert_int_equal(rig_start(&r, &input_file, LOG, false), 0);
     rig_append(&r, "a.log", "[1] a\n at b\n");
     assert_string_equal(rig_lines(&r), "");
@@ -712,6 +753,18 @@ static void replay_reads_the_files_in_order_and_ends(void **state)
     rig_free(&r);
 }
 
+static void replay_takes_a_name_with_brackets_as_it_is(void **state)
+{
+    struct rig r;
+
+    (void)state;
+    rig_new(&r);
+    rig_append(&r, "a[1].log", "one\n");
+    assert_int_equal(rig_start(&r, &input_file, "{path: '@/a[1].log'}", true), 0);
+    assert_string_equal(rig_lines(&r), "one|");
+    rig_free(&r);
+}
+
 static void replay_says_what_it_cannot_read_and_reads_the_rest(void **state)
 {
     struct rig r;
@@ -720,7 +773,8 @@ static void replay_says_what_it_cannot_read_and_reads_the_rest(void **state)
     rig_new(&r);
     rig_append(&r, "1.log", "one\n");
     rig_append(&r, "2.log", "\x1f\x8b\x08");
-    assert_int_equal(rig_start(&r, &input_file, "{path: [@/0.log, @/2.log, '@', @/1.log]}", true), 0);
+    assert_int_equal(rig_start(&r, &input_file, "{path: [@/0.log, @/2.log, '@', @/1.log]}", true),
+                     0);
     assert_int_equal(rig_read(&r), -ENOENT);
     assert_non_null(strstr(r.err.text, "/0.log' does not exist"));
     assert_int_equal(rig_read(&r), -EINVAL);
@@ -766,7 +820,9 @@ static void a_flooded_file_does_not_starve_the_others(void **state)
     for (unsigned i = 0; i < 100; i++)
         many_lines(&r, "a.log", 0, 100);
     rig_append(&r, "b.log", "quiet\n");
-    assert_int_equal(rig_start(&r, &input_file, "{path: [@/a.log, @/b.log], from: begin, max_line: 1KiB}", false), 0);
+    assert_int_equal(rig_start(&r, &input_file,
+                               "{path: [@/a.log, @/b.log], from: begin, max_line: 1KiB}", false),
+                     0);
     for (unsigned i = 0; i < 6 && !quiet_seen; i++) {
         (void)rig_read(&r);
         quiet_seen = r.lines.p && memmem(r.lines.p, r.lines.n, "quiet", 5);
@@ -829,11 +885,13 @@ int main(void)
         cmocka_unit_test(a_writer_that_does_not_append_under_copytruncate_loses_nothing),
         cmocka_unit_test(room_made_beforehand_is_not_skipped),
         cmocka_unit_test(what_is_no_log_is_refused_with_its_reason),
-        cmocka_unit_test(a_folder_a_pipe_and_a_missing_right_are_told_once),
+        cmocka_unit_test(a_folder_and_a_pipe_are_told_once),
+        cmocka_unit_test(a_missing_right_is_told_and_tried_again),
         cmocka_unit_test(one_bad_path_does_not_stop_the_others),
         cmocka_unit_test(a_record_of_several_lines_is_handed_over_whole),
         cmocka_unit_test(the_key_is_the_content_not_the_name),
         cmocka_unit_test(replay_reads_the_files_in_order_and_ends),
+        cmocka_unit_test(replay_takes_a_name_with_brackets_as_it_is),
         cmocka_unit_test(replay_says_what_it_cannot_read_and_reads_the_rest),
         cmocka_unit_test(more_files_than_descriptors_are_followed),
         cmocka_unit_test(a_flooded_file_does_not_starve_the_others),

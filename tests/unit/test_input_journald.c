@@ -2,6 +2,8 @@
  * The journald input, on journals made from an export text by
  * systemd-journal-remote. Skipped where that is not installed.
  */
+#include <poll.h>
+
 #include "tests/unit/input_rig.h"
 
 #define SECOND USEC_PER_SEC
@@ -107,7 +109,9 @@ static void dropped_messages_are_told_only_on_the_word_of_journald(void **state)
     own_journal(&r, 0);
     assert_int_equal(rig_start(&r, &input_journald, PANEL, true), 0);
     rig_drain(&r);
-    assert_string_equal(rig_notices(&r), "source.suppressed{\"unit\":\"panel.service\",\"dropped\":42,\"position\":5} ");
+    assert_string_equal(
+        rig_notices(&r),
+        "source.suppressed{\"unit\":\"panel.service\",\"dropped\":42,\"position\":5} ");
     rig_free(&r);
 }
 
@@ -118,9 +122,12 @@ static void several_units_and_patterns_are_one_input(void **state)
     (void)state;
     own_journal(&r, 0);
     assert_int_equal(rig_start(&r, &input_journald,
-                               "{unit: [other.service, 'vpn@*.service'], directory: '@'}", true), 0);
+                               "{unit: [other.service, 'vpn@*.service'], directory: '@'}", true),
+                     0);
     assert_string_equal(rig_lines(&r), "of another|of an instance|");
-    assert_string_equal(rig_notices(&r), "source.suppressed{\"unit\":\"other.service\",\"dropped\":7,\"position\":6} ");
+    assert_string_equal(
+        rig_notices(&r),
+        "source.suppressed{\"unit\":\"other.service\",\"dropped\":7,\"position\":6} ");
     rig_free(&r);
 }
 
@@ -196,7 +203,8 @@ static void a_journal_that_was_replaced_is_read_from_its_beginning(void **state)
     rig_drain(&r);
     buf_reset(&r.lines);
     rig_stop(&r);
-    assert_true(make_journal(&r, source_path(&r, "tests/data/journal.export"), "system.journal", 3));
+    assert_true(
+        make_journal(&r, source_path(&r, "tests/data/journal.export"), "system.journal", 3));
     assert_int_equal(rig_start(&r, &input_journald, PANEL, false), 0);
     rig_drain(&r);
     assert_non_null(strstr(rig_notices(&r), "source.resync"));
@@ -224,7 +232,8 @@ static void a_long_message_is_cut_and_marked(void **state)
         skip();
     }
     assert_int_equal(rig_start(&r, &input_journald,
-                               "{unit: panel, files: '@/system.journal', max_line: 1KiB}", true), 0);
+                               "{unit: panel, files: '@/system.journal', max_line: 1KiB}", true),
+                     0);
     lines = rig_lines(&r);
     assert_int_equal(strlen(lines), 5 + 1024 + 1);
     assert_memory_equal(lines, "(cut)mmm", 8);
@@ -273,7 +282,39 @@ static void the_corpus_is_read_whole(void **state)
     rig_free(&r);
 }
 
-int main(void)
+/*
+ * Not a test: the reader of tests/integration/journald.sh. Follows UNIT until it is
+ * killed; what it has read is in FOLDER/out, committed with its cursors.
+ */
+static int follow(const char *folder, const char *unit)
+{
+    struct rig r = { 0 };
+    uint64_t length;
+    int out;
+
+    (void)snprintf(r.folder, sizeof r.folder, "%s", folder);
+    r.arena = arena_new(4096, 0);
+    r.block_arena = arena_new(1 << 16, 64 << 20);
+    out = rig_results(&r, &length);
+    if (rig_start(&r, &input_journald, arena_printf(r.arena, "{unit: '%s', from: begin}", unit),
+                  false) < 0) {
+        (void)fprintf(stderr, "%s\n", r.err.text);
+        return 1;
+    }
+    for (;;) {
+        struct pollfd p = { .fd = r.in.fd, .events = (short)(r.in.events ? r.in.events : POLLIN) };
+
+        while (rig_commit(&r, out, &length))
+            ;
+        if (r.failed) {
+            (void)fprintf(stderr, "%s\n", r.err.text);
+            return 1;
+        }
+        (void)poll(&p, 1, 1000);
+    }
+}
+
+int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_records_of_a_unit_are_read_in_order),
@@ -290,5 +331,7 @@ int main(void)
         cmocka_unit_test(the_corpus_is_read_whole),
     };
 
+    if (argc == 4 && strcmp(argv[1], "follow") == 0)
+        return follow(argv[2], argv[3]);
     return cmocka_run_group_tests_name("input_journald", tests, NULL, NULL);
 }

@@ -19,8 +19,9 @@ static void feed(struct slice bytes, size_t at, const struct framing *framing, s
 
     for (;;) {
         struct slice now = slice_of(bytes.p + begin, have - begin);
-        struct cut_rules rules = { .framing = framing, .line_max = LINE_MAX_TEST,
-                                   .idle = !framing, .end = have == bytes.n };
+        struct cut_rules rules = {
+            .framing = framing, .line_max = LINE_MAX_TEST, .idle = !framing, .end = have == bytes.n
+        };
         struct cut cut;
 
         if (skipping) {
@@ -99,8 +100,9 @@ static void every_cut_gives_the_same_lines(void **state)
 
 static void every_cut_gives_the_same_records(void **state)
 {
-    static const struct framing f = { .starts = starts_with_digit, .lines_max = 10,
-                                      .bytes_max = 1000, .idle_us = 1 };
+    static const struct framing f = {
+        .starts = starts_with_digit, .lines_max = 10, .bytes_max = 1000, .idle_us = 1
+    };
 
     (void)state;
     for (size_t i = 0; i < ARRAY_SIZE(texts); i++) {

@@ -128,71 +128,6 @@ static void run_writer(struct storm *s)
 
 /* ---- the reader ---- */
 
-static void load_state(struct storm *s, uint64_t *length)
-{
-    struct buf text = BUF_INIT;
-    struct json *j, *c;
-
-    *length = 0;
-    if (file_read(AT_FDCWD, rig_path(&s->rig, "state"), 1 << 20, &text, NULL) < 0)
-        return;
-    j = json_load(s->rig.arena, buf_view(&text), NULL);
-    assert_non_null(j);
-    *length = json_u64(j, "length", 0);
-    for (c = json_get(j, "cursors")->child; c; c = c->next) {
-        struct cursor cursor = { c->key, c->text };
-
-        rig_cursor(&s->rig, &cursor);
-    }
-    buf_fini(&text);
-}
-
-static void save_state(struct storm *s, uint64_t length)
-{
-    struct buf text = BUF_INIT;
-    struct json_writer w = json_writer(&text);
-
-    json_object(&w);
-    json_member_u64(&w, "length", length);
-    json_key(&w, "cursors");
-    json_object(&w);
-    for (size_t i = 0; i < s->rig.ncursors; i++)
-        json_member_str(&w, s->rig.cursors[i].stream, s->rig.cursors[i].value);
-    json_object_end(&w);
-    json_object_end(&w);
-    rig_write(&s->rig, "state.new", O_TRUNC, buf_view(&text));
-    rig_rename(&s->rig, "state.new", "state");
-    buf_fini(&text);
-}
-
-/* One block: results first, then what makes them true. */
-static bool read_and_commit(struct storm *s, int out, uint64_t *length)
-{
-    struct rig *r = &s->rig;
-
-    buf_reset(&r->lines);
-    buf_reset(&r->notices);
-    if (rig_read(r) <= 0)
-        return false;
-    if (r->lines.n && pwrite(out, r->lines.p, r->lines.n, (off_t)*length) != (ssize_t)r->lines.n)
-        _exit(3);
-    *length += r->lines.n;
-    if (r->notices.n && getenv("TW_STORM_VERBOSE"))
-        (void)fprintf(stderr, "%s\n", r->notices.p);
-    save_state(s, *length);
-    return true;
-}
-
-static int open_results(struct storm *s, uint64_t *length)
-{
-    int out = open(rig_path(&s->rig, "out"), O_RDWR | O_CREAT, 0640);
-
-    load_state(s, length);
-    assert_true(out >= 0);
-    assert_int_equal(ftruncate(out, (off_t)*length), 0); /* never committed, never happened */
-    return out;
-}
-
 static char *options_of(struct storm *s)
 {
     return arena_printf(s->rig.arena, OPTIONS, s->path);
@@ -201,13 +136,13 @@ static char *options_of(struct storm *s)
 static void run_reader(struct storm *s)
 {
     uint64_t length;
-    int out = open_results(s, &length);
+    int out = rig_results(&s->rig, &length);
 
     s->rig.clock = (struct clock)CLOCK_REAL;
     if (rig_start(&s->rig, &input_file, options_of(s), false) < 0)
         _exit(4);
     for (;;)
-        if (!read_and_commit(s, out, &length))
+        if (!rig_commit(&s->rig, out, &length))
             nap(700);
 }
 
@@ -215,12 +150,12 @@ static void run_reader(struct storm *s)
 static void read_rest(struct storm *s)
 {
     uint64_t length;
-    int out = open_results(s, &length);
+    int out = rig_results(&s->rig, &length);
 
     assert_int_equal(rig_start(&s->rig, &input_file, options_of(s), false), 0);
     clock_set(&s->rig.clock, clock_now(&(struct clock)CLOCK_REAL));
     for (unsigned quiet = 0; quiet < 100; quiet++) {
-        while (read_and_commit(s, out, &length))
+        while (rig_commit(&s->rig, out, &length))
             quiet = 0;
         rig_wait(&s->rig, 400 * USEC_PER_MSEC);
     }

@@ -1,0 +1,488 @@
+"""The e-mail receiver against a real SMTP server with STARTTLS and AUTH on loopback."""
+import email
+import email.policy
+import os
+import ssl
+import subprocess
+import time
+import unittest
+
+from aiosmtpd.controller import Controller
+from aiosmtpd.smtp import AuthResult, LoginPassword
+
+import rig
+
+
+def openssl(*words):
+    subprocess.run(["openssl", *words], check=True, capture_output=True)
+
+
+def make_certificate(name, names):
+    key, cert = (os.path.join(rig.FOLDER, f"{name}.{end}") for end in ("key", "pem"))
+    openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
+            "-keyout", key, "-out", cert, "-days", "2", "-subj", f"/CN={name}",
+            "-addext", f"subjectAltName={names}")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(cert, key)
+    return context, cert
+
+
+GOOD, GOOD_CA = make_certificate("good", "DNS:localhost,IP:127.0.0.1")
+OTHER, OTHER_CA = make_certificate("other", "DNS:mail.example.net,IP:192.0.2.1")
+
+
+class Handler:
+    """Takes mails; answers{'MAIL'|'RCPT address'|'DATA'} are lists of refusals, used one by one."""
+
+    def __init__(self, answers):
+        self.answers = {k: list(v) for k, v in answers.items()}
+        self.mails = []
+        self.recipients = []
+        self.logins = []
+        self.mail_commands = 0
+
+    def answer(self, key):
+        waiting = self.answers.get(key)
+        return waiting.pop(0) if waiting else None
+
+    def authenticate(self, _server, _session, _envelope, _mechanism, data):
+        assert isinstance(data, LoginPassword)
+        self.logins.append((data.login, data.password))
+        return AuthResult(success=data == LoginPassword(b"alerts", b"correct horse"))
+
+    async def handle_MAIL(self, _server, _session, envelope, address, options):
+        self.mail_commands += 1
+        refusal = self.answer("MAIL")
+        if refusal:
+            return refusal
+        envelope.mail_from = address
+        envelope.mail_options.extend(options)
+        return "250 OK"
+
+    async def handle_RCPT(self, _server, _session, envelope, address, options):
+        refusal = self.answer("RCPT " + address)
+        if refusal:
+            return refusal
+        envelope.rcpt_tos.append(address)
+        envelope.rcpt_options.extend(options)
+        return "250 OK"
+
+    async def handle_DATA(self, server, _session, envelope):
+        refusal = self.answer("DATA")
+        if refusal == "die":
+            self.mails.append(envelope.original_content)
+            server.transport.abort()
+            return "250 never heard"
+        if refusal:
+            return refusal
+        self.mails.append(envelope.original_content)
+        self.recipients.append(list(envelope.rcpt_tos))
+        return "250 2.0.0 Ok: queued as TEST1"
+
+
+class Server:
+    def __init__(self, context=GOOD, login=False, **answers):
+        self.handler = Handler({k.replace("_", " ", 1): v for k, v in answers.items()})
+        self.controller = Controller(
+            self.handler, hostname="127.0.0.1", port=0, tls_context=context,
+            require_starttls=context is not None, auth_required=login,
+            authenticator=self.handler.authenticate, auth_require_tls=context is not None)
+
+    def __enter__(self):
+        self.controller.port = rig.free_port()
+        self.controller.start()
+        return self
+
+    def __exit__(self, *_):
+        self.controller.stop()
+
+    @property
+    def port(self):
+        return self.controller.port
+
+
+def config(port, **changes):
+    c = {"type": "email", "server": f"localhost:{port}", "from": "alerts@example.org",
+         "to": ["sec@example.org"], "tls": "required", "ca_file": GOOD_CA, "timeout": "20s"}
+    c.update(changes)
+    return {k: v for k, v in c.items() if v is not None}
+
+
+def parse(data):
+    return email.message_from_bytes(data, policy=email.policy.default)
+
+
+def parts(message):
+    return (message.get_body(("plain",)).get_content(), message.get_body(("html",)).get_content())
+
+
+def send(document=None, **arguments):
+    """The parsed mail and its bytes of one delivery that must work."""
+    with Server() as s:
+        outcome = rig.deliver(config(s.port), document, **arguments)
+        assert rig.state(outcome) == "sent", outcome
+        return parse(s.handler.mails[0]), s.handler.mails[0]
+
+
+class Arrival(unittest.TestCase):
+    def test_a_mail_arrives_over_starttls_with_a_login(self):
+        with Server(login=True) as s:
+            outcome = rig.deliver(config(s.port, user="alerts", password=rig.secret("correct horse")))
+            self.assertEqual(rig.state(outcome), "sent", outcome)
+            self.assertEqual(s.handler.recipients, [["sec@example.org"]])
+            self.assertEqual(s.handler.logins[-1], (b"alerts", b"correct horse"))
+            self.assertIn("queued as TEST1", outcome[1][0]["remote"])
+
+    def test_the_address_in_a_certificate_is_enough(self):
+        with Server() as s:
+            outcome = rig.deliver(config(s.port, server=f"127.0.0.1:{s.port}"))
+            self.assertEqual(rig.state(outcome), "sent", outcome)
+
+    def test_both_parts_say_what_happened(self):
+        message, _ = send()
+        for text in parts(message):
+            for fact in ("Failed logins from one address", "203.0.113.7", "openvpn", "alice",
+                         "Counted 6 within 5m; the threshold is 5.", "203.0.113.7 for 1h",
+                         "verification failed for peer", "0123456789abcdef0123456789abcdef",
+                         "2026-11-21 01:38:59 UTC", "edge-1.example.net"):
+                self.assertIn(fact, text)
+
+    def test_the_form_is_right(self):
+        message, data = send()
+        self.assertEqual([p.get_content_type() for p in message.walk()],
+                         ["multipart/alternative", "text/plain", "text/html"])
+        for part in message.walk():
+            self.assertEqual(part.defects, [])
+            self.assertEqual([h.defects for h in part.values() if h.defects], [])
+        self.assertNotIn(b"\n", data.replace(b"\r\n", b""))
+        self.assertLessEqual(max(len(line) for line in data.split(b"\r\n")), 78)
+        self.assertTrue(all(byte < 128 for byte in data))
+
+    def test_the_headers_are_there(self):
+        message, _ = send(key="00aa")
+        self.assertEqual(message["Subject"],
+                         "[high] Failed logins from one address: 203.0.113.7")
+        self.assertEqual(message["Message-Id"], "<00aa@example.org>")
+        self.assertEqual(message["Auto-Submitted"], "auto-generated")
+        self.assertEqual(message["X-Trailwarden-Alert"], rig.ALERT["id"])
+        self.assertEqual(message["X-Trailwarden-Rule"], "openvpn-password-guessing")
+        self.assertEqual(message["X-Trailwarden-Level"], "high")
+        self.assertEqual(message["X-Priority"], "2")
+        self.assertEqual(message["Date"].datetime.timestamp(), 1795226400)
+        self.assertIn("<alerts.example.org>", message["List-Id"])
+        for name in ("From", "To", "Date", "Message-Id", "Subject", "MIME-Version"):
+            self.assertEqual(len(message.get_all(name)), 1, name)
+
+    def test_the_page_fetches_nothing(self):
+        html = parts(send()[0])[1].lower()
+        for word in ("src=", "<script", "<link", "url(", "http:", "https:", "<style"):
+            self.assertNotIn(word, html)
+
+    def test_the_checkpoint_stands_in_the_text_as_it_was(self):
+        note = "example.org/trail\n1234\nCsUYapGGPo4dkMgIAUqom/Xajj7h2fB2MPA3j2jxq2I=\n\n\u2014 example.org/trail az8Lk0Ab\n"
+        message, _ = send(checkpoint=rig.write("note", note))
+        self.assertIn(note.strip("\n"), parts(message)[0].replace("\r\n", "\n"))
+
+
+class Threading(unittest.TestCase):
+    def roots(self, *documents):
+        messages = [send(d, key=f"{i:032x}")[0] for i, d in enumerate(documents)]
+        for m in messages:
+            self.assertEqual(m["In-Reply-To"], m["References"])
+        self.assertEqual(len({m["Message-Id"] for m in messages}), len(messages))
+        return len({m["References"] for m in messages})
+
+    def test_mails_of_one_matter_hang_together(self):
+        self.assertEqual(self.roots(rig.alert(), rig.alert(time="2026-11-21T20:00:00.000000Z",
+                                                           count=50)), 1)
+
+    def test_another_group_rule_or_day_is_another_matter(self):
+        other_rule = rig.alert(rule=dict(rig.ALERT["rule"], id="other"))
+        self.assertEqual(self.roots(rig.alert(), rig.alert(group="bob"), other_rule,
+                                    rig.alert(time="2026-11-22T01:00:00.000000Z")), 4)
+
+    def test_a_repeat_has_the_same_message_id(self):
+        with Server(DATA=["die", None]) as s:
+            outcome = rig.deliver(config(s.port), times=2)
+            self.assertEqual([r["state"] for r in outcome[1]], ["retry", "sent"])
+            ids = {parse(m)["Message-Id"] for m in s.handler.mails}
+            self.assertEqual((len(s.handler.mails), len(ids)), (2, 1))
+
+
+class Hostile(unittest.TestCase):
+    def check(self, value):
+        message, data = send(rig.alert(group=value, raw=["a", value]))
+        self.assertEqual(sorted(k.lower() for k in message.keys()),
+                         sorted(k.lower() for k in send()[0].keys()))
+        self.assertEqual([p.defects for p in message.walk() if p.defects], [])
+        self.assertLessEqual(max(len(line) for line in data.split(b"\r\n")), 78)
+        self.assertNotIn(b"\n", data.replace(b"\r\n", b""))
+        return message
+
+    def test_a_line_break_in_a_user_name_makes_no_header(self):
+        message = self.check("bob\r\nBcc: evil@example.net\r\n\r\n<b>body</b>")
+        self.assertIsNone(message["Bcc"])
+        self.assertIn("Bcc: evil@example.net", message["Subject"])
+
+    def test_emoji_and_foreign_scripts_come_through(self):
+        value = "\U0001f600\u0438\u0432\u0430\u043d \u738b\u5c0f\u660e \u06a9\u0627\u0631\u0628\u0631" * 3
+        message = self.check(value)
+        self.assertIn(value[:8], message["Subject"])
+        for text in parts(message):
+            self.assertIn(value, text)
+
+    def test_signs_that_reorder_text_are_gone(self):
+        message = self.check("user\u202egnp.exe\u2066\u200f\u2028x")
+        for text in (*parts(message), message["Subject"]):
+            self.assertIn("usergnp.exex", text)
+
+    def test_terminal_escapes_are_gone(self):
+        message = self.check("a\x1b[31mred\x1b[0m\x07\x9b2Jb\x00c")
+        for text in (*parts(message), message["Subject"]):
+            self.assertFalse([c for c in text if c in "\x1b\x07\x00\x9b"])
+
+    def test_ten_thousand_signs_are_cut(self):
+        message = self.check("x" * 10000)
+        self.assertLess(len(message["Subject"]), 300)
+        self.assertLess(len(parts(message)[0]), 3000)
+
+    def test_markup_is_text(self):
+        html = parts(self.check("<script>alert(1)</script>\"'&<img src=x onerror=y>"))[1]
+        self.assertNotIn("<script", html)
+        self.assertNotIn("<img", html)
+        self.assertIn("&lt;script&gt;", html)
+
+    def test_an_encoded_word_shows_as_written(self):
+        word = "=?utf-8?q?=41=42?="
+        self.assertIn(word, self.check(word)["Subject"])
+
+    def test_dots_and_from_at_a_lines_start_survive(self):
+        document = rig.alert()
+        document["rule"]["description"] = ".\n..two\nFrom here\n.\nQUIT\n end "
+        message, data = send(document)
+        self.assertIn("\n.\n..two\nFrom here\n.\nQUIT\n end", parts(message)[0].replace("\r\n", "\n"))
+        self.assertNotIn(b"\n.", data)
+
+    def test_field_names_are_escaped_too(self):
+        document = rig.alert(group="x")
+        document["group"][0]["name"] = "<i>name"
+        self.assertNotIn("<i>", parts(send(document)[0])[1])
+
+
+class Answers(unittest.TestCase):
+    TWO = ["a@example.org", "b@example.org"]
+
+    def run_one(self, changes=None, arguments=None, **answers):
+        with Server(**answers) as s:
+            outcome = rig.deliver(config(s.port, **(changes or {})), **(arguments or {}))
+            return outcome, s.handler
+
+    def expect(self, state, text, **answers):
+        outcome, handler = self.run_one(**answers)
+        self.assertEqual(rig.state(outcome), state, outcome)
+        self.assertIn(text, outcome[1][-1]["status"])
+        return handler
+
+    def test_a_recipient_refused_for_now_is_a_retry(self):
+        self.expect("retry", "451 later", **{"RCPT_sec@example.org": ["451 later"]})
+
+    def test_a_recipient_refused_for_good_is_dead(self):
+        self.expect("dead", "550 no such user", **{"RCPT_sec@example.org": ["550 no such user"]})
+
+    def test_a_message_refused_for_now_is_a_retry(self):
+        self.expect("retry", "452 full", DATA=["452 full"])
+
+    def test_a_message_refused_for_good_is_dead(self):
+        self.expect("dead", "554 spam", DATA=["554 spam"])
+
+    def test_a_sender_refused_for_good_is_dead(self):
+        self.expect("dead", "550 who", MAIL=["550 who"])
+
+    def test_a_sender_refused_for_now_is_a_retry(self):
+        self.expect("retry", "421 busy", MAIL=["421 busy"])
+
+    def test_an_end_behind_the_dot_is_a_retry(self):
+        handler = self.expect("retry", "smtp: ", DATA=["die"])
+        self.assertEqual(len(handler.mails), 1)
+
+    def test_one_of_two_refused_for_good_is_sent_and_told(self):
+        outcome, handler = self.run_one({"to": self.TWO}, **{"RCPT_b@example.org": ["550 gone"]})
+        self.assertEqual(rig.state(outcome), "sent", outcome)
+        self.assertEqual(handler.recipients, [["a@example.org"]])
+        self.assertEqual(outcome[1][0]["status"], "smtp: accepted for 1 of 2: 550 gone")
+
+    def test_the_next_attempt_goes_only_to_who_has_not_got_it(self):
+        outcome, handler = self.run_one({"to": self.TWO}, {"times": 2},
+                                        **{"RCPT_b@example.org": ["451 greylisted"]})
+        self.assertEqual([r["state"] for r in outcome[1]], ["retry", "sent"])
+        self.assertEqual(handler.recipients, [["a@example.org"], ["b@example.org"]])
+        self.assertEqual([parse(m)["To"] for m in handler.mails],
+                         ["a@example.org, b@example.org"] * 2)
+
+    def test_both_refused_one_after_the_other_is_dead(self):
+        outcome, _ = self.run_one({"to": self.TWO}, {"times": 2},
+                                  **{"RCPT_a@example.org": ["550 gone"],
+                                     "RCPT_b@example.org": ["451 later", "550 gone"]})
+        self.assertEqual([r["state"] for r in outcome[1]], ["retry", "dead"])
+
+    def test_hostile_answers_stay_one_printable_line(self):
+        def talk(server, connection):
+            connection.sendall(b"220 \x1b[31mhi\r\n")
+            server.line(connection)
+            connection.sendall(b"250 hi\r\n")
+            server.line(connection)
+            connection.sendall(b"550 @@transfer 0 250\x1b]0;x\x07 " + b"x" * 5000 + b"\r\n")
+            server.line(connection)
+
+        server = rig.Plain(talk)
+        outcome = rig.deliver(config(server.port, tls="none", ca_file=None))
+        server.stop()
+        self.assertIn(rig.state(outcome), ("dead", "retry"))
+        self.assertTrue(outcome[1][0]["status"].isprintable())
+
+
+class Transport(unittest.TestCase):
+    def refused(self, outcome, handler):
+        self.assertEqual(rig.state(outcome), "retry", outcome)
+        self.assertEqual((handler.mails, handler.logins, handler.mail_commands), ([], [], 0))
+
+    def test_a_certificate_of_another_name_is_refused(self):
+        with Server(context=OTHER, login=True) as s:
+            outcome = rig.deliver(config(s.port, ca_file=OTHER_CA, user="alerts",
+                                         password=rig.secret("correct horse")))
+            self.refused(outcome, s.handler)
+
+    def test_a_certificate_of_another_address_is_refused(self):
+        with Server(context=OTHER) as s:
+            self.refused(rig.deliver(config(s.port, ca_file=OTHER_CA,
+                                            server=f"127.0.0.1:{s.port}")), s.handler)
+
+    def test_a_certificate_nobody_vouches_for_is_refused(self):
+        with Server() as s:
+            self.refused(rig.deliver(config(s.port, ca_file=None)), s.handler)
+
+    def test_without_starttls_nothing_is_said(self):
+        def talk(server, connection):
+            connection.sendall(b"220 relay\r\n")
+            while True:
+                line = server.line(connection)
+                if not line:
+                    return
+                if line.startswith(b"EHLO"):
+                    connection.sendall(b"250-relay\r\n250 AUTH PLAIN LOGIN\r\n")
+                else:
+                    connection.sendall(b"250 fine\r\n")
+
+        server = rig.Plain(talk)
+        outcome = rig.deliver(config(server.port, user="alerts", password=rig.secret("correct horse")))
+        server.stop()
+        self.assertEqual(rig.state(outcome), "retry", outcome)
+        for word in (b"MAIL", b"AUTH", b"RCPT", b"DATA"):
+            self.assertNotIn(word, server.seen)
+
+    def test_what_was_said_before_tls_does_not_count_behind_it(self):
+        """A man in the middle adds answers behind the 220 of STARTTLS, before the handshake."""
+        inside = []
+
+        def talk(server, connection):
+            connection.sendall(b"220 relay\r\n")
+            server.line(connection)
+            connection.sendall(b"250-relay\r\n250 STARTTLS\r\n")
+            server.line(connection)
+            connection.sendall(b"220 go\r\n250-relay\r\n250 AUTH LOGIN PLAIN\r\n"
+                               b"334 VXNlcm5hbWU6\r\n334 UGFzc3dvcmQ6\r\n")
+            with GOOD.wrap_socket(connection, server_side=True) as tls:
+                tls.settimeout(3)
+                inside.append(tls.recv(4096))
+                inside.append(tls.recv(4096))
+
+        server = rig.Plain(talk)
+        outcome = rig.deliver(config(server.port, timeout="4s", user="alerts",
+                                     password=rig.secret("correct horse")))
+        server.stop()
+        self.assertEqual(rig.state(outcome), "retry", outcome)
+        self.assertFalse([x for x in inside if b"AUTH" in x], inside)
+
+    def test_on_this_machine_a_certificate_of_its_own_making_will_do(self):
+        with Server(context=OTHER) as s:
+            outcome = rig.deliver(config(s.port, tls=None, ca_file=None))
+            self.assertEqual(rig.state(outcome), "sent", outcome)
+
+    def test_on_this_machine_no_tls_will_do(self):
+        for mode in ("none", "opportunistic", "auto"):
+            with Server(context=None) as s:
+                outcome = rig.deliver(config(s.port, tls=mode, ca_file=None))
+                self.assertEqual(rig.state(outcome), "sent", outcome)
+
+    def test_a_wrong_password_is_a_retry_and_not_told(self):
+        with Server(login=True) as s:
+            outcome = rig.deliver(config(s.port, user="alerts", password=rig.secret("wrong horse")))
+            self.assertEqual(rig.state(outcome), "retry", outcome)
+            self.assertNotIn("wrong horse", str(outcome))
+            self.assertEqual(s.handler.mails, [])
+            self.assertIn("535", outcome[1][0]["status"])
+
+    def test_a_silent_server_is_left_at_the_deadline(self):
+        server = rig.Plain(lambda server, connection: server.line(connection))
+        start = time.monotonic()
+        outcome = rig.deliver(config(server.port, timeout="2s"))
+        server.stop()
+        self.assertEqual(rig.state(outcome), "retry", outcome)
+        self.assertIn("deadline", outcome[1][0]["status"])
+        self.assertLess(time.monotonic() - start, 10)
+
+    def test_nobody_there_is_a_retry(self):
+        outcome = rig.deliver(config(rig.free_port()))
+        self.assertEqual(rig.state(outcome), "retry", outcome)
+        self.assertIn("refused", outcome[1][0]["status"].lower())
+
+    def test_a_server_that_hangs_up_is_a_retry(self):
+        server = rig.Plain(lambda server, connection: None)
+        outcome = rig.deliver(config(server.port))
+        server.stop()
+        self.assertEqual(rig.state(outcome), "retry", outcome)
+        self.assertGreater(len(outcome[1][0]["status"]), len("smtp: "))
+
+
+class Configuration(unittest.TestCase):
+    def fault(self, text, **changes):
+        code, _, said = rig.deliver(config(25, **changes))
+        self.assertEqual(code, 78)
+        self.assertIn(text, said)
+
+    def test_faults_are_told(self):
+        self.fault("is no mail address", **{"from": "no address"})
+        self.fault("is no mail address", to=["a@b\r\nBcc: c@d"])
+        self.fault("is no mail address", to=["Sec <a@example.org>"])
+        self.fault("465", server="mail.example.org:465")
+        self.fault("HOST:PORT", server="mail.example.org")
+        self.fault("only to this machine", server="mail.example.org:25", tls="none")
+        self.fault("only to this machine", server="mail.example.org:25", tls="opportunistic")
+        self.fault("1 to 64", to=[])
+        self.fault("secrets do not stand in the configuration", password="hunter2")
+
+    def test_a_wrong_ca_file_is_told(self):
+        outcome = rig.deliver(config(25, ca_file="/nonexistent.pem"))
+        self.assertEqual(rig.state(outcome), "retry")
+        self.assertIn("ca_file", outcome[1][0]["status"])
+
+    def test_a_folder_takes_mails_under_their_keys(self):
+        folder = os.path.join(rig.FOLDER, "mails")
+        for _ in range(2):
+            outcome = rig.deliver(config(25, directory=folder), key="abc123")
+            self.assertEqual(rig.state(outcome), "sent", outcome)
+        self.assertEqual(os.listdir(folder), ["abc123.eml"])
+        with open(os.path.join(folder, "abc123.eml"), "rb") as f:
+            self.assertEqual(parse(f.read())["Message-Id"], "<abc123@example.org>")
+
+    def test_a_key_is_no_path(self):
+        outcome = rig.deliver(config(25, directory=os.path.join(rig.FOLDER, "x")), key="../y")
+        self.assertEqual(rig.state(outcome), "dead")
+        self.assertFalse(os.path.exists(os.path.join(rig.FOLDER, "y.eml")))
+
+    def test_a_document_that_is_no_alert_is_dead(self):
+        self.assertEqual(rig.state(rig.deliver(config(25), {"version": 1})), "dead")
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
