@@ -13,6 +13,7 @@ struct chunk {
 struct arena {
     struct chunk *chunks; /* newest first */
     size_t chunk, limit, total;
+    size_t first; /* at least the size of the next first chunk */
 };
 
 struct arena *arena_new(size_t chunk, size_t limit)
@@ -46,23 +47,17 @@ void arena_free(struct arena *a)
 
 void arena_reset(struct arena *a)
 {
-    struct chunk *largest = a->chunks;
+    struct chunk *c = a->chunks;
 
-    for (struct chunk *c = a->chunks; c; c = c->next)
-        if (c->size > largest->size)
-            largest = c;
-    if (!largest)
+    if (!c)
         return;
-    for (struct chunk **p = &a->chunks; *p; p = &(*p)->next)
-        if (*p == largest) {
-            *p = largest->next;
-            break;
-        }
-    chunks_free(a->chunks);
-    largest->next = NULL;
-    largest->used = 0;
-    a->chunks = largest;
-    a->total = largest->size;
+    if (!c->next) {
+        c->used = 0;
+        return;
+    }
+    a->first = a->total; /* what was needed once is needed again: in one piece */
+    chunks_free(TAKE(a->chunks));
+    a->total = 0;
 }
 
 size_t arena_used(const struct arena *a)
@@ -76,14 +71,16 @@ size_t arena_used(const struct arena *a)
 
 static struct chunk *chunk_add(struct arena *a, size_t size)
 {
-    size_t want = size > a->chunk ? size : a->chunk, bytes;
+    size_t want = a->chunks || a->chunk > a->first ? a->chunk : a->first;
+    size_t room = a->limit ? a->limit - a->total : SIZE_MAX, bytes;
     struct chunk *c;
 
-    if (a->limit && (a->total > a->limit || want > a->limit - a->total)) {
-        if (a->total > a->limit || size > a->limit - a->total)
-            return NULL;
-        want = size; /* the last bit below the limit */
-    }
+    if (size > room)
+        return NULL;
+    if (want < size)
+        want = size;
+    if (want > room)
+        want = room; /* the last bit below the limit */
     if (!size_add(sizeof *c, want, &bytes) || !(c = malloc(bytes)))
         return NULL;
     c->next = a->chunks;

@@ -3,8 +3,9 @@
  *
  * A batch of events keeps its text, fields and matches here and drops the
  * lot in one call when it is done. There is no free of a single piece, so
- * there is none to forget. The largest chunk survives a reset: in steady
- * state a batch costs no malloc (tests/unit/test_arena.c counts).
+ * there is none to forget. A lone chunk survives a reset; several are replaced
+ * by one as large as all of them: in steady state a batch costs no malloc
+ * (tests/unit/test_arena.c counts).
  */
 #pragma once
 

@@ -37,5 +37,10 @@ struct civil civil_from_us(uint64_t us);
 /* Writes 2026-11-21T01:38:59.123456Z and a NUL. */
 #define TIME_TEXT_SIZE 28
 void time_text(uint64_t us, char out[TIME_TEXT_SIZE]);
-/* Strict RFC 3339 with any number of fraction digits (beyond 6 cut) and any offset. */
+/*
+ * RFC 3339 with any number of fraction digits (beyond 6 cut) and any offset.
+ * Every range is checked, and nothing may follow. Also taken, for programs write
+ * it: a blank for the T, a comma for the point, an offset without its colon. Second
+ * 60 is the first of the next minute. Before 1970: -ERANGE.
+ */
 int time_parse_rfc3339(struct slice s, uint64_t *ret_us);

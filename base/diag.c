@@ -6,6 +6,8 @@
 
 /* More findings than anyone reads: a file of rubbish must not fill the memory. */
 #define FINDINGS_MAX 1000
+/* Longer lines are not shown below a finding. */
+#define LINE_SHOWN_MAX 500
 
 struct finding {
     enum diag_level level;
@@ -23,7 +25,7 @@ struct source {
 struct diag {
     struct arena *arena;
     struct finding *findings;
-    size_t n, cap, errors;
+    size_t n, cap, errors, dropped;
     struct source *sources;
     size_t nsources, sources_cap;
 };
@@ -104,6 +106,15 @@ const char *diag_path(struct diag *d, const char *path)
     return s ? s->path : "";
 }
 
+/* A copy that is safe on a terminal. */
+static const char *printable(struct diag *d, struct slice text)
+{
+    AUTO_BUF b = BUF_INIT;
+
+    buf_printable(&b, text);
+    return buf_ok(&b) ? arena_str(d->arena, buf_view(&b)) : NULL;
+}
+
 static void add(struct diag *d, enum diag_level level, struct src_pos at, unsigned span,
                 const char *hint, struct slice text)
 {
@@ -111,14 +122,16 @@ static void add(struct diag *d, enum diag_level level, struct src_pos at, unsign
     struct finding *f;
 
     d->errors += level == DIAG_ERROR;
-    if (d->n >= FINDINGS_MAX || !room(&array, d->n, &d->cap, sizeof *d->findings))
+    if (d->n >= FINDINGS_MAX || !room(&array, d->n, &d->cap, sizeof *d->findings)) {
+        d->dropped++;
         return;
+    }
     d->findings = array;
     f = &d->findings[d->n++];
     *f = (struct finding){ .level = level, .at = at, .span = span };
     f->at.file = at.file ? diag_path(d, at.file) : NULL;
-    f->text = arena_str(d->arena, text);
-    f->hint = hint ? arena_str(d->arena, slice_str(hint)) : NULL;
+    f->text = printable(d, text);
+    f->hint = hint ? printable(d, slice_str(hint)) : NULL;
     if (!f->text)
         f->text = "out of memory";
 }
@@ -126,15 +139,14 @@ static void add(struct diag *d, enum diag_level level, struct src_pos at, unsign
 void diag_add(struct diag *d, enum diag_level level, struct src_pos at, unsigned span,
               const char *hint, const char *fmt, ...)
 {
-    AUTO_BUF raw = BUF_LIMIT(4096);
-    AUTO_BUF text = BUF_INIT;
+    AUTO_BUF text = BUF_LIMIT(4096);
     va_list args;
 
     va_start(args, fmt);
-    buf_vprintf(&raw, fmt, args);
+    buf_vprintf(&text, fmt, args);
     va_end(args);
-    buf_printable(&text, buf_ok(&raw) ? buf_view(&raw) : SLICE("(a text too long to show)"));
-    add(d, level, at, span, hint, buf_view(&text));
+    add(d, level, at, span, hint,
+        buf_ok(&text) ? buf_view(&text) : SLICE("(a text too long to show)"));
 }
 
 void diag_add_err(struct diag *d, struct src_pos at, const struct err *err)
@@ -158,7 +170,7 @@ static void place(struct buf *b, const struct finding *f)
 {
     if (!f->at.file)
         return;
-    buf_str(b, f->at.file);
+    buf_printable(b, slice_str(f->at.file));
     if (f->at.line)
         buf_printf(b, ":%u:%u", f->at.line, f->at.column ? f->at.column : 1);
     buf_str(b, ": ");
@@ -190,36 +202,117 @@ static struct slice line_of(const struct diag *d, const struct src_pos *at)
     return line;
 }
 
+/* As a screen shows it: a tab is one blank, so that the mark below stays in its place. */
+static void show(struct buf *b, struct slice text)
+{
+    struct slice part;
+
+    for (bool more = false; slice_split(&text, '\t', &part); more = true) {
+        if (more)
+            buf_char(b, ' ');
+        buf_printable(b, part);
+    }
+}
+
+/* The first n characters. */
+static struct slice characters(struct slice s, unsigned n)
+{
+    size_t at = 0;
+
+    for (unsigned i = 0; i < n && at < s.n; i++) {
+        uint32_t cp;
+        unsigned len = utf8_decode(slice_skip(s, at), &cp);
+
+        at += len ? len : 1;
+    }
+    return slice_take(s, at);
+}
+
+/* Columns that the first n characters take when shown. */
+static size_t columns(struct slice line, unsigned n)
+{
+    AUTO_BUF b = BUF_INIT;
+    size_t count = 0;
+
+    show(&b, characters(line, n));
+    for (size_t i = 0; i < b.n; i++)
+        count += ((unsigned char)b.p[i] & 0xc0) != 0x80;
+    return count;
+}
+
 static void print_line(const struct diag *d, const struct finding *f, FILE *out)
 {
     struct slice line = line_of(d, &f->at);
     AUTO_BUF b = BUF_INIT;
     unsigned column = f->at.column ? f->at.column - 1 : 0;
+    size_t from, to;
 
-    if (!f->at.line || line.n == 0 || line.n > 500 || column > line.n) {
+    if (line.n && line.p[line.n - 1] == '\r')
+        line.n--;
+    if (!f->at.line || line.n == 0 || line.n > LINE_SHOWN_MAX || column > line.n) {
         if (f->hint)
             fprintf(out, "        %s\n", f->hint);
         return;
     }
+    from = columns(line, column);
+    to = columns(line, f->span < LINE_SHOWN_MAX ? column + f->span : LINE_SHOWN_MAX);
     buf_printf(&b, "%6u | ", f->at.line);
-    buf_printable(&b, line);
-    buf_str(&b, "\n       | ");
-    for (unsigned i = 0; i < column; i++)
-        buf_char(&b, ' ');
-    buf_char(&b, '^');
-    for (unsigned i = 1; i < f->span && column + i < line.n; i++)
+    show(&b, line);
+    buf_printf(&b, "\n       | %*s^", (int)from, "");
+    for (size_t i = from + 1; i < to; i++)
         buf_char(&b, '~');
     if (f->hint)
         buf_printf(&b, " %s", f->hint);
     fprintf(out, "%.*s\n", SLICE_FMT(buf_view(&b)));
 }
 
+/* Files in the order in which they were first named; what has no place is last. */
+static size_t file_rank(const struct diag *d, const struct finding *f)
+{
+    const struct source *s = source_find(d, f->at.file);
+
+    return s ? (size_t)(s - d->sources) : SIZE_MAX;
+}
+
+static int by_place(const void *a, const void *b, void *ctx)
+{
+    const struct finding *x = *(const struct finding *const *)a;
+    const struct finding *y = *(const struct finding *const *)b;
+    size_t rx = file_rank(ctx, x), ry = file_rank(ctx, y);
+
+    if (rx != ry)
+        return rx < ry ? -1 : 1;
+    if (x->at.line != y->at.line)
+        return x->at.line < y->at.line ? -1 : 1;
+    if (x->at.column != y->at.column)
+        return x->at.column < y->at.column ? -1 : 1;
+    return (x > y) - (x < y); /* both in one array: the earlier first */
+}
+
+/* Returns new: pointers to the findings in the order of their places. NULL: memory, or none. */
+static const struct finding **in_order(const struct diag *d)
+{
+    const struct finding **list = d->n ? malloc(d->n * sizeof *list) : NULL;
+    union {
+        const struct diag *in;
+        void *out;
+    } ctx = { d };
+
+    if (!list)
+        return NULL;
+    for (size_t i = 0; i < d->n; i++)
+        list[i] = &d->findings[i];
+    qsort_r(list, d->n, sizeof *list, by_place, ctx.out);
+    return list;
+}
+
 void diag_print(const struct diag *d, FILE *out, bool colour)
 {
     static const char *const colours[] = { "\033[36m", "\033[33m", "\033[31m" };
+    AUTO_FREE const struct finding **list = in_order(d);
 
     for (size_t i = 0; i < d->n; i++) {
-        const struct finding *f = &d->findings[i];
+        const struct finding *f = list ? list[i] : &d->findings[i];
         AUTO_BUF b = BUF_INIT;
 
         place(&b, f);
@@ -227,15 +320,17 @@ void diag_print(const struct diag *d, FILE *out, bool colour)
                 level_names[f->level], colour ? "\033[0m" : "", f->text);
         print_line(d, f, out);
     }
-    if (d->errors > d->n)
-        fprintf(out, "... and more: %zu errors in all\n", d->errors);
+    if (d->dropped)
+        fprintf(out, "... and %zu more findings: %zu errors in all\n", d->dropped, d->errors);
 }
 
 void diag_json(const struct diag *d, struct json_writer *w)
 {
+    AUTO_FREE const struct finding **list = in_order(d);
+
     json_array(w);
     for (size_t i = 0; i < d->n; i++) {
-        const struct finding *f = &d->findings[i];
+        const struct finding *f = list ? list[i] : &d->findings[i];
 
         json_object(w);
         json_member_str(w, "level", level_names[f->level]);
@@ -286,7 +381,7 @@ const char *diag_nearest(struct slice name, const char *const *names)
     for (size_t i = 0; names && names[i]; i++) {
         size_t d = distance(name, slice_str(names[i]));
 
-        if (d < least) {
+        if (d < least && d < name.n) { /* all of it changed: not the same word */
             least = d;
             best = names[i];
         }

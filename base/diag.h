@@ -47,7 +47,7 @@ void diag_add_err(struct diag *d, struct src_pos at, const struct err *err);
 
 size_t diag_errors(const struct diag *d);
 size_t diag_count(const struct diag *d);
-/* Text of finding i ("file:1:2: error: ..."), for tests and err texts. */
+/* Text of finding i as added ("file:1:2: error: ..."), for tests and err texts. */
 const char *diag_text(const struct diag *d, size_t i);
 
 void diag_print(const struct diag *d, FILE *out, bool colour);

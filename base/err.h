@@ -36,7 +36,10 @@ int err_set(struct err *err, int code, const char *fmt, ...) PRINTF_LIKE(3, 4);
 int err_set_at(struct err *err, int code, struct src_pos at, const char *fmt, ...)
     PRINTF_LIKE(4, 5);
 
-/* Puts "what: " before the text; keeps and returns err->code. */
+/*
+ * Puts "what: " before the text; keeps the place and the code, and returns the
+ * code. A NULL err has lost its code: then -EINVAL.
+ */
 int err_while(struct err *err, const char *fmt, ...) PRINTF_LIKE(2, 3);
 
 /* -ENOMEM with its text. */

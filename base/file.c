@@ -58,8 +58,8 @@ int fd_write_all(int fd, const void *p, size_t n)
 
         if (done < 0 && errno == EINTR)
             continue;
-        if (done < 0)
-            return -errno;
+        if (done <= 0)
+            return done < 0 ? -errno : -EIO;
         q += done;
         n -= (size_t)done;
     }
@@ -75,8 +75,8 @@ int fd_pwrite_all(int fd, const void *p, size_t n, uint64_t offset)
 
         if (done < 0 && errno == EINTR)
             continue;
-        if (done < 0)
-            return -errno;
+        if (done <= 0)
+            return done < 0 ? -errno : -EIO;
         q += done;
         n -= (size_t)done;
         offset += (uint64_t)done;
@@ -103,10 +103,12 @@ static int sync_parent(int dir_fd, const char *path)
 
 static int write_temp(int dir_fd, const char *temp, struct slice bytes, unsigned mode)
 {
-    AUTO_FD fd = openat(at(dir_fd), temp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW,
-                        (mode_t)mode);
+    AUTO_FD fd = -1;
     int r;
 
+    /* One left by a crash may have another mode, or be a link: never written through. */
+    unlinkat(at(dir_fd), temp, 0);
+    fd = openat(at(dir_fd), temp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, (mode_t)mode);
     if (fd < 0)
         return -errno;
     r = fd_write_all(fd, bytes.p, bytes.n);
@@ -133,19 +135,33 @@ int file_replace(int dir_fd, const char *path, struct slice bytes, unsigned mode
     return r < 0 ? err_set(err, r, "cannot write '%s': %s", path, err_name(r)) : 0;
 }
 
+/* mkdirat(), and fine when a folder (or a link to one) is there. */
+static int make_one(int dir_fd, const char *path, unsigned mode)
+{
+    struct stat st;
+
+    if (mkdirat(at(dir_fd), path, (mode_t)mode) == 0)
+        return 0;
+    if (errno != EEXIST || fstatat(at(dir_fd), path, &st, 0) < 0)
+        return -errno;
+    return S_ISDIR(st.st_mode) ? 0 : -ENOTDIR;
+}
+
 int dir_make(int dir_fd, const char *path, unsigned mode, struct err *err)
 {
     AUTO_BUF part = BUF_INIT;
 
     for (const char *p = path; *p;) {
         const char *slash = strchr(p + 1, '/');
+        int r;
 
         buf_reset(&part);
         buf_add(&part, path, slash ? (size_t)(slash - path) : strlen(path));
         if (!buf_ok(&part))
             return err_nomem(err);
-        if (mkdirat(at(dir_fd), part.p, (mode_t)mode) < 0 && errno != EEXIST)
-            return err_set(err, -errno, "cannot make folder '%s': %s", part.p, err_name(errno));
+        r = make_one(dir_fd, part.p, mode);
+        if (r < 0)
+            return err_set(err, r, "cannot make folder '%s': %s", part.p, err_name(r));
         if (!slash)
             break;
         p = slash;

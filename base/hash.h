@@ -1,9 +1,9 @@
 /*
  * SHA-256 (FIPS 180-4) by OpenSSL, which uses the CPU's instructions.
  *
- * The one-shot form has nothing that can fail but memory for a digest's
- * context; then the process ends, for a hash that is wrong in silence would be
- * worse than a restart.
+ * sha256(), sha256_add() and sha256_end() cannot report a failure, so that
+ * hashing a tree stays readable. OpenSSL fails in them only when memory for its
+ * own context is out: the process ends then, before a wrong hash is signed.
  */
 #pragma once
 

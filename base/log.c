@@ -1,11 +1,15 @@
 #include "base/log.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 
 #include "base/slice.h"
 #include "base/utf8.h"
+
+/* Longer texts are cut. */
+#define TEXT_SIZE 4096
 
 static enum log_level max_level = LOG_LEVEL_NOTICE;
 static const char *role_name = "trailwarden";
@@ -31,23 +35,26 @@ void log_init(enum log_level max, const char *role)
 
 void log_at(enum log_level level, const char *fmt, ...)
 {
-    AUTO_BUF text = BUF_LIMIT(8192);
     AUTO_BUF line = BUF_INIT;
+    char text[TEXT_SIZE];
+    int saved = errno;
     va_list args;
 
     if (level > max_level)
         return;
     va_start(args, fmt);
-    buf_vprintf(&text, fmt, args);
+    if (vsnprintf(text, sizeof text, fmt, args) < 0)
+        text[0] = '\0';
     va_end(args);
     if (to_journal)
         buf_printf(&line, "<%d>", (int)level);
     else
         buf_printf(&line, "%s: ", role_name);
-    buf_printable(&line, buf_view(&text));
+    buf_printable(&line, utf8_cut(slice_str(text), TEXT_SIZE - 4));
     buf_char(&line, '\n');
     if (buf_ok(&line))
         fwrite(line.p, 1, line.n, stderr);
+    errno = saved;
 }
 
 void log_err(enum log_level level, const struct err *err)

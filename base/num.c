@@ -1,24 +1,23 @@
 #include "base/num.h"
 
 #include <errno.h>
-#include <locale.h>
 #include <math.h>
 #include <stdio.h>
 
 int parse_u64(struct slice s, uint64_t min, uint64_t max, uint64_t *ret)
 {
     uint64_t v = 0;
+    bool over = false;
 
     if (s.n == 0)
         return -EINVAL;
     for (size_t i = 0; i < s.n; i++) {
         if (s.p[i] < '0' || s.p[i] > '9')
             return -EINVAL;
-        if (__builtin_mul_overflow(v, UINT64_C(10), &v) ||
-            __builtin_add_overflow(v, (uint64_t)(s.p[i] - '0'), &v))
-            return -ERANGE;
+        over |= __builtin_mul_overflow(v, UINT64_C(10), &v);
+        over |= __builtin_add_overflow(v, (uint64_t)(s.p[i] - '0'), &v);
     }
-    if (v < min || v > max)
+    if (over || v < min || v > max)
         return -ERANGE;
     *ret = v;
     return 0;
@@ -45,7 +44,7 @@ int parse_double(struct slice s, double *ret)
     char text[64], *end;
     double v;
 
-    if (s.n == 0 || s.n >= sizeof text)
+    if (s.n == 0 || s.n >= sizeof text || s.p[0] == '+')
         return -EINVAL;
     for (size_t i = 0; i < s.n; i++)
         if (!strchr("0123456789+-.eE", s.p[i]) || !s.p[i])
@@ -53,8 +52,10 @@ int parse_double(struct slice s, double *ret)
     memcpy(text, s.p, s.n);
     text[s.n] = '\0';
     v = strtod(text, &end); /* the program never leaves the C locale */
-    if (*end || !isfinite(v))
+    if (*end)
         return -EINVAL;
+    if (!isfinite(v))
+        return -ERANGE;
     *ret = v;
     return 0;
 }

@@ -1,8 +1,9 @@
 /*
  * Numbers, sizes, durations and times as text, with range checks.
  *
- * All parsers take the whole slice: blanks, signs or rests are -EINVAL, out
- * of range is -ERANGE; the result is untouched on failure.
+ * All parsers take the whole slice: blanks, a plus sign or rests are -EINVAL,
+ * so is a minus where the type has none; out of range is -ERANGE; the result is untouched on
+ * failure.
  */
 #pragma once
 

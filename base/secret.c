@@ -20,6 +20,8 @@ int secret_from_slice(struct slice s, struct secret **ret_secret, struct err *er
 
     if (s.n == 0 || s.n > SECRET_MAX)
         return err_set(err, -EINVAL, s.n ? "a secret is too long" : "a secret is empty");
+    if (memchr(s.p, '\0', s.n))
+        return err_set(err, -EINVAL, "a secret holds a NUL byte");
     x = malloc(sizeof *x + s.n + 1);
     if (!x)
         return err_nomem(err);
@@ -46,23 +48,32 @@ struct slice secret_view(const struct secret *s)
 
 static int load(int fd, const char *path, struct secret **ret, struct err *err)
 {
-    char text[SECRET_MAX + 1];
+    char text[SECRET_MAX + 2]; /* room for the newline and for one too many */
     size_t n = 0;
-    ssize_t got;
+    ssize_t got = 1;
     int r;
 
-    while (n < sizeof text && (got = read(fd, text + n, sizeof text - n)) != 0) {
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got < 0)
-            return err_set(err, -errno, "cannot read '%s': %s", path, err_name(errno));
-        n += (size_t)got;
+    while (n < sizeof text && got != 0) {
+        got = read(fd, text + n, sizeof text - n);
+        if (got > 0)
+            n += (size_t)got;
+        else if (got < 0 && errno != EINTR)
+            break;
     }
     if (n && text[n - 1] == '\n')
         n--;
-    r = secret_from_slice(slice_of(text, n), ret, err);
+    r = got < 0 ? err_set(err, -errno, "cannot read it: %s", err_name(errno))
+                : secret_from_slice(slice_of(text, n), ret, err);
     sodium_memzero(text, sizeof text);
     return r < 0 ? err_while(err, "'%s'", path) : 0;
+}
+
+static bool only_ours(const char *path, const struct stat *st)
+{
+    if (!(st->st_mode & 0077))
+        return true;
+    return st->st_uid == 0 && !(st->st_mode & 0007) &&
+           slice_starts(slice_str(path), SLICE("/run/credentials/")) && !strstr(path, "/../");
 }
 
 int secret_from_file(const char *path, struct secret **ret_secret, struct err *err)
@@ -74,7 +85,7 @@ int secret_from_file(const char *path, struct secret **ret_secret, struct err *e
         return err_set(err, -errno, "cannot open '%s': %s", path, err_name(errno));
     if (!S_ISREG(st.st_mode))
         return err_set(err, -EINVAL, "'%s' is no regular file", path);
-    if ((st.st_mode & 0077) && strncmp(path, "/run/credentials/", 17) != 0)
+    if (!only_ours(path, &st))
         return err_set(err, -EPERM, "'%s' may be read by others: chmod 600 it", path);
     return load(fd, path, ret_secret, err);
 }

@@ -9,8 +9,9 @@
 
 struct secret;
 
-/* One trailing newline is dropped. Refuses files that others may read (mode & 0077) unless root
- * owns them in /run/credentials. */
+/* One trailing newline is dropped; empty ones and those with a NUL byte are refused. So are files
+ * that others may read (mode & 0077), unless root owns them below /run/credentials: there the group
+ * bits are the mask of an ACL. */
 int secret_from_file(const char *path, struct secret **ret_secret, struct err *err);
 /* $CREDENTIALS_DIRECTORY/NAME; the name has no slash. */
 int secret_from_credential(const char *name, struct secret **ret_secret, struct err *err);
@@ -18,5 +19,6 @@ int secret_from_slice(struct slice s, struct secret **ret_secret, struct err *er
 void secret_free(struct secret *s);
 DEFINE_AUTO(secret)
 struct slice secret_view(const struct secret *s); /* NUL-terminated too */
-/* Replaces each occurrence of the secret in a text by ***. */
+/* Replaces each occurrence of the secret in a text by ***. Not of one shorter than 4 bytes: it
+ * would be found everywhere, and give itself away by that. */
 void secret_scrub(const struct secret *s, char *text);

@@ -42,6 +42,8 @@ static inline bool slice_is(struct slice a, const char *text)
 }
 static inline struct slice slice_skip(struct slice s, size_t n)
 {
+    if (s.n == 0)
+        return s; /* p may be NULL: no arithmetic on it */
     return n >= s.n ? slice_of(s.p + s.n, 0) : slice_of(s.p + n, s.n - n);
 }
 static inline struct slice slice_take(struct slice s, size_t n)
@@ -88,7 +90,7 @@ void buf_slice(struct buf *b, struct slice s);
 void buf_str(struct buf *b, const char *text);
 void buf_char(struct buf *b, char c);
 void buf_printf(struct buf *b, const char *fmt, ...) PRINTF_LIKE(2, 3);
-void buf_vprintf(struct buf *b, const char *fmt, va_list args);
+void buf_vprintf(struct buf *b, const char *fmt, va_list args) PRINTF_LIKE(2, 0);
 void buf_u64(struct buf *b, uint64_t v);
 void buf_hex(struct buf *b, const void *p, size_t n);
 void buf_base64(struct buf *b, const void *p, size_t n, bool padded);
@@ -106,4 +108,4 @@ char *buf_take(struct buf *b) MUST_CHECK;
 
 /* Strict: standard alphabet, length and padding right (or no padding at all). */
 int base64_decode(struct slice text, bool padded, void *out, size_t out_max, size_t *ret_n);
-int hex_decode(struct slice text, void *out, size_t out_size); /* exact length */
+int hex_decode(struct slice text, void *out, size_t out_size); /* lower case, exact length */

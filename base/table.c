@@ -1,6 +1,7 @@
 #include "base/table.h"
 
 #include <errno.h>
+#include <sys/auxv.h>
 #include <sys/random.h>
 
 #include "base/num.h"
@@ -19,6 +20,7 @@ struct item {
 struct table {
     struct item *items;
     size_t nitems, items_cap, live, max;
+    size_t first; /* no live item before it: dropping the oldest again and again stays cheap */
     uint32_t *slots;
     size_t nslots; /* a power of two */
 };
@@ -87,8 +89,13 @@ uint64_t table_hash(struct slice key)
 {
     /* Before any thread: the first table is made while loading. */
     if (!secret_made) {
-        if (getrandom(secret, sizeof secret, 0) != (ssize_t)sizeof secret)
-            memset(secret, 0x5a, sizeof secret); /* no entropy this early: order is still right */
+        if (getrandom(secret, sizeof secret, 0) != (ssize_t)sizeof secret) {
+            /* Sandboxed: the kernel gave 16 random bytes at exec, too (getauxval(3)). */
+            uintptr_t given = getauxval(AT_RANDOM);
+
+            if (given)
+                memcpy(secret, (const void *)given, sizeof secret);
+        }
         secret_made = true;
     }
     return siphash24(secret, key.p, key.n);
@@ -174,6 +181,7 @@ static int rebuild(struct table *t)
     t->slots = slots;
     t->nslots = want;
     t->nitems = n;
+    t->first = 0;
     return 0;
 }
 
@@ -235,11 +243,15 @@ void *table_remove(struct table *t, struct slice key)
     free(it->key);
     *it = (struct item){ 0 };
     t->live--;
+    while (t->first < t->nitems && !t->items[t->first].key)
+        t->first++;
     return value;
 }
 
 bool table_next(const struct table *t, size_t *i, struct slice *ret_key, void **ret_value)
 {
+    if (*i < t->first)
+        *i = t->first;
     while (*i < t->nitems && !t->items[*i].key)
         (*i)++;
     if (*i >= t->nitems)

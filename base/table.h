@@ -23,8 +23,8 @@ void *table_get(const struct table *t, struct slice key); /* NULL when absent */
 int table_put(struct table *t, struct slice key, void *value) MUST_CHECK;
 void *table_remove(struct table *t, struct slice key); /* the value, or NULL */
 
-/* for (size_t i = 0; table_next(t, &i, &key, &value);) ... Removing the current entry is allowed.
- */
+/* for (size_t i = 0; table_next(t, &i, &key, &value);) ... Removing entries meanwhile is
+ * allowed, putting new ones is not. */
 bool table_next(const struct table *t, size_t *i, struct slice *ret_key, void **ret_value);
 
 uint64_t table_hash(struct slice key); /* SipHash-2-4 with the process's secret */

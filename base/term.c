@@ -94,15 +94,23 @@ static size_t columns_of(const char *text)
     return n;
 }
 
+static struct slice first_columns(const char *text, size_t n)
+{
+    const char *p = text;
+
+    for (; *p; p++)
+        if (((unsigned char)*p & 0xc0) != 0x80 && n-- == 0)
+            break;
+    return slice_of(text, (size_t)(p - text));
+}
+
 static void print_cell(FILE *out, const char *text, size_t width, bool last, size_t room)
 {
     size_t n = columns_of(text);
 
     if (last) {
-        struct slice s = slice_str(text);
-
         if (room && n > room)
-            fprintf(out, "%.*s...", SLICE_FMT(utf8_cut(s, room > 3 ? room - 3 : 0)));
+            fprintf(out, "%.*s...", SLICE_FMT(first_columns(text, room > 3 ? room - 3 : 0)));
         else
             fputs(text, out);
         return;
@@ -133,7 +141,7 @@ void text_table_print(struct text_table *t, FILE *out)
     fputs(colour ? "\033[0m\n" : "\n", out);
     for (size_t i = 0; i < t->n; i++) {
         print_cell(out, t->cells[i], widths[i % t->ncolumns], (i + 1) % t->ncolumns == 0, room);
-        if ((i + 1) % t->ncolumns == 0)
+        if ((i + 1) % t->ncolumns == 0 || i + 1 == t->n)
             fputc('\n', out);
     }
 }

@@ -59,17 +59,18 @@ static size_t valid_run(struct slice s)
     size_t i = 0;
     unsigned bad;
 
-    for (;;) {
+    while (i < s.n) {
         unsigned len;
 
         i += ascii_run(s.p + i, s.n - i);
-        if (i >= s.n)
-            return i;
+        if (i == s.n)
+            break;
         len = sequence((const unsigned char *)s.p + i, s.n - i, &bad);
         if (!len)
-            return i;
+            break;
         i += len;
     }
+    return i;
 }
 
 bool utf8_valid(struct slice s)
@@ -125,8 +126,11 @@ unsigned utf8_decode(struct slice s, uint32_t *ret_cp)
 unsigned utf8_encode(uint32_t cp, char out[4])
 {
     static const unsigned char lead[] = { 0, 0, 0xc0, 0xe0, 0xf0 };
-    unsigned len = cp < 0x80 ? 1 : cp < 0x800 ? 2 : cp < 0x10000 ? 3 : 4;
+    unsigned len;
 
+    if (cp > 0x10ffff || (cp >= 0xd800 && cp <= 0xdfff))
+        cp = 0xfffd;
+    len = cp < 0x80 ? 1 : cp < 0x800 ? 2 : cp < 0x10000 ? 3 : 4;
     if (len == 1) {
         out[0] = (char)cp;
         return 1;
@@ -139,31 +143,55 @@ unsigned utf8_encode(uint32_t cp, char out[4])
 
 struct slice utf8_cut(struct slice s, size_t max)
 {
+    size_t at = max;
+
     if (s.n <= max)
         return s;
-    while (max > 0 && ((unsigned char)s.p[max] & 0xc0) == 0x80)
-        max--;
-    return slice_of(s.p, max);
+    while (at > 0 && max - at < 3 && ((unsigned char)s.p[at] & 0xc0) == 0x80)
+        at--;
+    /* Wrong bytes without a first one: nothing there to keep whole. */
+    return slice_of(s.p, ((unsigned char)s.p[at] & 0xc0) == 0x80 ? max : at);
 }
 
-/* How many bytes the escape sequence at p (p[0] is ESC) takes. ECMA-48, sections 5.4 and 8.3.89. */
+static size_t skip_range(const char *p, size_t n, size_t i, char from, char to)
+{
+    while (i < n && p[i] >= from && p[i] <= to)
+        i++;
+    return i;
+}
+
+/* Behind the string that began at p: it ends with BEL or ST. 2 when nothing ends it. */
+static size_t string_length(const char *p, size_t n)
+{
+    for (size_t i = 2; i < n; i++) {
+        if (p[i] == '\a')
+            return i + 1;
+        if (p[i] == '\033' && i + 1 < n && p[i + 1] == '\\')
+            return i + 2;
+    }
+    return 2;
+}
+
+/*
+ * How many bytes the escape sequence at p (p[0] is ESC) takes. ECMA-35,
+ * section 13.1 and ECMA-48, sections 5.4, 5.6. A byte that cannot belong to it
+ * (a line feed, the first of a character) ends it and stays.
+ */
 static size_t escape_length(const char *p, size_t n)
 {
-    size_t i = 2;
+    size_t i = 1;
 
     if (n < 2)
         return n;
     if (p[1] == '[') {
-        while (i < n && p[i] >= 0x20 && p[i] <= 0x3f)
-            i++;
-        return i < n ? i + 1 : n;
+        i = skip_range(p, n, 2, 0x30, 0x3f);
+        i = skip_range(p, n, i, 0x20, 0x2f);
+        return i < n && p[i] >= 0x40 && p[i] <= 0x7e ? i + 1 : i;
     }
-    if (p[1] == ']' || p[1] == 'P' || p[1] == '^' || p[1] == '_') {
-        while (i < n && p[i] != '\a' && !(p[i] == '\033' && i + 1 < n && p[i + 1] == '\\'))
-            i++;
-        return i >= n ? n : p[i] == '\a' ? i + 1 : i + 2;
-    }
-    return 2;
+    if (strchr("]PX^_", p[1]) && p[1])
+        return string_length(p, n);
+    i = skip_range(p, n, 1, 0x20, 0x2f);
+    return i < n && p[i] >= 0x30 && p[i] <= 0x7e ? i + 1 : i;
 }
 
 struct slice ansi_strip(struct arena *a, struct slice s)

@@ -14,11 +14,15 @@ bool utf8_valid(struct slice s);
 struct slice utf8_clean(struct arena *a, struct slice s, bool *ret_changed);
 /* Length of the first character (1..4), its code point; 0 when invalid or empty. */
 unsigned utf8_decode(struct slice s, uint32_t *ret_cp);
-unsigned utf8_encode(uint32_t cp, char out[4]);
+unsigned utf8_encode(uint32_t cp, char out[4]); /* what is no character becomes U+FFFD */
 /* At most max bytes, never cutting inside a character. */
 struct slice utf8_cut(struct slice s, size_t max);
 
-/* Removes ECMA-48 escape sequences (CSI, OSC, two-byte) as terminals would. Copy only when needed.
+/*
+ * Removes ECMA-48 escape sequences (CSI, OSC and the like, two-byte, with
+ * intermediates). Copy only when needed; p NULL: memory. Valid UTF-8 stays valid.
+ * Unlike a terminal, a string that nothing ends loses its first two bytes only:
+ * else a user name could hide the rest of its line from the rules.
  */
 struct slice ansi_strip(struct arena *a, struct slice s);
 

@@ -126,6 +126,10 @@ static struct yaml *convert_scalar(struct walk *w, struct fy_node *n, struct yam
 
     y->at = token_pos(w, fy_node_get_scalar_token(n));
     y->plain = fy_node_get_style(n) == FYNS_PLAIN;
+    /* The mark stands behind the quote; a person points at the quote. */
+    if (y->at.column > 1 &&
+        (fy_node_get_style(n) == FYNS_SINGLE_QUOTED || fy_node_get_style(n) == FYNS_DOUBLE_QUOTED))
+        y->at.column--;
     y->text = arena_slice(w->arena, slice_of(text ? text : "", size));
     return y->text.p ? y : fault(w, y->at, "out of memory");
 }

@@ -604,8 +604,7 @@ static bool compile_identifiers(struct build *b)
     b->compiled = arena_array(b->a, b->detection->nchildren + 1, sizeof *b->compiled);
     if (!b->compiled)
         return false;
-    YAML_EACH(y, b->detection)
-    {
+    YAML_EACH (y, b->detection) {
         if (is_identifier(y->key))
             b->compiled[i] = selection_node(b, y);
         if (b->compiled[i] && !b->compiled[i]->label.p)
@@ -619,10 +618,10 @@ static struct node *identifier_node(struct parse *p, const struct yaml *y)
 {
     size_t i = 0;
 
-    YAML_EACH(m, p->b->detection)
-    {
+    YAML_EACH (m, p->b->detection) {
+        /* One with faults stands in as "anything": the rest of the condition is judged, too. */
         if (m == y)
-            return p->b->compiled[i];
+            return p->b->compiled[i] ? p->b->compiled[i] : node_new(p->b->a, NODE_AND);
         i++;
     }
     return NULL;

@@ -88,6 +88,7 @@ struct stream {
     uint64_t backfill_end; /* what is before was there before our first start */
     uint64_t used; /* for the choice whom to close */
     uint64_t flush_us; /* monotonic: when held records are handed over; 0 = none held */
+    struct stream *next_claim; /* of the same inode, during a scan */
     struct long_line *skip;
     bool first_look; /* nothing was handed over yet: it may be a copy of another */
     bool ready; /* worth reading */

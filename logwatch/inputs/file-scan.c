@@ -19,6 +19,7 @@
 #include "logwatch/inputs/file-private.h"
 
 #define FOLDER_ENTRIES_MAX 20000
+#define MOVED_US (20 * USEC_PER_MSEC)
 
 struct found {
     char *path;
@@ -33,6 +34,7 @@ struct scan {
     struct found *found;
     size_t nfound, cap;
     struct table *files; /* (dev, ino) of what was found */
+    bool moved; /* names changed while we looked: look again soon */
 };
 
 struct file_key {
@@ -184,6 +186,30 @@ static int find_pattern(struct scan *sc, const char *pattern)
     return r;
 }
 
+/*
+ * Opens what was found. Names may have moved on since they were looked up, and what
+ * the name gives now may be another stream's file: that is -ESTALE, for the next scan.
+ */
+static int open_found(struct scan *sc, const struct found *x, struct stat *st)
+{
+    const char *text = "";
+    int fd = file_open(x->path, st, &text);
+
+    if (fd == -ENOENT) {
+        sc->moved = true;
+        return -ESTALE;
+    }
+    if (fd < 0) {
+        fault_seen(sc->f, x->path, fd, text);
+        return fd;
+    }
+    if (st->st_dev == x->st.st_dev && st->st_ino == x->st.st_ino)
+        return fd;
+    close(fd);
+    sc->moved = true;
+    return -ESTALE;
+}
+
 /* ---- pass 1: exact ---- */
 
 static void now_at(struct file_input *f, struct stream *s, struct found *x)
@@ -214,50 +240,87 @@ static void now_at(struct file_input *f, struct stream *s, struct found *x)
     }
 }
 
-/* Opens only when there is something to read or to verify. */
-static void match_exact(struct scan *sc, struct found *x, struct stream *s)
+/* Nothing happened to the file since its identity was last verified. */
+static bool unchanged(const struct found *x, const struct stream *s)
 {
-    struct file_input *f = sc->f;
-    const char *text = "";
-    struct stat st;
-    AUTO_FD fd = -1;
-    int r;
-
-    if (s->found)
-        return;
-    if (s->seen_size == (uint64_t)x->st.st_size && s->seen_ns == stat_mtime_ns(&x->st) &&
-        s->seen_size >= s->offset) {
-        now_at(f, s, x);
-        return;
-    }
-    if (s->fd < 0) {
-        fd = file_open(x->path, &st, &text);
-        if (fd < 0) {
-            fault_seen(f, x->path, fd, text);
-            x->stream = s; /* cannot be judged now: keep both as they are */
-            s->found = true;
-            fd = -1;
-            return;
-        }
-    } else if (fstat(s->fd, &st) < 0) {
-        return;
-    }
-    r = stream_is(s, s->fd >= 0 ? s->fd : fd, &st);
-    if (r < 0)
-        return;
-    if (r == 0) {
-        s->cut = s->fd >= 0 || strcmp(s->path, x->path) == 0;
-        stream_lost(f, s);
-        return;
-    }
-    now_at(f, s, x);
-    if (s->fd < 0 && (uint64_t)st.st_size > s->offset)
-        stream_attach(f, s, TAKE_FD(fd), &st);
+    return s->seen_size == (uint64_t)x->st.st_size && s->seen_ns == stat_mtime_ns(&x->st) &&
+           s->seen_size >= s->offset;
 }
 
+/* A descriptor of the file that somebody who claims it has open; -1 = none. */
+static int claimed_fd(struct stream *claims, struct stat *st)
+{
+    for (struct stream *s = claims; s; s = s->next_claim)
+        if (s->fd >= 0 && fstat(s->fd, st) == 0)
+            return s->fd;
+    return -1;
+}
+
+/* Of those who claim the inode, the one whose content it holds, with the most read; the others have
+ * lost it. */
+static struct stream *judge_claims(struct file_input *f, const struct found *x,
+                                   struct stream *claims, int fd, const struct stat *st)
+{
+    struct stream *best = NULL;
+
+    for (struct stream *s = claims; s; s = s->next_claim) {
+        int r = stream_is(s, fd, st);
+
+        if (r < 0)
+            return s; /* cannot be read now: leave it all as it is */
+        if (r == 0) {
+            s->cut = s->fd >= 0 || strcmp(s->path, x->path) == 0;
+            stream_lost(f, s);
+        } else if (!best || s->offset > best->offset) {
+            if (best)
+                best->forgotten = true;
+            best = s;
+        } else {
+            s->forgotten = true;
+        }
+    }
+    return best;
+}
+
+/*
+ * An inode may be claimed by several streams: it was used again after a file was
+ * deleted. Opens only when there is something to read or to verify.
+ */
+static void match_exact(struct scan *sc, struct found *x, struct stream *claims)
+{
+    AUTO_FD opened = -1;
+    struct stream *s;
+    struct stat st;
+    int fd;
+
+    for (s = claims; s; s = s->next_claim)
+        if (unchanged(x, s)) {
+            now_at(sc->f, s, x);
+            return;
+        }
+    fd = claimed_fd(claims, &st);
+    if (fd < 0) {
+        opened = fd = open_found(sc, x, &st);
+        if (fd < 0) { /* cannot be judged now: all stay as they are */
+            opened = -1;
+            for (s = claims; s; s = s->next_claim)
+                s->found = true;
+            x->stream = claims;
+            return;
+        }
+    }
+    s = judge_claims(sc->f, x, claims, fd, &st);
+    if (!s)
+        return;
+    now_at(sc->f, s, x);
+    if (s->fd < 0 && opened >= 0 && (uint64_t)st.st_size > s->offset)
+        stream_attach(sc->f, s, TAKE_FD(opened), &st);
+}
+
+/* (dev, ino) to the streams that claim it, as a chain. */
 static int index_streams(struct file_input *f, struct table **ret)
 {
-    struct table *t = table_new(0);
+    AUTO(table) t = table_new(0);
 
     if (!t)
         return -ENOMEM;
@@ -265,12 +328,13 @@ static int index_streams(struct file_input *f, struct table **ret)
         struct stream *s = f->streams[i];
         struct file_key k = { s->dev, s->ino };
 
-        if (s->ino && !s->forgotten && table_put(t, key_slice(&k), s) < 0) {
-            table_free(t);
+        if (!s->ino || s->forgotten || s->found)
+            continue;
+        s->next_claim = table_get(t, key_slice(&k));
+        if (table_put(t, key_slice(&k), s) < 0)
             return -ENOMEM;
-        }
     }
-    *ret = t;
+    *ret = TAKE(t);
     return 0;
 }
 
@@ -283,7 +347,7 @@ static int pass_exact(struct scan *sc, size_t from)
         struct file_key k = { sc->found[i].st.st_dev, sc->found[i].st.st_ino };
         struct stream *s = table_get(t, key_slice(&k));
 
-        if (s && s->ino)
+        if (s)
             match_exact(sc, &sc->found[i], s);
     }
     return r;
@@ -387,13 +451,12 @@ static void pass_content(struct scan *sc)
 
         for (size_t k = 0; s->state == STREAM_LOST && !s->found && k < sc->nfound; k++) {
             struct found *x = &sc->found[k];
-            const char *text;
             struct stat st;
             int fd;
 
             if (x->stream || x->configured)
                 continue;
-            fd = file_open(x->path, &st, &text);
+            fd = open_found(sc, x, &st);
             if (fd < 0)
                 continue;
             if (file_find_lost(sc->f, s, x->path, fd, &st))
@@ -461,17 +524,14 @@ static int begin_stream(struct scan *sc, struct found *x)
 {
     struct file_input *f = sc->f;
     AUTO(stream) s = NULL;
-    const char *text = "";
     struct stat st;
     int fd;
 
     if (!room_for_one(f, x->path))
         return 0;
-    fd = file_open(x->path, &st, &text);
-    if (fd < 0) {
-        fault_seen(f, x->path, fd, text);
+    fd = open_found(sc, x, &st);
+    if (fd < 0)
         return 0;
-    }
     s = stream_new(x->path);
     if (!s) {
         close(fd);
@@ -599,6 +659,7 @@ int file_scan(struct file_input *f, struct err *err)
 {
     struct scan sc = { .f = f, .files = table_new(0) };
     size_t named;
+    bool moved;
     int r = sc.files ? 0 : -ENOMEM;
 
     for (size_t i = 0; i < f->nstreams; i++)
@@ -622,8 +683,9 @@ int file_scan(struct file_input *f, struct err *err)
         settle(f);
     check_contents(f);
     faults_tell(f);
+    moved = sc.moved;
     scan_fini(&sc);
     f->scanned = f->scanned || r == 0;
-    f->scan_us = file_now(f) + SCAN_US;
+    f->scan_us = file_now(f) + (moved ? MOVED_US : SCAN_US);
     return r < 0 ? err_nomem(err) : 0;
 }

@@ -167,7 +167,7 @@ static bool load_hash(const struct json *j, const char *key, const char *count, 
 
     if (n > max || hex_decode(hex, bytes, sizeof bytes) < 0)
         return false;
-    *ret = (struct known_bytes){ .n = (unsigned)n };
+    *ret = (struct known_bytes){ .n = (unsigned)n, .held = n == 0 };
     for (unsigned i = 0; i < 8; i++)
         ret->hash = ret->hash << 8 | bytes[i];
     return true;

@@ -339,10 +339,13 @@ static void poll_closed(struct file_input *f, struct stream *s)
     if ((uint64_t)st.st_size == s->offset)
         return;
     fd = file_open(s->where, &st, &text);
-    if (fd >= 0)
+    if (fd >= 0 && st.st_dev == s->dev && st.st_ino == s->ino) {
         stream_attach(f, s, fd, &st);
-    else
-        f->scan_us = file_now(f);
+        return;
+    }
+    if (fd >= 0) /* the name moved on in between */
+        close(fd);
+    f->scan_us = file_now(f);
 }
 
 static void poll_streams(struct file_input *f)
@@ -429,8 +432,12 @@ static void drop_forgotten(struct file_input *f)
     f->nstreams = kept;
 }
 
-/* Cursors that changed without lines: found, moved, lost, forgotten. */
-static int give_cursors(struct file_input *f, struct block *b, struct err *err)
+/*
+ * Cursors that changed without lines: found, moved, lost, forgotten. They ride in
+ * the next block of whatever stream: a new generation must be known before a later
+ * one is, or nobody would look for it after a restart.
+ */
+static int add_cursors(struct file_input *f, struct block *b, struct err *err)
 {
     if (!f->started) {
         if (block_cursor(b, STARTED, SLICE("{\"version\":1}")) < 0)
@@ -451,8 +458,13 @@ static int give_cursors(struct file_input *f, struct block *b, struct err *err)
         s->gone = s->forgotten;
     }
     drop_forgotten(f);
-    b->name = slice_str(f->in->name);
     return b->ncursors > 0;
+}
+
+static int give_cursors(struct file_input *f, struct block *b, struct err *err)
+{
+    b->name = slice_str(f->in->name);
+    return add_cursors(f, b, err);
 }
 
 /* Before anything of a stream is believed. True: not now. */
@@ -564,6 +576,8 @@ static int follow(struct file_input *f, struct block *b, struct err *err)
         if (r != 0 || !f->again)
             break;
     }
+    if (r > 0)
+        r = add_cursors(f, b, err) < 0 ? -ENOMEM : 1;
     if (r == 0)
         r = give_cursors(f, b, err);
     f->in->wake_us = wake_at(f);

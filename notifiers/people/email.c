@@ -147,11 +147,24 @@ static int email_open(struct sink *s, struct err *err)
 
 /* ---- SMTP, in the child ---- */
 
+/* What the conversation has come to, seen by on_traffic(). */
+struct watch {
+    bool starttls, tls; /* asked for; stands */
+    bool complete;      /* the answer to the last command has come whole */
+    bool ahead;         /* and bytes behind it, before TLS */
+    bool login, logged_in;
+    char head[5];       /* of the line that is coming */
+    size_t column;
+    char refusal[100];
+};
+
 struct session {
     const struct email *e;
     struct slice mail;
     uint64_t skip; /* recipients that need no attempt */
     bool given;
+    int fd;
+    struct watch watch;
 };
 
 static const char *on_message(void **ctx UNUSED, int *len, void *arg)
@@ -219,6 +232,12 @@ static SSL_CTX *tls_context(const struct email *e)
     if (!x)
         return NULL;
     SSL_CTX_set_min_proto_version(x, TLS1_2_VERSION);
+    /*
+     * Not 1.3: its session tickets come behind the handshake, the library takes
+     * them for an answer and waits for ever instead of sending its EHLO.
+     */
+    SSL_CTX_set_max_proto_version(x, TLS1_2_VERSION);
+    SSL_CTX_set_options(x, SSL_OP_NO_RENEGOTIATION);
     SSL_CTX_set_verify(x, verifies(e) ? SSL_VERIFY_PEER : SSL_VERIFY_NONE, NULL);
     if (verifies(e) && !trust_names(e, x)) {
         SSL_CTX_free(x);
@@ -239,6 +258,87 @@ static bool set_up_tls(const struct email *e, smtp_session_t session)
                                                                 : Starttls_ENABLED);
 }
 
+/* "@@" WHAT INDEX CODE TEXT: one line, whatever the server said. */
+static void tell(int fd, const char *what, size_t index, const smtp_status_t *st)
+{
+    AUTO_BUF text = BUF_INIT;
+    AUTO_BUF line = BUF_INIT;
+
+    buf_printable(&text, slice_trim(slice_take(slice_str(st && st->text ? st->text : ""), 200)));
+    buf_printf(&line, "\n@@%s %zu %d %s\n", what, index, st ? st->code : 0, text.p ? text.p : "");
+    if (buf_ok(&line))
+        (void)fd_write_all(fd, line.p, line.n);
+}
+
+/* Ends the child with a reason: for what the library would let pass. */
+static void give_up(const struct session *s, const char *what, const char *detail)
+{
+    char text[160];
+    const struct smtp_status failure = { .text = text };
+
+    snprintf(text, sizeof text, "%s%s", what, detail);
+    tell(s->fd, "failure", 0, &failure);
+    _exit(1);
+}
+
+static void on_command(struct session *s, struct slice line)
+{
+    struct watch *w = &s->watch;
+
+    w->complete = false;
+    w->login = slice_starts(line, SLICE("AUTH ")) || (w->login && !slice_starts(line, SLICE("MAIL ")));
+    w->starttls = w->starttls || slice_starts(line, SLICE("STARTTLS"));
+    if (s->e->user && !w->logged_in && slice_starts(line, SLICE("MAIL ")))
+        give_up(s, "login refused: ", w->refusal[0] ? w->refusal : "the relay offers none");
+}
+
+/* A line of an answer is whole; "NNN " ends the answer, "NNN-" does not. */
+static void on_answer_line(struct session *s, struct slice line)
+{
+    struct watch *w = &s->watch;
+
+    if (w->head[3] == '-')
+        return;
+    w->complete = true;
+    if (w->login && w->head[0] == '2')
+        w->logged_in = true;
+    else if (w->login && w->head[0] != '3')
+        snprintf(w->refusal, sizeof w->refusal, "%.*s", SLICE_FMT(slice_take(line, 90)));
+}
+
+/*
+ * The library's monitor. It is for two things that the library gets wrong: after a
+ * refused login it sends the mail without one, and bytes that came before
+ * the TLS handshake are taken as answers behind it (a man in the middle could
+ * have a mail "accepted" that way).
+ */
+static void on_traffic(const char *p, int n, int writing, void *arg)
+{
+    struct session *s = arg;
+    struct watch *w = &s->watch;
+    struct slice rest = slice_of(p, n > 0 ? (size_t)n : 0), line;
+
+    if (writing) {
+        on_command(s, rest);
+        return;
+    }
+    while (rest.n) {
+        size_t end = slice_find_byte(rest, '\n');
+
+        line = slice_take(rest, end == SIZE_MAX ? rest.n : end + 1);
+        w->ahead = w->ahead || (w->complete && !w->tls);
+        for (size_t i = 0; i < line.n && w->column < 4; i++)
+            w->head[w->column++] = line.p[i];
+        if (end != SIZE_MAX) {
+            on_answer_line(s, slice_trim(line));
+            w->column = 0;
+        }
+        rest = slice_skip(rest, line.n);
+    }
+    if (w->starttls && w->ahead && !w->tls)
+        give_up(s, "the relay answered before it was asked: ", "somebody is in between");
+}
+
 /*
  * The library's own checks run behind OpenSSL's. Its name check compares with
  * the name that DNS gives, and its cipher check knows no modern suites: our
@@ -246,7 +346,8 @@ static bool set_up_tls(const struct email *e, smtp_session_t session)
  */
 static void on_event(smtp_session_t session UNUSED, int event, void *arg, ...)
 {
-    const struct email *e = arg;
+    struct session *s = arg;
+    const struct email *e = s->e;
     va_list args;
 
     va_start(args, arg);
@@ -264,6 +365,9 @@ static void on_event(smtp_session_t session UNUSED, int event, void *arg, ...)
     case SMTP_EV_WEAK_CIPHER:
         (void)va_arg(args, long);
         *va_arg(args, int *) = 1;
+        break;
+    case SMTP_EV_STARTTLS_OK:
+        s->watch.tls = true;
         break;
     default:
         break;
@@ -286,18 +390,6 @@ static void set_timeouts(smtp_session_t session)
                          timeouts[i].ms);
 }
 
-/* "@@" WHAT INDEX CODE TEXT: one line, whatever the server said. */
-static void tell(int fd, const char *what, size_t index, const smtp_status_t *st)
-{
-    AUTO_BUF text = BUF_INIT;
-    AUTO_BUF line = BUF_INIT;
-
-    buf_printable(&text, slice_take(slice_str(st && st->text ? st->text : ""), 200));
-    buf_printf(&line, "\n@@%s %zu %d %s\n", what, index, st ? st->code : 0, text.p ? text.p : "");
-    if (buf_ok(&line))
-        (void)fd_write_all(fd, line.p, line.n);
-}
-
 struct telling {
     const struct session *s;
     int fd;
@@ -309,7 +401,7 @@ static void on_recipient(smtp_recipient_t r, const char *mailbox UNUSED, void *a
 {
     struct telling *t = arg;
 
-    while (t->s->skip >> t->next & 1)
+    while (t->next < RECIPIENTS_MAX - 1 && (t->s->skip >> t->next & 1))
         t->next++;
     tell(t->fd, "to", t->next++, smtp_recipient_status(r));
 }
@@ -351,23 +443,18 @@ static void set_up_login(const struct email *e, smtp_session_t session)
 static int talk(void *ctx, int out_fd)
 {
     struct session *s = ctx;
-    union {
-        const struct email *in;
-        void *out;
-    } arg = { s->e }; /* on_event() only reads it */
     smtp_session_t session = smtp_create_session();
     smtp_message_t message = session ? smtp_add_message(session) : NULL;
-    struct smtp_status failure = { .text = (char[]){ "TLS could not be set up: is ca_file right?" } };
 
+    s->fd = out_fd;
     signal(SIGPIPE, SIG_IGN); /* the library does not ask for MSG_NOSIGNAL */
     if (!message || !smtp_set_server(session, s->e->server))
         return 1;
-    if (!set_up_tls(s->e, session)) {
-        tell(out_fd, "failure", 0, &failure);
-        return 1;
-    }
+    if (!set_up_tls(s->e, session))
+        give_up(s, "TLS could not be set up: ", "is ca_file right?");
     set_timeouts(session);
-    smtp_set_eventcb(session, on_event, arg.out);
+    smtp_set_eventcb(session, on_event, s);
+    smtp_set_monitorcb(session, on_traffic, s, 0);
     set_up_login(s->e, session);
     smtp_set_reverse_path(message, s->e->from);
     smtp_set_messagecb(message, on_message, s);
@@ -441,7 +528,9 @@ static enum delivery_state judge(const struct email *e, const struct verdict *v,
     if (v->transfer / 100 == 2)
         p->accepted |= v->accepted;
     p->refused |= v->refused;
-    if (v->from / 100 == 5 || v->transfer / 100 == 5) /* the sender or the message: for all */
+    /* The sender or the message, so for all. But 530 only asks for a login, and DATA without
+     * a recipient is refused as a matter of form. */
+    if ((v->from / 100 == 5 && v->from != 530) || (v->transfer / 100 == 5 && v->accepted))
         p->refused |= everyone(e) & ~p->accepted;
     if ((p->accepted | p->refused) != everyone(e))
         return DELIVERY_RETRY;

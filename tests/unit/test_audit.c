@@ -67,22 +67,25 @@ static void keys_and_checkpoint_are_those_of_the_first_vector(void **state)
     checkpoint_text(&text, "trail.example/vpn1", 1, &leaf);
     note_sign(&b, buf_view(&text), keys, 2);
     assert_string_equal(
-        b.p, "trail.example/vpn1\n1\nAh0AXiWrM93pWqrMbiFv6/VPUUp3M94uH+Elz3fBLHo=\n\n"
-             "\xe2\x80\x94 trail.example/vpn1 wh/JoSw4OHmAJaSuT2cr9VY6PRSJwGoY6CjLJxpPW8dR3Bp1eMJekL1"
-             "Ca9HDS8aUNObq3v4tLD+jiVhwustpgkoPawo=\n"
-             "\xe2\x80\x94 trail.example/vpn1 tnvgtx1A1trvlRc9hQxiv013tRHIq2k7a6yqhYu4TjOdZIPpnrFFImU"
-             "NEna4obZKjHZZ9ZY6/lvc3OWG1kAckJIL2w8=\n");
+        b.p,
+        "trail.example/vpn1\n1\nAh0AXiWrM93pWqrMbiFv6/VPUUp3M94uH+Elz3fBLHo=\n\n"
+        "\xe2\x80\x94 trail.example/vpn1 wh/JoSw4OHmAJaSuT2cr9VY6PRSJwGoY6CjLJxpPW8dR3Bp1eMJekL1"
+        "Ca9HDS8aUNObq3v4tLD+jiVhwustpgkoPawo=\n"
+        "\xe2\x80\x94 trail.example/vpn1 tnvgtx1A1trvlRc9hQxiv013tRHIq2k7a6yqhYu4TjOdZIPpnrFFImU"
+        "NEna4obZKjHZZ9ZY6/lvc3OWG1kAckJIL2w8=\n");
 }
 
 static const char *const v2_lines[] = {
     v1_line,
-    "{\"i\":1,\"t\":\"2026-07-30T12:00:01.000000Z\",\"type\":\"daemon.start\",\"version\":\"1.0.0\"}",
+    "{\"i\":1,\"t\":\"2026-07-30T12:00:01.000000Z\",\"type\":\"daemon.start\",\"version\":\"1.0."
+    "0\"}",
     "{\"i\":2,\"t\":\"2026-07-30T12:00:02.000000Z\",\"type\":\"auth.fail\",\"ch\":\"api\",\"rule\":"
     "\"api-login\",\"sd\":{\"src_ip\":\"9HrtXjbGVZ3oiUepGz8QdqwSyAVCcf2eNTrP2wcur6U=\",\"user\":"
     "\"tXArl4KIVUTnsxSGRxeo6VR1ci7RyiXdygv/lcGs4eI=\"}\t,\"pii\":{\"src_ip\":[\"CX7qrgKccTJ/"
     "jCCyORPLYQ\",\"203.0.113.7\"],\"user\":[\"BQ32FEf01mZdLFzI4dPsCQ\",\"al\\\"ice\xc3\xa9\"]}}",
     "{\"i\":3,\"t\":\"2026-07-30T12:00:03.000000Z\",\"type\":\"heartbeat\"}",
-    "{\"i\":4,\"t\":\"2026-07-30T12:05:03.000000Z\",\"type\":\"block.add\",\"set\":\"tw4\",\"ttl_s\":"
+    "{\"i\":4,\"t\":\"2026-07-30T12:05:03.000000Z\",\"type\":\"block.add\",\"set\":\"tw4\",\"ttl_"
+    "s\":"
     "3600,\"sd\":{\"src_ip\":\"+BhK8xzT2Xj0xmIhByPiMNCXpWiVrVABClrN2QQEsLw=\"}\t,\"pii\":{\"src_"
     "ip\":[\"eaMwEWHTTs1ELhvllc0xGA\",\"203.0.113.7\"]}}",
 };
@@ -190,7 +193,8 @@ static void the_large_tree_is_that_of_the_third_vector(void **state)
     for (unsigned i = 0; i < 70000; i++) {
         char text[24];
 
-        b->leaves[i] = merkle_leaf(slice_of(text, (size_t)snprintf(text, sizeof text, "entry %u", i)));
+        b->leaves[i] =
+            merkle_leaf(slice_of(text, (size_t)snprintf(text, sizeof text, "entry %u", i)));
         assert_int_equal(edge_add(&b->edge, &b->leaves[i], on_tile, b), 0);
         if (at < ARRAY_SIZE(roots) && i + 1 == roots[at].size) {
             root = edge_root(&b->edge);
@@ -202,7 +206,8 @@ static void the_large_tree_is_that_of_the_third_vector(void **state)
     assert_int_equal(at, ARRAY_SIZE(roots));
     assert_int_equal(b->tiles, 273 + 1);
     assert_digest(b->tile_0_0, "b0f6ca2ff42508faf8c6bb4ea8bb9c74243b19d4174fdc4fd17bdad9099e605e");
-    assert_digest(b->tile_0_272, "d376c973cfc357a060af6fd76db51abc5ab4d7be4511104f90d4a433d73f1ecf");
+    assert_digest(b->tile_0_272,
+                  "d376c973cfc357a060af6fd76db51abc5ab4d7be4511104f90d4a433d73f1ecf");
     assert_digest(b->tile_1_0, "44f879be76da41edaf37c0d67303fbd25f2ea44be93285b320561fbaaaaabbfa");
     sha256(b->edge.tile[0], 112 * HASH_SIZE, digest);
     assert_digest(digest, "e31da4e768fc0d0f1f1f0046a1c4b68d71326b04a07951a7d3dcefef0de9b8cd");
@@ -287,9 +292,12 @@ static int make(void **state)
     snprintf(t->keys, sizeof t->keys, "%s/keys", t->folder);
     snprintf(t->log, sizeof t->log, "%s/log/00000000000000000000.jsonl", t->trail);
     clock_set(&t->clock, UINT64_C(1790000000) * USEC_PER_SEC);
-    t->config = (struct audit_config){ .folder = t->trail, .key_folder = t->keys,
-                                       .origin = "test.example/1", .heartbeat_s = 300,
-                                       .epoch_s = 86400, .clock = &t->clock };
+    t->config = (struct audit_config){ .folder = t->trail,
+                                       .key_folder = t->keys,
+                                       .origin = "test.example/1",
+                                       .heartbeat_s = 300,
+                                       .epoch_s = 86400,
+                                       .clock = &t->clock };
     *state = t;
     return audit_init(&t->config, NULL, NULL);
 }
@@ -370,7 +378,8 @@ static void what_was_signed_verifies_over_tiles_epochs_and_restarts(void **state
     for (unsigned i = 0; i < 9; i++) {
         end = append(t, a, 61, true);
         assert_int_equal(audit_checkpoint(a, true, NULL), 0);
-        clock_set(&t->clock, t->clock.now_us + 40000 * USEC_PER_SEC); /* past an epoch now and then */
+        clock_set(&t->clock,
+                  t->clock.now_us + 40000 * USEC_PER_SEC); /* past an epoch now and then */
         if (i % 3 == 2) {
             audit_free(a);
             a = opened(t, &end);

@@ -107,6 +107,42 @@ static void a_restart_goes_on_where_the_last_block_ended(void **state)
     rig_free(&r);
 }
 
+static void a_restart_before_the_first_line_goes_on_as_if_there_was_none(void **state)
+{
+    struct rig r;
+
+    (void)state;
+    begin(&r, LOG);
+    rig_append(&r, "a.log", "par");
+    assert_string_equal(rig_lines(&r), "");
+    restart(&r, LOG);
+    rig_append(&r, "a.log", "t\n");
+    assert_string_equal(rig_lines(&r), "part|");
+    rig_append(&r, "a.log", "next\n");
+    assert_string_equal(rig_lines(&r), "next|"); /* what was read is known again */
+    restart(&r, LOG);
+    assert_string_equal(rig_lines(&r), "");
+    rig_free(&r);
+}
+
+static void an_inode_that_two_streams_claim_is_given_to_the_right_one(void **state)
+{
+    struct rig r;
+
+    (void)state;
+    begin(&r, LOG);
+    for (unsigned i = 0; i < 20; i++) {
+        rig_append(&r, "a.log", arena_printf(r.arena, "generation %u of the log\n", i));
+        assert_int_equal(rig_lines(&r)[0], 'g');
+        restart(&r, LOG); /* those that were deleted before may claim the inode too */
+        assert_string_equal(rig_lines(&r), "");
+        assert_int_equal(unlink(rig_path(&r, "a.log")), 0);
+        rig_wait(&r, 30 * SECOND);
+        assert_string_equal(rig_lines(&r), "");
+    }
+    rig_free(&r);
+}
+
 static void a_block_that_was_not_committed_is_read_again(void **state)
 {
     struct rig r;
@@ -861,6 +897,8 @@ int main(void)
         cmocka_unit_test(a_file_that_appeared_while_we_were_away_is_read_from_its_beginning),
         cmocka_unit_test(what_was_there_before_the_first_start_is_marked_as_past),
         cmocka_unit_test(a_restart_goes_on_where_the_last_block_ended),
+        cmocka_unit_test(a_restart_before_the_first_line_goes_on_as_if_there_was_none),
+        cmocka_unit_test(an_inode_that_two_streams_claim_is_given_to_the_right_one),
         cmocka_unit_test(a_block_that_was_not_committed_is_read_again),
         cmocka_unit_test(a_renamed_file_is_read_to_its_end),
         cmocka_unit_test(a_rename_while_we_were_away_loses_nothing),

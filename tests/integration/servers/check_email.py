@@ -1,6 +1,7 @@
 """The e-mail receiver against a real SMTP server with STARTTLS and AUTH on loopback."""
 import email
 import email.policy
+import logging
 import os
 import ssl
 import subprocess
@@ -11,6 +12,9 @@ from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import AuthResult, LoginPassword
 
 import rig
+
+
+logging.disable(logging.CRITICAL)  # refused handshakes are what some checks are for
 
 
 def openssl(*words):
@@ -48,7 +52,7 @@ class Handler:
     def authenticate(self, _server, _session, _envelope, _mechanism, data):
         assert isinstance(data, LoginPassword)
         self.logins.append((data.login, data.password))
-        return AuthResult(success=data == LoginPassword(b"alerts", b"correct horse"))
+        return AuthResult(success=data == LoginPassword(b"alerts", b"correct horse"), handled=False)
 
     async def handle_MAIL(self, _server, _session, envelope, address, options):
         self.mail_commands += 1
@@ -99,6 +103,17 @@ class Server:
     @property
     def port(self):
         return self.controller.port
+
+
+def relay(ehlo):
+    """A relay in clear that says `ehlo` and takes everything else."""
+    def talk(server, connection):
+        connection.sendall(b"220 relay\r\n")
+        line = server.line(connection)
+        while line:
+            connection.sendall(ehlo if line.startswith(b"EHLO") else b"250 fine\r\n")
+            line = server.line(connection)
+    return talk
 
 
 def config(port, **changes):
@@ -362,18 +377,7 @@ class Transport(unittest.TestCase):
             self.refused(rig.deliver(config(s.port, ca_file=None)), s.handler)
 
     def test_without_starttls_nothing_is_said(self):
-        def talk(server, connection):
-            connection.sendall(b"220 relay\r\n")
-            while True:
-                line = server.line(connection)
-                if not line:
-                    return
-                if line.startswith(b"EHLO"):
-                    connection.sendall(b"250-relay\r\n250 AUTH PLAIN LOGIN\r\n")
-                else:
-                    connection.sendall(b"250 fine\r\n")
-
-        server = rig.Plain(talk)
+        server = rig.Plain(relay(b"250-relay\r\n250 AUTH PLAIN LOGIN\r\n"))
         outcome = rig.deliver(config(server.port, user="alerts", password=rig.secret("correct horse")))
         server.stop()
         self.assertEqual(rig.state(outcome), "retry", outcome)
@@ -421,6 +425,35 @@ class Transport(unittest.TestCase):
             self.assertNotIn("wrong horse", str(outcome))
             self.assertEqual(s.handler.mails, [])
             self.assertIn("535", outcome[1][0]["status"])
+
+    def test_a_refused_login_sends_no_mail_even_where_one_needs_none(self):
+        def refuse(*_):
+            return AuthResult(success=False, handled=False)
+
+        with Server() as s:
+            s.handler.authenticate = refuse
+            s.controller.stop()
+            s.controller = Controller(s.handler, hostname="127.0.0.1", port=rig.free_port(),
+                                      tls_context=GOOD, require_starttls=True, authenticator=refuse)
+            s.controller.start()
+            outcome = rig.deliver(config(s.port, user="alerts", password=rig.secret("wrong horse")))
+            self.refused(outcome, s.handler)
+            self.assertIn("login refused: 535", outcome[1][0]["status"])
+
+    def test_a_relay_without_login_gets_no_mail_that_needs_one(self):
+        server = rig.Plain(relay(b"250 relay\r\n"))
+        outcome = rig.deliver(config(server.port, tls="none", ca_file=None, user="alerts",
+                                     password=rig.secret("correct horse")))
+        server.stop()
+        self.assertEqual(rig.state(outcome), "retry", outcome)
+        self.assertIn("login refused", outcome[1][0]["status"])
+        self.assertNotIn(b"MAIL", server.seen)
+
+    def test_a_relay_that_wants_a_login_is_a_retry(self):
+        with Server(login=True) as s:
+            outcome = rig.deliver(config(s.port))
+            self.refused(outcome, s.handler)
+            self.assertIn("530", outcome[1][0]["status"])
 
     def test_a_silent_server_is_left_at_the_deadline(self):
         server = rig.Plain(lambda server, connection: server.line(connection))

@@ -69,13 +69,14 @@ def write(name, text, mode=0o644):
 
 
 def secret(text):
-    return {"file": write("secret", text + "\n", 0o600)}
+    name = f"secret-{len(os.listdir(FOLDER))}"
+    return {"file": write(name, text + "\n", 0o600)}
 
 
 def deliver(config, document=None, **arguments):
     """(exit status, list of results, standard error) of one run of the driver. JSON is YAML."""
     path = write("config.yaml", json.dumps(config, ensure_ascii=False) + "\n")
-    data = write("document.json", json.dumps(ALERT if document is None else document))
+    data = write("document.json", json.dumps(ALERT if document is None else document, ensure_ascii=False))
     words = [f"{name}={value}" for name, value in arguments.items()]
     run = subprocess.run(
         [DRIVER, path, data, *words], capture_output=True, text=True, timeout=60, check=False

@@ -1,0 +1,107 @@
+#!/usr/bin/env python3
+"""Every document that the program prints in JSON validates against its schema."""
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+
+try:
+    import jsonschema
+    import yaml
+except ImportError:
+    print("skipped: python3-jsonschema and python3-yaml are not there")
+    sys.exit(77)
+
+program, source = os.environ["TW_BIN"], os.environ["TW_SOURCE"]
+bad = 0
+seen = 0
+
+
+def schema(name):
+    with open(os.path.join(source, "schemas", name + ".json")) as f:
+        s = json.load(f)
+    jsonschema.Draft202012Validator.check_schema(s)
+    return jsonschema.Draft202012Validator(s)
+
+
+def run(*args, stdin=None, code=0, err=False):
+    r = subprocess.run([program, *args], input=stdin, capture_output=True, text=True)
+    if r.returncode != code:
+        print("FAIL:", args, "ended with", r.returncode, r.stderr[:500])
+        sys.exit(1)
+    return r.stderr if err else r.stdout
+
+
+def validate(name, text, least=1):
+    global bad, seen
+    validator = schema(name)
+    documents = [json.loads(line) for line in text.splitlines() if line.strip()]
+    if len(documents) < least:
+        print("FAIL: %s: %d documents, at least %d were expected" % (name, len(documents), least))
+        bad += 1
+    for d in documents:
+        seen += 1
+        for e in list(validator.iter_errors(d))[:3]:
+            print("FAIL: %s: %s: %s" % (name, "/".join(map(str, e.path)), e.message[:300]))
+            bad += 1
+
+
+with tempfile.TemporaryDirectory() as folder:
+    samples = [os.path.join(source, "contrib", "samples", c + ".log")
+               for c in ("api", "hysteria", "laravel", "openvpn", "xray", "xui")]
+    config = os.path.join(folder, "c.yaml")
+    with open(config, "w") as f:
+        f.write("state: %s/state\nhost: s.example\nchannels:\n" % folder)
+        for s in samples:
+            name = os.path.basename(s)[:-4]
+            f.write("  %s: {audit: all, inputs: [{type: file, path: %s, from: begin}]}\n" % (name, s))
+        f.write("notifiers:\n  mail: {type: email, from: a@b.example, to: [c@d.example], directory: %s/mail}\n" % folder)
+        f.write("bans: {backend: dry-run, max_age: 0s}\n")
+    validate("alert", run("replay", "--json", *samples), 15)
+    validate("stats", run("replay", "--json", "--stats", *samples, err=True))
+    validate("init", run("trail", "init", "--json", "--config", config))
+    run("run", "--once", "--quiet", "--config", config)
+    validate("alert", run("alerts", "list", "--json", "--config", config), 15)
+    validate("status", run("status", "--json", "--config", config))
+    validate("verify", run("trail", "verify", "--json", "--config", config))
+    entries = run("trail", "show", "--json", "--config", config)
+    validate("entry", entries, 100)
+    # `audit: all` keeps each event, whole, in the personal part of its entry.
+    events = [json.loads(e)["pii"]["event"][1] for e in entries.splitlines() if '"type":"event"' in e]
+    validate("event", "\n".join(events), 100)
+    validate("version", run("version", "--json"))
+    validate("rule", run("rules", "list", "--json"), 30)
+    validate("explain", run("explain", "--json", "--channel", "xui", stdin=(
+        '2026/11/21 01:38:59 WARNING - failed login: username="r", IP="203.0.113.66", reason="x"\n')))
+    validate("check", run("check", "--json", "--config", config))
+    broken = os.path.join(folder, "broken.yaml")
+    with open(broken, "w") as f:
+        f.write("notifers: 1\nchannels: {xui: {inputs: [{type: fiel}]}}\n")
+    validate("check", run("check", "--json", "--config", broken, code=78))
+
+    # The configuration's own schema: valid, up to date, and true of the example.
+    text = run("config", "schema")
+    stored = os.path.join(source, "schemas", "config.json")
+    if os.environ.get("TW_BLESS"):
+        with open(stored, "w") as f:
+            f.write(text)
+    with open(stored) as f:
+        if f.read() != text:
+            print("FAIL: schemas/config.json is stale: trailwarden config schema > schemas/config.json")
+            bad += 1
+    validator = schema("config")
+    for path in (os.path.join(source, "contrib", "trailwarden.yaml"), config):
+        with open(path) as f:
+            for e in list(validator.iter_errors(yaml.safe_load(f)))[:3]:
+                print("FAIL: %s: %s: %s" % (path, "/".join(map(str, e.path)), e.message[:300]))
+                bad += 1
+    with open(broken) as f:
+        if validator.is_valid(yaml.safe_load(f)):
+            print("FAIL: the schema takes a broken configuration")
+            bad += 1
+    shutil.rmtree(os.path.join(folder, "state"))
+
+print("%d documents, %d faults" % (seen, bad))
+sys.exit(1 if bad else 0)

@@ -1,0 +1,187 @@
+#include "base/json.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+#include <cmocka.h>
+
+struct flat_text {
+    struct buf out;
+    int refuse_at;
+};
+
+static int on_scalar(void *ctx, struct slice path, enum json_type type, struct slice text)
+{
+    struct flat_text *t = ctx;
+
+    if (t->refuse_at && --t->refuse_at == 0)
+        return -EPERM;
+    buf_printf(&t->out, "%.*s:%d=%.*s;", SLICE_FMT(path), (int)type, SLICE_FMT(text));
+    return 0;
+}
+
+static int flatten(const char *text, char *out, size_t n, bool *ret_duplicate)
+{
+    struct flat_text t = { .out = BUF_INIT };
+    struct json_flat flat = { .scalar = on_scalar, .ctx = &t };
+    int r = json_flatten(slice_str(text), &flat, NULL);
+
+    snprintf(out, n, "%s", t.out.p ? t.out.p : "");
+    buf_fini(&t.out);
+    if (ret_duplicate)
+        *ret_duplicate = flat.duplicate_key;
+    return r;
+}
+
+static void scalars_have_their_dotted_path(void **state)
+{
+    char out[512];
+
+    (void)state;
+    assert_int_equal(
+        flatten("{\"a\":1,\"b\":{\"c\":\"x\",\"d\":[true,null,{\"e\":-0}]},\"f\":1e400}", out,
+                sizeof out, NULL),
+        0);
+    assert_string_equal(out, "a:2=1;b.c:3=x;b.d:1=true;b.d:0=null;b.d.e:2=-0;f:2=1e400;");
+}
+
+static void numbers_of_any_size_come_through_as_text(void **state)
+{
+    char out[128];
+
+    (void)state;
+    assert_int_equal(flatten("{\"tx\":18446744073709551615123}", out, sizeof out, NULL), 0);
+    assert_string_equal(out, "tx:2=18446744073709551615123;");
+}
+
+static void the_first_of_two_equal_keys_wins_and_is_marked(void **state)
+{
+    char out[128];
+    bool duplicate;
+
+    (void)state;
+    assert_int_equal(flatten("{\"ip\":\"1\",\"x\":{\"ip\":\"3\"},\"ip\":{\"a\":[\"2\"]},\"z\":1}",
+                             out, sizeof out, &duplicate),
+                     0);
+    assert_string_equal(out, "ip:3=1;x.ip:3=3;z:2=1;");
+    assert_true(duplicate);
+    assert_int_equal(flatten("{\"a\":[{\"b\":1},{\"b\":2}]}", out, sizeof out, &duplicate), 0);
+    assert_false(duplicate);
+}
+
+static void cut_glued_and_deep_texts_are_errors(void **state)
+{
+    static const char *const bad[] = { "{\"a\":[1,",    "{\"a\":1}{\"b\":2}",
+                                       "{\"a\":01}",    "{\"a\":NaN}",
+                                       "{a:1}",         "",
+                                       "{\"a\":\"\n\"}" };
+    char out[128], deep[200];
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
+        assert_true(flatten(bad[i], out, sizeof out, NULL) < 0);
+    memset(deep, '[', 99);
+    memset(deep + 99, ']', 99);
+    deep[198] = '\0';
+    assert_int_equal(flatten(deep, out, sizeof out, NULL), -E2BIG);
+}
+
+static void invalid_utf8_is_cleaned_in_values_and_keys(void **state)
+{
+    char out[128];
+
+    (void)state;
+    assert_int_equal(flatten("{\"a\xff\":\"x\xc0\xaf\"}", out, sizeof out, NULL), 0);
+    assert_string_equal(out, "a\xef\xbf\xbd:3=x\xef\xbf\xbd\xef\xbf\xbd;");
+}
+
+static void a_callback_can_refuse(void **state)
+{
+    struct flat_text t = { .out = BUF_INIT, .refuse_at = 2 };
+    struct json_flat flat = { .scalar = on_scalar, .ctx = &t };
+
+    (void)state;
+    assert_int_equal(json_flatten(SLICE("{\"a\":1,\"b\":2}"), &flat, NULL), -EPERM);
+    buf_fini(&t.out);
+}
+
+static void more_values_than_allowed_are_an_error(void **state)
+{
+    struct flat_text t = { .out = BUF_INIT };
+    struct json_flat flat = { .scalar = on_scalar, .ctx = &t, .scalars_max = 3 };
+
+    (void)state;
+    assert_int_equal(json_flatten(SLICE("[1,2,3,4]"), &flat, NULL), -E2BIG);
+    buf_fini(&t.out);
+}
+
+static void a_tree_can_be_asked_by_key(void **state)
+{
+    AUTO(arena) a = arena_new(1024, 0);
+    const struct json *j = json_load(
+        a, SLICE("{\"n\":7,\"s\":\"\\u00e9\\n\",\"b\":true,\"o\":{\"k\":null},\"n\":8}"), NULL);
+
+    (void)state;
+    assert_non_null(j);
+    assert_int_equal(json_u64(j, "n", 0), 7);
+    assert_true(slice_is(json_text(j, "s"), "\xc3\xa9\n"));
+    assert_true(json_bool(j, "b", false));
+    assert_int_equal(json_get(json_get(j, "o"), "k")->type, JSON_NULL);
+    assert_null(json_get(j, "none"));
+    assert_int_equal(json_u64(j, "s", 5), 5);
+}
+
+static void errors_are_one_printable_line(void **state)
+{
+    AUTO(arena) a = arena_new(1024, 0);
+    struct err err = ERR_NONE;
+
+    (void)state;
+    assert_null(json_load(a, SLICE("{\"a\": \x1b[31m}"), &err));
+    assert_null(strchr(err.text, '\x1b'));
+    assert_null(strchr(err.text, '\n'));
+}
+
+static void written_documents_read_back(void **state)
+{
+    AUTO_BUF b = BUF_INIT;
+    struct json_writer w = json_writer(&b);
+
+    (void)state;
+    json_object(&w);
+    json_member_slice(&w, "t", SLICE("a\"\\\x01\x7f\n\xff"));
+    json_key(&w, "l");
+    json_array(&w);
+    json_put_u64(&w, 1);
+    json_object(&w);
+    json_object_end(&w);
+    json_array(&w);
+    json_array_end(&w);
+    json_put_null(&w);
+    json_array_end(&w);
+    json_member_time(&w, "when", 1000000);
+    json_object_end(&w);
+    assert_string_equal(b.p,
+                        "{\"t\":\"a\\\"\\\\\\u0001\\u007f\\n\xef\xbf\xbd\",\"l\":[1,{},[],null],"
+                        "\"when\":\"1970-01-01T00:00:01.000000Z\"}");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(scalars_have_their_dotted_path),
+        cmocka_unit_test(numbers_of_any_size_come_through_as_text),
+        cmocka_unit_test(the_first_of_two_equal_keys_wins_and_is_marked),
+        cmocka_unit_test(cut_glued_and_deep_texts_are_errors),
+        cmocka_unit_test(invalid_utf8_is_cleaned_in_values_and_keys),
+        cmocka_unit_test(a_callback_can_refuse),
+        cmocka_unit_test(more_values_than_allowed_are_an_error),
+        cmocka_unit_test(a_tree_can_be_asked_by_key),
+        cmocka_unit_test(errors_are_one_printable_line),
+        cmocka_unit_test(written_documents_read_back),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
