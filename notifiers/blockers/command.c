@@ -23,13 +23,23 @@ struct command {
 };
 
 static const struct option command_options[] = {
-    { .name = "command", .type = OPTION_STRS, .offset = AT(struct command, argv), .required = true,
+    { .name = "command",
+      .type = OPTION_STRS,
+      .offset = AT(struct command, argv),
+      .required = true,
       .help = "Program (absolute path) and its words; {action} {address} {family} {seconds} "
               "{rule} {id} are replaced where they are a whole word." },
-    { .name = "allow", .type = OPTION_STRS, .offset = AT(struct command, allow),
+    { .name = "allow",
+      .type = OPTION_STRS,
+      .offset = AT(struct command, allow),
       .help = "Networks that are never banned." },
-    { .name = "timeout", .type = OPTION_DURATION, .offset = AT(struct command, timeout_us),
-      .fallback = "10s", .min = "1s", .max = "5m", .help = "Then the command is killed." },
+    { .name = "timeout",
+      .type = OPTION_DURATION,
+      .offset = AT(struct command, timeout_us),
+      .fallback = "10s",
+      .min = "1s",
+      .max = "5m",
+      .help = "Then the command is killed." },
     { 0 },
 };
 
@@ -84,9 +94,9 @@ struct word_name {
 static void name_words(const struct words *w, struct word_name out[WORDS])
 {
     const struct word_name names[WORDS] = {
-        { "{action}", "TW_ACTION", "ban" },         { "{address}", "TW_ADDRESS", w->address },
-        { "{family}", "TW_FAMILY", w->family },     { "{seconds}", "TW_SECONDS", w->seconds },
-        { "{rule}", "TW_RULE", w->rule },           { "{id}", "TW_ID", w->id },
+        { "{action}", "TW_ACTION", "ban" },     { "{address}", "TW_ADDRESS", w->address },
+        { "{family}", "TW_FAMILY", w->family }, { "{seconds}", "TW_SECONDS", w->seconds },
+        { "{rule}", "TW_RULE", w->rule },       { "{id}", "TW_ID", w->id },
     };
 
     memcpy(out, names, sizeof names);
@@ -161,11 +171,16 @@ static void command_deliver(struct sink *s, const struct delivery *d, struct del
         return;
     }
     ret->state = DELIVERY_SENT;
-    snprintf(ret->status, sizeof ret->status, "dry run: would ban %s for %ss", w.address, w.seconds);
+    snprintf(ret->status, sizeof ret->status, "dry run: would ban %s for %ss", w.address,
+             w.seconds);
 }
 
 const struct sink_ops sink_command = {
-    .name = "command", .summary = "bans by a program of yours", .options = command_options,
-    .state_size = sizeof(struct command), .bans = true, .open = command_open,
+    .name = "command",
+    .summary = "bans by a program of yours",
+    .options = command_options,
+    .state_size = sizeof(struct command),
+    .bans = true,
+    .open = command_open,
     .deliver = command_deliver,
 };

@@ -13,7 +13,8 @@
 #include "tests/unit/input_rig.h"
 
 #define LINES 12000
-#define KEEP 6 /* rotated files that stay */
+#define KEEP 12 /* rotated files that stay */
+#define KEEP_FEW 5
 #define OPTIONS "{path: %s, from: begin, poll: 10ms, rotate_wait: 300ms, partial_wait: 500ms}"
 
 enum rotation {
@@ -42,6 +43,33 @@ static unsigned dice(unsigned *seed, unsigned n)
 {
     *seed = *seed * 1103515245u + 12345u;
     return (*seed >> 12) % n;
+}
+
+static unsigned keep_of(const struct storm *s)
+{
+    return s->rotation == ROTATE_UNLINK ? KEEP_FEW : KEEP;
+}
+
+/* No reader can read what is deleted before it gets the processor: on a busy machine the writer
+ * waits. */
+static void let_reader_follow(struct storm *s)
+{
+    static struct timespec last;
+    static unsigned ahead;
+    const char *path = rig_path(&s->rig, "state");
+
+    for (unsigned i = 0; i < 5000; i++) {
+        struct stat st = { 0 };
+
+        (void)stat(path, &st);
+        if (st.st_mtim.tv_sec != last.tv_sec || st.st_mtim.tv_nsec != last.tv_nsec)
+            ahead = 0;
+        last = st.st_mtim;
+        if (ahead < keep_of(s) / 2)
+            break;
+        nap(1000);
+    }
+    ahead++;
 }
 
 static void shift_names(struct storm *s, unsigned keep)
@@ -79,7 +107,8 @@ static int rotate(struct storm *s, int fd, unsigned *seed, unsigned *number)
 {
     bool copy = s->rotation == ROTATE_COPY || (s->rotation == ROTATE_MIXED && dice(seed, 2));
 
-    shift_names(s, s->rotation == ROTATE_UNLINK ? 4 : KEEP);
+    let_reader_follow(s);
+    shift_names(s, keep_of(s));
     if (copy) {
         slow_copy(s, seed);
         if (ftruncate(fd, 0) < 0)
