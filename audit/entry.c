@@ -66,7 +66,6 @@ static void add_pii(const struct entry *e, struct buf *out)
     for (size_t i = 0; i < e->npii; i++) {
         AUTO_BUF salt = BUF_INIT;
         AUTO_BUF digest = BUF_INIT;
-        AUTO_BUF value = BUF_INIT;
         uint8_t random[SALT_SIZE];
         AUTO(arena) a = arena_new(1024, 0);
         struct slice clean = a ? utf8_clean(a, e->pii[i].value, NULL) : SLICE_NONE;

@@ -60,7 +60,7 @@ int tile_write(int dir, unsigned level, uint64_t n, const struct hash *hashes, u
     if (make_parent(dir, path.p, err) < 0 ||
         file_replace(dir, path.p, slice_of((const char *)hashes, width * sizeof *hashes), 0640,
                      err) < 0)
-        return err->code;
+        return err_code(err);
     remove_older(dir, level, n, width, old_width);
     return 0;
 }

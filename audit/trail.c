@@ -220,7 +220,7 @@ static int write_tiles(struct audit *a, struct err *err)
 
         if (tile_write(a->dir, t->level, t->n, t->hashes, TILE_WIDTH, a->written[t->level], err) <
             0)
-            return err->code;
+            return err_code(err);
         a->written[t->level] = 0;
     }
     a->nfull = 0;
@@ -231,7 +231,7 @@ static int write_tiles(struct audit *a, struct err *err)
             continue;
         if (tile_write(a->dir, level, (a->edge->size >> (level * 8)) / TILE_WIDTH,
                        a->edge->tile[level], width, a->written[level], err) < 0)
-            return err->code;
+            return err_code(err);
         a->written[level] = width;
     }
     return 0;
@@ -319,7 +319,7 @@ static int finish_roll(struct audit *a, struct err *err)
     char name[40];
 
     if (write_epoch_proof(a, a->epoch_n + 1, err) < 0)
-        return err->code;
+        return err_code(err);
     epoch_file(name, a->epoch_n);
     unlinkat(a->key_dir, name, 0);
     fsync(a->key_dir);
@@ -345,13 +345,13 @@ int audit_checkpoint(struct audit *a, bool at_once, struct err *err)
     if (!audit_unsigned(a) || (!at_once && mono < a->signed_us + CHECKPOINT_US))
         return 0;
     if (write_tiles(a, err) < 0)
-        return err->code;
+        return err_code(err);
     audit_fault_point("trail: before sign");
     make_note(a, keys, a->roll_at ? 3 : 2, &a->note);
     if (!buf_ok(&a->note))
         return err_nomem(err);
     if (file_replace(a->dir, "checkpoint", buf_view(&a->note), 0640, err) < 0)
-        return err->code;
+        return err_code(err);
     a->signed_size = a->end.count;
     a->signed_us = mono;
     return a->roll_at ? finish_roll(a, err) : 0;
@@ -407,12 +407,12 @@ static int make_folders(const struct audit_config *c, struct err *err)
     AUTO_BUF path = BUF_INIT;
 
     if (dir_make(-1, c->folder, 0750, err) < 0 || dir_make(-1, c->key_folder, 0700, err) < 0)
-        return err->code;
+        return err_code(err);
     for (size_t i = 0; i < ARRAY_SIZE(folders); i++) {
         buf_reset(&path);
         buf_printf(&path, "%s/%s", c->folder, folders[i]);
         if (!buf_ok(&path) || dir_make(-1, path.p, 0750, err) < 0)
-            return err->code ? err->code : -ENOMEM;
+            return err_code(err);
     }
     return 0;
 }
@@ -428,20 +428,20 @@ int audit_init(const struct audit_config *config, struct audit_anchors *ret_anch
         return err_nomem(err);
     if (check_origin(config->origin, err) < 0 || make_folders(config, err) < 0 ||
         open_folders(a, err) < 0)
-        return err->code;
+        return err_code(err);
     if (faccessat(a->dir, "checkpoint", F_OK, 0) == 0)
         return err_set(err, -EEXIST, "'%s' holds a trail already", config->folder);
     epoch_file(name, 0);
     if (new_key(a, "identity.key", &a->identity, err) < 0 || new_key(a, name, &a->epoch, err) < 0 ||
         write_genesis(a, err) < 0 || write_tiles(a, err) < 0)
-        return err->code;
+        return err_code(err);
     keys[0] = &a->identity;
     keys[1] = &a->epoch;
     make_note(a, keys, 2, &a->note);
     /* The proof first: a trail with a checkpoint is complete. */
     if (write_epoch_proof(a, 0, err) < 0 ||
         file_replace(a->dir, "checkpoint", buf_view(&a->note), 0640, err) < 0)
-        return err->code;
+        return err_code(err);
     if (ret_anchors)
         audit_anchors(a, ret_anchors);
     return 0;
@@ -472,7 +472,7 @@ static int load_keys(struct audit *a, struct err *err)
     unsigned n = 0;
 
     if (read_key(a->key_dir, "identity.key", a->config.origin, &a->identity, err) < 0)
-        return err->code;
+        return err_code(err);
     for (;; n++) { /* the newest proof names the current epoch */
         char path[48];
 
@@ -603,7 +603,7 @@ static int cut(struct audit *a, const uint64_t *first, size_t n, const struct re
             return err_set(err, -errno, "cannot remove '%s': %s", name.p, err_name(errno));
     }
     if (open_segment(a, a->end.segment, err) < 0)
-        return err->code;
+        return err_code(err);
     if (ftruncate(a->segment_fd, (off_t)r->bytes) < 0 || fsync(a->segment_fd) < 0)
         return err_set(err, -errno, "cannot cut the trail: %s", err_name(errno));
     return 0;
@@ -650,7 +650,7 @@ static int restore_roll(struct audit *a, const struct recovery *r, struct err *e
         return 0;
     epoch_file(name, a->epoch_n + 1);
     if (read_key(a->key_dir, name, a->config.origin, &a->next_epoch, err) < 0)
-        return err->code;
+        return err_code(err);
     a->roll_at = a->end.count;
     return 0;
 }
@@ -726,7 +726,7 @@ int audit_open(const struct audit_config *config, const struct trail_end *commit
     if (!a)
         return err_nomem(err);
     if (check_origin(config->origin, err) < 0)
-        return err->code;
+        return err_code(err);
     buf_printf(&path, "%s/checkpoint", config->folder);
     if (!buf_ok(&path) || access(path.p, F_OK) < 0) {
         if (committed && committed->count)
@@ -782,11 +782,11 @@ static int maybe_roll_segment(struct append *p, uint64_t time_us, struct err *er
     if (p->end.count % TILE_WIDTH || p->end.count == p->end.segment || !full)
         return 0;
     if (flush_lines(p, err) < 0)
-        return err->code;
+        return err_code(err);
     p->end.segment = p->end.count;
     p->end.bytes = 0;
     if (open_segment(a, p->end.segment, err) < 0)
-        return err->code;
+        return err_code(err);
     if (ftruncate(a->segment_fd, 0) < 0)
         return err_set(err, -errno, "cannot cut a segment: %s", err_name(errno));
     return 0;
@@ -799,7 +799,7 @@ static int append_one(struct append *p, const struct entry *e, uint64_t time_us,
     struct hash *pending;
 
     if (maybe_roll_segment(p, time_us, err) < 0)
-        return err->code;
+        return err_code(err);
     before = p->lines.n;
     if (entry_line(e, p->end.count, time_us, &p->lines) < 0)
         return err_nomem(err);
@@ -866,13 +866,13 @@ static int append_epoch(struct append *p, uint64_t time_us, struct err *err)
     epoch_file(name, a->epoch_n + 1);
     key_wipe(&a->next_epoch);
     if (new_key(a, name, &a->next_epoch, err) < 0)
-        return err->code;
+        return err_code(err);
     vkey_text(&a->next_epoch.public, &vkey);
     json_member_u64(&w, "epoch", a->epoch_n + 1);
     json_member_slice(&w, "epoch_vkey", buf_view(&vkey));
     e.members = buf_view(&b);
     if (append_one(p, &e, time_us, err) < 0)
-        return err->code;
+        return err_code(err);
     a->pending_epoch = true;
     return 0;
 }
@@ -884,9 +884,9 @@ static int append_all(struct append *p, const struct batch *b, uint64_t time_us,
 
     for (size_t i = 0; i < b->nentries; i++)
         if (!dropped(a, &b->entries[i]) && append_one(p, &b->entries[i], time_us, err) < 0)
-            return err->code;
+            return err_code(err);
     if (epoch_is_due(a) && append_epoch(p, time_us, err) < 0)
-        return err->code;
+        return err_code(err);
     if (p->end.count == a->end.count &&
         time_us >= a->last_entry_us + a->config.heartbeat_s * USEC_PER_SEC)
         return append_one(p, &beat, time_us, err);

@@ -9,6 +9,7 @@
  */
 #pragma once
 
+#include <errno.h>
 #include <stdarg.h>
 
 #include "base/macros.h"
@@ -41,6 +42,12 @@ int err_set_at(struct err *err, int code, struct src_pos at, const char *fmt, ..
  * code. A NULL err has lost its code: then -EINVAL.
  */
 int err_while(struct err *err, const char *fmt, ...) PRINTF_LIKE(2, 3);
+
+/* What a callee put there; -EIO when nobody wanted the error and so nobody knows. */
+static inline int err_code(const struct err *err)
+{
+    return err && err->code < 0 ? err->code : -EIO;
+}
 
 /* -ENOMEM with its text. */
 int err_nomem(struct err *err);

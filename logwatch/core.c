@@ -96,9 +96,9 @@ int core_open(const struct config *c, const struct clock *clock, struct core **r
         return err_nomem(err);
     batch_open(core);
     if (dir_make(-1, c->state, 0750, err) < 0)
-        return err->code;
+        return err_code(err);
     if (store_open(path.p, true, &core->store, err) < 0)
-        return err->code;
+        return err_code(err);
     r = open_trail(core, err);
     if (r < 0)
         return r;
@@ -335,7 +335,7 @@ static int respond(struct core *core, const struct alert *alert, struct err *err
     if (!keep(core, &key, &r.key) || !keep(core, &document, &r.document))
         return err_nomem(err);
     if (alert_entry(core, alert, err) < 0)
-        return err->code;
+        return err_code(err);
     config_route(core->config, alert, route_one, &r);
     if (r.failed)
         return err_nomem(err);
@@ -364,7 +364,7 @@ static int respond_all(struct core *core, size_t first, struct err *err)
         b->alerts[kept++] = alert;
         core->stats.alerts++;
         if (respond(core, alert, err) < 0)
-            return err->code;
+            return err_code(err);
     }
     b->nalerts = kept;
     return 0;
@@ -408,7 +408,7 @@ static int take_matches(struct core *core, const struct reader_result *result, s
             r = event_entry(core, m->event, err);
         else if (correlator_advance(core->correlator, m->event->time_us, &core->batch, err) < 0 ||
                  correlator_take(core->correlator, m, &core->batch, err) < 0)
-            r = err->code;
+            r = err_code(err);
         if (r < 0)
             return r;
     }

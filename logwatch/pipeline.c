@@ -183,17 +183,17 @@ static int open_all(struct pipeline *p, struct err *err)
     if (!p->block_arena)
         return err_nomem(err);
     if (c->geo.n && geo_open(c->geo.items, c->geo.n, &p->geo, err) < 0)
-        return err->code;
+        return err_code(err);
     p->reader = reader_new(c->engine, p->geo);
     if (!p->reader)
         return err_nomem(err);
     if (open_signals(p, err) < 0)
-        return err->code;
+        return err_code(err);
     /* Children first: they must not inherit the state database or the keys. */
     if (sender_start(c, &p->clock, &p->sender, err) < 0)
-        return err->code;
+        return err_code(err);
     if (core_open(c, &p->clock, &p->core, err) < 0)
-        return err->code;
+        return err_code(err);
     return open_followers(p, err);
 }
 

@@ -94,16 +94,16 @@ static int player_open(struct replay *r, struct player *p, const struct replay_f
         return err_nomem(err);
     p->channel.format = format_of(r, file, err);
     if (!p->channel.format)
-        return err->code;
+        return err_code(err);
     p->channel.name = format_channel(p->channel.format);
     p->config.name = file->path;
     p->config.zone = file->zone;
     p->config.ops = &input_file;
     p->config.channel = &p->channel;
     if (input_state(r, p, err) < 0)
-        return err->code;
+        return err_code(err);
     if (reader_source_init(&p->source, &p->config, err) < 0)
-        return err->code;
+        return err_code(err);
     p->source_open = true;
     p->source.replayed = true;
     p->input = (struct input){
@@ -119,7 +119,7 @@ static int player_open(struct replay *r, struct player *p, const struct replay_f
     };
     p->open = true;
     if (p->input.ops->open(&p->input, err) < 0)
-        return err->code;
+        return err_code(err);
     if (r->q->file)
         r->q->file(r->q->ctx, file->path, p->channel.name);
     return 0;

@@ -183,7 +183,7 @@ int sender_start(const struct config *c, const struct clock *clock, struct sende
     s->n = n;
     for (size_t i = 0; i < n; i++)
         if (child_start(s, &s->receivers[i], err) < 0)
-            return err->code;
+            return err_code(err);
     *ret_sender = TAKE(s);
     return 0;
 }
@@ -438,7 +438,7 @@ int sender_collect(struct sender *s, struct core *core, struct err *err)
 
         if (r->fd < 0) {
             if (clock_mono(s->clock) >= r->restart_us && child_start(s, r, err) < 0)
-                return err->code;
+                return err_code(err);
             continue;
         }
         e = collect_one(s, r, core, err);

@@ -14,15 +14,15 @@ struct http_request {
     const char *const *headers; /* NULL-terminated "Name: value" */
     struct slice body;
     const struct secret *secret; /* may stand in the URL; may be NULL */
-    uint64_t timeout_us;         /* 0 = 15 s */
-    const char *ca_file;         /* NULL = the system's */
+    uint64_t timeout_us; /* 0 = 15 s */
+    const char *ca_file; /* NULL = the system's */
 };
 
 struct http_answer {
-    long status;          /* 0: no answer at all */
+    long status; /* 0: no answer at all */
     struct buf body;
     uint64_t retry_after_s;
-    char error[160];      /* when status is 0 */
+    char error[160]; /* when status is 0 */
 };
 
 void http_post(const struct http_request *q, struct http_answer *ret);

@@ -4,4 +4,4 @@
 #include "notifiers/sink.h"
 
 extern const struct sink_ops sink_email, sink_telegram, sink_webhook, sink_file; /* people/ */
-extern const struct sink_ops sink_command, sink_dry_run;                         /* blockers/ */
+extern const struct sink_ops sink_command, sink_dry_run; /* blockers/ */

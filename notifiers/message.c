@@ -143,7 +143,8 @@ static const char *label(struct arena *a, struct slice field)
     return arena_str(a, message_line(a, field, 60));
 }
 
-static void add_group(struct message *m, struct arena *a, const struct json *doc, struct buf *subject)
+static void add_group(struct message *m, struct arena *a, const struct json *doc,
+                      struct buf *subject)
 {
     const struct json *group = json_get(doc, "group");
 

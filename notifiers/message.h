@@ -21,13 +21,13 @@ struct fact {
 struct message {
     struct slice level, title, rule, channel, time, id;
     struct slice subject; /* "[high] Failed logins from one address: 203.0.113.7" */
-    struct slice reason;  /* one sentence: why this was sent */
+    struct slice reason; /* one sentence: why this was sent */
     struct slice description;
     struct fact facts[FACTS_MAX];
     size_t nfacts;
     struct slice samples[SAMPLES_MAX]; /* raw lines, newest last */
     size_t nsamples, more_samples;
-    struct slice thread;  /* stable for rule and group and day: hex */
+    struct slice thread; /* stable for rule and group and day: hex */
     struct slice checkpoint;
     const char *host;
 };

@@ -8,7 +8,8 @@
 static bool safe_name(struct slice s)
 {
     for (size_t i = 0; i < s.n; i++)
-        if (!strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_", s.p[i]) || !s.p[i])
+        if (!strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_", s.p[i]) ||
+            !s.p[i])
             return false;
     return s.n > 0 && s.n < 100;
 }

@@ -15,29 +15,29 @@
 struct sink;
 
 struct delivery {
-    struct slice key;        /* fixed for all attempts: receivers can recognise a repeat */
-    struct slice kind;       /* "notify", "ban" */
+    struct slice key; /* fixed for all attempts: receivers can recognise a repeat */
+    struct slice kind; /* "notify", "ban" */
     const struct json *document;
-    struct slice text;       /* the document as written */
-    unsigned attempt;        /* 1.. */
+    struct slice text; /* the document as written */
+    unsigned attempt; /* 1.. */
     uint64_t now_us;
     struct slice checkpoint; /* newest signed note of the trail; may be empty */
-    const char *host;        /* our name */
+    const char *host; /* our name */
 };
 
 struct delivery_result {
-    enum delivery_state state;  /* SENT, RETRY, DEAD */
-    uint64_t retry_after_us;    /* the receiver's wish; 0 = our back-off */
-    char status[160];           /* printable, no secrets */
-    char remote[80];            /* message id of the receiver */
+    enum delivery_state state; /* SENT, RETRY, DEAD */
+    uint64_t retry_after_us; /* the receiver's wish; 0 = our back-off */
+    char status[160]; /* printable, no secrets */
+    char remote[80]; /* message id of the receiver */
 };
 
 struct sink_ops {
-    const char *name;             /* the word after `type:` */
-    const char *summary;          /* one line for `trailwarden help notifiers` */
+    const char *name; /* the word after `type:` */
+    const char *summary; /* one line for `trailwarden help notifiers` */
     const struct option *options; /* ends with { 0 } */
     size_t state_size;
-    bool bans;                    /* takes kind "ban" instead of "notify" */
+    bool bans; /* takes kind "ban" instead of "notify" */
 
     /* After the options were loaded; checks what tables cannot. NULL: nothing to do. */
     int (*open)(struct sink *s, struct err *err);
@@ -49,7 +49,7 @@ struct sink_ops {
 struct sink {
     const char *name; /* in the configuration */
     const struct sink_ops *ops;
-    void *state;      /* state_size bytes, filled from the options */
+    void *state; /* state_size bytes, filled from the options */
 };
 
 /* The registry, in the manual's order; ends with NULL. */

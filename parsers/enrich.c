@@ -63,7 +63,7 @@ int geo_open(const char *const *paths, size_t npaths, struct geo **ret_geo, stru
         if (i == DATABASES_MAX)
             return err_set(err, -E2BIG, "at most %d databases", DATABASES_MAX);
         if (open_one(g, paths[i], err) < 0)
-            return err->code;
+            return err_code(err);
     }
     *ret_geo = TAKE(g);
     return 0;

@@ -287,7 +287,7 @@ int store_open(const char *path, bool create, struct store **ret_store, struct e
         return err_nomem(err);
     s->lock_fd = -1;
     if (lock(s, path, err) < 0)
-        return err->code;
+        return err_code(err);
     mask = umask(0027);
     rc = sqlite3_open_v2(path, &s->db, flags, NULL);
     umask(mask);
@@ -306,7 +306,7 @@ int store_open(const char *path, bool create, struct store **ret_store, struct e
     if (!sound(s))
         return err_set(err, -EUCLEAN, "'%s' is damaged: restore a copy, or move it away", path);
     if (check_version(s, path, err) < 0)
-        return err->code;
+        return err_code(err);
     s->batches = meta_u64(s, "batches");
     *ret_store = TAKE(s);
     return 0;

@@ -82,35 +82,39 @@ char *name_folder(const char *path)
     return strndup(path, n > 1 ? n - 1 : 1);
 }
 
-/* Numbers, dates and times, as rotation puts them: at least one digit. */
-static bool is_stamp(struct slice s)
+#define DATE_DIGITS 6
+
+/* Numbers, dates and times, as rotation puts them, behind a separator. */
+static bool is_stamp(struct slice s, unsigned digits_min)
 {
-    bool digit = false;
+    unsigned digits = 0;
 
     for (size_t i = 0; i < s.n; i++) {
         if (s.p[i] >= '0' && s.p[i] <= '9')
-            digit = true;
-        else if (!strchr(".-_:T", s.p[i]) || s.p[i] == '\0')
+            digits++;
+        else if (!s.p[i] || !strchr(".-_:T", s.p[i]))
             return false;
     }
-    return digit && (s.p[0] < '0' || s.p[0] > '9');
+    return digits >= digits_min && (s.p[0] < '0' || s.p[0] > '9');
 }
 
-static bool is_stamped(struct slice stem, struct slice tail, struct slice name)
+static bool is_stamped(struct slice stem, struct slice tail, struct slice name, unsigned digits)
 {
     if (name.n <= stem.n + tail.n || !slice_starts(name, stem) || !slice_ends(name, tail))
         return false;
-    return is_stamp(slice_of(name.p + stem.n, name.n - stem.n - tail.n));
+    return is_stamp(slice_of(name.p + stem.n, name.n - stem.n - tail.n), digits);
 }
 
+/* Before the ending only a date will do: access-2.log may be the log of a second instance. */
 bool name_is_rotated(const char *base, const char *name)
 {
     struct slice b = slice_str(base), n = slice_str(name);
     size_t dot = slice_rfind_byte(b, '.');
 
-    if (is_stamped(b, SLICE(""), n))
+    if (is_stamped(b, SLICE(""), n, 1))
         return true;
-    return dot != SIZE_MAX && dot > 0 && is_stamped(slice_take(b, dot), slice_skip(b, dot), n);
+    return dot != SIZE_MAX && dot > 0 &&
+           is_stamped(slice_take(b, dot), slice_skip(b, dot), n, DATE_DIGITS);
 }
 
 static bool is_ours(uid_t uid)

@@ -7,8 +7,8 @@
  *   1  every name that the configuration gives, by device, inode, head, mark
  *   2  streams that no name gave: still itself behind its descriptor, or in the
  *      same folder under another name (rename), or as content (copy)
- *   3  the rest of the names: new streams; also rotated files of a log that are
- *      newer than the last generation we know: written and rotated while we were away
+ *   3  the rest of the names: new streams; also rotated files of a log that changed
+ *      since we follow it: written and rotated while we were away
  */
 #include <dirent.h>
 #include <errno.h>
@@ -553,27 +553,24 @@ static int begin_stream(struct scan *sc, struct found *x)
     return 0;
 }
 
-/* A generation that came and went while we were away: newer than the last one we know of that log.
+/*
+ * A generation of a log of ours that nobody knows: it came and went while we were away,
+ * or while names moved under a scan. Older than our first sight of that log, it is none.
  */
 static const char *generation_of(const struct file_input *f, const struct found *x)
 {
-    const char *path = NULL;
-    uint64_t last = 0;
+    AUTO_FREE char *here = name_folder(x->path);
+    uint64_t changed = stat_mtime_ns(&x->st) / 1000;
 
-    for (size_t i = 0; i < f->nstreams; i++) {
+    for (size_t i = 0; here && i < f->nstreams; i++) {
         const struct stream *s = f->streams[i];
         AUTO_FREE char *folder = name_folder(s->path);
-        AUTO_FREE char *here = name_folder(x->path);
 
-        if (s->state == STREAM_LIVE || s->forgotten || !folder || !here ||
-            strcmp(folder, here) != 0 || !name_is_rotated(name_base(s->path), name_base(x->path)))
-            continue;
-        if (s->mtime_ns >= last) {
-            last = s->mtime_ns;
-            path = s->path;
-        }
+        if (!s->forgotten && folder && strcmp(folder, here) == 0 && s->first_seen_us <= changed &&
+            name_is_rotated(name_base(s->path), name_base(x->path)))
+            return s->path;
     }
-    return path && last && stat_mtime_ns(&x->st) >= last ? path : NULL;
+    return NULL;
 }
 
 static int pass_new(struct scan *sc)

@@ -513,7 +513,7 @@ static int hand_over(struct reading *r, struct cut cut, struct err *err)
     if (cut.kind == CUT_LONG) {
         b->last_flags = RECORD_TRUNCATED;
         if (begin_long(s, given, err) < 0)
-            return err->code;
+            return err_code(err);
     } else if (cut.kind == CUT_PARTIAL) {
         b->last_flags = RECORD_PARTIAL;
         s->flags |= STREAM_MIDDLE;

@@ -161,7 +161,7 @@ static int file_input_open(struct input *in, struct err *err)
     if (in->once)
         return load_replay(f, err);
     if (load_streams(f, err) < 0)
-        return err->code;
+        return err_code(err);
     in->fd = watches_open(f);
     in->events = 0;
     return 0;
@@ -584,7 +584,7 @@ static int follow(struct file_input *f, struct block *b, struct err *err)
     if (r == 0 && f->fault_err.code) {
         *err = f->fault_err;
         f->fault_err.code = 0;
-        return err->code;
+        return err_code(err);
     }
     return r;
 }

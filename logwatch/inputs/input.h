@@ -18,31 +18,32 @@
 struct input;
 
 struct input_ops {
-    const char *name;             /* the word after `type:` in the configuration */
-    const char *summary;          /* one line for `trailwarden help inputs` */
+    const char *name; /* the word after `type:` in the configuration */
+    const char *summary; /* one line for `trailwarden help inputs` */
     const struct option *options; /* ends with { 0 } */
-    size_t state_size;            /* what the options fill; zeroed for you */
+    size_t state_size; /* what the options fill; zeroed for you */
 
     int (*open)(struct input *in, struct err *err);
-    /* 1 = a block (maybe only notices or cursors), 0 = nothing now, <0 = failed, told once, tried again later. */
+    /* 1 = a block (maybe only notices or cursors), 0 = nothing now, <0 = failed, told once, tried
+     * again later. */
     int (*read)(struct input *in, struct block *b, struct err *err);
     void (*close)(struct input *in);
 };
 
 struct input {
-    const char *name;  /* unique in the configuration: key of its cursors */
+    const char *name; /* unique in the configuration: key of its cursors */
     const struct input_ops *ops;
-    void *state;       /* state_size bytes, filled from the options */
+    void *state; /* state_size bytes, filled from the options */
     const struct framing *framing; /* of the channel's format; NULL = lines */
     const struct clock *clock;
-    bool first_start;  /* no cursor of this input was ever committed */
-    bool once;         /* replay: read what is there, then `end`; nothing is waited for */
-    size_t block_max;  /* bytes; 0 = 1 MiB */
+    bool first_start; /* no cursor of this input was ever committed */
+    bool once; /* replay: read what is there, then `end`; nothing is waited for */
+    size_t block_max; /* bytes; 0 = 1 MiB */
     /* Given by open: */
-    int fd;            /* readable when there may be something; -1 = poll by time */
-    int events;        /* poll events for fd; 0 = POLLIN */
-    uint64_t wake_us;  /* monotonic time at which read() wants to be called at the latest */
-    void *private;     /* the input's own */
+    int fd; /* readable when there may be something; -1 = poll by time */
+    int events; /* poll events for fd; 0 = POLLIN */
+    uint64_t wake_us; /* monotonic time at which read() wants to be called at the latest */
+    void *private; /* the input's own */
     /* Stored cursors, given before open; borrowed for the call. */
     const struct cursor *cursors;
     size_t ncursors;

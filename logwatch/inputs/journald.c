@@ -408,7 +408,7 @@ static int journald_open(struct input *in, struct err *err)
                        o->directory ? o->directory : "", err_name(r));
     }
     if (check_access(in, o, err) < 0)
-        return err->code;
+        return err_code(err);
     in->fd = sd_journal_get_fd(s->j); /* before the seek: from now on nothing is missed */
     r = add_matches(s);
     if (r >= 0)

@@ -14,9 +14,13 @@ struct dry_run {
 };
 
 static const struct option dry_run_options[] = {
-    { .name = "allow", .type = OPTION_STRS, .offset = AT(struct dry_run, allow),
+    { .name = "allow",
+      .type = OPTION_STRS,
+      .offset = AT(struct dry_run, allow),
       .help = "Networks that are never banned." },
-    { .name = "file", .type = OPTION_STR, .offset = AT(struct dry_run, file),
+    { .name = "file",
+      .type = OPTION_STR,
+      .offset = AT(struct dry_run, file),
       .help = "File that gets a line for each ban that would be." },
     { 0 },
 };
@@ -54,12 +58,17 @@ static void dry_run_deliver(struct sink *s, const struct delivery *d, struct del
     if (r->file)
         e = append(r->file, &line);
     ret->state = e < 0 ? DELIVERY_RETRY : DELIVERY_SENT;
-    snprintf(ret->status, sizeof ret->status, e < 0 ? "cannot write '%.80s'%.0s" : "%.0swould ban %s",
-             e < 0 ? r->file : "", address);
+    snprintf(ret->status, sizeof ret->status,
+             e < 0 ? "cannot write '%.80s'%.0s" : "%.0swould ban %s", e < 0 ? r->file : "",
+             address);
 }
 
 const struct sink_ops sink_dry_run = {
-    .name = "dry-run", .summary = "says what would be banned", .options = dry_run_options,
-    .state_size = sizeof(struct dry_run), .bans = true, .open = dry_run_open,
+    .name = "dry-run",
+    .summary = "says what would be banned",
+    .options = dry_run_options,
+    .state_size = sizeof(struct dry_run),
+    .bans = true,
+    .open = dry_run_open,
     .deliver = dry_run_deliver,
 };

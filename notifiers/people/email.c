@@ -18,10 +18,13 @@
 #include <sys/types.h>
 
 #include <auth-client.h>
-#include <errno.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
-#include <libesmtp.h> /* behind ssl.h: it declares smtp_starttls_set_ctx() only then */
+
+/* Behind those: libesmtp.h declares what takes their types only when it knows them. */
+#include <libesmtp.h>
+
+#include <errno.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -66,23 +69,49 @@ struct email {
 };
 
 static const struct option email_options[] = {
-    { .name = "server", .type = OPTION_STR, .offset = AT(struct email, server),
-      .fallback = "localhost:25", .help = "Mail relay as HOST:PORT; STARTTLS, so no port 465." },
-    { .name = "user", .type = OPTION_STR, .offset = AT(struct email, user),
+    { .name = "server",
+      .type = OPTION_STR,
+      .offset = AT(struct email, server),
+      .fallback = "localhost:25",
+      .help = "Mail relay as HOST:PORT; STARTTLS, so no port 465." },
+    { .name = "user",
+      .type = OPTION_STR,
+      .offset = AT(struct email, user),
       .help = "Name for the login at the relay." },
-    { .name = "password", .type = OPTION_SECRET, .offset = AT(struct email, password),
+    { .name = "password",
+      .type = OPTION_SECRET,
+      .offset = AT(struct email, password),
       .help = "Password for it." },
-    { .name = "from", .type = OPTION_STR, .offset = AT(struct email, from), .required = true,
+    { .name = "from",
+      .type = OPTION_STR,
+      .offset = AT(struct email, from),
+      .required = true,
       .help = "Sender's address." },
-    { .name = "to", .type = OPTION_STRS, .offset = AT(struct email, to), .required = true,
+    { .name = "to",
+      .type = OPTION_STRS,
+      .offset = AT(struct email, to),
+      .required = true,
       .help = "Addresses that get the mail." },
-    { .name = "tls", .type = OPTION_ENUM, .offset = AT(struct email, tls), .choices = tls_choices,
-      .fallback = "auto", .help = "STARTTLS: auto requires it unless the relay is this machine." },
-    { .name = "ca_file", .type = OPTION_STR, .offset = AT(struct email, ca_file),
+    { .name = "tls",
+      .type = OPTION_ENUM,
+      .offset = AT(struct email, tls),
+      .choices = tls_choices,
+      .fallback = "auto",
+      .help = "STARTTLS: auto requires it unless the relay is this machine." },
+    { .name = "ca_file",
+      .type = OPTION_STR,
+      .offset = AT(struct email, ca_file),
       .help = "Certificates to trust instead of the system's." },
-    { .name = "timeout", .type = OPTION_DURATION, .offset = AT(struct email, timeout_us),
-      .fallback = "60s", .min = "2s", .max = "5m", .help = "For one attempt, all of it." },
-    { .name = "directory", .type = OPTION_STR, .offset = AT(struct email, directory),
+    { .name = "timeout",
+      .type = OPTION_DURATION,
+      .offset = AT(struct email, timeout_us),
+      .fallback = "60s",
+      .min = "2s",
+      .max = "5m",
+      .help = "For one attempt, all of it." },
+    { .name = "directory",
+      .type = OPTION_STR,
+      .offset = AT(struct email, directory),
       .help = "Write the mails into this folder instead of sending them." },
     { 0 },
 };
@@ -93,21 +122,16 @@ static struct slice server_host(const struct email *e)
     size_t colon = slice_rfind_byte(s, ':');
 
     s = slice_take(s, colon == SIZE_MAX ? s.n : colon);
-    if (s.n > 2 && s.p[0] == '[')
-        s = slice_of(s.p + 1, s.n - 2);
     return s;
 }
 
 static bool server_is_here(const struct email *e)
 {
-    static const uint8_t one[16] = { [15] = 1 };
     struct slice host = server_host(e);
     struct ip ip;
 
-    if (slice_is(host, "localhost"))
-        return true;
-    return ip_parse(host, &ip) == 0 &&
-           (ip.family == 4 ? ip.bytes[0] == 127 : memcmp(ip.bytes, one, sizeof one) == 0);
+    return slice_is(host, "localhost") ||
+           (ip_parse(host, &ip) == 0 && ip.family == 4 && ip.bytes[0] == 127);
 }
 
 static int check_people(const struct email *e, struct err *err)
@@ -118,8 +142,7 @@ static int check_people(const struct email *e, struct err *err)
         return err_set(err, -EINVAL, "a mail goes to 1 to %d addresses", RECIPIENTS_MAX);
     for (size_t i = 0; i < e->to.n; i++)
         if (!mail_address_ok(e->to.items[i]))
-            return err_set_at(err, -EINVAL, e->to.at[i], "'%s' is no mail address",
-                              e->to.items[i]);
+            return err_set_at(err, -EINVAL, e->to.at[i], "'%s' is no mail address", e->to.items[i]);
     return 0;
 }
 
@@ -135,6 +158,9 @@ static int email_open(struct sink *s, struct err *err)
     if (colon == SIZE_MAX || server_host(e).n == 0 || server_host(e).n > 253 ||
         parse_u64(slice_skip(server, colon + 1), 1, 65535, &port) < 0)
         return err_set(err, -EINVAL, "'%s' is no server: write HOST:PORT", e->server);
+    if (slice_find_byte(server, ':') != colon)
+        return err_set(err, -EINVAL, "'%s': the SMTP library takes no IPv6 address: write a name",
+                       e->server);
     if (port == 465)
         return err_set(err, -EINVAL, "port 465 wants TLS from the start: use 587 (STARTTLS)");
     if (e->tls == TLS_AUTO)
@@ -150,10 +176,10 @@ static int email_open(struct sink *s, struct err *err)
 /* What the conversation has come to, seen by on_traffic(). */
 struct watch {
     bool starttls, tls; /* asked for; stands */
-    bool complete;      /* the answer to the last command has come whole */
-    bool ahead;         /* and bytes behind it, before TLS */
+    bool complete; /* the answer to the last command has come whole */
+    bool ahead; /* and bytes behind it, before TLS */
     bool login, logged_in;
-    char head[5];       /* of the line that is coming */
+    char head[5]; /* of the line that is coming */
     size_t column;
     char refusal[100];
 };
@@ -254,8 +280,8 @@ static bool set_up_tls(const struct email *e, smtp_session_t session)
         return smtp_starttls_enable(session, Starttls_DISABLED) != 0;
     x = tls_context(e);
     return x && smtp_starttls_set_ctx(session, x) &&
-           smtp_starttls_enable(session, e->tls == TLS_REQUIRED ? Starttls_REQUIRED
-                                                                : Starttls_ENABLED);
+           smtp_starttls_enable(session,
+                                e->tls == TLS_REQUIRED ? Starttls_REQUIRED : Starttls_ENABLED);
 }
 
 /* "@@" WHAT INDEX CODE TEXT: one line, whatever the server said. */
@@ -264,7 +290,7 @@ static void tell(int fd, const char *what, size_t index, const smtp_status_t *st
     AUTO_BUF text = BUF_INIT;
     AUTO_BUF line = BUF_INIT;
 
-    buf_printable(&text, slice_trim(slice_take(slice_str(st && st->text ? st->text : ""), 200)));
+    buf_printable(&text, slice_trim(slice_take(slice_str(st && st->text ? st->text : ""), 120)));
     buf_printf(&line, "\n@@%s %zu %d %s\n", what, index, st ? st->code : 0, text.p ? text.p : "");
     if (buf_ok(&line))
         (void)fd_write_all(fd, line.p, line.n);
@@ -286,7 +312,8 @@ static void on_command(struct session *s, struct slice line)
     struct watch *w = &s->watch;
 
     w->complete = false;
-    w->login = slice_starts(line, SLICE("AUTH ")) || (w->login && !slice_starts(line, SLICE("MAIL ")));
+    w->login =
+        slice_starts(line, SLICE("AUTH ")) || (w->login && !slice_starts(line, SLICE("MAIL ")));
     w->starttls = w->starttls || slice_starts(line, SLICE("STARTTLS"));
     if (s->e->user && !w->logged_in && slice_starts(line, SLICE("MAIL ")))
         give_up(s, "login refused: ", w->refusal[0] ? w->refusal : "the relay offers none");
@@ -522,8 +549,7 @@ static uint64_t everyone(const struct email *e)
 }
 
 /* What the server said, with what we knew before; p collects. */
-static enum delivery_state judge(const struct email *e, const struct verdict *v,
-                                 struct progress *p)
+static enum delivery_state judge(const struct email *e, const struct verdict *v, struct progress *p)
 {
     if (v->transfer / 100 == 2)
         p->accepted |= v->accepted;
@@ -552,7 +578,8 @@ static void word(const struct email *e, const struct verdict *v, const struct pr
     else
         snprintf(ret->status, sizeof ret->status, "smtp: %.*s", SLICE_FMT(utf8_cut(text, 140)));
     if (state == DELIVERY_SENT)
-        snprintf(ret->remote, sizeof ret->remote, "%.*s", SLICE_FMT(utf8_cut(v->transfer_text, 79)));
+        snprintf(ret->remote, sizeof ret->remote, "%.*s",
+                 SLICE_FMT(utf8_cut(v->transfer_text, 79)));
     secret_scrub(e->password, ret->status);
 }
 
@@ -576,7 +603,7 @@ static void send_mail(struct email *e, const struct delivery *d, struct slice ma
 {
     struct progress *p = remember(e, d->key, d->attempt <= 1);
     struct session session = { .e = e, .mail = mail, .skip = p->accepted | p->refused };
-    struct proc_result r = { .out = BUF_LIMIT(32768) };
+    struct proc_result r = { .out = BUF_LIMIT(65536) };
     struct verdict v = { 0 };
     struct err err = ERR_NONE;
 
@@ -625,7 +652,11 @@ static void email_close(struct sink *s)
 }
 
 const struct sink_ops sink_email = {
-    .name = "email", .summary = "mail by a relay, text and HTML", .options = email_options,
-    .state_size = sizeof(struct email), .open = email_open, .deliver = email_deliver,
+    .name = "email",
+    .summary = "mail by a relay, text and HTML",
+    .options = email_options,
+    .state_size = sizeof(struct email),
+    .open = email_open,
+    .deliver = email_deliver,
     .close = email_close,
 };

@@ -11,7 +11,10 @@ struct file_sink {
 };
 
 static const struct option file_options[] = {
-    { .name = "path", .type = OPTION_STR, .offset = AT(struct file_sink, path), .required = true,
+    { .name = "path",
+      .type = OPTION_STR,
+      .offset = AT(struct file_sink, path),
+      .required = true,
       .help = "File that gets one JSON document a line." },
     { 0 },
 };
@@ -27,11 +30,15 @@ static void file_deliver(struct sink *s, const struct delivery *d, struct delive
     buf_char(&line, '\n');
     r = fd < 0 ? -errno : !buf_ok(&line) ? -ENOMEM : fd_write_all(fd, line.p, line.n);
     ret->state = r < 0 ? DELIVERY_RETRY : DELIVERY_SENT;
-    snprintf(ret->status, sizeof ret->status, r < 0 ? "cannot write '%.80s': %.50s" : "written to %.80s%s",
-             f->path, r < 0 ? err_name(r) : "");
+    snprintf(ret->status, sizeof ret->status,
+             r < 0 ? "cannot write '%.80s': %.50s" : "written to %.80s%s", f->path,
+             r < 0 ? err_name(r) : "");
 }
 
 const struct sink_ops sink_file = {
-    .name = "file", .summary = "one JSON document a line in a file", .options = file_options,
-    .state_size = sizeof(struct file_sink), .deliver = file_deliver,
+    .name = "file",
+    .summary = "one JSON document a line in a file",
+    .options = file_options,
+    .state_size = sizeof(struct file_sink),
+    .deliver = file_deliver,
 };

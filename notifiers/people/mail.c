@@ -8,7 +8,7 @@
 #include "base/utf8.h"
 
 #define LINE_MAX_QP 75 /* and a "=" for a soft break: 76 as RFC 2045 has it */
-#define WORD_BYTES 42  /* 56 in base64: with its frame an encoded word of 68 */
+#define WORD_BYTES 42 /* 56 in base64: with its frame an encoded word of 68 */
 
 bool mail_address_ok(const char *s)
 {
@@ -103,8 +103,9 @@ static void headers(const struct mail_people *who, const struct message *m,
     id_header(out, "Message-Id", "", d->key, domain);
     id_header(out, "In-Reply-To", "alert-", m->thread, domain);
     id_header(out, "References", "alert-", m->thread, domain);
-    buf_printf(out, "Auto-Submitted: auto-generated\r\nX-Auto-Response-Suppress: All\r\n"
-                    "List-Id: trailwarden alerts <alerts.%s>\r\n",
+    buf_printf(out,
+               "Auto-Submitted: auto-generated\r\nX-Auto-Response-Suppress: All\r\n"
+               "List-Id: trailwarden alerts <alerts.%s>\r\n",
                domain);
     header_text(out, "X-Trailwarden-Alert", m->id);
     header_text(out, "X-Trailwarden-Rule", m->rule);
@@ -224,12 +225,14 @@ static void html_head(const struct message *m, struct buf *b)
                "<table role=\"presentation\" width=\"100%\" cellpadding=\"0\" cellspacing=\"0\" "
                "border=\"0\" style=\"max-width:680px;table-layout:fixed;background:#ffffff;"
                "border-radius:8px;text-align:left\"><tr>\n");
-    buf_printf(b, "<td style=\"border-top:6px solid %s;border-radius:8px;padding:20px 20px 18px;"
-                  "color:#1c2329;font:15px/1.5 " SANS "\">\n",
+    buf_printf(b,
+               "<td style=\"border-top:6px solid %s;border-radius:8px;padding:20px 20px 18px;"
+               "color:#1c2329;font:15px/1.5 " SANS "\">\n",
                colours[rank].back);
-    buf_printf(b, "<span style=\"display:inline-block;padding:2px 10px;border-radius:10px;"
-                  "background:%s;color:%s;font-size:12px;font-weight:600;"
-                  "text-transform:uppercase;letter-spacing:.05em\">",
+    buf_printf(b,
+               "<span style=\"display:inline-block;padding:2px 10px;border-radius:10px;"
+               "background:%s;color:%s;font-size:12px;font-weight:600;"
+               "text-transform:uppercase;letter-spacing:.05em\">",
                colours[rank].back, colours[rank].text);
     buf_html(b, m->level);
     buf_str(b, "</span>\n<h1 style=\"margin:10px 0 4px;font-size:20px;line-height:1.3;"
@@ -264,8 +267,9 @@ static void html_samples(const struct message *m, struct buf *b)
     buf_printf(b, "<p style=\"margin:18px 0 6px;color:#5a6670;font-size:14px\">%s</p>\n",
                m->nsamples > 1 ? "Lines, newest last" : "The line");
     if (m->more_samples)
-        buf_printf(b, "<p style=\"margin:0 0 6px;color:#5a6670;font-size:13px\">"
-                      "%zu more not shown</p>\n",
+        buf_printf(b,
+                   "<p style=\"margin:0 0 6px;color:#5a6670;font-size:13px\">"
+                   "%zu more not shown</p>\n",
                    m->more_samples);
     for (size_t i = 0; i < m->nsamples; i++) {
         buf_str(b, "<pre style=\"margin:0 0 4px;padding:8px 10px;background:#f2f4f6;"
@@ -314,8 +318,9 @@ static void html_part(const struct message *m, struct buf *b)
 
 static void add_part(struct buf *out, const char *boundary, const char *type, struct slice content)
 {
-    buf_printf(out, "--%s\r\nContent-Type: %s; charset=utf-8\r\n"
-                    "Content-Transfer-Encoding: quoted-printable\r\n\r\n",
+    buf_printf(out,
+               "--%s\r\nContent-Type: %s; charset=utf-8\r\n"
+               "Content-Transfer-Encoding: quoted-printable\r\n\r\n",
                boundary, type);
     qp_body(out, content);
 }

@@ -13,7 +13,7 @@
 #include "notifiers/message.h"
 
 struct mail_people {
-    const char *from;      /* checked by mail_address_ok() */
+    const char *from; /* checked by mail_address_ok() */
     const char *const *to; /* the same */
     size_t nto;
 };

@@ -17,10 +17,10 @@
  * so it is on the safe side, and leaves room.
  */
 #define UNITS_MAX 3900
-#define FOOT_UNITS 120   /* "N more not shown" and the alert's id */
+#define FOOT_UNITS 120 /* "N more not shown" and the alert's id */
 #define SAMPLE_UNITS 700 /* kept free of facts: the newest line should fit */
 #define WAIT_MAX_S 86400 /* no server makes us wait longer */
-#define TRIES_MAX 4      /* forms of one message in one attempt */
+#define TRIES_MAX 4 /* forms of one message in one attempt */
 
 struct telegram {
     struct secret *token;
@@ -29,19 +29,38 @@ struct telegram {
 };
 
 static const struct option telegram_options[] = {
-    { .name = "token", .type = OPTION_SECRET, .offset = AT(struct telegram, token),
+    { .name = "token",
+      .type = OPTION_SECRET,
+      .offset = AT(struct telegram, token),
       .help = "The bot's token." },
-    { .name = "chat", .type = OPTION_STR, .offset = AT(struct telegram, chat), .required = true,
+    { .name = "chat",
+      .type = OPTION_STR,
+      .offset = AT(struct telegram, chat),
+      .required = true,
       .help = "Chat id (groups are negative), or @channel." },
-    { .name = "thread", .type = OPTION_U64, .offset = AT(struct telegram, thread),
+    { .name = "thread",
+      .type = OPTION_U64,
+      .offset = AT(struct telegram, thread),
       .help = "Topic of a forum group." },
-    { .name = "base", .type = OPTION_STR, .offset = AT(struct telegram, base),
-      .fallback = "https://api.telegram.org", .help = "Server of the Bot API." },
-    { .name = "ca_file", .type = OPTION_STR, .offset = AT(struct telegram, ca_file),
+    { .name = "base",
+      .type = OPTION_STR,
+      .offset = AT(struct telegram, base),
+      .fallback = "https://api.telegram.org",
+      .help = "Server of the Bot API." },
+    { .name = "ca_file",
+      .type = OPTION_STR,
+      .offset = AT(struct telegram, ca_file),
       .help = "Certificates to trust instead of the system's." },
-    { .name = "timeout", .type = OPTION_DURATION, .offset = AT(struct telegram, timeout_us),
-      .fallback = "15s", .min = "1s", .max = "2m", .help = "For one attempt." },
-    { .name = "directory", .type = OPTION_STR, .offset = AT(struct telegram, directory),
+    { .name = "timeout",
+      .type = OPTION_DURATION,
+      .offset = AT(struct telegram, timeout_us),
+      .fallback = "15s",
+      .min = "1s",
+      .max = "2m",
+      .help = "For one attempt." },
+    { .name = "directory",
+      .type = OPTION_STR,
+      .offset = AT(struct telegram, directory),
       .help = "Write the requests into this folder instead of sending them." },
     { 0 },
 };
@@ -108,14 +127,14 @@ static bool add_block(struct text *t, const struct buf *block, size_t reserve)
 static void escape(const struct text *t, struct buf *b, struct slice s)
 {
     for (size_t i = 0; i < s.n; i++) {
-        if (t->plain)
-            buf_char(b, s.p[i]);
-        else if (s.p[i] == '&')
-            buf_str(b, "&amp;");
-        else if (s.p[i] == '<')
-            buf_str(b, "&lt;");
-        else if (s.p[i] == '>')
-            buf_str(b, "&gt;");
+        const char *entity = t->plain        ? NULL
+                             : s.p[i] == '&' ? "&amp;"
+                             : s.p[i] == '<' ? "&lt;"
+                             : s.p[i] == '>' ? "&gt;"
+                                             : NULL;
+
+        if (entity)
+            buf_str(b, entity);
         else
             buf_char(b, s.p[i]);
     }
@@ -314,8 +333,10 @@ static bool attempt(struct attempt *x, struct delivery_result *ret)
     static const char *const headers[] = { "Content-Type: application/json", NULL };
     AUTO_BUF url = BUF_INIT;
     AUTO_BUF body = BUF_INIT;
-    struct http_request q = { .headers = headers, .secret = x->t->token,
-                              .timeout_us = x->t->timeout_us, .ca_file = x->t->ca_file };
+    struct http_request q = { .headers = headers,
+                              .secret = x->t->token,
+                              .timeout_us = x->t->timeout_us,
+                              .ca_file = x->t->ca_file };
     struct http_answer a;
     const struct json *answer;
     struct slice base = slice_str(x->t->base);
@@ -323,7 +344,8 @@ static bool attempt(struct attempt *x, struct delivery_result *ret)
 
     while (base.n && base.p[base.n - 1] == '/')
         base.n--;
-    buf_printf(&url, "%.*s/bot%.*s/sendMessage", SLICE_FMT(base), SLICE_FMT(secret_view(x->t->token)));
+    buf_printf(&url, "%.*s/bot%.*s/sendMessage", SLICE_FMT(base),
+               SLICE_FMT(secret_view(x->t->token)));
     if (request(x->t, x->m, x->chat, x->plain, x->samples, &body) < 0 || !buf_ok(&url)) {
         snprintf(ret->status, sizeof ret->status, "out of memory");
         return false;
@@ -384,7 +406,11 @@ static void telegram_close(struct sink *s)
 }
 
 const struct sink_ops sink_telegram = {
-    .name = "telegram", .summary = "a chat, by a bot of yours", .options = telegram_options,
-    .state_size = sizeof(struct telegram), .open = telegram_open, .deliver = telegram_deliver,
+    .name = "telegram",
+    .summary = "a chat, by a bot of yours",
+    .options = telegram_options,
+    .state_size = sizeof(struct telegram),
+    .open = telegram_open,
+    .deliver = telegram_deliver,
     .close = telegram_close,
 };

@@ -15,13 +15,25 @@ struct webhook {
 };
 
 static const struct option webhook_options[] = {
-    { .name = "url", .type = OPTION_STR, .offset = AT(struct webhook, url), .required = true,
+    { .name = "url",
+      .type = OPTION_STR,
+      .offset = AT(struct webhook, url),
+      .required = true,
       .help = "Where to POST; https, or http to this machine." },
-    { .name = "secret", .type = OPTION_SECRET, .offset = AT(struct webhook, secret),
+    { .name = "secret",
+      .type = OPTION_SECRET,
+      .offset = AT(struct webhook, secret),
       .help = "Signing secret: whsec_ and base64, as Standard Webhooks has it." },
-    { .name = "timeout", .type = OPTION_DURATION, .offset = AT(struct webhook, timeout_us),
-      .fallback = "15s", .min = "1s", .max = "2m", .help = "For one attempt." },
-    { .name = "ca_file", .type = OPTION_STR, .offset = AT(struct webhook, ca_file),
+    { .name = "timeout",
+      .type = OPTION_DURATION,
+      .offset = AT(struct webhook, timeout_us),
+      .fallback = "15s",
+      .min = "1s",
+      .max = "2m",
+      .help = "For one attempt." },
+    { .name = "ca_file",
+      .type = OPTION_STR,
+      .offset = AT(struct webhook, ca_file),
       .help = "Certificates to trust instead of the system's." },
     { 0 },
 };
@@ -68,8 +80,11 @@ static void webhook_deliver(struct sink *s, const struct delivery *d, struct del
     AUTO_BUF signature = BUF_INIT;
     AUTO_BUF idempotency = BUF_INIT;
     const char *headers[6] = { "Content-Type: application/json" };
-    struct http_request q = { .url = w->url, .body = d->text, .secret = w->secret,
-                              .timeout_us = w->timeout_us, .ca_file = w->ca_file };
+    struct http_request q = { .url = w->url,
+                              .body = d->text,
+                              .secret = w->secret,
+                              .timeout_us = w->timeout_us,
+                              .ca_file = w->ca_file };
     struct http_answer a;
 
     buf_printf(&id, "webhook-id: msg_%.*s", SLICE_FMT(d->key));
@@ -105,7 +120,11 @@ static void webhook_close(struct sink *s)
 }
 
 const struct sink_ops sink_webhook = {
-    .name = "webhook", .summary = "the alert as JSON to a URL, signed", .options = webhook_options,
-    .state_size = sizeof(struct webhook), .open = webhook_open, .deliver = webhook_deliver,
+    .name = "webhook",
+    .summary = "the alert as JSON to a URL, signed",
+    .options = webhook_options,
+    .state_size = sizeof(struct webhook),
+    .open = webhook_open,
+    .deliver = webhook_deliver,
     .close = webhook_close,
 };

@@ -282,6 +282,147 @@ static void api_comes_out_as_labelled(void **state)
     check_channel(state, "api", files);
 }
 
+/* ---- the journal: a saved export, its records by unit ---- */
+
+static const struct {
+    const char *unit, *channel;
+} journal_units[] = { { "x-ui.service", "xui" },
+                      { "hysteria-server.service", "hysteria" },
+                      { "xray.service", "xray" } };
+
+/* One field of the export format: NAME=text, or NAME, 8 bytes of length and the bytes. */
+static bool export_field(struct slice *rest, struct slice *ret_name, struct slice *ret_value)
+{
+    struct slice line;
+    uint64_t n = 0;
+
+    if (!slice_split(rest, '\n', &line) || line.n == 0)
+        return false;
+    if (slice_split(&line, '=', ret_name) && line.p) {
+        *ret_value = line;
+        return true;
+    }
+    for (unsigned i = 0; i < 8; i++)
+        n |= (uint64_t)(unsigned char)rest->p[i] << (8 * i);
+    *ret_value = slice_of(rest->p + 8, (size_t)n);
+    *rest = slice_skip(*rest, (size_t)n + 9);
+    return true;
+}
+
+static bool export_record(struct slice *rest, struct slice *ret_unit, struct slice *ret_message)
+{
+    struct slice name, value;
+    bool any = false;
+
+    *ret_unit = *ret_message = SLICE_NONE;
+    while (export_field(rest, &name, &value)) {
+        any = true;
+        if (slice_is(name, "_SYSTEMD_UNIT"))
+            *ret_unit = value;
+        else if (slice_is(name, "MESSAGE"))
+            *ret_message = value;
+    }
+    return any;
+}
+
+static void check_journal_record(struct corpus *c, unsigned number, struct slice unit,
+                                 struct slice message, struct labels *l)
+{
+    struct record record = { .text = message, .priority = -1 };
+    struct parser_source source = { .from_journal = true };
+    struct event ev;
+
+    for (size_t i = 0; i < ARRAY_SIZE(journal_units); i++)
+        if (slice_is(unit, journal_units[i].unit))
+            source.format = format_find(c->engine->formats, slice_str(journal_units[i].channel));
+    assert_non_null(source.format);
+    assert_int_equal(parser_source_init(&source, NULL), 0);
+    arena_reset(c->arena);
+    assert_int_equal(parser_run(&source, c->scratch, &record, 0, c->arena, &ev, NULL), 0);
+    check(c, "mixed.export", number, l->meaning, l->ip, l->user, &ev);
+    parser_source_fini(&source);
+}
+
+static void the_journal_comes_out_as_labelled(void **state)
+{
+    struct corpus *c = *state;
+    AUTO_BUF path = BUF_INIT;
+    AUTO_BUF text = BUF_INIT;
+    AUTO_BUF labels = BUF_INIT;
+    struct labels l = { 0 };
+    struct slice rest, row, unit, message;
+
+    buf_printf(&path, "%s/journal/mixed.export", c->folder);
+    if (file_read(-1, path.p, 8 << 20, &text, NULL) < 0) {
+        buf_fini(&path);
+        skip();
+    }
+    buf_reset(&path);
+    buf_printf(&path, "%s/journal/labels.tsv", c->folder);
+    assert_int_equal(file_read(-1, path.p, 1 << 20, &labels, NULL), 0);
+    l.rest = buf_view(&labels);
+    rest = buf_view(&text);
+    (void)slice_split(&l.rest, '\n', &row); /* the heading */
+    c->lines = c->wrong = 0;
+    for (unsigned number = 1; slice_split(&l.rest, '\n', &row) && row.n; number++) {
+        struct slice skipped;
+
+        assert_true(slice_split(&row, '\t', &skipped) && slice_split(&row, '\t', &skipped) &&
+                    slice_split(&row, '\t', &l.meaning) && slice_split(&row, '\t', &l.ip));
+        l.user = row;
+        assert_true(export_record(&rest, &unit, &message));
+        check_journal_record(c, number, unit, message, &l);
+    }
+    print_message("journal: %zu labelled records, %zu wrong\n", c->lines, c->wrong);
+    assert_int_equal(c->wrong, 0);
+}
+
+/* ---- places, from MaxMind's test database ---- */
+
+static void addresses_get_their_country_and_broken_databases_are_survived(void **state)
+{
+    struct corpus *c = *state;
+    static const char *const names[] = { "test-data/GeoLite2-City-Test.mmdb",
+                                         "test-data/GeoLite2-ASN-Test.mmdb" };
+    static const char *const broken[] = {
+        "test-data/MaxMind-DB-test-broken-pointers-24.mmdb",
+        "test-data/MaxMind-DB-test-broken-search-tree-24.mmdb",
+        "bad-data/libmaxminddb/libmaxminddb-corrupt-search-tree.mmdb",
+        "bad-data/libmaxminddb/libmaxminddb-deep-nesting.mmdb",
+        "bad-data/maxminddb-golang/cyclic-data-structure.mmdb",
+    };
+    char path[2][600];
+    const char *const paths[] = { path[0], path[1] };
+    struct geo *g = NULL;
+    struct event ev = { .arena = c->arena };
+
+    for (size_t i = 0; i < 2; i++)
+        snprintf(path[i], sizeof path[i], "%s/../data/mmdb/%s", c->folder, names[i]);
+    if (access(path[0], R_OK) < 0)
+        skip();
+    arena_reset(c->arena);
+    assert_int_equal(geo_open(paths, 2, &g, NULL), 0);
+    assert_int_equal(event_set(&ev, FIELD_SOURCE_IP, SLICE("81.2.69.142")), 0);
+    assert_int_equal(enrich_run(g, &ev), 0);
+    assert_true(slice_is(event_text(&ev, FIELD_SOURCE_GEO_COUNTRY_ISO_CODE), "GB"));
+    assert_true(slice_is(event_text(&ev, FIELD_SOURCE_GEO_CITY_NAME), "London"));
+    ev = (struct event){ .arena = c->arena };
+    assert_int_equal(event_set(&ev, FIELD_SOURCE_IP, SLICE("2001:db8::1")), 0);
+    assert_int_equal(enrich_run(g, &ev), 0);
+    assert_null(event_get(&ev, FIELD_SOURCE_GEO_COUNTRY_ISO_CODE));
+    geo_free(g);
+    for (size_t i = 0; i < ARRAY_SIZE(broken); i++) {
+        snprintf(path[0], sizeof path[0], "%s/../data/mmdb/%s", c->folder, broken[i]);
+        g = NULL;
+        if (geo_open(paths, 1, &g, NULL) < 0)
+            continue;
+        ev = (struct event){ .arena = c->arena };
+        assert_int_equal(event_set(&ev, FIELD_SOURCE_IP, SLICE("1.1.1.1")), 0);
+        assert_int_equal(enrich_run(g, &ev), 0);
+        geo_free(g);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -291,6 +432,8 @@ int main(void)
         cmocka_unit_test(xui_comes_out_as_labelled),
         cmocka_unit_test(laravel_comes_out_as_labelled),
         cmocka_unit_test(api_comes_out_as_labelled),
+        cmocka_unit_test(the_journal_comes_out_as_labelled),
+        cmocka_unit_test(addresses_get_their_country_and_broken_databases_are_survived),
     };
 
     return cmocka_run_group_tests(tests, setup, teardown);

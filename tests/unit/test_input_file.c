@@ -1,4 +1,5 @@
 /* The file input: what is read, once each, whatever happens to the file. */
+#include "logwatch/inputs/file-private.h"
 #include "tests/unit/input_rig.h"
 
 #define LOG "{path: @/a.log, from: begin}"
@@ -223,6 +224,20 @@ static void generations_that_came_and_went_while_we_were_away_are_read(void **st
     rig_wait(&r, 3 * SECOND); /* a short new file may still become a copy */
     assert_string_equal(rig_lines(&r), "three|");
     rig_free(&r);
+}
+
+static void rotated_names_are_known(void **state)
+{
+    (void)state;
+    assert_true(name_is_rotated("a.log", "a.log.1"));
+    assert_true(name_is_rotated("a.log", "a.log-20261121"));
+    assert_true(name_is_rotated("a.log", "a-20261121.log"));
+    assert_true(name_is_rotated("a.log", "a.2026-11-21T10:00:00.log"));
+    assert_false(name_is_rotated("a.log", "a.log"));
+    assert_false(name_is_rotated("a.log", "a-2.log")); /* maybe of a second instance */
+    assert_false(name_is_rotated("a.log", "a.log.old"));
+    assert_false(name_is_rotated("a.log", "a.log1"));
+    assert_false(name_is_rotated("a.log", "b.log.1"));
 }
 
 static void old_rotated_files_are_left_alone(void **state)
@@ -903,6 +918,7 @@ int main(void)
         cmocka_unit_test(a_renamed_file_is_read_to_its_end),
         cmocka_unit_test(a_rename_while_we_were_away_loses_nothing),
         cmocka_unit_test(generations_that_came_and_went_while_we_were_away_are_read),
+        cmocka_unit_test(rotated_names_are_known),
         cmocka_unit_test(old_rotated_files_are_left_alone),
         cmocka_unit_test(copytruncate_with_everything_read_reads_nothing_twice),
         cmocka_unit_test(copytruncate_reads_the_rest_from_the_copy),

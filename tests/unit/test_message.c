@@ -71,11 +71,11 @@ static void the_subject_has_level_title_and_group(void **state)
 
 static void fields_of_the_newest_event_are_facts_unless_the_group_has_them(void **state)
 {
-    struct message m = make(*state,
-                            "{" RULE ",\"group\":[{\"name\":\"user.name\",\"value\":\"bob\"}],"
-                            "\"events\":[{\"fields\":{\"source.ip\":\"192.0.2.1\"}},"
-                            "{\"fields\":{\"source.ip\":\"192.0.2.2\",\"user.name\":\"eve\","
-                            "\"source.geo.country_name\":\"Chile\"}}]}");
+    struct message m =
+        make(*state, "{" RULE ",\"group\":[{\"name\":\"user.name\",\"value\":\"bob\"}],"
+                     "\"events\":[{\"fields\":{\"source.ip\":\"192.0.2.1\"}},"
+                     "{\"fields\":{\"source.ip\":\"192.0.2.2\",\"user.name\":\"eve\","
+                     "\"source.geo.country_name\":\"Chile\"}}]}");
 
     assert_text(fact(&m, "Source address")->value, "192.0.2.2");
     assert_text(fact(&m, "User")->value, "bob");
@@ -124,8 +124,8 @@ static void more_facts_than_there_is_room_for_do_no_harm(void **state)
 
     buf_str(&b, "{" RULE ",\"group\":[");
     for (int i = 0; i < 100; i++)
-        buf_printf(&b, "%s{\"name\":\"f%d\",\"value\":\"some value of a hundred\"}",
-                   i ? "," : "", i);
+        buf_printf(&b, "%s{\"name\":\"f%d\",\"value\":\"some value of a hundred\"}", i ? "," : "",
+                   i);
     buf_str(&b, "]}");
     m = make(*state, b.p);
     assert_int_equal(m.nfacts, FACTS_MAX);
@@ -181,7 +181,9 @@ static void cleaning_takes_what_hides_or_reorders(void **state)
         { SLICE("\x1b[31mred\x1b[0m"), "red", "red" },
         { SLICE("nul\0, bell\a, del\x7f"), "nul, bell, del", "nul, bell, del" },
         { SLICE("c1 \xc2\x9b here"), "c1  here", "c1  here" },
-        { SLICE("rtl \xe2\x80\xae" "exe"), "rtl exe", "rtl exe" },
+        { SLICE("rtl \xe2\x80\xae"
+                "exe"),
+          "rtl exe", "rtl exe" },
         { SLICE("iso \xe2\x81\xa6 \xe2\x80\x8f"), "iso  ", "iso  " },
         { SLICE("two\xe2\x80\xa8lines"), "twolines", "twolines" },
         { SLICE("bad \xff\xc3"), "bad \xef\xbf\xbd\xef\xbf\xbd", "bad \xef\xbf\xbd\xef\xbf\xbd" },

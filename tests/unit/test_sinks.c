@@ -85,15 +85,25 @@ static void only_answers_that_may_change_are_tried_again(void **state)
 static void clear_http_is_for_this_machine(void **state)
 {
     static const char *const fine[] = {
-        "https://example.org/x",   "http://127.0.0.1/",        "http://127.0.0.1:8081",
-        "http://localhost:8081/x", "http://[::1]:8081/",       "http://127.9.9.9/a@b",
+        "https://example.org/x",   "http://127.0.0.1/",  "http://127.0.0.1:8081",
+        "http://localhost:8081/x", "http://[::1]:8081/", "http://127.9.9.9/a@b",
     };
     static const char *const refused[] = {
-        "http://example.org/",         "http://127.0.0.1.example.org/", "ftp://127.0.0.1/",
-        "http://127.0.0.1:1@evil.org", "http://localhost@evil.org/",    "http://[fe80::1]/",
-        "http://[::]/",                "http://0.0.0.0/",               "",
-        "file:///etc/passwd",          "http://",                       "http://[::1",
-        "http://127.0.0.1?@evil.org/", "http://localhost.evil.org",     "http://[::ffff:9.9.9.9]/",
+        "http://example.org/",
+        "http://127.0.0.1.example.org/",
+        "ftp://127.0.0.1/",
+        "http://127.0.0.1:1@evil.org",
+        "http://localhost@evil.org/",
+        "http://[fe80::1]/",
+        "http://[::]/",
+        "http://0.0.0.0/",
+        "",
+        "file:///etc/passwd",
+        "http://",
+        "http://[::1",
+        "http://127.0.0.1?@evil.org/",
+        "http://localhost.evil.org",
+        "http://[::ffff:9.9.9.9]/",
     };
 
     (void)state;
@@ -106,11 +116,12 @@ static void clear_http_is_for_this_machine(void **state)
 
 static void a_mail_address_carries_nothing_else(void **state)
 {
-    static const char *const fine[] = { "a@b", "alerts+vpn@mail.example.org", "o'hara@example.org" };
+    static const char *const fine[] = { "a@b", "alerts+vpn@mail.example.org",
+                                        "o'hara@example.org" };
     static const char *const refused[] = {
-        "",      "a",        "@b",       "a@",       "a@b@c",    "a b@c",         "a@b\r\nBcc: c@d",
-        "a@b\n", "<a@b>",    "a@b,c@d",  "\"a\"@b",  "a(x)@b",   "\xc3\xa4@b.org", "a@b\x7f",
-        "a\t@b", "a@b;c@d",  "a:b@c",    "a\\@b",
+        "",      "a",       "@b",      "a@",      "a@b@c",  "a b@c",          "a@b\r\nBcc: c@d",
+        "a@b\n", "<a@b>",   "a@b,c@d", "\"a\"@b", "a(x)@b", "\xc3\xa4@b.org", "a@b\x7f",
+        "a\t@b", "a@b;c@d", "a:b@c",   "a\\@b",
     };
 
     (void)state;

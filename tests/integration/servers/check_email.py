@@ -85,17 +85,26 @@ class Handler:
 
 
 class Server:
-    def __init__(self, context=GOOD, login=False, **answers):
+    def __init__(self, context=GOOD, login=False, logins_work=True, **answers):
         self.handler = Handler({k.replace("_", " ", 1): v for k, v in answers.items()})
-        self.controller = Controller(
-            self.handler, hostname="127.0.0.1", port=0, tls_context=context,
-            require_starttls=context is not None, auth_required=login,
-            authenticator=self.handler.authenticate, auth_require_tls=context is not None)
+        self.options = {
+            "hostname": "127.0.0.1", "tls_context": context, "require_starttls": context is not None,
+            "auth_required": login, "auth_require_tls": context is not None,
+            "authenticator": self.handler.authenticate if logins_work else self.refuse}
+
+    @staticmethod
+    def refuse(*_):
+        return AuthResult(success=False, handled=False)
 
     def __enter__(self):
-        self.controller.port = rig.free_port()
-        self.controller.start()
-        return self
+        for _ in range(5):  # the port can be taken before the controller gets to it
+            try:
+                self.controller = Controller(self.handler, port=rig.free_port(), **self.options)
+                self.controller.start()
+                return self
+            except OSError:
+                continue
+        raise OSError("no free port")
 
     def __exit__(self, *_):
         self.controller.stop()
@@ -426,19 +435,19 @@ class Transport(unittest.TestCase):
             self.assertEqual(s.handler.mails, [])
             self.assertIn("535", outcome[1][0]["status"])
 
-    def test_a_refused_login_sends_no_mail_even_where_one_needs_none(self):
-        def refuse(*_):
-            return AuthResult(success=False, handled=False)
-
-        with Server() as s:
-            s.handler.authenticate = refuse
-            s.controller.stop()
-            s.controller = Controller(s.handler, hostname="127.0.0.1", port=rig.free_port(),
-                                      tls_context=GOOD, require_starttls=True, authenticator=refuse)
-            s.controller.start()
+    def test_a_refused_login_sends_no_mail_even_where_none_is_needed(self):
+        with Server(logins_work=False) as s:
             outcome = rig.deliver(config(s.port, user="alerts", password=rig.secret("wrong horse")))
             self.refused(outcome, s.handler)
             self.assertIn("login refused: 535", outcome[1][0]["status"])
+
+    def test_sixty_four_long_refusals_are_all_heard(self):
+        people = [f"u{i}@example.org" for i in range(64)]
+        answers = {f"RCPT_{p}": ["550 " + "\u00fc" * 300] for p in people[1:]}
+        with Server(**answers) as s:
+            outcome = rig.deliver(config(s.port, to=people))
+            self.assertEqual(rig.state(outcome), "sent", outcome)
+            self.assertIn("accepted for 1 of 64", outcome[1][0]["status"])
 
     def test_a_relay_without_login_gets_no_mail_that_needs_one(self):
         server = rig.Plain(relay(b"250 relay\r\n"))
@@ -489,6 +498,9 @@ class Configuration(unittest.TestCase):
         self.fault("is no mail address", to=["Sec <a@example.org>"])
         self.fault("465", server="mail.example.org:465")
         self.fault("HOST:PORT", server="mail.example.org")
+        self.fault("HOST:PORT", server=":25")
+        self.fault("HOST:PORT", server="mail.example.org:0")
+        self.fault("no IPv6 address", server="[::1]:25")
         self.fault("only to this machine", server="mail.example.org:25", tls="none")
         self.fault("only to this machine", server="mail.example.org:25", tls="opportunistic")
         self.fault("1 to 64", to=[])
