@@ -13,6 +13,7 @@
 #define COMMIT_US (1 * USEC_PER_SEC) /* progress alone is committed this often */
 #define RETRY_US (1 * USEC_PER_SEC) /* a failed commit is tried again after this */
 #define INPUT_RETRY_US (10 * USEC_PER_SEC)
+#define SETTLE_US (USEC_PER_SEC / 4)
 #define IDLE_US (30 * USEC_PER_SEC)
 #define POLLFDS_MAX 512
 
@@ -40,6 +41,8 @@ struct pipeline {
     uint64_t last_commit_us, blocked_until_us;
     struct log_gate commit_gate;
     bool stopping, blocked;
+    uint64_t busy_us; /* monotonic: when something was read last */
+    uint64_t settle_us; /* how long a record may be held back by its framing */
 };
 
 /* ---- opening ---- */
@@ -101,6 +104,8 @@ static int follower_open(struct pipeline *p, struct follower *f, struct err *err
         return err_while(err, "input '%s'", f->config->name);
     }
     f->open = true;
+    if (f->input.framing && f->input.framing->idle_us + SETTLE_US > p->settle_us)
+        p->settle_us = f->input.framing->idle_us + SETTLE_US;
     return 0;
 }
 
@@ -334,6 +339,8 @@ static int poll_timeout_ms(const struct pipeline *p)
         if (next && until(next, now) < wait)
             wait = until(next, now);
     }
+    if (p->options->once && wait > SETTLE_US)
+        wait = SETTLE_US;
     if (core_dirty(p->core) && until(p->last_commit_us + COMMIT_US, now) < wait)
         wait = until(p->last_commit_us + COMMIT_US, now);
     next = store_outbox_next_us(core_store(p->core));
@@ -398,10 +405,14 @@ static int pipeline_turn(struct pipeline *p, bool *ret_idle, struct err *err)
     return r < 0 ? r : 0;
 }
 
-/* With `once`: nothing was read, nothing is on its way, what is left only waits for a retry. */
+/*
+ * With `once`: nothing was read for so long that no record is held back any
+ * more, nothing is on its way, what is left only waits for a retry.
+ */
 static bool finished(const struct pipeline *p, bool idle)
 {
     return p->options->once && idle && !p->blocked && sender_busy(p->sender) == 0 &&
+           clock_mono(&p->clock) >= p->busy_us + p->settle_us &&
            store_outbox_next_us(core_store(p->core)) > clock_now(&p->clock);
 }
 
@@ -423,12 +434,15 @@ static int turn_until_told(struct pipeline *p, struct err *err)
     int r = 0;
 
     sd_notify(0, "READY=1");
+    p->busy_us = clock_mono(&p->clock);
     while (!p->stopping) {
         bool idle;
 
         r = pipeline_turn(p, &idle, err);
         if (r < 0)
             return r;
+        if (!idle)
+            p->busy_us = clock_mono(&p->clock);
         if (finished(p, idle)) {
             if (!core_dirty(p->core) || commit(p))
                 break;

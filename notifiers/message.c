@@ -133,6 +133,7 @@ static const struct {
     { "source.as.organization.name", "Network" },
     { "url.path", "Path" },
     { "destination.address", "Target" },
+    { "event.module", "Channel" },
 };
 
 static const char *label(struct arena *a, struct slice field)
@@ -169,16 +170,28 @@ static bool has_fact(const struct message *m, const char *name)
     return false;
 }
 
-/* What the newest event says, beside the group. */
+/* The field's value when all events that have it agree; else empty: one of several would mislead.
+ */
+static struct slice common_value(const struct json *events, const char *field)
+{
+    struct slice value = SLICE("");
+
+    for (const struct json *e = events ? events->child : NULL; e; e = e->next) {
+        struct slice v = json_text(json_get(e, "fields"), field);
+
+        if (v.n && value.n && !slice_eq(v, value))
+            return SLICE("");
+        value = v.n ? v : value;
+    }
+    return value;
+}
+
+/* What the events say, beside the group. */
 static void add_fields(struct message *m, struct arena *a, const struct json *doc)
 {
-    const struct json *events = json_get(doc, "events"), *last = NULL;
-
-    for (const struct json *e = events ? events->child : NULL; e; e = e->next)
-        last = e;
     for (size_t i = 0; i < ARRAY_SIZE(labels); i++)
         if (!has_fact(m, labels[i].label))
-            add_fact(m, a, labels[i].label, json_text(json_get(last, "fields"), labels[i].field));
+            add_fact(m, a, labels[i].label, common_value(json_get(doc, "events"), labels[i].field));
 }
 
 /* 2026-11-21 01:38:59 UTC: what people read. */
@@ -289,7 +302,8 @@ int message_make(const struct delivery *d, struct arena *a, struct message *ret,
     add_thread(&m, a);
     m.subject = keep(a, &subject);
     add_fields(&m, a, doc);
-    add_fact(&m, a, "Channel", m.channel);
+    if (!has_fact(&m, "Channel"))
+        add_fact(&m, a, "Channel", m.channel);
     add_time(&m, a, "Time", m.time);
     if (json_u64(doc, "window_s", 0))
         add_time(&m, a, "First of them", json_text(doc, "first"));

@@ -10,6 +10,73 @@
 #include "logwatch/commands/common.h"
 #include "schemas/field.h"
 
+/* A text for troff: backslashes, and a dot or quote at a line's start, mean something there. */
+static void man_text(struct buf *b, struct slice text)
+{
+    bool start = true;
+
+    for (size_t i = 0; i < text.n; i++) {
+        char c = text.p[i];
+
+        if (start && (c == '.' || c == '\''))
+            buf_str(b, "\\&");
+        if (c == '\\')
+            buf_str(b, "\\e");
+        else if (c == '-')
+            buf_str(b, "\\-");
+        else
+            buf_char(b, c);
+        start = c == '\n';
+    }
+}
+
+static void man_options(struct buf *b, const struct command *c)
+{
+    for (int i = 0; i < CLI_OPTIONS; i++) {
+        const struct cli_option *o = &cli_options[i];
+
+        if (!(c->options & (UINT64_C(1) << i)))
+            continue;
+        buf_str(b, ".TP\n\\fB\\-\\-");
+        man_text(b, slice_str(o->name));
+        buf_printf(b, "\\fR%s%s\n", o->value ? " " : "", o->value ? o->value : "");
+        man_text(b, slice_str(o->help));
+        buf_char(b, '\n');
+    }
+}
+
+/* trailwarden(1), from the tables of commands, options and settings. */
+static void man_page(struct buf *b)
+{
+    AUTO_BUF settings = BUF_INIT;
+
+    buf_printf(
+        b,
+        ".TH TRAILWARDEN 1 \"\" \"trailwarden %s\"\n.SH NAME\n"
+        "trailwarden \\- logs to detections, bans, alerts and an audit trail that can be proved\n"
+        ".SH SYNOPSIS\n.B trailwarden\nCOMMAND [OPTION...] [ARGUMENT...]\n.SH COMMANDS\n",
+        PACKAGE_VERSION);
+    for (const struct command *c = commands; c->name; c++) {
+        buf_printf(b, ".SS %s %s\n", c->name, c->args);
+        man_text(b, slice_str(c->summary));
+        buf_char(b, '\n');
+        man_options(b, c);
+        if (c->example) {
+            buf_str(b, ".PP\nExample: \\fB");
+            man_text(b, slice_str(c->example));
+            buf_str(b, "\\fR\n");
+        }
+    }
+    buf_str(
+        b,
+        ".SH EXIT STATUS\n0 done; 1 it failed; 2 usage; 3 nothing found (with \\-\\-fail\\-empty); "
+        "4 not permitted; 5 no daemon; 10 the answer is no; 78 configuration.\n"
+        ".SH FILES\n" CONFIG_PATH ", conf.d/*.yaml beside it\n.SH SETTINGS\n.nf\n");
+    config_help(&settings);
+    man_text(b, buf_view(&settings));
+    buf_str(b, ".fi\n");
+}
+
 static int help_topic(struct cli *cli, const char *topic)
 {
     AUTO_BUF b = BUF_INIT;
@@ -17,7 +84,9 @@ static int help_topic(struct cli *cli, const char *topic)
     AUTO(diag) d = diag_new();
     struct engine_request q = { .no_library = true };
 
-    if (strcmp(topic, "config") == 0) {
+    if (strcmp(topic, "man") == 0) {
+        man_page(&b);
+    } else if (strcmp(topic, "config") == 0) {
         config_help(&b);
     } else if (strcmp(topic, "fields") == 0) {
         for (uint32_t i = 0; i < FIELD_DICTIONARY; i++) {

@@ -130,23 +130,33 @@ static void take_over(struct file_input *f, struct stream *o, struct stream *s,
     s->forgotten = true;
 }
 
-static bool hold_for_living(struct file_input *f, struct stream *s, struct stream *o,
-                            const struct stat *st)
+static bool still_itself(struct file_input *f, struct stream *o)
 {
     struct stat own;
 
-    if (o->fd < 0 || o->offset == 0 || !stream_begins(o, s->fd, (uint64_t)st->st_size))
+    if (fstat(o->fd, &own) == 0 && stream_is(o, o->fd, &own) > 0)
+        return true;
+    o->cut = true;
+    stream_lost(f, o);
+    return false;
+}
+
+/* May find that the other is lost; then the caller judges the file against that. */
+static bool hold_for_living(struct file_input *f, struct stream *s, struct stream *o,
+                            const struct stat *st)
+{
+    if (o->fd < 0 || o->offset == 0 || !stream_begins(o, s->fd, (uint64_t)st->st_size) ||
+        !still_itself(f, o))
         return false;
-    if (fstat(o->fd, &own) < 0 || stream_is(o, o->fd, &own) <= 0) {
-        o->cut = true;
-        stream_lost(f, o);
-        return false;
-    }
     if (replaces(s, o, st)) {
         take_over(f, o, s, st);
         return true;
     }
-    return is_copy_of_living(s, o, (uint64_t)st->st_size);
+    if (is_copy_of_living(s, o, (uint64_t)st->st_size))
+        return true;
+    /* Different, but perhaps only because it was cut while we compared. */
+    (void)still_itself(f, o);
+    return false;
 }
 
 static bool hold_for_lost(struct file_input *f, struct stream *s, struct stream *o,

@@ -123,8 +123,8 @@ static void rubbish_is_counted_but_not_kept_without_end(void **state)
     assert_int_equal(diag_errors(d), 5000);
     assert_int_equal(diag_count(d), 1000);
     text = printed(d);
-    assert_true(slice_ends(slice_str(text),
-                           SLICE("... and 4000 more findings: 5000 errors in all\n")));
+    assert_true(
+        slice_ends(slice_str(text), SLICE("... and 4000 more findings: 5000 errors in all\n")));
 }
 
 static void programs_get_the_same_as_json(void **state)

@@ -50,11 +50,14 @@ static void control_characters_of_both_sets_become_question_marks(void **state)
     struct err err = ERR_NONE;
 
     (void)state;
-    err_set(&err, -EINVAL, "%s", "a\033[2Jb\n\x7f\xc2\x9b" "31m\xff\xc3\xa9");
+    err_set(&err, -EINVAL, "%s",
+            "a\033[2Jb\n\x7f\xc2\x9b"
+            "31m\xff\xc3\xa9");
     assert_string_equal(err.text, "a?[2Jb????31m?\xc3\xa9");
     err_set(&err, -EINVAL, "x");
     err_while(&err, "'%s'", "\r\n");
-    assert_string_equal(err.text, "'?" "?': x");
+    assert_string_equal(err.text, "'?"
+                                  "?': x");
 }
 
 static void a_long_text_is_cut_between_characters_and_says_so(void **state)

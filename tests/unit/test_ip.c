@@ -16,14 +16,10 @@ static void addresses_are_read_and_written_shortest(void **state)
         const char *in, *out;
         unsigned family;
     } cases[] = {
-        { "203.0.113.5", "203.0.113.5", 4 },
-        { "0.0.0.0", "0.0.0.0", 4 },
-        { "2001:DB8:0:0::5", "2001:db8::5", 6 },
-        { "::", "::", 6 },
-        { "::ffff:203.0.113.5", "203.0.113.5", 4 },
-        { "::FFFF:cb00:7105", "203.0.113.5", 4 },
-        { "::203.0.113.5", "::203.0.113.5", 6 },
-        { "64:ff9b::1.2.3.4", "64:ff9b::102:304", 6 },
+        { "203.0.113.5", "203.0.113.5", 4 },        { "0.0.0.0", "0.0.0.0", 4 },
+        { "2001:DB8:0:0::5", "2001:db8::5", 6 },    { "::", "::", 6 },
+        { "::ffff:203.0.113.5", "203.0.113.5", 4 }, { "::FFFF:cb00:7105", "203.0.113.5", 4 },
+        { "::203.0.113.5", "::203.0.113.5", 6 },    { "64:ff9b::1.2.3.4", "64:ff9b::102:304", 6 },
     };
 
     (void)state;
@@ -43,10 +39,13 @@ static void addresses_are_read_and_written_shortest(void **state)
 static void what_is_not_wholly_an_address_is_refused(void **state)
 {
     static const char *const wrong[] = {
-        "", " 1.2.3.4", "1.2.3.4 ", "1.2.3", "1.2.3.4.5", "256.1.1.1", "010.0.0.1", "1.2.3.x",
-        "0x7f.0.0.1", "2130706433", "localhost", "fe80::1%eth0", "1::2::3", ":1", "1:2:3:4:5:6:7",
-        "12345::", "[::1]", "1.2.3.4/32", "1.2.x.x", "1.2.*.*",
-        "aaaa:aaaa:aaaa:aaaa:aaaa:aaaa:aaaa:aaaa:aaaa:aaaa",
+        "",           " 1.2.3.4",  "1.2.3.4 ",
+        "1.2.3",      "1.2.3.4.5", "256.1.1.1",
+        "010.0.0.1",  "1.2.3.x",   "0x7f.0.0.1",
+        "2130706433", "localhost", "fe80::1%eth0",
+        "1::2::3",    ":1",        "1:2:3:4:5:6:7",
+        "12345::",    "[::1]",     "1.2.3.4/32",
+        "1.2.x.x",    "1.2.*.*",   "aaaa:aaaa:aaaa:aaaa:aaaa:aaaa:aaaa:aaaa:aaaa:aaaa",
     };
     struct ip ip = { .family = 9 };
 
@@ -101,10 +100,27 @@ static void endpoints_are_read_as_the_programs_write_them(void **state)
 static void half_and_masked_endpoints_are_refused(void **state)
 {
     static const char *const wrong[] = {
-        "", ":", ":80", "203.0.113.5:", "203.0.113.5:65536", "203.0.113.5:-1", "203.0.113.5:80x",
-        "203.0.113.5: 80", "[2001:db8::5", "[2001:db8::5]443", "[2001:db8::5]:", "[]:80",
-        "[203.0.113.5]x", "tcp:", "TCP:203.0.113.5:1", "tcp:tcp:203.0.113.5:1",
-        "http:203.0.113.5:1", "203.0.*.*:80", "example.org:80", "[AF_INET]", "[AF_UNIX]/x",
+        "",
+        ":",
+        ":80",
+        "203.0.113.5:",
+        "203.0.113.5:65536",
+        "203.0.113.5:-1",
+        "203.0.113.5:80x",
+        "203.0.113.5: 80",
+        "[2001:db8::5",
+        "[2001:db8::5]443",
+        "[2001:db8::5]:",
+        "[]:80",
+        "[203.0.113.5]x",
+        "tcp:",
+        "TCP:203.0.113.5:1",
+        "tcp:tcp:203.0.113.5:1",
+        "http:203.0.113.5:1",
+        "203.0.*.*:80",
+        "example.org:80",
+        "[AF_INET]",
+        "[AF_UNIX]/x",
         "203.0.113.5:1:2",
     };
     struct endpoint e = { .port = 7 };
@@ -153,7 +169,8 @@ static void a_network_with_host_bits_is_refused_with_the_right_one(void **state)
     assert_int_equal(cidr_parse(SLICE("10.1.2.3/8"), &c, &err), -EINVAL);
     assert_string_equal(err.text, "'10.1.2.3/8' has host bits set: did you mean 10.0.0.0/8?");
     assert_int_equal(cidr_parse(SLICE("2001:db8::1/64"), &c, &err), -EINVAL);
-    assert_string_equal(err.text, "'2001:db8::1/64' has host bits set: did you mean 2001:db8::/64?");
+    assert_string_equal(err.text,
+                        "'2001:db8::1/64' has host bits set: did you mean 2001:db8::/64?");
     assert_int_equal(cidr_parse(SLICE("10.0.0.0/33"), &c, &err), -EINVAL);
     assert_string_equal(err.text, "'10.0.0.0/33': the prefix length must be 0 to 32");
     assert_int_equal(cidr_parse(SLICE("10.0.0.0/"), &c, &err), -EINVAL);
@@ -163,11 +180,13 @@ static void a_network_with_host_bits_is_refused_with_the_right_one(void **state)
 
 static void special_addresses_are_known(void **state)
 {
-    static const char *const special[] = { "127.0.0.1", "127.255.0.9", "0.0.0.0", "169.254.1.1",
-                                           "224.0.0.251", "239.1.1.1", "255.255.255.255", "::1",
-                                           "::", "fe80::1", "ff02::1", "::ffff:127.0.0.1" };
-    static const char *const usual[] = { "203.0.113.5", "10.0.0.1", "192.168.1.1", "2001:db8::5",
-                                         "fd00::1", "128.0.0.1", "223.255.255.255" };
+    static const char *const special[] = { "127.0.0.1",       "127.255.0.9", "0.0.0.0",
+                                           "169.254.1.1",     "224.0.0.251", "239.1.1.1",
+                                           "255.255.255.255", "::1",         "::",
+                                           "fe80::1",         "ff02::1",     "::ffff:127.0.0.1" };
+    static const char *const usual[] = { "203.0.113.5",    "10.0.0.1", "192.168.1.1",
+                                         "2001:db8::5",    "fd00::1",  "128.0.0.1",
+                                         "223.255.255.255" };
     struct ip ip;
 
     (void)state;

@@ -69,17 +69,29 @@ static void the_subject_has_level_title_and_group(void **state)
     assert_text(fact(&m, "Host")->value, "edge");
 }
 
-static void fields_of_the_newest_event_are_facts_unless_the_group_has_them(void **state)
+static void what_all_events_agree_on_is_a_fact_unless_the_group_has_it(void **state)
 {
     struct message m =
         make(*state, "{" RULE ",\"group\":[{\"name\":\"user.name\",\"value\":\"bob\"}],"
                      "\"events\":[{\"fields\":{\"source.ip\":\"192.0.2.1\"}},"
-                     "{\"fields\":{\"source.ip\":\"192.0.2.2\",\"user.name\":\"eve\","
-                     "\"source.geo.country_name\":\"Chile\"}}]}");
+                     "{\"fields\":{\"source.ip\":\"192.0.2.2\",\"user.name\":\"eve\"}},"
+                     "{\"fields\":{\"source.geo.country_name\":\"Chile\"}}]}");
 
-    assert_text(fact(&m, "Source address")->value, "192.0.2.2");
+    assert_null(fact(&m, "Source address"));
     assert_text(fact(&m, "User")->value, "bob");
     assert_text(fact(&m, "Country")->value, "Chile");
+}
+
+static void the_channel_is_told_once(void **state)
+{
+    struct message m = make(*state, "{" RULE ",\"channel\":\"xui\","
+                                    "\"group\":[{\"name\":\"event.module\",\"value\":\"xui\"}]}");
+    size_t n = 0;
+
+    for (size_t i = 0; i < m.nfacts; i++)
+        n += slice_is(m.facts[i].value, "xui");
+    assert_int_equal(n, 1);
+    assert_text(fact(&m, "Channel")->value, "xui");
 }
 
 static void the_reason_says_what_was_counted(void **state)
@@ -225,7 +237,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_subject_has_level_title_and_group),
-        cmocka_unit_test(fields_of_the_newest_event_are_facts_unless_the_group_has_them),
+        cmocka_unit_test(what_all_events_agree_on_is_a_fact_unless_the_group_has_it),
+        cmocka_unit_test(the_channel_is_told_once),
         cmocka_unit_test(the_reason_says_what_was_counted),
         cmocka_unit_test(the_newest_lines_are_kept_and_the_others_counted),
         cmocka_unit_test(more_facts_than_there_is_room_for_do_no_harm),

@@ -7,7 +7,6 @@
 #include <cmocka.h>
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -73,18 +72,16 @@ static void a_file_that_others_may_read_is_refused(void **state)
 
 static void the_exception_for_credentials_is_not_reached_by_a_detour(void **state)
 {
-    AUTO_BUF detour = BUF_INIT;
     AUTO(secret) s = NULL;
-    AUTO_FD fd = -1;
+    char detour[400];
 
     (void)state;
     assert_int_equal(file_replace(-1, path, SLICE("s3cret"), 0600, NULL), 0);
-    assert_int_equal(chmod(path, 0644), 0);
-    buf_printf(&detour, "/run/credentials/../..%s", path);
-    fd = open(detour.p, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        skip(); /* no such folder here */
-    assert_int_equal(secret_from_file(detour.p, &s, NULL), -EPERM);
+    assert_int_equal(chmod(path, 0640), 0);
+    snprintf(detour, sizeof detour, "/run/credentials/../..%s", path);
+    if (access(detour, R_OK) < 0)
+        skip(); /* no such folder on this machine */
+    assert_int_equal(secret_from_file(detour, &s, NULL), -EPERM);
 }
 
 static void what_is_no_secret_is_refused_without_showing_it(void **state)

@@ -183,7 +183,7 @@ static void base64_gives_the_vectors_of_rfc_4648_both_ways(void **state)
 
 static void base64_that_is_not_canonical_is_refused(void **state)
 {
-    static const char *const padded[] = { "Zg",   "Zg=", "Zg===", "Zh==",     "Z===", "====",
+    static const char *const padded[] = { "Zg",   "Zg=",  "Zg===",  "Zh==", "Z===", "====",
                                           "Zm9=", "Z=g=", "Zm9v\n", "Zm 9", "Zm-_", "Zg==Zg==" };
     static const char *const bare[] = { "Z", "Zg==", "Zh", "Zm9", "Zm9vY", "Zm8=", "Zm-_" };
     char out[16];

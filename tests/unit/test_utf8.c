@@ -32,7 +32,7 @@ static bool model_valid(const unsigned char *p, size_t n)
     static const uint32_t least[] = { 0, 0, 0x80, 0x800, 0x10000 };
 
     for (size_t i = 0; i < n;) {
-        unsigned len = p[i] < 0x80              ? 1
+        unsigned len = p[i] < 0x80             ? 1
                        : (p[i] & 0xe0) == 0xc0 ? 2
                        : (p[i] & 0xf0) == 0xe0 ? 3
                        : (p[i] & 0xf8) == 0xf0 ? 4
@@ -93,10 +93,19 @@ static void each_maximal_wrong_part_becomes_one_replacement(void **state)
     static const struct {
         const char *in, *out;
     } cases[] = {
-        { "\xc0\xaf\xe0\x80\xbf\xf0\x81\x82" "A", FFFD FFFD FFFD FFFD FFFD FFFD FFFD FFFD "A" },
-        { "\xed\xa0\x80\xed\xbf\xbf\xed\xaf" "A", FFFD FFFD FFFD FFFD FFFD FFFD FFFD FFFD "A" },
-        { "\xf4\x91\x92\x93\xff" "A\x80\xbf" "B", FFFD FFFD FFFD FFFD FFFD "A" FFFD FFFD "B" },
-        { "\xe1\x80\xe2\xf0\x91\x92\xf1\xbf" "A", FFFD FFFD FFFD FFFD "A" },
+        { "\xc0\xaf\xe0\x80\xbf\xf0\x81\x82"
+          "A",
+          FFFD FFFD FFFD FFFD FFFD FFFD FFFD FFFD "A" },
+        { "\xed\xa0\x80\xed\xbf\xbf\xed\xaf"
+          "A",
+          FFFD FFFD FFFD FFFD FFFD FFFD FFFD FFFD "A" },
+        { "\xf4\x91\x92\x93\xff"
+          "A\x80\xbf"
+          "B",
+          FFFD FFFD FFFD FFFD FFFD "A" FFFD FFFD "B" },
+        { "\xe1\x80\xe2\xf0\x91\x92\xf1\xbf"
+          "A",
+          FFFD FFFD FFFD FFFD "A" },
         { "user\xff\xc3\xa9\xe2\x82", "user" FFFD "\xc3\xa9" FFFD },
     };
     AUTO(arena) a = arena_new(0, 0);
@@ -130,7 +139,11 @@ static void cleaning_without_memory_answers_none(void **state)
     AUTO(arena) a = arena_new(0, 4);
 
     (void)state;
-    assert_null(utf8_clean(a, SLICE("abc\xff" "def"), NULL).p);
+    assert_null(utf8_clean(a,
+                           SLICE("abc\xff"
+                                 "def"),
+                           NULL)
+                    .p);
     assert_null(ansi_strip(a, SLICE("abc\033[mdef")).p);
 }
 
@@ -182,8 +195,14 @@ static void a_broken_sequence_hides_nothing_behind_it(void **state)
         { "user \033]evil from 203.0.113.5", "user evil from 203.0.113.5" },
         { "user \033Pevil", "user evil" },
         { "a\033[\nb", "a\nb" },
-        { "a\033[31\xc3\xa9" "b", "a\xc3\xa9" "b" },
-        { "a\033\xc3\xa9" "b", "a\xc3\xa9" "b" },
+        { "a\033[31\xc3\xa9"
+          "b",
+          "a\xc3\xa9"
+          "b" },
+        { "a\033\xc3\xa9"
+          "b",
+          "a\xc3\xa9"
+          "b" },
         { "a\033\033[mb", "ab" },
     };
     AUTO(arena) a = arena_new(0, 0);

@@ -473,6 +473,25 @@ class Transport(unittest.TestCase):
         self.assertIn("deadline", outcome[1][0]["status"])
         self.assertLess(time.monotonic() - start, 10)
 
+    def test_a_mail_that_was_accepted_is_sent_though_the_server_is_silent_at_the_end(self):
+        def talk(server, connection):
+            connection.sendall(b"220 relay\r\n")
+            while True:
+                line = server.line(connection)
+                if not line:
+                    return
+                if line == b"DATA\r\n":
+                    connection.sendall(b"354 go\r\n")
+                    while server.line(connection) not in (b".\r\n", b""):
+                        pass
+                if line != b"QUIT\r\n":
+                    connection.sendall(b"250 taken\r\n")
+
+        server = rig.Plain(talk)
+        outcome = rig.deliver(config(server.port, tls="none", ca_file=None, timeout="2s"))
+        server.stop()
+        self.assertEqual(rig.state(outcome), "sent", outcome)
+
     def test_nobody_there_is_a_retry(self):
         outcome = rig.deliver(config(rig.free_port()))
         self.assertEqual(rig.state(outcome), "retry", outcome)
