@@ -221,6 +221,20 @@ static void close_all(struct pipeline *p)
 
 /* ---- turning ---- */
 
+/* What an input has to tell is an entry of the trail; the operator at the console hears of it, too.
+ */
+static void log_notices(const struct follower *f, const struct block *b)
+{
+    for (size_t i = 0; i < b->nnotices; i++) {
+        const struct notice *n = &b->notices[i];
+        bool start = strcmp(n->type, "source.start") == 0;
+
+        log_at(start ? LOG_LEVEL_INFO : LOG_LEVEL_WARNING, "%s: %.*s: {%.*s}", n->type,
+               b->name.p ? (int)b->name.n : (int)strlen(f->config->name),
+               b->name.p ? b->name.p : f->config->name, SLICE_FMT(n->members));
+    }
+}
+
 /* Steps 1-6 for one block of one input. 1 = there was one. */
 static int read_block(struct pipeline *p, struct follower *f, struct err *err)
 {
@@ -239,6 +253,7 @@ static int read_block(struct pipeline *p, struct follower *f, struct err *err)
         return 0;
     follower_recovered(p, f);
     f->ended = b.end;
+    log_notices(f, &b);
     r = reader_run(p->reader, &f->source, &b, &result, err);
     if (r < 0)
         return r;

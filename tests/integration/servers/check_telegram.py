@@ -182,6 +182,12 @@ class Messages(Check):
             self.assertIn("more not shown", text)
             self.assertIn(rig.ALERT["id"], text)
 
+    def test_many_long_facts_leave_room_for_the_newest_line(self):
+        group = [{"name": f"f{i}", "value": "y" * 200} for i in range(24)]
+        text = Markup(self.message(rig.alert(group=None, raw=["z" * 399]) | {"group": group})["text"]).text
+        self.assertIn("z" * 399, text)
+        self.assertIn("more not shown", text)
+
     def test_what_is_left_out_is_counted(self):
         lines = [f"line {i} " + "x" * 390 for i in range(30)]
         text = Markup(self.message(rig.alert(raw=lines))["text"]).text

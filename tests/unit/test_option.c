@@ -1,0 +1,230 @@
+#include "base/option.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+
+#include <cmocka.h>
+
+#include "base/secret.h"
+
+struct state {
+    const char *path;
+    bool on;
+    uint64_t n, size, wait;
+    int64_t delta;
+    int mode;
+    struct option_strs list;
+    struct secret *secret;
+    const struct yaml *node;
+    uint64_t inner;
+};
+
+static const char *const modes[] = { "slow", "fast", NULL };
+
+static const struct option inner[] = {
+    { .name = "inner",
+      .type = OPTION_U64,
+      .offset = AT(struct state, inner),
+      .fallback = "3",
+      .help = "In a group." },
+    { 0 },
+};
+
+static const struct option table[] = {
+    { .name = "path",
+      .type = OPTION_STR,
+      .offset = AT(struct state, path),
+      .required = true,
+      .help = "A path." },
+    { .name = "on",
+      .type = OPTION_BOOL,
+      .offset = AT(struct state, on),
+      .fallback = "true",
+      .help = "A switch." },
+    { .name = "n",
+      .type = OPTION_U64,
+      .offset = AT(struct state, n),
+      .min = "2",
+      .max = "9",
+      .fallback = "5",
+      .help = "A number." },
+    { .name = "delta", .type = OPTION_I64, .offset = AT(struct state, delta), .help = "Signed." },
+    { .name = "size",
+      .type = OPTION_SIZE,
+      .offset = AT(struct state, size),
+      .fallback = "64KiB",
+      .max = "1MiB",
+      .help = "A size." },
+    { .name = "wait",
+      .type = OPTION_DURATION,
+      .offset = AT(struct state, wait),
+      .fallback = "5m",
+      .help = "A time." },
+    { .name = "mode",
+      .type = OPTION_ENUM,
+      .offset = AT(struct state, mode),
+      .choices = modes,
+      .fallback = "fast",
+      .help = "A choice." },
+    { .name = "list", .type = OPTION_STRS, .offset = AT(struct state, list), .help = "A list." },
+    { .name = "secret",
+      .type = OPTION_SECRET,
+      .offset = AT(struct state, secret),
+      .help = "Hush." },
+    { .name = "node", .type = OPTION_NODE, .offset = AT(struct state, node), .help = "Anything." },
+    { .name = "group", .type = OPTION_GROUP, .sub = inner, .help = "A group." },
+    { 0 },
+};
+
+struct loaded {
+    struct state s;
+    struct arena *arena;
+    struct diag *diag;
+    int result;
+};
+
+static struct loaded load(const char *text)
+{
+    struct loaded l = { .arena = arena_new(4096, 0), .diag = diag_new() };
+    struct yaml_docs docs;
+
+    assert_int_equal(yaml_load_text("o.yaml", slice_str(text), l.arena, l.diag, &docs), 0);
+    l.result = option_load(table, docs.ndocs ? docs.docs[0] : NULL,
+                           (struct src_pos){ "o.yaml", 1, 1 }, NULL, &l.s, l.arena, l.diag);
+    return l;
+}
+
+static void drop(struct loaded *l)
+{
+    secret_free(l->s.secret);
+    arena_free(l->arena);
+    diag_free(l->diag);
+}
+
+static void what_is_not_said_has_its_default(void **state)
+{
+    struct loaded l = load("path: /x\n");
+
+    (void)state;
+    assert_int_equal(l.result, 0);
+    assert_string_equal(l.s.path, "/x");
+    assert_true(l.s.on);
+    assert_int_equal(l.s.n, 5);
+    assert_int_equal(l.s.size, 65536);
+    assert_int_equal(l.s.wait, 300 * USEC_PER_SEC);
+    assert_int_equal(l.s.mode, 1);
+    assert_int_equal(l.s.inner, 3);
+    assert_null(l.s.secret);
+    drop(&l);
+}
+
+static void every_type_is_loaded(void **state)
+{
+    struct loaded l = load("path: p\non: false\nn: 9\ndelta: -4\nsize: 1MiB\nwait: 2h\nmode: slow\n"
+                           "list: [a, b]\nnode: {any: thing}\ngroup: {inner: 8}\n");
+
+    (void)state;
+    assert_int_equal(l.result, 0);
+    assert_false(l.s.on);
+    assert_int_equal(l.s.n, 9);
+    assert_int_equal(l.s.delta, -4);
+    assert_int_equal(l.s.size, 1 << 20);
+    assert_int_equal(l.s.wait, 7200 * USEC_PER_SEC);
+    assert_int_equal(l.s.mode, 0);
+    assert_int_equal(l.s.list.n, 2);
+    assert_string_equal(l.s.list.items[1], "b");
+    assert_int_equal(l.s.list.at[1].column, 11);
+    assert_non_null(yaml_get(l.s.node, "any"));
+    assert_int_equal(l.s.inner, 8);
+    drop(&l);
+}
+
+static void one_text_is_a_list_of_one(void **state)
+{
+    struct loaded l = load("path: p\nlist: a\n");
+
+    (void)state;
+    assert_int_equal(l.s.list.n, 1);
+    drop(&l);
+}
+
+static void each_fault_is_told_with_its_place(void **state)
+{
+    static const struct {
+        const char *text, *says;
+    } cases[] = {
+        { "n: 5\n", "o.yaml:1:1: error: 'path' is missing" },
+        { "path: p\npaht: q\n", "o.yaml:2:1: error: unknown key 'paht'" },
+        { "path: p\non: yes\n", "o.yaml:2:5: error: 'on' must be true or false" },
+        { "path: p\nn: 10\n", "o.yaml:2:4: error: 'n' must be between 2 and 9" },
+        { "path: p\nn: ten\n", "o.yaml:2:4: error: 'n' must be a whole number" },
+        { "path: p\nsize: 2MiB\n", "o.yaml:2:7: error: 'size' must be between 0 and 1MiB" },
+        { "path: p\nwait: 5\n", "o.yaml:2:7: error: 'wait' must be a duration like 5m" },
+        { "path: p\nmode: fats\n", "o.yaml:2:7: error: 'mode' does not know 'fats'" },
+        { "path: [p]\n", "'path' takes one value" },
+        { "path: p\nsecret: hunter2\n", "secrets do not stand in the configuration" },
+        { "path: p\ngroup: 5\n", "this must be a map" },
+        { "path: p\ngroup: {iner: 5}\n", "unknown key 'iner'" },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        struct loaded l = load(cases[i].text);
+
+        if (l.result == 0 || !strstr(diag_text(l.diag, 0), cases[i].says)) {
+            print_message("%s -> %s\n", cases[i].text, diag_text(l.diag, 0));
+            fail();
+        }
+        assert_null(strstr(diag_text(l.diag, 0), "hunter2"));
+        drop(&l);
+    }
+}
+
+static void a_secret_that_cannot_be_read_is_a_warning(void **state)
+{
+    struct loaded l = load("path: p\nsecret: {file: /nonexistent/secret}\n");
+
+    (void)state;
+    assert_int_equal(l.result, 0);
+    assert_int_equal(diag_errors(l.diag), 0);
+    assert_int_equal(diag_count(l.diag), 1);
+    assert_null(l.s.secret);
+    drop(&l);
+}
+
+static void help_and_schema_name_every_option(void **state)
+{
+    AUTO_BUF help = BUF_INIT;
+    AUTO_BUF schema = BUF_INIT;
+    AUTO(arena) a = arena_new(4096, 0);
+    struct json_writer w = json_writer(&schema);
+    const struct json *doc;
+
+    (void)state;
+    option_help(table, &help, "");
+    json_object(&w);
+    option_schema(table, &w);
+    json_object_end(&w);
+    doc = json_load(a, buf_view(&schema), NULL);
+    assert_non_null(doc);
+    for (const struct option *o = table; o->name; o++) {
+        assert_non_null(strstr(help.p, o->name));
+        assert_non_null(json_get(json_get(doc, "properties"), o->name));
+    }
+    assert_true(slice_is(json_get(doc, "required")->child->text, "path"));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_is_not_said_has_its_default),
+        cmocka_unit_test(every_type_is_loaded),
+        cmocka_unit_test(one_text_is_a_list_of_one),
+        cmocka_unit_test(each_fault_is_told_with_its_place),
+        cmocka_unit_test(a_secret_that_cannot_be_read_is_a_warning),
+        cmocka_unit_test(help_and_schema_name_every_option),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

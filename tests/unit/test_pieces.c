@@ -1,0 +1,192 @@
+/* Times, zones, syslog prefix, logfmt, OpenVPN's peer, Go's quotes, framing. */
+#include "parsers/format.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+
+#include <cmocka.h>
+
+#include "base/clock.h"
+
+static void assert_time(const char *text, const char *zone, const char *want)
+{
+    AUTO(zone) z = NULL;
+    uint64_t us = 0;
+    char got[TIME_TEXT_SIZE];
+
+    if (zone)
+        assert_int_equal(zone_load(zone, &z, NULL), 0);
+    if (time_parse(slice_str(text), z, UINT64_C(1795224600) * USEC_PER_SEC, &us) < 0) {
+        print_message("%s\n", text);
+        fail();
+    }
+    time_text(us, got);
+    assert_string_equal(got, want);
+}
+
+static void every_syntax_of_the_channels_is_read(void **state)
+{
+    (void)state;
+    assert_time("2026-11-21T01:38:59Z", NULL, "2026-11-21T01:38:59.000000Z");
+    assert_time("2026-11-21T03:38:59+02:00", NULL, "2026-11-21T01:38:59.000000Z");
+    assert_time("1795225139538.8574", NULL, "2026-11-21T01:38:59.538857Z");
+    assert_time("2026/11/21 01:50:01.000123", NULL, "2026-11-21T01:50:01.000123Z");
+    assert_time("2026/11/21 01:37:02", NULL, "2026-11-21T01:37:02.000000Z");
+    assert_time("2026-11-21 01:34:32", NULL, "2026-11-21T01:34:32.000000Z");
+    assert_time("Sat Nov 21 01:34:32 2026", NULL, "2026-11-21T01:34:32.000000Z");
+    assert_time("1795224886.132131", NULL, "2026-11-21T01:34:46.132131Z");
+    assert_time("2026-11-21 01:42:39,498", NULL, "2026-11-21T01:42:39.498000Z");
+    assert_time("2026-11-21T01:41:39.247103+00:00", NULL, "2026-11-21T01:41:39.247103Z");
+    assert_time("Nov 21 01:44:28", NULL, "2026-11-21T01:44:28.000000Z");
+    assert_time("Jan  1 00:00:05", NULL, "2027-01-01T00:00:05.000000Z");
+}
+
+static void a_local_time_is_read_in_its_zone(void **state)
+{
+    (void)state;
+    assert_time("2026/11/21 01:37:02", "Europe/Berlin", "2026-11-21T00:37:02.000000Z");
+    assert_time("2026/07/21 01:37:02", "Europe/Berlin", "2026-07-20T23:37:02.000000Z");
+    assert_time("2026/10/25 02:30:00", "Europe/Berlin", "2026-10-25T00:30:00.000000Z"); /* twice */
+    assert_time("2026/03/29 03:00:00", "Europe/Berlin", "2026-03-29T01:00:00.000000Z");
+    assert_time("2026/11/21 01:37:02", "Asia/Kolkata", "2026-11-20T20:07:02.000000Z");
+}
+
+static void what_is_no_time_or_zone_is_refused(void **state)
+{
+    static const char *const bad[] = { "",          "2026-13-01 00:00:00",   "2026-11-21 25:00:00",
+                                       "yesterday", "2026/11/21 01:37:02 x", "Nov 99 01:44:28",
+                                       "-5" };
+    struct zone *z = NULL;
+    uint64_t us;
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
+        assert_true(time_parse(slice_str(bad[i]), NULL, 0, &us) < 0);
+    assert_true(zone_load("Europe/Berlinn", &z, NULL) < 0);
+    assert_true(zone_load("../../etc/passwd", &z, NULL) < 0);
+}
+
+static void a_syslog_prefix_is_told_from_text(void **state)
+{
+    struct syslog_prefix p;
+    struct slice line = SLICE("Nov 21 01:44:28 vpn1 ovpn-server[812]: the text");
+
+    (void)state;
+    assert_true(slice_is(slice_skip(line, syslog_prefix(line, &p)), "the text"));
+    assert_true(slice_is(p.host, "vpn1"));
+    assert_true(slice_is(p.program, "ovpn-server"));
+    assert_true(slice_is(p.pid, "812"));
+    line = SLICE("<34>1 2026-11-21T01:44:28Z h app 7 ID [x@1 a=\"q]\\\"\"] the text");
+    assert_true(slice_is(slice_skip(line, syslog_prefix(line, &p)), "the text"));
+    assert_int_equal(p.priority, 2);
+    line = SLICE("<999>1 no");
+    assert_int_equal(syslog_prefix(line, &p), 0);
+    line = SLICE("just a text: with a colon");
+    assert_int_equal(syslog_prefix(line, &p), 0);
+}
+
+static int on_pair(void *ctx, struct slice key, struct slice value)
+{
+    buf_printf(ctx, "%.*s=%.*s;", SLICE_FMT(key), SLICE_FMT(value));
+    return 0;
+}
+
+static void logfmt_takes_quotes_and_refuses_prose(void **state)
+{
+    AUTO(arena) a = arena_new(1024, 0);
+    AUTO_BUF b = BUF_INIT;
+
+    (void)state;
+    assert_true(
+        logfmt_parse(SLICE("level=info msg=\"a \\\"b\\\"\\n\" ip=1.2.3.4 e="), a, on_pair, &b));
+    assert_string_equal(b.p, "level=info;msg=a \"b\"\n;ip=1.2.3.4;e=;");
+    assert_false(logfmt_parse(SLICE("this is prose"), a, on_pair, &b));
+    assert_false(logfmt_parse(SLICE("a=\"open"), a, on_pair, &b));
+    assert_false(logfmt_parse(SLICE(""), a, on_pair, &b));
+}
+
+static void a_peer_is_read_from_the_prefix_and_doubt_is_told(void **state)
+{
+    static const struct {
+        const char *text, *user, *address, *message;
+        bool doubt;
+    } cases[] = {
+        { "Initialization Sequence Completed", "", "", "Initialization Sequence Completed", false },
+        { "203.0.113.5:40002 TLS Error: x", "", "203.0.113.5:40002", "TLS Error: x", false },
+        { "bob/203.0.113.5:40002 MULTI: x", "bob", "203.0.113.5:40002", "MULTI: x", false },
+        { "carol/udp6:[2001:db8::6]:47021 SENT CONTROL", "carol", "udp6:[2001:db8::6]:47021",
+          "SENT CONTROL", false },
+        { "2001:db8:66::6 VERIFY ERROR", "", "2001:db8:66::6", "VERIFY ERROR", false },
+        { "198.51.100.1:1 TLS: user 'a/203.0.113.9:5 MULTI: x'", "", "198.51.100.1:1",
+          "TLS: user 'a/203.0.113.9:5 MULTI: x'", true },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        struct slice user, address;
+        bool doubt;
+        struct slice message = openvpn_prefix(slice_str(cases[i].text), &user, &address, &doubt);
+
+        assert_true(slice_is(message, cases[i].message));
+        assert_true(slice_is(user.p ? user : SLICE(""), cases[i].user));
+        assert_true(slice_is(address.p ? address : SLICE(""), cases[i].address));
+        assert_int_equal(doubt, cases[i].doubt);
+    }
+}
+
+static void gos_quotes_are_undone(void **state)
+{
+    AUTO(arena) a = arena_new(1024, 0);
+
+    (void)state;
+    assert_true(slice_is(go_unquote(a, SLICE("plain")), "plain"));
+    assert_true(slice_is(go_unquote(a, SLICE("a\\\"b\\n&lt;&amp;\\u00e9\\x41")), "a\"b\n<&\xc3\xa9"
+                                                                                 "A"));
+    assert_true(slice_is(go_unquote(a, SLICE("\\xff\\ud800\\")), "\xef\xbf\xbd\xef\xbf\xbd\\"));
+}
+
+/* ---- framing: the parser's and the input's view are the same ---- */
+
+static bool starts_with_bracket(const void *ctx, struct slice line, struct slice previous)
+{
+    (void)ctx;
+    (void)previous;
+    return line.n && line.p[0] == '[';
+}
+
+static void records_hold_together_and_the_last_is_held_back(void **state)
+{
+    const struct framing f = { .starts = starts_with_bracket, .lines_max = 3, .bytes_max = 1000 };
+    struct block b = { .bytes = SLICE("x\n[a\n1\n[b\r\n2\n3\n4\n[c\n"), .position = 100 };
+    static const char *const want[] = { "x", "[a\n1", "[b\r\n2\n3", "4", "[c" };
+    static const uint64_t at[] = { 100, 102, 107, 115, 117 };
+    struct block_walk walk = { 0 };
+    struct record r;
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_SIZE(want); i++) {
+        assert_true(block_next(&b, &f, &walk, &r));
+        assert_true(slice_is(r.text, want[i]));
+        assert_int_equal(r.position, at[i]);
+    }
+    assert_false(block_next(&b, &f, &walk, &r));
+    assert_int_equal(framing_whole(&f, b.bytes), 17); /* "[c" may still grow */
+    assert_int_equal(framing_whole(NULL, b.bytes), b.bytes.n);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_syntax_of_the_channels_is_read),
+        cmocka_unit_test(a_local_time_is_read_in_its_zone),
+        cmocka_unit_test(what_is_no_time_or_zone_is_refused),
+        cmocka_unit_test(a_syslog_prefix_is_told_from_text),
+        cmocka_unit_test(logfmt_takes_quotes_and_refuses_prose),
+        cmocka_unit_test(a_peer_is_read_from_the_prefix_and_doubt_is_told),
+        cmocka_unit_test(gos_quotes_are_undone),
+        cmocka_unit_test(records_hold_together_and_the_last_is_held_back),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
