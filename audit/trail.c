@@ -509,7 +509,8 @@ struct recovery {
     uint64_t bundle; /* first index that is hashed again */
     uint64_t count, bytes; /* of the segment being read, up to `committed` */
     uint64_t last_us;
-    bool epoch_line, stop_line; /* what the last line is */
+    bool stop_line; /* what the last line is */
+    uint64_t epoch_line; /* the epoch it announces; 0 = it is another */
     struct hash signed_root;
     bool have_root;
     int failed;
@@ -533,13 +534,26 @@ static int load_upper(struct audit *a, uint64_t size, struct err *err)
     return 0;
 }
 
+static uint64_t announced_epoch(struct slice line)
+{
+    static const struct slice begin = { ",\"type\":\"key.epoch\",\"epoch\":", 28 };
+    size_t at = slice_find(slice_take(line, 140), begin);
+    struct slice rest = at == SIZE_MAX ? SLICE("") : slice_skip(line, at + begin.n);
+    size_t digits = 0;
+    uint64_t n = 0;
+
+    while (digits < rest.n && rest.p[digits] >= '0' && rest.p[digits] <= '9')
+        digits++;
+    return parse_u64(slice_take(rest, digits), 1, 999999, &n) < 0 ? 0 : n;
+}
+
 static void note_entry(struct recovery *r, struct slice line)
 {
     size_t quote;
     struct slice type = slice_skip(line, 1);
     uint64_t us;
 
-    r->epoch_line = slice_find(slice_take(line, 100), SLICE("\"type\":\"key.epoch\"")) != SIZE_MAX;
+    r->epoch_line = announced_epoch(line);
     r->stop_line = slice_find(slice_take(line, 100), SLICE("\"type\":\"daemon.stop\"")) != SIZE_MAX;
     quote = slice_find(type, SLICE("\"t\":\""));
     if (quote != SIZE_MAX &&
@@ -646,7 +660,8 @@ static int restore_roll(struct audit *a, const struct recovery *r, struct err *e
 {
     char name[40];
 
-    if (!r->epoch_line || a->end.count <= a->signed_size)
+    /* Signed or not: the roll is over when its proof is there, and the proofs made epoch_n. */
+    if (a->replayed || r->epoch_line != a->epoch_n + 1)
         return 0;
     epoch_file(name, a->epoch_n + 1);
     if (read_key(a->key_dir, name, a->config.origin, &a->next_epoch, err) < 0)

@@ -106,6 +106,29 @@ const char *diag_path(struct diag *d, const char *path)
     return s ? s->path : "";
 }
 
+void diag_hide(struct diag *d, struct src_pos at)
+{
+    struct source *s = source_find(d, at.file);
+    size_t from = 0, end;
+    char *copy;
+
+    if (!s || !at.line)
+        return;
+    copy = arena_str(d->arena, s->text);
+    if (!copy) {
+        s->text = SLICE(""); /* rather nothing at all */
+        return;
+    }
+    for (unsigned line = 1; line < at.line && from < s->text.n; from++)
+        line += copy[from] == '\n';
+    end = from;
+    while (end < s->text.n && copy[end] != '\n')
+        end++;
+    for (from += at.column ? at.column - 1 : 0; from < end; from++)
+        copy[from] = '*';
+    s->text = slice_of(copy, s->text.n);
+}
+
 /* A copy that is safe on a terminal. */
 static const char *printable(struct diag *d, struct slice text)
 {

@@ -33,6 +33,10 @@ DEFINE_AUTO(diag)
 /* Remembers the text of a file, so that findings can show their line. Borrows nothing. */
 void diag_source(struct diag *d, const char *path, struct slice text);
 
+/* From this place to the end of its line the source is shown as asterisks: a secret stands there.
+ */
+void diag_hide(struct diag *d, struct src_pos at);
+
 /* A file name that lives as long as the diag: for src_pos.file. */
 const char *diag_path(struct diag *d, const char *path);
 

@@ -124,6 +124,8 @@ static void load_strs(struct load *l, const struct option *o, const struct yaml 
     struct option_strs s = { 0 };
     size_t n = y->kind == YAML_SEQ ? y->nchildren : 1;
 
+    if (y->kind == YAML_MAP) /* it has more members than there is room for */
+        return fault(l, y, NULL, arena_printf(l->arena, "'%s' is a list of texts", o->name));
     s.items = arena_array(l->arena, n + 1, sizeof *s.items);
     s.at = arena_array(l->arena, n + 1, sizeof *s.at);
     if (!s.items || !s.at)
@@ -153,6 +155,8 @@ static void load_secret(struct load *l, const struct option *o, const struct yam
     char *name;
     int r;
 
+    if (l->diag && y->kind == YAML_SCALAR)
+        diag_hide(l->diag, y->at); /* it must not be printed with the finding */
     if (y->kind != YAML_MAP || !from || from->kind != YAML_SCALAR || y->nchildren != 1)
         return fault(
             l, y, NULL,
@@ -165,6 +169,8 @@ static void load_secret(struct load *l, const struct option *o, const struct yam
     if ((r == -EACCES || r == -ENOENT) && l->diag) {
         diag_add(l->diag, DIAG_WARNING, from->at, (unsigned)from->text.n, NULL, "'%s': %s", o->name,
                  err.text);
+        s = secret_unreadable();
+        memcpy(at_offset(state, o), &s, sizeof s);
         return;
     }
     if (r < 0)
@@ -256,12 +262,16 @@ static void load_map(struct load *l, const struct option *table, const struct ya
         else if (!yaml_is_null(m) || o->type == OPTION_NODE)
             load_value(l, o, m, state);
     }
-    for (; table->name; table++)
-        if (table->required && !yaml_get(map, table->name) &&
+    for (; table->name; table++) {
+        const struct yaml *m = yaml_get(map, table->name);
+
+        /* "name:" with nothing behind it gives no value either */
+        if (table->required && (!m || yaml_is_null(m)) &&
             !ignored(ignore, slice_str(table->name))) {
             diag_error(l->diag, at, "'%s' is missing: %s", table->name, table->help);
             l->failed = true;
         }
+    }
 }
 
 static int defaults(struct load *l, const struct option *table, void *state)

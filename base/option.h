@@ -20,7 +20,8 @@ enum option_type {
     OPTION_DURATION, /* uint64_t microseconds; texts like 5m */
     OPTION_ENUM, /* int: index in choices */
     OPTION_STRS, /* struct option_strs; a scalar is a list of one */
-    OPTION_SECRET, /* struct secret *: {file: PATH} | {credential: NAME} | plain text refused */
+    OPTION_SECRET, /* struct secret *: {file: PATH} | {credential: NAME}; plain text refused;
+                      unreadable: a warning, an empty view */
     OPTION_NODE, /* const struct yaml *: the module walks it itself */
     OPTION_GROUP, /* nested map: .sub is its table, at the same state base */
 };

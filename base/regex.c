@@ -149,11 +149,15 @@ static void find_literal(struct slice s, struct literal *l)
             n = class_length(s);
         else if (!is_plain)
             n = s.p[0] == '\\' ? 2 : 1;
-        if (n == 0 || n > s.n)
+        if (n == 0 || n > s.n) {
+            l->best_n = 0; /* not understood: an alternative may follow */
             return;
+        }
         if (s.p[0] == '\\' && !is_plain && n == 2 && s.n > 1 &&
-            strchr("pPxoNgkcuUL0123456789", s.p[1]))
-            return; /* escapes of unknown length */
+            strchr("pPxoNgkcuUL0123456789", s.p[1])) {
+            l->best_n = 0; /* escapes of unknown length */
+            return;
+        }
         q = quantifier(slice_skip(s, n), &optional, &repeat);
         if (!is_plain || optional) {
             literal_cut(l);

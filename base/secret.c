@@ -33,6 +33,11 @@ int secret_from_slice(struct slice s, struct secret **ret_secret, struct err *er
     return 0;
 }
 
+struct secret *secret_unreadable(void)
+{
+    return calloc(1, sizeof(struct secret) + 1);
+}
+
 void secret_free(struct secret *s)
 {
     if (!s)

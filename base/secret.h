@@ -16,6 +16,8 @@ int secret_from_file(const char *path, struct secret **ret_secret, struct err *e
 /* $CREDENTIALS_DIRECTORY/NAME; the name has no slash. */
 int secret_from_credential(const char *name, struct secret **ret_secret, struct err *err);
 int secret_from_slice(struct slice s, struct secret **ret_secret, struct err *err);
+/* One that was named but cannot be read: its view is empty. NULL when memory is out. */
+struct secret *secret_unreadable(void);
 void secret_free(struct secret *s);
 DEFINE_AUTO(secret)
 struct slice secret_view(const struct secret *s); /* NUL-terminated too */

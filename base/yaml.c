@@ -268,7 +268,9 @@ int yaml_load_text(const char *path, struct slice text, struct arena *a, struct 
     pc.diag = dg;
     p = dg && copy ? fy_parser_create(&pc) : NULL;
     if (!p || fy_parser_set_string(p, copy, text.n) != 0) {
+        fy_parser_destroy(p);
         fy_diag_destroy(dg);
+        diag_error(d, ((struct src_pos){ w.path, 1, 1 }), "out of memory");
         return -ENOMEM;
     }
     load_all(&w, p, dg, ret);

@@ -242,7 +242,7 @@ static void email_deliver(struct sink *s, const struct delivery *d, struct deliv
         snprintf(ret->status, sizeof ret->status, "%.150s", err.code ? err.text : "out of memory");
     } else if (e->directory) {
         folder_deliver(e->directory, ".eml", d, buf_view(&mail), ret);
-    } else if (e->user && !e->password) {
+    } else if (e->user && secret_view(e->password).n == 0) {
         snprintf(ret->status, sizeof ret->status, "the password could not be read");
     } else {
         send_mail(e, d, buf_view(&mail), ret);

@@ -83,7 +83,7 @@ static int telegram_open(struct sink *s, struct err *err)
 
     if (t->chat[0] != '@' && parse_i64(slice_str(t->chat), INT64_MIN, INT64_MAX, &id) < 0)
         return err_set(err, -EINVAL, "'%s' is no chat: a number, or @name", t->chat);
-    if (t->token && !token_ok(secret_view(t->token)))
+    if (secret_view(t->token).n && !token_ok(secret_view(t->token)))
         return err_set(err, -EINVAL, "the token is none: it looks like 123456:ABC-def");
     return t->directory ? 0 : http_url_check(t->base, err);
 }
@@ -389,7 +389,7 @@ static void telegram_deliver(struct sink *s, const struct delivery *d, struct de
             folder_deliver(t->directory, ".telegram.json", d, buf_view(&body), ret);
         return;
     }
-    if (!t->token) {
+    if (secret_view(t->token).n == 0) {
         snprintf(ret->status, sizeof ret->status, "the bot's token could not be read");
         return;
     }

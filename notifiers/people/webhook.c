@@ -87,6 +87,11 @@ static void webhook_deliver(struct sink *s, const struct delivery *d, struct del
                               .ca_file = w->ca_file };
     struct http_answer a;
 
+    if (w->secret && secret_view(w->secret).n == 0) { /* never unsigned by accident */
+        ret->state = DELIVERY_RETRY;
+        snprintf(ret->status, sizeof ret->status, "the signing secret could not be read");
+        return;
+    }
     buf_printf(&id, "webhook-id: msg_%.*s", SLICE_FMT(d->key));
     buf_printf(&stamp, "webhook-timestamp: %llu", (unsigned long long)(d->now_us / USEC_PER_SEC));
     buf_printf(&idempotency, "Idempotency-Key: %.*s", SLICE_FMT(d->key));

@@ -74,6 +74,24 @@ static void a_place_outside_the_text_shows_no_line(void **state)
     }
 }
 
+static void a_hidden_rest_of_a_line_is_shown_as_asterisks(void **state)
+{
+    AUTO(diag) d = diag_new();
+    AUTO_FREE char *text = NULL;
+
+    (void)state;
+    diag_source(d, "f", SLICE("a: 1\ntoken: s3cret\nb: 2\n"));
+    diag_hide(d, (struct src_pos){ "f", 2, 8 });
+    diag_hide(d, (struct src_pos){ "f", 9, 9 });
+    diag_hide(d, (struct src_pos){ "unknown", 1, 1 });
+    diag_add(d, DIAG_ERROR, (struct src_pos){ "f", 2, 8 }, 6, NULL, "wrong");
+    diag_add(d, DIAG_ERROR, (struct src_pos){ "f", 3, 1 }, 1, NULL, "wrong");
+    text = printed(d);
+    assert_null(strstr(text, "s3cret"));
+    assert_non_null(strstr(text, "     2 | token: ******\n"));
+    assert_non_null(strstr(text, "     3 | b: 2\n"));
+}
+
 static void findings_are_printed_in_the_order_of_place(void **state)
 {
     AUTO(diag) d = diag_new();
@@ -175,6 +193,7 @@ int main(void)
         cmocka_unit_test(a_finding_shows_its_line_and_a_hint),
         cmocka_unit_test(the_mark_stands_below_wide_and_escaped_text),
         cmocka_unit_test(a_place_outside_the_text_shows_no_line),
+        cmocka_unit_test(a_hidden_rest_of_a_line_is_shown_as_asterisks),
         cmocka_unit_test(findings_are_printed_in_the_order_of_place),
         cmocka_unit_test(texts_and_names_are_copied_and_printable),
         cmocka_unit_test(rubbish_is_counted_but_not_kept_without_end),

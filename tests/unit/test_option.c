@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 
 #include <cmocka.h>
 
@@ -189,7 +190,24 @@ static void a_secret_that_cannot_be_read_is_a_warning(void **state)
     assert_int_equal(l.result, 0);
     assert_int_equal(diag_errors(l.diag), 0);
     assert_int_equal(diag_count(l.diag), 1);
-    assert_null(l.s.secret);
+    assert_non_null(l.s.secret); /* named, but empty */
+    assert_int_equal(secret_view(l.s.secret).n, 0);
+    drop(&l);
+}
+
+static void a_secret_written_out_is_not_printed(void **state)
+{
+    struct loaded l = load("path: p\nsecret: hunter2 # hunter2\n");
+    char *text = NULL;
+    size_t n = 0;
+    FILE *f = open_memstream(&text, &n);
+
+    (void)state;
+    diag_print(l.diag, f, false);
+    fclose(f);
+    assert_non_null(strstr(text, "o.yaml:2:9"));
+    assert_null(strstr(text, "hunter2"));
+    free(text);
     drop(&l);
 }
 
@@ -223,6 +241,7 @@ int main(void)
         cmocka_unit_test(one_text_is_a_list_of_one),
         cmocka_unit_test(each_fault_is_told_with_its_place),
         cmocka_unit_test(a_secret_that_cannot_be_read_is_a_warning),
+        cmocka_unit_test(a_secret_written_out_is_not_printed),
         cmocka_unit_test(help_and_schema_name_every_option),
     };
 
