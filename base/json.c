@@ -5,11 +5,14 @@
 #include <yajl/yajl_parse.h>
 
 #include "base/clock.h"
+#include "base/table.h"
 #include "base/utf8.h"
 
 #define DEPTH_MAX 32
 #define PATH_MAX_BYTES 1024
 #define SCALARS_MAX 512
+#define KEYS_MAX 512 /* of all objects open at once, when flattening */
+#define OBJECT_KEYS_MAX 1024 /* of one object in a tree: its keys are compared one by one */
 
 static bool cleaned(struct arena **a, struct slice *text)
 {
@@ -30,20 +33,21 @@ static bool cleaned(struct arena **a, struct slice *text)
 
 /*
  * The path of the value that comes next, and where each open object's own
- * part of it ends. A key seen twice in one object is found by a hash of its
- * whole path: 4096 at most, in a small open table on the stack.
+ * part of it ends. A key seen twice in one object is found by its keyed hash:
+ * with a plain one a stranger who names a member could make the next one a
+ * "duplicate" and so hide it. The hashes of all open objects are one stack.
  */
 struct flat {
     struct json_flat *out;
     char path[PATH_MAX_BYTES];
     size_t ends[DEPTH_MAX + 1]; /* length of the path of the object at this depth */
-    bool in_array[DEPTH_MAX + 1];
+    size_t first[DEPTH_MAX + 1]; /* where its keys begin in `seen` */
     size_t depth, path_n, scalars, skip_depth;
     bool skip; /* the value of a key that was there before */
     const char *why;
     int error;
     struct arena *arena;
-    uint32_t seen[256];
+    uint64_t seen[KEYS_MAX];
     size_t nseen;
 };
 
@@ -54,27 +58,22 @@ static int fail(struct flat *f, int error, const char *why)
     return 0; /* yajl: cancel */
 }
 
-static uint32_t key_hash(const char *p, size_t n)
+/* The value of a key that was there before in the same object is passed over. */
+static int note_key(struct flat *f, struct slice key)
 {
-    uint32_t h = 2166136261u;
+    uint64_t h = table_hash(key);
 
-    for (size_t i = 0; i < n; i++)
-        h = (h ^ (unsigned char)p[i]) * 16777619u;
-    return h ? h : 1;
-}
-
-/* True when the path was there before. A collision of hashes drops a key wrongly once in 10^9: it
- * is marked, too. */
-static bool seen_before(struct flat *f, size_t depth)
-{
-    uint32_t h = key_hash(f->path, f->path_n) * 31 + (uint32_t)depth;
-
-    for (size_t i = 0; i < f->nseen; i++)
-        if (f->seen[i] == h)
-            return true;
-    if (f->nseen < ARRAY_SIZE(f->seen))
-        f->seen[f->nseen++] = h;
-    return false;
+    for (size_t i = f->first[f->depth]; i < f->nseen; i++)
+        if (f->seen[i] == h) {
+            f->out->duplicate_key = true;
+            f->skip = true;
+            f->skip_depth = f->depth;
+            return 1;
+        }
+    if (f->nseen == KEYS_MAX)
+        return fail(f, -E2BIG, "too many keys");
+    f->seen[f->nseen++] = h;
+    return 1;
 }
 
 static int tell(struct flat *f, enum json_type type, struct slice text)
@@ -115,46 +114,28 @@ static int on_string(void *ctx, const unsigned char *p, size_t n)
     return tell(ctx, JSON_STRING, slice_of((const char *)p, n));
 }
 
-static int open_level(struct flat *f, bool array)
+static int open_level(void *ctx)
 {
+    struct flat *f = ctx;
+
     if (f->depth >= DEPTH_MAX)
         return fail(f, -E2BIG, "nested too deep");
     f->depth++;
     f->ends[f->depth] = f->path_n;
-    f->in_array[f->depth] = array;
+    f->first[f->depth] = f->nseen;
     return 1;
 }
 
-static int close_level(struct flat *f)
+static int close_level(void *ctx)
 {
+    struct flat *f = ctx;
+
     f->path_n = f->ends[f->depth];
+    f->nseen = f->first[f->depth];
     f->depth--;
     if (f->skip && f->depth == f->skip_depth)
         f->skip = false;
     return 1;
-}
-
-static int on_map(void *ctx)
-{
-    return open_level(ctx, false);
-}
-
-static int on_array(void *ctx)
-{
-    return open_level(ctx, true);
-}
-
-static int on_end(void *ctx)
-{
-    return close_level(ctx);
-}
-
-static bool inside_array(const struct flat *f)
-{
-    for (size_t i = 1; i <= f->depth; i++)
-        if (f->in_array[i])
-            return true;
-    return false;
 }
 
 static int on_key(void *ctx, const unsigned char *p, size_t n)
@@ -173,13 +154,7 @@ static int on_key(void *ctx, const unsigned char *p, size_t n)
         f->path[f->path_n++] = '.';
     memcpy(f->path + f->path_n, key.p, key.n);
     f->path_n += key.n;
-    /* Objects in an array share their paths: no duplicate. */
-    if (!inside_array(f) && seen_before(f, f->depth)) {
-        f->out->duplicate_key = true;
-        f->skip = true;
-        f->skip_depth = f->depth;
-    }
-    return 1;
+    return note_key(f, key);
 }
 
 static const yajl_callbacks flat_callbacks = {
@@ -187,11 +162,11 @@ static const yajl_callbacks flat_callbacks = {
     .yajl_boolean = on_bool,
     .yajl_number = on_number,
     .yajl_string = on_string,
-    .yajl_start_map = on_map,
+    .yajl_start_map = open_level,
     .yajl_map_key = on_key,
-    .yajl_end_map = on_end,
-    .yajl_start_array = on_array,
-    .yajl_end_array = on_end,
+    .yajl_end_map = close_level,
+    .yajl_start_array = open_level,
+    .yajl_end_array = close_level,
 };
 
 /* yajl's own text echoes the input: only its first line, made printable by err_set(). */
@@ -237,7 +212,7 @@ int json_flatten(struct slice text, struct json_flat *flat, struct err *err)
 
     f.out = flat;
     f.depth = f.path_n = f.scalars = f.nseen = 0;
-    f.ends[0] = 0;
+    f.ends[0] = f.first[0] = 0;
     f.skip = false;
     f.why = NULL;
     f.error = 0;
@@ -254,6 +229,7 @@ struct tree {
     struct arena *arena;
     struct json *open[DEPTH_MAX + 1];
     struct json **tail[DEPTH_MAX + 1];
+    size_t nkeys[DEPTH_MAX + 1];
     size_t depth;
     struct json *root;
     struct slice key;
@@ -337,6 +313,7 @@ static int tree_open(struct tree *t, enum json_type type)
         return tree_fail(t, -ENOMEM, "out of memory");
     t->open[++t->depth] = j;
     t->tail[t->depth] = &j->child;
+    t->nkeys[t->depth] = 0;
     return 1;
 }
 
@@ -363,6 +340,8 @@ static int tree_key(void *ctx, const unsigned char *p, size_t n)
     struct tree *t = ctx;
     struct slice raw = slice_of((const char *)p, n);
 
+    if (++t->nkeys[t->depth] > OBJECT_KEYS_MAX)
+        return tree_fail(t, -E2BIG, "too many keys in one object");
     t->key = utf8_clean(t->arena, raw, NULL);
     if (t->key.p == raw.p)
         t->key = arena_slice(t->arena, raw);

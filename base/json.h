@@ -3,12 +3,13 @@
  *
  * Reading has two forms. json_flatten() is for log lines: every scalar is
  * told once with its dotted path ("context.email"; an array's members share
- * the array's path), nothing is kept. json_load() is for our own documents: a
- * small tree in an arena. Both limit the depth to 32, take the first of
- * duplicate keys (and say so), give numbers as their text, and clean invalid
- * UTF-8 to U+FFFD. Trailing bytes behind the value are an error. json_flatten()
- * tells as it reads, before it knows of a fault further on: build in scratch and
- * publish only when it returned 0.
+ * the array's path), nothing is kept. It tells while it reads, so before it
+ * knows of a fault further on: collect, and publish only when it returned 0.
+ * json_load() is for our own documents: a small tree in an arena.
+ *
+ * Both limit the depth to 32, take the first of duplicate keys, give numbers
+ * as their text and clean invalid UTF-8 to U+FFFD. Trailing bytes behind the
+ * value are an error. A dot in a key is not told from one between two keys.
  */
 #pragma once
 
@@ -30,9 +31,10 @@ struct json_flat {
     /* path and text live during the call only. */
     int (*scalar)(void *ctx, struct slice path, enum json_type type, struct slice text);
     void *ctx;
-    bool duplicate_key; /* result: some object had a key twice */
+    bool duplicate_key; /* result: some object had a key twice, also in an array */
     size_t scalars_max; /* 0 = 512; more are an error (-E2BIG) */
 };
+/* A path over 1 KiB and more than 512 keys in the objects open at once are -E2BIG, too. */
 int json_flatten(struct slice text, struct json_flat *flat, struct err *err);
 
 /* ---- tree ---- */
@@ -44,7 +46,8 @@ struct json {
     struct json *child;
     struct json *next;
 };
-/* The tree and its texts live in the arena (texts are copied). NULL and err on failure. */
+/* The tree and its texts live in the arena (texts are copied). NULL and err on failure; so on more
+ * than 1024 keys in one object. */
 struct json *json_load(struct arena *a, struct slice text, struct err *err);
 const struct json *json_get(const struct json *object,
                             const char *key); /* NULL when absent; takes NULL */

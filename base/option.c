@@ -79,7 +79,8 @@ static void load_i64(struct load *l, const struct option *o, const struct yaml *
         (void)parse_i64(slice_str(o->max), INT64_MIN, INT64_MAX, &max);
     if (parse_i64(y->text, min, max, &v) < 0)
         fault(l, y, NULL,
-              arena_printf(l->arena, "'%s' must be a whole number in its range", o->name));
+              arena_printf(l->arena, "'%s' must be a whole number between %s and %s", o->name,
+                           o->min ? o->min : "the smallest", o->max ? o->max : "the largest"));
     else
         memcpy(at_offset(state, o), &v, sizeof v);
 }
@@ -136,7 +137,7 @@ static void load_strs(struct load *l, const struct option *o, const struct yaml 
         s.n = 1;
     } else {
         YAML_EACH (item, y) {
-            if (item->kind != YAML_SCALAR)
+            if (item->kind != YAML_SCALAR || yaml_is_null(item))
                 return fault(l, item, NULL,
                              arena_printf(l->arena, "'%s' is a list of texts", o->name));
             s.items[s.n] = arena_str(l->arena, item->text);
@@ -274,11 +275,34 @@ static void load_map(struct load *l, const struct option *table, const struct ya
     }
 }
 
+/* A bound that does not parse would be no bound. */
+static bool bound_right(const struct option *o, const char *bound)
+{
+    uint64_t u;
+    int64_t i;
+
+    if (!bound)
+        return true;
+    if (o->type == OPTION_I64)
+        return parse_i64(slice_str(bound), INT64_MIN, INT64_MAX, &i) == 0;
+    if (o->type == OPTION_U64 || o->type == OPTION_SIZE || o->type == OPTION_DURATION)
+        return parser_of(o->type)(slice_str(bound), &u) == 0;
+    return false;
+}
+
+static bool entry_right(const struct option *o)
+{
+    return o->help && bound_right(o, o->min) && bound_right(o, o->max) &&
+           (o->type != OPTION_ENUM || o->choices) && (o->type != OPTION_GROUP || o->sub);
+}
+
 static int defaults(struct load *l, const struct option *table, void *state)
 {
     for (; table->name; table++) {
         struct yaml y = { .kind = YAML_SCALAR, .plain = true };
 
+        if (!entry_right(table))
+            return -EINVAL;
         if (table->type == OPTION_GROUP) {
             if (defaults(l, table->sub, state) < 0)
                 return -EINVAL;
@@ -366,6 +390,15 @@ static void string_schema(struct json_writer *w, const char *pattern)
         json_member_str(w, "pattern", pattern);
 }
 
+/* A decimal text of our own table is a JSON number as it stands. */
+static void bound_schema(struct json_writer *w, const char *key, const char *bound)
+{
+    if (!bound)
+        return;
+    json_key(w, key);
+    json_put_raw(w, slice_str(bound));
+}
+
 static void choices_schema(struct json_writer *w, const char *const *choices)
 {
     json_key(w, "enum");
@@ -401,12 +434,15 @@ static void value_schema(const struct option *o, struct json_writer *w)
     case OPTION_U64:
     case OPTION_I64:
         json_member_str(w, "type", "integer");
+        bound_schema(w, "minimum", o->min ? o->min : o->type == OPTION_U64 ? "0" : NULL);
+        bound_schema(w, "maximum", o->max);
         break;
     case OPTION_SIZE:
         string_schema(w, "^[0-9]+(B|k|M|G|KiB|MiB|GiB)?$");
         break;
-    case OPTION_DURATION:
-        string_schema(w, "^[0-9]+(us|ms|s|m|h|d|w)$");
+    case OPTION_DURATION: /* a bare number has no unit */
+        json_member_str(w, "type", "string");
+        json_member_str(w, "pattern", "^[0-9]+(us|ms|s|m|h|d|w)$");
         break;
     case OPTION_ENUM:
         choices_schema(w, o->choices);

@@ -5,6 +5,8 @@
 #include <pcre2.h>
 #include <stdio.h>
 
+#include "base/utf8.h"
+
 #define PATTERN_MAX 8192
 #define TEXT_MAX (16 * 1024)
 #define MATCH_LIMIT 100000
@@ -14,6 +16,7 @@
 
 struct regex {
     pcre2_code *code;
+    bool utf;
     uint32_t ngroups;
     const char **names; /* 1..ngroups; NULL = unnamed */
     char literal[LITERAL_MAX];
@@ -29,6 +32,7 @@ struct regex_scratch {
 /* ---- a literal that every match holds ---- */
 
 struct literal {
+    bool utf, nocase;
     char run[LITERAL_MAX], best[LITERAL_MAX];
     size_t run_n, best_n;
 };
@@ -42,6 +46,20 @@ static void literal_cut(struct literal *l)
     l->run_n = 0;
 }
 
+/* Length of "{2}", "{2,}" or "{2,5}" at the start of s; else 0. */
+static size_t braces(struct slice s)
+{
+    size_t i = 1, digits = 0;
+
+    for (; i < s.n && s.p[i] >= '0' && s.p[i] <= '9'; i++)
+        digits++;
+    if (i < s.n && s.p[i] == ',')
+        i++;
+    while (i < s.n && s.p[i] >= '0' && s.p[i] <= '9')
+        i++;
+    return digits && i < s.n && s.p[i] == '}' ? i + 1 : 0;
+}
+
 /* Behind an atom: does a quantifier make it optional or repeated? Returns the bytes of the
  * quantifier. */
 static size_t quantifier(struct slice rest, bool *ret_optional, bool *ret_repeat)
@@ -52,12 +70,10 @@ static size_t quantifier(struct slice rest, bool *ret_optional, bool *ret_repeat
     if (rest.n == 0 || !strchr("?*+{", rest.p[0]) || !rest.p[0])
         return 0;
     if (rest.p[0] == '{') {
-        size_t close = slice_find_byte(rest, '}');
-
-        if (close == SIZE_MAX || rest.n < 2 || rest.p[1] < '0' || rest.p[1] > '9')
-            return 0; /* a literal brace */
+        n = braces(rest);
+        if (!n)
+            return 0;
         *ret_optional = rest.p[1] == '0';
-        n = close + 1;
     } else {
         *ret_optional = rest.p[0] != '+';
     }
@@ -119,47 +135,84 @@ static bool plain(struct slice s, char *ret_c, size_t *ret_n)
             return false;
         *ret_c = s.p[1];
         *ret_n = 2;
-        return strchr(".^$*+?()[]{}|\\/\"'-:=<>#&@!%,; _", s.p[1]) && s.p[1] != '<' &&
-               s.p[1] != '>';
+        return strchr(".^$*+?()[]{}|\\/\"'-:=#&@!%,; _", s.p[1]);
     }
     *ret_c = c;
     *ret_n = 1;
     return c != '.' && c != '[' && c != '(' && c != '|' && c != '^' && c != '$' && c != '*' &&
-           c != '+' && c != '?' && c != ')';
+           c != '+' && c != '?' && c != ')' && c != '{';
+}
+
+/* Characters whose bytes differ between the pattern and the text that it matches. */
+static bool varies(const struct literal *l, char c)
+{
+    if (!l->utf)
+        return false;
+    /* A quantifier takes the whole character; K and long s fold to ASCII. */
+    return (unsigned char)c >= 0x80 || (l->nocase && strchr("kKsS", c));
+}
+
+/* "(?x)", "(?si-x:": blanks and comments may mean nothing then. */
+static bool sets_extended(struct slice s)
+{
+    for (size_t i = slice_find(s, SLICE("(?")); i != SIZE_MAX; i = slice_find(s, SLICE("(?"))) {
+        s = slice_skip(s, i + 2);
+        for (size_t k = 0; k < s.n && s.p[k] && strchr("^-imsxnJUaDSWPT", s.p[k]); k++)
+            if (s.p[k] == 'x')
+                return true;
+    }
+    return false;
+}
+
+/* What makes the reading below uncertain, wherever it stands. */
+static bool doubtful(struct slice s)
+{
+    /* quoting (and its end, which a quantifier looks through), verbs like (*ACCEPT), comments,
+     * branch reset */
+    static const char *const marks[] = { "\\Q", "\\E", "(*", "(?#", "(?|" };
+
+    for (size_t i = 0; i < ARRAY_SIZE(marks); i++)
+        if (slice_find(s, slice_str(marks[i])) != SIZE_MAX)
+            return true;
+    return sets_extended(s);
+}
+
+/* Bytes of the atom at the start that is no plain character; 0 = not understood. */
+static size_t atom_length(struct slice s)
+{
+    switch (s.p[0]) {
+    case '(':
+        return group_length(s);
+    case '[':
+        return class_length(s);
+    case '|': /* an alternative of the whole */
+    case '{': /* no quantifier: versions of PCRE2 differ on what it is */
+        return 0;
+    case '\\': /* escapes of unknown length */
+        return s.n < 2 || strchr("pPxoNgkcuUL0123456789", s.p[1]) ? 0 : 2;
+    default:
+        return 1;
+    }
 }
 
 /* Only what is certain: top level characters in sequence; a group, class or escape cuts. */
 static void find_literal(struct slice s, struct literal *l)
 {
-    if (slice_find(s, SLICE("\\Q")) != SIZE_MAX || slice_find(s, SLICE("(?|")) != SIZE_MAX ||
-        slice_find(s, SLICE("x)")) != SIZE_MAX)
-        return; /* quoting, branch reset, extended mode: in doubt, none */
+    if (doubtful(s))
+        return;
     while (s.n) {
-        char c;
+        char c = '\0';
         size_t n = 1, q;
         bool optional, repeat, is_plain = plain(s, &c, &n);
 
-        if (s.p[0] == '|') {
-            l->best_n = l->run_n = 0; /* a top level alternative: nothing is certain */
-            return;
-        }
-        if (s.p[0] == '(')
-            n = group_length(s);
-        else if (s.p[0] == '[')
-            n = class_length(s);
-        else if (!is_plain)
-            n = s.p[0] == '\\' ? 2 : 1;
+        if (!is_plain)
+            n = atom_length(s);
         if (n == 0 || n > s.n) {
-            l->best_n = 0; /* not understood: an alternative may follow */
-            return;
-        }
-        if (s.p[0] == '\\' && !is_plain && n == 2 && s.n > 1 &&
-            strchr("pPxoNgkcuUL0123456789", s.p[1])) {
-            l->best_n = 0; /* escapes of unknown length */
+            l->best_n = 0; /* nothing is certain, also of what came before */
             return;
         }
         q = quantifier(slice_skip(s, n), &optional, &repeat);
-        if (!is_plain || optional) {
+        if (!is_plain || optional || varies(l, c)) {
             literal_cut(l);
         } else {
             if (l->run_n < LITERAL_MAX)
@@ -217,7 +270,7 @@ static int compile_fault(int code, size_t offset, struct err *err)
 int regex_compile(struct slice pattern, unsigned flags, struct regex **ret_regex, struct err *err)
 {
     AUTO(regex) r = calloc(1, sizeof *r);
-    struct literal l = { .run_n = 0, .best_n = 0 };
+    struct literal l = { .utf = flags & REGEX_UTF, .run_n = 0, .best_n = 0 };
     size_t offset;
     int code;
 
@@ -232,6 +285,8 @@ int regex_compile(struct slice pattern, unsigned flags, struct regex **ret_regex
     (void)pcre2_jit_compile(r->code, PCRE2_JIT_COMPLETE); /* without JIT it is only slower */
     if (read_names(r) < 0)
         return err_nomem(err);
+    r->utf = l.utf;
+    l.nocase = flags & REGEX_NOCASE || slice_find(pattern, SLICE("(?")) != SIZE_MAX;
     find_literal(pattern, &l);
     memcpy(r->literal, l.best, l.best_n);
     r->literal_n = l.best_n;
@@ -296,7 +351,8 @@ void regex_scratch_free(struct regex_scratch *s)
 int regex_match(const struct regex *r, struct regex_scratch *s, struct slice text,
                 struct slice *ret_groups, size_t ngroups)
 {
-    struct slice t = text.n > TEXT_MAX ? slice_take(text, TEXT_MAX) : text;
+    /* Cut inside a character, UTF mode would fail. */
+    struct slice t = r->utf ? utf8_cut(text, TEXT_MAX) : slice_take(text, TEXT_MAX);
     int n = pcre2_match(r->code, (PCRE2_SPTR)(t.p ? t.p : ""), t.n, 0, 0, s->data, s->context);
     const PCRE2_SIZE *at;
 

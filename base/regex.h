@@ -28,11 +28,12 @@ void regex_free(struct regex *r);
 DEFINE_AUTO(regex)
 
 size_t regex_groups(const struct regex *r); /* number of capture groups, without the whole */
-/* Name of group 1..n, or NULL. */
+/* Name of group 1..n, or NULL. Several groups may have one name: use the one that is set. */
 const char *regex_group_name(const struct regex *r, size_t group);
 /*
  * A literal that every match holds, when one is certain (else n = 0): from the
- * pattern text, case as written. For prefilters.
+ * pattern text, case as written. For prefilters, which compare it without regard
+ * to case: REGEX_NOCASE or (?i) may be set. When in doubt there is none.
  */
 struct slice regex_literal(const struct regex *r);
 

@@ -9,6 +9,7 @@
 #define FILE_MAX (1 << 20)
 #define NODES_MAX 10000 /* nodes reached through aliases, in one file */
 #define DEPTH_MAX 64
+#define DOCS_MAX 1000
 
 struct walk {
     struct arena *arena;
@@ -26,6 +27,17 @@ static struct src_pos token_pos(const struct walk *w, struct fy_token *t)
     /* Marks are 0-based; what people see is 1-based. */
     return m ? (struct src_pos){ w->path, (unsigned)m->line + 1, (unsigned)m->column + 1 }
              : (struct src_pos){ w->path, 1, 1 };
+}
+
+static struct src_pos scalar_pos(const struct walk *w, struct fy_node *n)
+{
+    struct src_pos at = token_pos(w, fy_node_get_scalar_token(n));
+    enum fy_node_style style = fy_node_get_style(n);
+
+    /* The mark stands behind the quote; a person points at the quote. */
+    if (at.column > 1 && (style == FYNS_SINGLE_QUOTED || style == FYNS_DOUBLE_QUOTED))
+        at.column--;
+    return at;
 }
 
 static struct yaml *fault(struct walk *w, struct src_pos at, const char *text)
@@ -67,26 +79,29 @@ static bool convert_pair(struct walk *w, struct yaml *map, struct yaml ***tail,
                          struct fy_node_pair *pair)
 {
     struct fy_node *key = fy_node_pair_key(pair), *value = fy_node_pair_value(pair);
-    struct src_pos at =
-        token_pos(w, key && fy_node_is_scalar(key) ? fy_node_get_scalar_token(key) : NULL);
+    struct src_pos at = key && fy_node_is_scalar(key) ? scalar_pos(w, key) : token_pos(w, NULL);
     size_t n = 0;
-    const char *text = key && fy_node_is_scalar(key) && !fy_node_is_alias(key)
-                           ? fy_node_get_scalar(key, &n)
-                           : NULL;
+    bool is_text = key && fy_node_is_scalar(key) && !fy_node_is_alias(key);
+    const char *text = is_text ? fy_node_get_scalar(key, &n) : NULL;
     struct yaml *child;
 
-    if (!key || !fy_node_is_scalar(key))
+    if (!is_text)
         return fault(w, at, "a key must be plain text"), false;
     if (n == 2 && memcmp(text, "<<", 2) == 0)
         return fault(w, at, "merge keys are not taken: write the keys out"), false;
     child = value ? convert(w, value) : arena_alloc(w->arena, sizeof *child);
-    if (!child)
+    if (!child) {
+        if (!w->failed)
+            fault(w, at, "out of memory");
         return false;
+    }
     if (!value) {
         child->plain = true;
         child->at = at;
     }
     child->key = arena_slice(w->arena, slice_of(text ? text : "", n));
+    if (!child->key.p)
+        return fault(w, at, "out of memory"), false;
     child->key_at = at;
     if (child->kind != YAML_SCALAR && child->nchildren == 0)
         child->at = at;
@@ -124,12 +139,8 @@ static struct yaml *convert_scalar(struct walk *w, struct fy_node *n, struct yam
     size_t size = 0;
     const char *text = fy_node_get_scalar(n, &size);
 
-    y->at = token_pos(w, fy_node_get_scalar_token(n));
+    y->at = scalar_pos(w, n);
     y->plain = fy_node_get_style(n) == FYNS_PLAIN;
-    /* The mark stands behind the quote; a person points at the quote. */
-    if (y->at.column > 1 &&
-        (fy_node_get_style(n) == FYNS_SINGLE_QUOTED || fy_node_get_style(n) == FYNS_DOUBLE_QUOTED))
-        y->at.column--;
     y->text = arena_slice(w->arena, slice_of(text ? text : "", size));
     return y->text.p ? y : fault(w, y->at, "out of memory");
 }
@@ -195,16 +206,31 @@ static struct fy_diag *quiet_diag(void)
     return dg;
 }
 
-static bool add_doc(struct yaml_docs *docs, struct arena *a, struct yaml *root)
+static bool add_doc(struct walk *w, struct yaml_docs *docs, struct yaml *root)
 {
-    struct yaml **more = arena_array(a, docs->ndocs + 1, sizeof *more);
+    struct src_pos at = { w->path, 1, 1 };
 
-    if (!more)
-        return false;
-    if (docs->ndocs)
-        memcpy(more, docs->docs, docs->ndocs * sizeof *more);
-    more[docs->ndocs++] = root;
-    docs->docs = more;
+    if (docs->ndocs == DOCS_MAX)
+        return fault(w, at, "too many documents in one file"), false;
+    /* Grows at 0, 1, 2, 4, 8 ...: the size is not kept. */
+    if ((docs->ndocs & (docs->ndocs - 1)) == 0) {
+        struct yaml **more = arena_array(w->arena, docs->ndocs * 2 + 1, sizeof *more);
+
+        if (!more)
+            return fault(w, at, "out of memory"), false;
+        if (docs->ndocs)
+            memcpy(more, docs->docs, docs->ndocs * sizeof *more);
+        docs->docs = more;
+    }
+    docs->docs[docs->ndocs++] = root;
+    return true;
+}
+
+static bool all_empty(const struct yaml_docs *docs)
+{
+    for (size_t i = 0; i < docs->ndocs; i++)
+        if (docs->docs[i] && !yaml_is_null(docs->docs[i]))
+            return false;
     return true;
 }
 
@@ -218,12 +244,14 @@ static void load_all(struct walk *w, struct fy_parser *p, struct fy_diag *dg,
         struct fy_node *root = fy_document_root(d);
         struct yaml *y = root ? convert(w, root) : NULL;
 
-        if (!w->failed && !add_doc(docs, w->arena, y))
-            w->failed = true;
+        if (!w->failed)
+            (void)add_doc(w, docs, y);
         fy_parse_document_destroy(p, d);
     }
     if (collect(w, dg))
         w->failed = true;
+    if (!w->failed && all_empty(docs)) /* libfyaml does not say so */
+        diag_warning(w->diag, ((struct src_pos){ w->path, 1, 1 }), "this file is empty");
 }
 
 static struct src_pos bad_utf8_pos(const char *path, struct slice text)

@@ -4,8 +4,9 @@
  * Typing is the caller's: a scalar is its text, and `plain` says that it was
  * not quoted (only then do true, null and numbers of the YAML 1.2 core schema
  * mean anything). Duplicate keys, tabs, bad UTF-8, depth over 64, files over
- * the limit and empty files are findings. Aliases are followed with a budget
- * of 10,000 nodes; recursion is a finding; merge keys are refused.
+ * the limit and more than 1000 documents are errors; a file with nothing in it
+ * is a warning (a drop-in may be all comments). Aliases are followed with a
+ * budget of 10,000 nodes; recursion is an error; merge keys are refused.
  */
 #pragma once
 

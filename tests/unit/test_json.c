@@ -7,6 +7,8 @@
 
 #include <cmocka.h>
 
+#include "base/utf8.h"
+
 struct flat_text {
     struct buf out;
     int refuse_at;
@@ -168,6 +170,181 @@ static void written_documents_read_back(void **state)
                         "\"when\":\"1970-01-01T00:00:01.000000Z\"}");
 }
 
+static void a_chosen_name_cannot_hide_the_next_member(void **state)
+{
+    char out[128];
+    bool duplicate;
+
+    (void)state;
+    /* The FNV-1a hashes of these two names are equal. */
+    assert_int_equal(flatten("{\"e8f0gjg\":1,\"ip\":\"6\"}", out, sizeof out, &duplicate), 0);
+    assert_string_equal(out, "e8f0gjg:2=1;ip:3=6;");
+    assert_false(duplicate);
+}
+
+static void equal_keys_are_seen_in_arrays_and_behind_escapes(void **state)
+{
+    char out[128];
+    bool duplicate;
+
+    (void)state;
+    assert_int_equal(flatten("{\"a\":[{\"b\":1,\"b\":2},{\"b\":3}]}", out, sizeof out, &duplicate),
+                     0);
+    assert_string_equal(out, "a.b:2=1;a.b:2=3;");
+    assert_true(duplicate);
+    assert_int_equal(flatten("{\"ip\":1,\"i\\u0070\":2}", out, sizeof out, &duplicate), 0);
+    assert_string_equal(out, "ip:2=1;");
+    assert_true(duplicate);
+}
+
+/* {"k0":{},"k1":{},...} */
+static char *many_keys(size_t n)
+{
+    struct buf b = BUF_INIT;
+
+    buf_char(&b, '{');
+    for (size_t i = 0; i < n; i++)
+        buf_printf(&b, "%s\"k%zu\":{}", i ? "," : "", i);
+    buf_char(&b, '}');
+    return buf_take(&b);
+}
+
+static void keys_have_a_limit(void **state)
+{
+    AUTO(arena) a = arena_new(4096, 0);
+    AUTO_FREE char *just = many_keys(512);
+    AUTO_FREE char *over = many_keys(513);
+    AUTO_FREE char *tree = many_keys(1024);
+    AUTO_FREE char *tree_over = many_keys(1025);
+    char out[8];
+    struct err err = ERR_NONE;
+
+    (void)state;
+    assert_int_equal(flatten(just, out, sizeof out, NULL), 0);
+    assert_int_equal(flatten(over, out, sizeof out, NULL), -E2BIG);
+    assert_non_null(json_load(a, slice_str(tree), NULL));
+    assert_null(json_load(a, slice_str(tree_over), &err));
+    assert_int_equal(err.code, -E2BIG);
+}
+
+static void a_path_has_a_limit(void **state)
+{
+    char text[1200], out[8];
+
+    (void)state;
+    snprintf(text, sizeof text, "{\"%01100d\":1}", 0);
+    assert_int_equal(flatten(text, out, sizeof out, NULL), -E2BIG);
+    snprintf(text, sizeof text, "{\"%0600d\":{\"%0500d\":1}}", 0, 0);
+    assert_int_equal(flatten(text, out, sizeof out, NULL), -E2BIG);
+}
+
+static void the_depth_limit_is_32(void **state)
+{
+    AUTO(arena) a = arena_new(4096, 0);
+    char text[67], out[8];
+
+    (void)state;
+    memset(text, '[', 32);
+    memset(text + 32, ']', 32);
+    text[64] = '\0';
+    assert_int_equal(flatten(text, out, sizeof out, NULL), 0);
+    assert_non_null(json_load(a, slice_str(text), NULL));
+    memset(text, '[', 33);
+    memset(text + 33, ']', 33);
+    text[66] = '\0';
+    assert_int_equal(flatten(text, out, sizeof out, NULL), -E2BIG);
+    assert_null(json_load(a, slice_str(text), NULL));
+}
+
+static void a_cut_text_does_not_join_with_the_next(void **state)
+{
+    char out[128];
+
+    (void)state;
+    assert_true(flatten("{\"a\":[1,", out, sizeof out, NULL) < 0);
+    assert_true(flatten("2]}", out, sizeof out, NULL) < 0);
+    assert_int_equal(flatten("{\"b\":1}", out, sizeof out, NULL), 0);
+    assert_string_equal(out, "b:2=1;");
+}
+
+static void what_is_no_json_is_refused(void **state)
+{
+    static const char *const bad[] = {
+        "\xef\xbb\xbf{}",    "{} x", "{}}",       "/* c */{}", "{\"a\":1,}", "{\"a\":+1}", "nul",
+        "{\"a\":\"\\x41\"}", "\"",   "{\"a\" 1}", "[1 2]",     "\x01",       "\xff"
+    };
+    struct json_flat flat = { .scalar = on_scalar };
+    char out[128];
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
+        if (flatten(bad[i], out, sizeof out, NULL) == 0) {
+            print_message("taken: %s\n", bad[i]);
+            fail();
+        }
+    assert_true(json_flatten(SLICE("{}\0"), &flat, NULL) < 0);
+}
+
+static void strings_are_always_valid_utf8(void **state)
+{
+    /* overlong, surrogate, past U+10FFFF: yajl lets them pass; escapes of lone surrogates */
+    static const char *const texts[] = {
+        "\"\xc0\xaf\"", "\"\xed\xa0\x80\"", "\"\xf4\x90\x80\x80\"", "\"\xff\"",    "\"\\ud800\"",
+        "\"\\udc00\"",  "\"\\ud800x\"",     "\"\\ud800\\u0041\"",   "\"\xe2\x82\""
+    };
+    AUTO(arena) a = arena_new(4096, 0);
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_SIZE(texts); i++) {
+        const struct json *j = json_load(a, slice_str(texts[i]), NULL);
+        char out[64];
+
+        assert_non_null(j);
+        assert_true(j->text.n > 0);
+        assert_true(utf8_valid(j->text));
+        assert_int_equal(flatten(texts[i], out, sizeof out, NULL), 0);
+        assert_true(utf8_valid(slice_str(out)));
+    }
+}
+
+static void a_nul_in_a_string_is_kept(void **state)
+{
+    AUTO(arena) a = arena_new(4096, 0);
+    const struct json *j = json_load(a, SLICE("\"a\\u0000b\""), NULL);
+
+    (void)state;
+    assert_non_null(j);
+    assert_int_equal(j->text.n, 3);
+    assert_memory_equal(j->text.p, "a\0b", 3);
+}
+
+static void a_tree_takes_the_first_of_equal_keys(void **state)
+{
+    AUTO(arena) a = arena_new(1024, 0);
+    const struct json *j = json_load(a, SLICE("{\"a\":{\"x\":1},\"a\":{\"x\":2},\"b\":3}"), NULL);
+
+    (void)state;
+    assert_int_equal(json_u64(json_get(j, "a"), "x", 0), 1);
+    assert_int_equal(json_u64(j, "b", 0), 3);
+    assert_null(j->child->next->next);
+}
+
+static void numbers_out_of_range_give_the_fallback(void **state)
+{
+    AUTO(arena) a = arena_new(1024, 0);
+    const struct json *j = json_load(
+        a,
+        SLICE("{\"max\":18446744073709551615,\"over\":18446744073709551616,\"neg\":-1,\"f\":1.0}"),
+        NULL);
+
+    (void)state;
+    assert_true(json_u64(j, "max", 0) == UINT64_MAX);
+    assert_int_equal(json_u64(j, "over", 7), 7);
+    assert_int_equal(json_u64(j, "neg", 7), 7);
+    assert_int_equal(json_u64(j, "f", 7), 7);
+    assert_int_equal(json_u64(NULL, "f", 7), 7);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -181,6 +358,17 @@ int main(void)
         cmocka_unit_test(a_tree_can_be_asked_by_key),
         cmocka_unit_test(errors_are_one_printable_line),
         cmocka_unit_test(written_documents_read_back),
+        cmocka_unit_test(a_chosen_name_cannot_hide_the_next_member),
+        cmocka_unit_test(equal_keys_are_seen_in_arrays_and_behind_escapes),
+        cmocka_unit_test(keys_have_a_limit),
+        cmocka_unit_test(a_path_has_a_limit),
+        cmocka_unit_test(the_depth_limit_is_32),
+        cmocka_unit_test(a_cut_text_does_not_join_with_the_next),
+        cmocka_unit_test(what_is_no_json_is_refused),
+        cmocka_unit_test(strings_are_always_valid_utf8),
+        cmocka_unit_test(a_nul_in_a_string_is_kept),
+        cmocka_unit_test(a_tree_takes_the_first_of_equal_keys),
+        cmocka_unit_test(numbers_out_of_range_give_the_fallback),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

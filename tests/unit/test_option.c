@@ -4,6 +4,9 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -164,6 +167,20 @@ static void each_fault_is_told_with_its_place(void **state)
         { "path: p\nwait: 5\n", "o.yaml:2:7: error: 'wait' must be a duration like 5m" },
         { "path: p\nmode: fats\n", "o.yaml:2:7: error: 'mode' does not know 'fats'" },
         { "path: [p]\n", "'path' takes one value" },
+        { "path:\n", "'path' is missing" },
+        { "path: p\ndelta: x\n", "o.yaml:2:8: error: 'delta' must be a whole number between" },
+        { "path: p\nlist: {a: 1, b: 2, c: 3}\n", "'list' is a list of texts" },
+        { "path: p\nlist: [a, [b]]\n", "o.yaml:2:12: error: 'list' is a list of texts" },
+        { "path: p\nlist: [a, ~]\n", "'list' is a list of texts" },
+        { "path: p\nsize: 1TiB\n", "'size' must be a size like 64KiB" },
+        { "path: p\nsize: -1\n", "'size' must be a size" },
+        { "path: p\non: 'true'\n", "'on' must be true or false" },
+        { "path: \"a\\0b\"\n", "this text cannot be taken" },
+        { "path: p\nsecret: {file: a, credential: b}\n", "secrets do not stand" },
+        { "path: p\nsecret: {fiel: a}\n", "secrets do not stand" },
+        { "path: p\nsecret: {credential: ../x}\n", "is no name of a credential" },
+        { "path: p\nsecret: [a]\n", "secrets do not stand" },
+        { "- a\n", "this must be a map" },
         { "path: p\nsecret: hunter2\n", "secrets do not stand in the configuration" },
         { "path: p\ngroup: 5\n", "this must be a map" },
         { "path: p\ngroup: {iner: 5}\n", "unknown key 'iner'" },
@@ -231,6 +248,127 @@ static void help_and_schema_name_every_option(void **state)
         assert_non_null(json_get(json_get(doc, "properties"), o->name));
     }
     assert_true(slice_is(json_get(doc, "required")->child->text, "path"));
+    doc = json_get(doc, "properties");
+    assert_int_equal(json_u64(json_get(doc, "n"), "minimum", 0), 2);
+    assert_int_equal(json_u64(json_get(doc, "n"), "maximum", 0), 9);
+    assert_true(slice_is(json_text(json_get(doc, "wait"), "type"), "string"));
+    assert_true(json_text(json_get(doc, "wait"), "pattern").n > 0);
+}
+
+static void all_faults_are_told_at_once(void **state)
+{
+    struct loaded l = load("paht: p\nn: 10\non: 1\n");
+
+    (void)state;
+    assert_int_equal(l.result, -EINVAL);
+    assert_int_equal(diag_errors(l.diag), 4); /* and path is missing */
+    drop(&l);
+}
+
+static void hints_name_the_nearest(void **state)
+{
+    struct loaded l = load("path: p\nmoed: fast\nmode: fats\n");
+    AUTO_BUF b = BUF_INIT;
+    struct json_writer w = json_writer(&b);
+
+    (void)state;
+    diag_json(l.diag, &w);
+    assert_non_null(strstr(b.p, "did you mean 'mode'?"));
+    assert_non_null(strstr(b.p, "did you mean 'fast'?"));
+    drop(&l);
+}
+
+static void ignored_keys_are_the_callers(void **state)
+{
+    static const char *const ignore[] = { "type", "path", NULL };
+    struct loaded l = { .arena = arena_new(4096, 0), .diag = diag_new() };
+    struct yaml_docs docs;
+
+    (void)state;
+    assert_int_equal(yaml_load_text("o.yaml", SLICE("type: x\n"), l.arena, l.diag, &docs), 0);
+    assert_int_equal(option_load(table, docs.docs[0], (struct src_pos){ "o.yaml", 1, 1 }, ignore,
+                                 &l.s, l.arena, l.diag),
+                     0);
+    assert_int_equal(diag_count(l.diag), 0);
+    drop(&l);
+}
+
+static void without_a_map_there_are_the_defaults(void **state)
+{
+    struct loaded l = { .arena = arena_new(4096, 0), .diag = diag_new() };
+
+    (void)state;
+    assert_int_equal(
+        option_load(table, NULL, (struct src_pos){ "o.yaml", 7, 3 }, NULL, &l.s, l.arena, l.diag),
+        -EINVAL);
+    assert_int_equal(l.s.n, 5);
+    assert_string_equal(diag_text(l.diag, 0), "o.yaml:7:3: error: 'path' is missing: A path.");
+    drop(&l);
+}
+
+static void a_wrong_table_is_refused(void **state)
+{
+    static const struct option wrong[][2] = {
+        { { .name = "a", .type = OPTION_U64, .fallback = "x", .help = "h" } },
+        { { .name = "a", .type = OPTION_U64, .fallback = "5", .max = "4", .help = "h" } },
+        { { .name = "a", .type = OPTION_SIZE, .max = "4Kib", .help = "h" } },
+        { { .name = "a", .type = OPTION_STR, .max = "4", .help = "h" } },
+        { { .name = "a", .type = OPTION_ENUM, .help = "h" } },
+        { { .name = "a", .type = OPTION_GROUP, .help = "h" } },
+        { { .name = "a", .type = OPTION_SECRET, .fallback = "x", .help = "h" } },
+        { { .name = "a", .type = OPTION_STR } },
+    };
+    AUTO(arena) a = arena_new(4096, 0);
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_SIZE(wrong); i++) {
+        struct state s = { 0 };
+
+        if (option_defaults(wrong[i], &s, a) == 0) {
+            print_message("table %zu is taken\n", i);
+            fail();
+        }
+    }
+}
+
+static void a_secret_is_read_from_a_file_or_a_credential(void **state)
+{
+    const char *tmp = getenv("TMPDIR");
+    char folder[200], path[256], text[600];
+    struct loaded l;
+    FILE *f;
+
+    (void)state;
+    snprintf(folder, sizeof folder, "%s/test_option.XXXXXX", tmp ? tmp : "/tmp");
+    assert_non_null(mkdtemp(folder));
+    snprintf(path, sizeof path, "%s/token", folder);
+    umask(077);
+    f = fopen(path, "w");
+    assert_non_null(f);
+    fputs("hunter2\n", f);
+    fclose(f);
+    snprintf(text, sizeof text, "path: p\nsecret: {file: %s}\n", path);
+    l = load(text);
+    assert_int_equal(l.result, 0);
+    assert_true(slice_is(secret_view(l.s.secret), "hunter2"));
+    drop(&l);
+    setenv("CREDENTIALS_DIRECTORY", folder, 1);
+    l = load("path: p\nsecret: {credential: token}\n");
+    assert_int_equal(l.result, 0);
+    assert_true(slice_is(secret_view(l.s.secret), "hunter2"));
+    drop(&l);
+    l = load("path: p\nsecret: {credential: other}\n");
+    assert_int_equal(l.result, 0);
+    assert_int_equal(diag_count(l.diag), 1); /* a warning */
+    drop(&l);
+    unsetenv("CREDENTIALS_DIRECTORY");
+    assert_int_equal(chmod(path, 0644), 0);
+    l = load(text);
+    assert_int_equal(l.result, -EINVAL);
+    assert_non_null(strstr(diag_text(l.diag, 0), "may be read by others"));
+    drop(&l);
+    unlink(path);
+    rmdir(folder);
 }
 
 int main(void)
@@ -243,6 +381,12 @@ int main(void)
         cmocka_unit_test(a_secret_that_cannot_be_read_is_a_warning),
         cmocka_unit_test(a_secret_written_out_is_not_printed),
         cmocka_unit_test(help_and_schema_name_every_option),
+        cmocka_unit_test(all_faults_are_told_at_once),
+        cmocka_unit_test(hints_name_the_nearest),
+        cmocka_unit_test(ignored_keys_are_the_callers),
+        cmocka_unit_test(without_a_map_there_are_the_defaults),
+        cmocka_unit_test(a_wrong_table_is_refused),
+        cmocka_unit_test(a_secret_is_read_from_a_file_or_a_credential),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
