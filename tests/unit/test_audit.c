@@ -392,6 +392,32 @@ static void what_was_signed_verifies_over_tiles_epochs_and_restarts(void **state
     assert_true(entries > 9 * 61);
 }
 
+/* Killed between the checkpoint that ends an epoch and the proof of the next one's key. */
+static void a_roll_that_ended_before_its_proof_is_finished_at_the_next_start(void **state)
+{
+    struct trail *t = *state;
+    struct audit *a = opened(t, NULL);
+    struct trail_end end;
+    char epochs[320], away[320];
+
+    snprintf(epochs, sizeof epochs, "%s/epochs", t->trail);
+    snprintf(away, sizeof away, "%s/epochs.away", t->trail);
+    for (unsigned i = 0; i < 2; i++) { /* the first epoch has no proof yet, the second one has */
+        clock_set(&t->clock, t->clock.now_us + 90000 * USEC_PER_SEC);
+        end = append(t, a, 3, true);
+        assert_int_equal(rename(epochs, away), 0); /* the checkpoint lands, the proof does not */
+        assert_true(audit_checkpoint(a, true, NULL) < 0);
+        audit_free(a);
+        assert_int_equal(rename(away, epochs), 0);
+        a = opened(t, &end);
+        assert_non_null(a);
+        end = append(t, a, 3, true);
+        assert_int_equal(audit_checkpoint(a, true, NULL), 0);
+        assert_true(verified(t, NULL, NULL));
+    }
+    audit_free(a);
+}
+
 static void lines_behind_the_committed_end_are_cut(void **state)
 {
     struct trail *t = *state;
@@ -535,6 +561,8 @@ int main(void)
         cmocka_unit_test(proofs_hold_for_every_small_size_and_for_nothing_else),
         cmocka_unit_test_setup_teardown(what_was_signed_verifies_over_tiles_epochs_and_restarts,
                                         make, unmake),
+        cmocka_unit_test_setup_teardown(
+            a_roll_that_ended_before_its_proof_is_finished_at_the_next_start, make, unmake),
         cmocka_unit_test_setup_teardown(lines_behind_the_committed_end_are_cut, make, unmake),
         cmocka_unit_test_setup_teardown(a_batch_given_up_is_overwritten_by_the_next, make, unmake),
         cmocka_unit_test_setup_teardown(an_older_state_cuts_nothing_signed_and_doubles_nothing,

@@ -80,11 +80,25 @@ static FILE *terminal(unsigned columns, int *ret_us)
     return fdopen(them, "w");
 }
 
+/* Ends the terminal's program side and reads all it wrote (a read gives any part of it; after the
+ * last comes EIO); -> how many bytes. text[cap] is zero-terminated. */
+static size_t terminal_ends(FILE *out, int us, char *text, size_t cap)
+{
+    size_t n = 0;
+    ssize_t got;
+
+    fclose(out);
+    while (n < cap - 1 && (got = read(us, text + n, cap - 1 - n)) > 0)
+        n += (size_t)got;
+    text[n] = 0;
+    close(us);
+    return n;
+}
+
 static void a_terminal_s_width_cuts_the_last_column(void **state)
 {
     struct text_table *t;
-    char text[1000] = "";
-    ssize_t n;
+    char text[1000];
     int us;
     FILE *out = terminal(40, &us);
 
@@ -94,12 +108,8 @@ static void a_terminal_s_width_cuts_the_last_column(void **state)
     t = sample();
     assert_int_equal(term_width(out), 40);
     text_table_print(t, out);
-    fflush(out);
-    n = read(us, text, sizeof text - 1);
     text_table_free(t);
-    fclose(out);
-    close(us);
-    assert_true(n > 0);
+    assert_true(terminal_ends(out, us, text, sizeof text) > 0);
     assert_non_null(strstr(text, "ssh        5      a rather long text,...\r\n"));
     assert_null(strchr(text, '\033'));
 }
@@ -160,20 +170,14 @@ static void progress_is_silent_off_a_terminal(void **state)
 
 static void progress_draws_seldom_and_clears_its_line(void **state)
 {
-    char text[4096] = "";
+    char text[4096];
     unsigned drawn = 0;
     int us;
     FILE *out = terminal(80, &us);
-    size_t n = 0;
-    ssize_t got;
 
     (void)state;
     draw(out);
-    fclose(out); /* what is written can still be read; then comes EIO */
-    while (n < sizeof text - 1 && (got = read(us, text + n, sizeof text - 1 - n)) > 0)
-        n += (size_t)got;
-    close(us);
-    assert_true(n > 0);
+    assert_true(terminal_ends(out, us, text, sizeof text) > 0);
     for (const char *p = text; (p = strstr(p, "reading [")); p++)
         drawn++;
     assert_in_range(drawn, 1, 20); /* 1001 steps in far less than two seconds */
