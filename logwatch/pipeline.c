@@ -94,6 +94,7 @@ static int follower_open(struct pipeline *p, struct follower *f, struct err *err
         .first_start = cursors.n == 0,
         .block_max = p->config->block_bytes,
         .fd = -1,
+        .socket = -1,
         .cursors = cursors.items,
         .ncursors = cursors.n,
     };

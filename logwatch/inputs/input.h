@@ -17,12 +17,27 @@
 
 struct input;
 
+/* How far behind an input is. */
+struct input_lag {
+    uint64_t bytes; /* known to be there and not handed over yet; 0 where nobody knows */
+    uint64_t since_us; /* wall: what was read last was written then, and there is more; 0 = none */
+    unsigned streams; /* files, or connections */
+};
+
 struct input_ops {
     const char *name; /* the word after `type:` in the configuration */
     const char *summary; /* one line for `trailwarden help inputs` */
     const struct option *options; /* ends with { 0 } */
     size_t state_size; /* what the options fill; zeroed for you */
 
+    /*
+     * Only for inputs with a socket of their own, else NULL. It is opened with rights before any
+     * reader runs and outlives readers and reloads: `listen_key` says what it is ("udp
+     * 0.0.0.0:514"), a socket that is open under the same key is used again.
+     */
+    void (*listen_key)(const void *state, struct buf *out);
+    int (*listen)(const void *state, int *ret_fd, struct err *err);
+    bool once_only; /* cannot be read again: what was read is committed and synced at once */
     int (*open)(struct input *in, struct err *err);
     /* 1 = a block (maybe only notices or cursors), 0 = nothing now, <0 = failed, told once, tried
      * again later. */
@@ -39,10 +54,12 @@ struct input {
     bool first_start; /* no cursor of this input was ever committed */
     bool once; /* replay: read what is there, then `end`; nothing is waited for */
     size_t block_max; /* bytes; 0 = 1 MiB */
+    int socket; /* of `listen`, borrowed; -1 = none */
     /* Given by open: */
     int fd; /* readable when there may be something; -1 = poll by time */
     int events; /* poll events for fd; 0 = POLLIN */
     uint64_t wake_us; /* monotonic time at which read() wants to be called at the latest */
+    struct input_lag lag; /* kept up to date by read */
     void *private; /* the input's own */
     /* Stored cursors, given before open; borrowed for the call. */
     const struct cursor *cursors;
