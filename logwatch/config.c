@@ -342,6 +342,7 @@ static void build_input(struct build *b, struct config_channel *ch, const struct
     struct input_top common = { 0 };
 
     in->channel = ch;
+    in->socket = -1;
     if (!type || type->kind != YAML_SCALAR) {
         diag_error(b->d, place(node), "an input needs a type: file, journald or stdin");
         return;
@@ -805,8 +806,19 @@ int config_load(const struct config_request *request, struct diag *d, struct con
 
 static void sink_close(struct sink *s)
 {
-    if (s && s->ops && s->ops->close)
+    if (s && s->ops && s->state && s->ops->close)
         s->ops->close(s);
+    if (s)
+        s->state = NULL;
+}
+
+void config_forget_sinks(struct config *c, const struct sink *keep)
+{
+    for (size_t i = 0; i < c->nsinks; i++)
+        if (&c->sinks[i] != keep)
+            sink_close(&c->sinks[i]);
+    if (c->bans.sink && c->bans.sink != keep)
+        sink_close(c->bans.sink);
 }
 
 void config_free(struct config *c)

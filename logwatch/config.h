@@ -26,6 +26,7 @@ struct config_input {
     const struct input_ops *ops;
     void *state;
     struct config_channel *channel;
+    int socket; /* opened by the parent; -1 = none. The parent's, or the process's own copy */
 };
 
 struct config_channel {
@@ -80,6 +81,9 @@ struct config_request {
 int config_load(const struct config_request *request, struct diag *d, struct config **ret_config);
 void config_free(struct config *c);
 DEFINE_AUTO(config)
+
+/* Closes all receivers but `keep` (NULL: all): their secrets are wiped from this process. */
+void config_forget_sinks(struct config *c, const struct sink *keep);
 
 /* JSON Schema of the whole file, and its help text. */
 void config_schema(struct json_writer *w);

@@ -4,6 +4,8 @@
 
 #include "base/file.h"
 #include "base/utf8.h"
+#include "logwatch/follow.h"
+#include "logwatch/wire.h"
 #include <config.h>
 
 #define OUTBOX_EXPIRES_US (UINT64_C(72) * 3600 * USEC_PER_SEC)
@@ -63,7 +65,7 @@ static int open_trail(struct core *core, struct err *err)
     return r < 0 ? err_while(err, "trail '%s'", c->trail) : 0;
 }
 
-static int note_start(struct core *core, struct err *err)
+static int note_start(struct core *core, const char *why, struct err *err)
 {
     AUTO_BUF b = BUF_INIT;
     AUTO_BUF rules = BUF_INIT;
@@ -75,11 +77,11 @@ static int note_start(struct core *core, struct err *err)
                PACKAGE_VERSION, rules.p, config.p);
     if (!buf_ok(&b))
         return err_nomem(err);
-    return core_note(core, "daemon.start", buf_view(&b), err);
+    return core_note(core, why, buf_view(&b), err);
 }
 
-int core_open(const struct config *c, const struct clock *clock, struct core **ret_core,
-              struct err *err)
+int core_open(const struct config *c, const struct clock *clock, const char *why,
+              struct core **ret_core, struct err *err)
 {
     AUTO(core) core = calloc(1, sizeof *core);
     AUTO_BUF path = BUF_INIT;
@@ -105,7 +107,7 @@ int core_open(const struct config *c, const struct clock *clock, struct core **r
     r = store_signals_each(core->store, restore_signal, core, err);
     if (r < 0)
         return err_while(err, "stored windows");
-    r = note_start(core, err);
+    r = note_start(core, why, err);
     if (r < 0)
         return r;
     *ret_core = TAKE(core);
@@ -121,6 +123,51 @@ void core_free(struct core *core)
     store_free(core->store);
     arena_free(core->arena);
     free(core);
+}
+
+/* ---- cursors for a reader ---- */
+
+struct cursor_list {
+    struct follow_cursor *items;
+    size_t n, cap, input;
+    struct arena *arena;
+};
+
+static int add_cursor(void *ctx, const struct cursor *c)
+{
+    struct cursor_list *l = ctx;
+    struct follow_cursor *item;
+
+    if (l->n == l->cap) {
+        size_t cap = l->cap ? l->cap * 2 : 16;
+        struct follow_cursor *items = arena_array(l->arena, cap, sizeof *items);
+
+        if (!items)
+            return -ENOMEM;
+        if (l->n)
+            memcpy(items, l->items, l->n * sizeof *items);
+        l->items = items;
+        l->cap = cap;
+    }
+    item = &l->items[l->n++];
+    item->input = l->input;
+    item->cursor.stream = arena_slice(l->arena, c->stream);
+    item->cursor.value = arena_slice(l->arena, c->value);
+    return item->cursor.stream.p && item->cursor.value.p ? 0 : -ENOMEM;
+}
+
+int core_cursors(struct core *core, struct arena *a, struct follow_cursor **ret_cursors,
+                 size_t *ret_n, struct err *err)
+{
+    struct cursor_list l = { .arena = a };
+    const struct config_input *in;
+
+    for (; (in = inputs_at(core->config, l.input)); l.input++)
+        if (store_cursors_each(core->store, slice_str(in->name), add_cursor, &l, err) < 0)
+            return err_while(err, "cursors of '%s'", in->name);
+    *ret_cursors = l.items;
+    *ret_n = l.n;
+    return 0;
 }
 
 struct store *core_store(struct core *core)

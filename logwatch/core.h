@@ -18,15 +18,21 @@
 #include "store/store.h"
 
 struct core;
+struct follow_cursor;
 
 struct core_stats {
     uint64_t lines, bytes, events, unparsed, matches, alerts, commits;
 };
 
-int core_open(const struct config *c, const struct clock *clock, struct core **ret_core,
-              struct err *err);
+/* `why`: the entry that says so, "daemon.start", "daemon.reload", "daemon.restart". */
+int core_open(const struct config *c, const struct clock *clock, const char *why,
+              struct core **ret_core, struct err *err);
 void core_free(struct core *core); /* says nothing in the trail: core_close() does */
 DEFINE_AUTO(core)
+
+/* Every input's stored cursors, for a reader that begins. */
+int core_cursors(struct core *core, struct arena *a, struct follow_cursor **ret_cursors,
+                 size_t *ret_n, struct err *err);
 
 struct store *core_store(struct core *core);
 struct audit *core_audit(struct core *core);

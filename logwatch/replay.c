@@ -116,6 +116,7 @@ static int player_open(struct replay *r, struct player *p, const struct replay_f
         .once = true,
         .block_max = r->q->block_bytes ? r->q->block_bytes : 256 << 10,
         .fd = -1,
+        .socket = -1,
     };
     p->open = true;
     if (p->input.ops->open(&p->input, err) < 0)

@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 #include <sys/wait.h>
 
+#include "base/ipc.h"
 #include "base/log.h"
 
 /* A message is a header and its texts, one packet each: SOCK_SEQPACKET keeps the boundary. */
@@ -49,6 +50,7 @@ struct sender {
     const struct clock *clock;
     struct receiver *receivers;
     size_t n;
+    bool forks; /* else the parent starts the processes */
     char *message;
 };
 
@@ -74,7 +76,7 @@ static bool read_order(const char *p, size_t n, struct order *ret_order, struct 
     return true;
 }
 
-static void deliver(struct receiver *r, const char *host, struct arena *a, const struct order *o,
+static void deliver(struct sink *sink, const char *host, struct arena *a, const struct order *o,
                     const struct slice text[4], struct answer *ret)
 {
     const struct clock real = CLOCK_REAL;
@@ -93,7 +95,7 @@ static void deliver(struct receiver *r, const char *host, struct arena *a, const
     arena_reset(a);
     d.document = json_load(a, text[2], &err);
     if (d.document) {
-        r->sink->ops->deliver(r->sink, &d, &result);
+        sink->ops->deliver(sink, &d, &result);
     } else {
         result.state = DELIVERY_DEAD;
         snprintf(result.status, sizeof result.status, "document: %.140s", err.text);
@@ -105,14 +107,11 @@ static void deliver(struct receiver *r, const char *host, struct arena *a, const
     memcpy(ret->remote, result.remote, sizeof ret->remote);
 }
 
-static void child_main(struct receiver *r, const struct config *c, int fd)
+void sender_work(struct sink *sink, const char *host, int fd)
 {
     AUTO(arena) a = arena_new(65536, 8 << 20);
     char *message = malloc(MESSAGE_MAX);
 
-    prctl(PR_SET_PDEATHSIG, SIGTERM);
-    signal(SIGINT, SIG_IGN); /* the parent ends us */
-    signal(SIGPIPE, SIG_IGN);
     while (a && message) {
         struct order o;
         struct slice text[4];
@@ -123,22 +122,34 @@ static void child_main(struct receiver *r, const struct config *c, int fd)
             continue;
         if (n <= 0 || !read_order(message, (size_t)n, &o, text))
             break;
-        deliver(r, c->host, a, &o, text, &answer);
+        deliver(sink, host, a, &o, text, &answer);
         if (send(fd, &answer, sizeof answer, MSG_NOSIGNAL) < 0)
             break;
     }
     free(message);
     close(fd);
+}
+
+static void child_main(struct sink *sink, const char *host, int fd)
+{
+    sigset_t none;
+
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+    signal(SIGTERM, SIG_DFL);
+    prctl(PR_SET_PDEATHSIG, SIGTERM);
+    signal(SIGINT, SIG_IGN); /* the parent ends us */
+    signal(SIGPIPE, SIG_IGN);
+    sender_work(sink, host, fd);
     _exit(0);
 }
 
 static int child_start(struct sender *s, struct receiver *r, struct err *err)
 {
     int fds[2];
-    sigset_t none;
 
-    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds) < 0)
-        return err_set(err, -errno, "socketpair: %s", err_name(errno));
+    if (ipc_pair(SOCK_SEQPACKET, fds, err) < 0)
+        return err_code(err);
     r->pid = fork();
     if (r->pid < 0) {
         close(fds[0]);
@@ -146,14 +157,11 @@ static int child_start(struct sender *s, struct receiver *r, struct err *err)
         return err_set(err, -errno, "fork: %s", err_name(errno));
     }
     if (r->pid == 0) {
-        sigemptyset(&none);
-        sigprocmask(SIG_SETMASK, &none, NULL);
-        signal(SIGTERM, SIG_DFL);
         for (size_t i = 0; i < s->n; i++)
             if (&s->receivers[i] != r && s->receivers[i].fd >= 0)
                 close(s->receivers[i].fd);
         close(fds[0]);
-        child_main(r, s->config, fds[1]);
+        child_main(r->sink, s->config->host, fds[1]);
     }
     close(fds[1]);
     r->fd = fds[0];
@@ -162,26 +170,37 @@ static int child_start(struct sender *s, struct receiver *r, struct err *err)
 
 /* ---- the parent's side ---- */
 
-int sender_start(const struct config *c, const struct clock *clock, struct sender **ret_sender,
-                 struct err *err)
+size_t sender_count(const struct config *c)
+{
+    return c->nsinks + (c->bans.sink ? 1 : 0);
+}
+
+struct sink *sender_sink(const struct config *c, size_t i)
+{
+    return i < c->nsinks ? &c->sinks[i] : c->bans.sink;
+}
+
+int sender_new(const struct config *c, const struct clock *clock, bool forks,
+               struct sender **ret_sender, struct err *err)
 {
     AUTO(sender) s = calloc(1, sizeof *s);
-    size_t n = c->nsinks + (c->bans.sink ? 1 : 0);
+    size_t n = sender_count(c);
 
     if (!s)
         return err_nomem(err);
     s->config = c;
     s->clock = clock;
+    s->forks = forks;
     s->receivers = calloc(n ? n : 1, sizeof *s->receivers);
     s->message = malloc(MESSAGE_MAX);
     if (!s->receivers || !s->message)
         return err_nomem(err);
     for (size_t i = 0; i < n; i++) {
         s->receivers[i].fd = -1;
-        s->receivers[i].sink = i < c->nsinks ? &c->sinks[i] : c->bans.sink;
+        s->receivers[i].sink = sender_sink(c, i);
     }
     s->n = n;
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; forks && i < n; i++)
         if (child_start(s, &s->receivers[i], err) < 0)
             return err_code(err);
     *ret_sender = TAKE(s);
@@ -389,7 +408,7 @@ static int child_died(struct sender *s, struct receiver *r, struct core *core, s
     uint64_t not_before;
     enum delivery_state state;
 
-    log_warning("receiver '%s': its process ended; starting it again", r->sink->name);
+    log_warning("receiver '%s': its process ended", r->sink->name);
     child_end(r);
     r->restart_us = clock_mono(s->clock) + RESTART_US;
     if (r->state != RECEIVER_BUSY)
@@ -398,6 +417,21 @@ static int child_died(struct sender *s, struct receiver *r, struct core *core, s
     state = settle(s, r, &none, &not_before);
     return outcome(core, r, state, not_before, SLICE("the receiver's process ended"), SLICE_NONE,
                    err);
+}
+
+int sender_attach(struct sender *s, size_t i, int fd, struct core *core, struct err *err)
+{
+    struct receiver *r = i < s->n ? &s->receivers[i] : NULL;
+    int e = 0;
+
+    if (!r) {
+        close(fd);
+        return err_set(err, -EPROTO, "no receiver has the number %zu", i);
+    }
+    if (r->fd >= 0)
+        e = child_died(s, r, core, err);
+    r->fd = fd;
+    return e;
 }
 
 /* 1 = an outcome, 0 = nothing. */
@@ -437,7 +471,7 @@ int sender_collect(struct sender *s, struct core *core, struct err *err)
         int e;
 
         if (r->fd < 0) {
-            if (clock_mono(s->clock) >= r->restart_us && child_start(s, r, err) < 0)
+            if (s->forks && clock_mono(s->clock) >= r->restart_us && child_start(s, r, err) < 0)
                 return err_code(err);
             continue;
         }

@@ -1,15 +1,18 @@
 /*
  * Sender: step 10. Committed outbox rows are delivered, retried or given up.
  *
- * One child process for each receiver: a dead mail relay delays nobody else,
- * and a receiver that crashes takes nothing with it. A row is with at most one
- * child; it stays "waiting" in the store until its outcome is committed, so a
+ * One process for each receiver: a dead mail relay delays nobody else, and a
+ * receiver that crashes takes nothing with it. A row is with at most one
+ * process; it stays "waiting" in the store until its outcome is committed, so a
  * crash anywhere delivers it again, with the same key.
  *
- *     sender_start()      forks the children (before any thread)
- *     sender_dispatch()   hands due rows to idle children
+ * The core's side:
+ *     sender_new()        nobody is there yet, or (`forks`) starts the processes itself
+ *     sender_attach()     the parent started the process of a receiver: its line
+ *     sender_dispatch()   hands due rows to idle receivers
  *     sender_collect()    outcomes into the core's batch
  *     sender_committed()  the batch is true: receivers are free for the next row
+ * The receiver's side: sender_work() until the line ends.
  */
 #pragma once
 
@@ -19,10 +22,19 @@
 
 struct sender;
 
-int sender_start(const struct config *c, const struct clock *clock, struct sender **ret_sender,
-                 struct err *err);
-void sender_free(struct sender *s); /* ends the children */
+/* Receivers by number: the notifiers in the order of the configuration, then the bans. */
+size_t sender_count(const struct config *c);
+struct sink *sender_sink(const struct config *c, size_t i);
+
+/* forks: before any thread, state database or key is open in this process. */
+int sender_new(const struct config *c, const struct clock *clock, bool forks,
+               struct sender **ret_sender, struct err *err);
+void sender_free(struct sender *s); /* ends the processes it forked */
 DEFINE_AUTO(sender)
+
+/* A process of receiver i waits at the other end of fd, which is taken. One that was there before
+ * is gone: what it had is tried again. */
+int sender_attach(struct sender *s, size_t i, int fd, struct core *core, struct err *err);
 
 int sender_dispatch(struct sender *s, struct core *core, struct err *err);
 /* Never blocks. Number of outcomes taken, or negative errno. */
@@ -32,3 +44,6 @@ void sender_committed(struct sender *s);
 size_t sender_busy(const struct sender *s); /* receivers that work on a row */
 /* Fills at most max poll entries; returns how many. */
 size_t sender_poll(const struct sender *s, struct pollfd *fds, size_t max);
+
+/* The process of one receiver: takes rows and delivers them until the line ends. */
+void sender_work(struct sink *sink, const char *host, int fd);

@@ -20,7 +20,7 @@ int command_run(struct cli *cli)
 {
     AUTO(diag) d = diag_new();
     AUTO(config) c = NULL;
-    struct pipeline_options o = { .once = cli_has(cli, CLI_ONCE) };
+    struct run_options o = { .once = cli_has(cli, CLI_ONCE) };
     struct err err = ERR_NONE;
     int r;
 

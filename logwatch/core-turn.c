@@ -1,0 +1,138 @@
+#include "logwatch/core-turn.h"
+
+#define COMMIT_US (1 * USEC_PER_SEC) /* progress alone is committed this often */
+#define RETRY_US (1 * USEC_PER_SEC) /* a failed commit is tried again after this */
+#define IDLE_US (30 * USEC_PER_SEC)
+#define RECEIVERS_MAX 64
+
+bool core_turn_blocked(const struct core_turn *t)
+{
+    return t->blocked;
+}
+
+static void commit_failed(struct core_turn *t, const struct err *err)
+{
+    uint64_t missed;
+
+    t->blocked = true;
+    t->blocked_until_us = clock_mono(t->clock) + RETRY_US;
+    if (log_gate(&t->gate, clock_mono(t->clock), &missed)) {
+        log_err(LOG_LEVEL_ERROR, err);
+        log_error("nothing is read until this commit succeeds; the logs themselves are the buffer");
+    }
+}
+
+/* Steps 7 and 8. A failure keeps the batch: reading stops, the commit is tried again. */
+static void commit(struct core_turn *t)
+{
+    struct err err = ERR_NONE;
+
+    if (core_commit(t->core, &err) < 0) {
+        commit_failed(t, &err);
+        return;
+    }
+    if (t->blocked)
+        log_notice("the commit succeeded again");
+    t->blocked = false;
+    t->last_commit_us = clock_mono(t->clock);
+    sender_committed(t->sender);
+}
+
+static bool commit_due(const struct core_turn *t)
+{
+    if (t->blocked)
+        return clock_mono(t->clock) >= t->blocked_until_us;
+    return core_urgent(t->core) ||
+           (core_dirty(t->core) && clock_mono(t->clock) >= t->last_commit_us + COMMIT_US) ||
+           audit_due_us(core_audit(t->core)) <= clock_now(t->clock);
+}
+
+/* Step 9. */
+static void checkpoint(struct core_turn *t, bool now)
+{
+    struct err err = ERR_NONE;
+
+    if (core_checkpoint(t->core, now, &err) < 0)
+        commit_failed(t, &err);
+}
+
+/* What was taken becomes evidence, then true, then signed, then it leaves. */
+int core_turn(struct core_turn *t, struct err *err)
+{
+    int r = sender_collect(t->sender, t->core, err);
+
+    if (r < 0)
+        return r;
+    if (commit_due(t))
+        commit(t);
+    if (t->blocked)
+        return 0;
+    checkpoint(t, false);
+    return sender_dispatch(t->sender, t->core, err);
+}
+
+static uint64_t until(uint64_t when, uint64_t now)
+{
+    return when > now ? when - now : 0;
+}
+
+static uint64_t sooner(uint64_t wait, uint64_t when, uint64_t now)
+{
+    return when != UINT64_MAX && until(when, now) < wait ? until(when, now) : wait;
+}
+
+uint64_t core_turn_wait_us(const struct core_turn *t)
+{
+    uint64_t now = clock_mono(t->clock), wall = clock_now(t->clock), wait = IDLE_US;
+
+    if (t->blocked)
+        return until(t->blocked_until_us, now);
+    if (core_dirty(t->core))
+        wait = sooner(wait, t->last_commit_us + COMMIT_US, now);
+    if (sender_busy(t->sender) == 0)
+        wait = sooner(wait, store_outbox_next_us(core_store(t->core)), wall);
+    wait = sooner(wait, audit_due_us(core_audit(t->core)), wall);
+    if (audit_unsigned(core_audit(t->core)) && wait > COMMIT_US)
+        wait = COMMIT_US;
+    return wait;
+}
+
+bool core_turn_finished(const struct core_turn *t)
+{
+    return !t->blocked && !core_dirty(t->core) && sender_busy(t->sender) == 0 &&
+           store_outbox_next_us(core_store(t->core)) > clock_now(t->clock);
+}
+
+static void wait_for_receivers(struct core_turn *t, uint64_t patience_us)
+{
+    uint64_t end = clock_mono(t->clock) + patience_us, now;
+    struct pollfd fds[RECEIVERS_MAX];
+    struct err err = ERR_NONE;
+
+    while (sender_busy(t->sender) && (now = clock_mono(t->clock)) < end) {
+        size_t n = sender_poll(t->sender, fds, RECEIVERS_MAX);
+
+        (void)poll(fds, n, (int)((end - now) / 1000) + 1);
+        if (sender_collect(t->sender, t->core, &err) < 0)
+            return;
+        if (core_dirty(t->core))
+            commit(t); /* and nobody is given another row */
+        if (t->blocked)
+            return;
+    }
+}
+
+void core_turn_stop(struct core_turn *t, uint64_t patience_us)
+{
+    struct err err = ERR_NONE;
+
+    if (!t->blocked)
+        wait_for_receivers(t, patience_us);
+    if (t->blocked) {
+        log_error("ending with a commit that failed: the same lines will be read again");
+        return;
+    }
+    (void)core_note(t->core, "daemon.stop", SLICE_NONE, NULL);
+    if (core_commit(t->core, &err) < 0 || core_checkpoint(t->core, true, &err) < 0)
+        log_err(LOG_LEVEL_ERROR, &err);
+}
