@@ -10,6 +10,14 @@
  * told in `ret_missing`. System calls that are refused give EPERM, those that
  * nobody listed give ENOSYS, so a library's own fallback works; nothing kills.
  *
+ * A rule of Landlock belongs to the file or folder that is there now. One that
+ * is made anew under the same name (log folders, /etc/resolv.conf) is out of reach until
+ * the role is started again by a process that still has its rights. Libraries that
+ * would be loaded later (SASL plugins) must be loaded before.
+ *
+ * The process must have one thread. After it, a role ends by _exit(): the leak
+ * checker of a sanitizer needs what is gone.
+ *
  * Programs built with a sanitizer keep all other system calls (its runtime
  * needs them) and have no memory limit; what is refused below is refused there, too.
  */
@@ -23,10 +31,14 @@ enum privileges_may {
     MAY_WRITE_FILES = 1, /* create, rename, unlink, truncate, lock; where: Landlock */
     MAY_ACCEPT = 2, /* connections on sockets that are open already */
     MAY_CONNECT = 4, /* sockets and connections of its own */
-    MAY_EXEC = 8, /* fork and run programs */
+    /* Fork and run programs. What they call is not known: all but the refusals is allowed to them,
+     * any family of sockets with MAY_CONNECT, and kept capabilities become ambient. */
+    MAY_EXEC = 8,
     MAY_FORK = 16, /* fork and wait, no exec */
     MAY_THREAD = 32,
-    MAY_PASS = 64, /* sendmsg and recvmsg: descriptors over a socket */
+    /* sendmsg: descriptors over a socket. It can name an address, which no filter sees: not for a
+     * process that holds a datagram socket. (recvmsg comes with ACCEPT and CONNECT, too.) */
+    MAY_PASS = 64,
 };
 
 struct privileges {
@@ -43,7 +55,8 @@ struct privileges {
     unsigned files_max; /* descriptors; 0 = as it is */
 };
 
-/* ret_missing may be NULL; else gets words like "landlock" or "landlock: truncate", comma-separated.
+/* ret_missing may be NULL; else gets words like "landlock" or "landlock: truncate",
+ * comma-separated.
  */
 int privileges_drop(const struct privileges *p, struct buf *ret_missing, struct err *err);
 
