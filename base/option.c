@@ -497,3 +497,33 @@ void option_schema(const struct option *table, struct json_writer *w)
     }
     json_member_bool(w, "additionalProperties", false);
 }
+
+/* ---- paths ---- */
+
+static int paths_of(const struct option *o, const void *at, int (*fn)(void *ctx, const char *path),
+                    void *ctx)
+{
+    const struct option_strs *list = at;
+    const char *const *one = at;
+    int r = 0;
+
+    if (o->type == OPTION_STR)
+        return *one ? fn(ctx, *one) : 0;
+    for (size_t i = 0; o->type == OPTION_STRS && i < list->n && r == 0; i++)
+        r = fn(ctx, list->items[i]);
+    return r;
+}
+
+int option_paths(const struct option *table, const void *state, enum option_path kind,
+                 int (*fn)(void *ctx, const char *path), void *ctx)
+{
+    int r = 0;
+
+    for (const struct option *o = table; r == 0 && o->name; o++) {
+        if (o->type == OPTION_GROUP)
+            r = option_paths(o->sub, state, kind, fn, ctx);
+        else if (o->path == kind)
+            r = paths_of(o, (const char *)state + o->offset, fn, ctx);
+    }
+    return r;
+}

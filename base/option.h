@@ -26,6 +26,13 @@ enum option_type {
     OPTION_GROUP, /* nested map: .sub is its table, at the same state base */
 };
 
+/* What a text option names: a process that may not touch files but its own gets these. */
+enum option_path {
+    PATH_NONE,
+    PATH_READ, /* a file, a folder or a glob that is read */
+    PATH_WRITE, /* a file or folder that is written */
+};
+
 struct option_strs {
     const char **items;
     struct src_pos *at;
@@ -41,6 +48,7 @@ struct option {
     const char *min, *max;
     const char *const *choices; /* OPTION_ENUM, ends with NULL */
     const struct option *sub; /* OPTION_GROUP */
+    enum option_path path; /* OPTION_STR, OPTION_STRS */
     const char *help; /* one sentence */
 };
 
@@ -56,6 +64,10 @@ int option_defaults(const struct option *table, void *state, struct arena *a);
  */
 int option_load(const struct option *table, const struct yaml *map, struct src_pos at,
                 const char *const *ignore, void *state, struct arena *a, struct diag *d);
+
+/* Calls fn for each path of the kind that the loaded state names; its non-zero answer ends it. */
+int option_paths(const struct option *table, const void *state, enum option_path kind,
+                 int (*fn)(void *ctx, const char *path), void *ctx);
 
 /* "path  text  required  File or glob to follow." lines for help and man. */
 void option_help(const struct option *table, struct buf *out, const char *indent);

@@ -101,8 +101,8 @@ static const struct {
 } flagged[] = {
     { "open", 1, MAY_WRITE_FILES, 0, O_WRONLY | O_RDWR | O_CREAT | O_TRUNC },
     { "openat", 2, MAY_WRITE_FILES, 0, O_WRONLY | O_RDWR | O_CREAT | O_TRUNC },
-    { "mmap", 2, MAY_EXEC, 0, PROT_EXEC },
-    { "mmap2", 2, MAY_EXEC, 0, PROT_EXEC },
+    { "mmap", 2, MAY_EXEC | MAY_LOAD, 0, PROT_EXEC },
+    { "mmap2", 2, MAY_EXEC | MAY_LOAD, 0, PROT_EXEC },
     { "mprotect", 2, MAY_EXEC, 0, PROT_EXEC },
     { "pkey_mprotect", 2, MAY_EXEC, 0, PROT_EXEC },
 };

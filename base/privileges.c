@@ -106,17 +106,27 @@ static int name_capabilities(const struct privileges *p, unsigned *ret_n, struct
 {
     unsigned type = CAPNG_EFFECTIVE | CAPNG_PERMITTED | CAPNG_BOUNDING_SET;
 
+    uint64_t held = 0;
+
+    if (capng_get_caps_process() < 0)
+        return err_set(err, -EPERM, "capabilities cannot be read");
+    for (unsigned cap = 0; cap < CAPABILITIES_MAX; cap++)
+        if (capng_have_capability(CAPNG_PERMITTED, cap) == 1)
+            held |= UINT64_C(1) << cap;
     capng_clear(CAPNG_SELECT_ALL);
     *ret_n = 0;
     if (p->may & MAY_EXEC)
         type |= CAPNG_INHERITABLE | CAPNG_AMBIENT;
-    for (const char *const *name = p->capabilities; name && *name; name++, ++*ret_n) {
+    for (const char *const *name = p->capabilities; name && *name; name++) {
         int cap = capng_name_to_capability(*name);
 
-        if (cap < 0 || *ret_n == CAPABILITIES_MAX)
+        if (cap < 0 || cap >= CAPABILITIES_MAX)
             return err_set(err, -EINVAL, "there is no capability '%s'", *name);
+        if (!(held & UINT64_C(1) << cap))
+            continue;
         if (capng_update(CAPNG_ADD, (capng_type_t)type, (unsigned)cap) < 0)
             return err_set(err, -EINVAL, "capability '%s' cannot be kept", *name);
+        ++*ret_n;
     }
     return 0;
 }
@@ -202,8 +212,13 @@ int privileges_drop(const struct privileges *p, struct buf *ret_missing, struct 
         return err_code(err);
     if ((p->may & MAY_THREAD) && !(p->may & MAY_EXEC))
         load_late_library();
-    if (drop_bounding_set(p, err) < 0 || change_user(p, err) < 0 || drop_capabilities(p, err) < 0 ||
-        set_flags(err) < 0 || set_limits(p, err) < 0)
+    if (!p->all_capabilities && drop_bounding_set(p, err) < 0)
+        return err_code(err);
+    if (change_user(p, err) < 0)
+        return err_code(err);
+    if (!p->all_capabilities && drop_capabilities(p, err) < 0)
+        return err_code(err);
+    if (set_flags(err) < 0 || set_limits(p, err) < 0)
         return err_code(err);
     if (!p->anywhere && privileges_landlock(p, ret_missing, err) < 0)
         return err_code(err);

@@ -13,7 +13,7 @@
  * A rule of Landlock belongs to the file or folder that is there now. One that
  * is made anew under the same name (log folders, /etc/resolv.conf) is out of reach until
  * the role is started again by a process that still has its rights. Libraries that
- * would be loaded later (SASL plugins) must be loaded before.
+ * would be loaded later (SASL plugins) need MAY_LOAD, or must be loaded before.
  *
  * The process must have one thread. After it, a role ends by _exit(): the leak
  * checker of a sanitizer needs what is gone.
@@ -39,6 +39,7 @@ enum privileges_may {
     /* sendmsg: descriptors over a socket. It can name an address, which no filter sees: not for a
      * process that holds a datagram socket. (recvmsg comes with ACCEPT and CONNECT, too.) */
     MAY_PASS = 64,
+    MAY_LOAD = 128, /* executable mappings of files: libraries that are loaded later */
 };
 
 struct privileges {
@@ -49,7 +50,9 @@ struct privileges {
     const char *const *write; /* and read */
     const char *const *exec; /* and read */
     bool anywhere; /* no Landlock at all: for receivers that run programs of the operator */
-    const char *const *capabilities; /* kept: "dac_read_search", "net_admin"; NULL = none */
+    /* Kept, those of them that are held: "dac_read_search", "net_admin"; NULL = none. */
+    const char *const *capabilities;
+    bool all_capabilities; /* kept as they are */
     const char *user; /* when root: change to it with its groups; NULL = stay */
     uint64_t memory_max; /* bytes of private writable memory (RLIMIT_DATA); 0 = as it is */
     unsigned files_max; /* descriptors; 0 = as it is */

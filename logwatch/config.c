@@ -17,7 +17,8 @@ struct top {
     const char *host, *state;
     const struct yaml *channels, *notifiers, *routes, *bans;
     const char *trail_folder, *trail_keys, *trail_origin;
-    uint64_t heartbeat_us, epoch_us, block_bytes, groups_max;
+    const char *user;
+    uint64_t heartbeat_us, epoch_us, block_bytes, groups_max, reader_memory;
     struct option_strs rule_paths, format_paths, geo;
     bool library;
 };
@@ -99,6 +100,24 @@ static const struct option limits_options[] = {
     { 0 },
 };
 
+static const struct option processes_options[] = {
+    { .name = "user",
+      .type = OPTION_STR,
+      .offset = AT(struct top, user),
+      .help =
+          "User of reader, core and receivers when started as root; default: root, with next to "
+          "no rights." },
+    { .name = "reader_memory",
+      .type = OPTION_SIZE,
+      .offset = AT(struct top, reader_memory),
+      .fallback = "512MiB",
+      .min = "64MiB",
+      .max = "64GiB",
+      .help =
+          "Memory that the reader may have; an entry that would need more is left out and told." },
+    { 0 },
+};
+
 static const struct option top_options[] = {
     { .name = "host",
       .type = OPTION_STR,
@@ -130,6 +149,10 @@ static const struct option top_options[] = {
       .help = "How addresses are kept out: backend and its options." },
     { .name = "trail", .type = OPTION_GROUP, .sub = trail_options, .help = "The audit trail." },
     { .name = "limits", .type = OPTION_GROUP, .sub = limits_options, .help = "Bounds." },
+    { .name = "processes",
+      .type = OPTION_GROUP,
+      .sub = processes_options,
+      .help = "The processes of `run`." },
     { 0 },
 };
 
@@ -137,6 +160,7 @@ struct channel_top {
     const char *format;
     const struct yaml *inputs;
     int audit;
+    uint64_t silence_us, behind_us;
 };
 
 static const char *const audit_choices[] = { "rules", "all", NULL };
@@ -157,6 +181,18 @@ static const struct option channel_options[] = {
       .choices = audit_choices,
       .fallback = "rules",
       .help = "rules: events that rules name become entries of the trail; all: every event." },
+    { .name = "silence",
+      .type = OPTION_DURATION,
+      .offset = AT(struct channel_top, silence_us),
+      .fallback = "1d",
+      .max = "90d",
+      .help = "A channel that says nothing for so long is told of; 0s: never." },
+    { .name = "behind",
+      .type = OPTION_DURATION,
+      .offset = AT(struct channel_top, behind_us),
+      .fallback = "5m",
+      .max = "90d",
+      .help = "So is one whose reading has been behind for so long; 0s: never." },
     { 0 },
 };
 
@@ -371,6 +407,8 @@ static void build_channel(struct build *b, const struct yaml *node, struct confi
     if (option_load(channel_options, node, place(node), NULL, &top, b->a, b->d) < 0)
         return;
     ch->audit_all = top.audit == 1;
+    ch->silence_us = top.silence_us;
+    ch->behind_us = top.behind_us;
     ch->format = format_find(b->c->engine->formats, top.format ? slice_str(top.format) : node->key);
     if (!ch->format)
         diag_add(b->d, DIAG_ERROR, place(node), (unsigned)node->key.n,
@@ -758,6 +796,8 @@ static void set_paths(struct build *b, const struct config_request *q, const str
     c->epoch_us = top->epoch_us;
     c->block_bytes = top->block_bytes;
     c->groups_max = top->groups_max;
+    c->user = top->user;
+    c->reader_memory = top->reader_memory;
     c->geo = top->geo;
     if (!c->host || !c->state || !c->trail || !c->keys || !c->origin)
         b->failed = -ENOMEM;

@@ -33,6 +33,7 @@ struct config_channel {
     struct slice name;
     const struct format *format;
     bool audit_all; /* every event becomes an entry */
+    uint64_t silence_us, behind_us; /* alarms of health.h; 0 = none */
     struct config_input *inputs;
     size_t ninputs;
 };
@@ -60,6 +61,8 @@ struct config {
     uint64_t heartbeat_us, epoch_us;
     uint64_t block_bytes;
     uint64_t groups_max;
+    const char *user; /* the roles' user when started as root; NULL = root with less rights */
+    uint64_t reader_memory;
     struct option_strs geo;
     struct config_channel *channels;
     size_t nchannels;

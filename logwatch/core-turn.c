@@ -42,7 +42,7 @@ static bool commit_due(const struct core_turn *t)
 {
     if (t->blocked)
         return clock_mono(t->clock) >= t->blocked_until_us;
-    return core_urgent(t->core) ||
+    return core_urgent(t->core) || (t->hurry && core_dirty(t->core)) ||
            (core_dirty(t->core) && clock_mono(t->clock) >= t->last_commit_us + COMMIT_US) ||
            audit_due_us(core_audit(t->core)) <= clock_now(t->clock);
 }

@@ -19,6 +19,7 @@ struct core_turn {
     uint64_t last_commit_us, blocked_until_us; /* monotonic */
     struct log_gate gate;
     bool blocked;
+    bool hurry; /* somebody waits for the commit of what is there */
 };
 
 int core_turn(struct core_turn *t, struct err *err);

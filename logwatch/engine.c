@@ -40,6 +40,8 @@ static int load_paths(struct engine *e, const struct engine_request *q, struct d
 
 int engine_load(const struct engine_request *request, struct diag *d, struct engine **ret_engine)
 {
+    /* What the inputs themselves have to tell. */
+    static const struct logsource own = { { "trailwarden", 11 }, { "", 0 }, { "source", 6 } };
     AUTO(engine) e = calloc(1, sizeof *e);
     int r;
 
@@ -55,6 +57,8 @@ int engine_load(const struct engine_request *request, struct diag *d, struct eng
     r = load_embedded(e, !request->no_library, d);
     if (r == 0)
         r = load_paths(e, request, d);
+    if (r == 0)
+        r = rules_logsource(e->rules, &own);
     for (size_t i = 0; r == 0 && i < formats_count(e->formats); i++)
         r = rules_logsource(e->rules, format_logsource(formats_at(e->formats, i)));
     if (r == 0 && rules_compile(e->rules, d) == -ENOMEM)

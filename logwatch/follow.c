@@ -3,11 +3,13 @@
 #include <errno.h>
 
 #include "base/log.h"
+#include "logwatch/health.h"
 #include "logwatch/wire.h"
 
 #define RETRY_US (10 * USEC_PER_SEC)
 #define SETTLE_US (USEC_PER_SEC / 4)
 #define IDLE_US (30 * USEC_PER_SEC)
+#define JUDGE_US (5 * USEC_PER_SEC)
 
 struct follower {
     const struct config_input *config;
@@ -17,6 +19,7 @@ struct follower {
     bool source_open, open, failed, ended;
     uint64_t retry_us;
     struct log_gate gate;
+    struct health *health; /* of its channel */
 };
 
 struct follow {
@@ -27,8 +30,11 @@ struct follow {
     struct reader *reader;
     struct geo *geo;
     struct arena *arena; /* of the block in work */
+    struct arena *own; /* of what we tell ourselves, while a block may be in work */
     struct follower *followers;
     size_t n;
+    struct health *health; /* of each channel */
+    uint64_t judge_us; /* monotonic: when next */
     const struct follow_cursor *cursors;
     size_t ncursors;
     uint64_t busy_us; /* monotonic: when something was read last */
@@ -44,6 +50,7 @@ static int add_follower(struct follow *f, size_t i, struct err *err)
 
     w->index = i;
     w->config = inputs_at(f->config, i);
+    w->health = &f->health[w->config->channel - f->config->channels];
     framing = format_framing(w->config->channel->format);
     if (framing && framing->idle_us + SETTLE_US > f->settle_us)
         f->settle_us = framing->idle_us + SETTLE_US;
@@ -67,8 +74,10 @@ int follow_new(const struct config *c, const struct clock *clock, const struct f
     f->settle_us = SETTLE_US;
     f->n = inputs_count(c);
     f->followers = calloc(f->n ? f->n : 1, sizeof *f->followers);
+    f->health = calloc(c->nchannels ? c->nchannels : 1, sizeof *f->health);
     f->arena = arena_new(2 << 20, 256 << 20);
-    if (!f->followers || !f->arena)
+    f->own = arena_new(16384, 4 << 20);
+    if (!f->followers || !f->health || !f->arena || !f->own)
         return err_nomem(err);
     if (c->geo.n && geo_open(c->geo.items, c->geo.n, &f->geo, err) < 0)
         return err_code(err);
@@ -93,9 +102,11 @@ void follow_free(struct follow *f)
             reader_source_fini(&f->followers[i].source);
     }
     free(f->followers);
+    free(f->health);
     reader_free(f->reader);
     geo_free(f->geo);
     arena_free(f->arena);
+    arena_free(f->own);
     free(f);
 }
 
@@ -142,16 +153,36 @@ static int follower_open(struct follow *f, struct follower *w, struct err *err)
     return 0;
 }
 
-static int note(struct follow *f, const struct follower *w, const char *type, const char *error,
+/* Something of our own to tell about an input: a block of one notice and no lines. */
+static int tell(struct follow *f, const struct follower *w, const char *type, struct slice members,
                 struct err *err)
+{
+    struct notice n = { type, members };
+    struct block b = {
+        .arena = f->own,
+        .name = slice_str(w->config->name),
+        .notices = &n,
+        .nnotices = 1,
+        .received_us = clock_now(f->clock),
+    };
+    struct reader_result result;
+    int r;
+
+    arena_reset(f->own);
+    r = reader_run(f->reader, &w->source, &b, &result, err);
+    result.lag = w->input.lag;
+    return r < 0 ? r : f->out.result(f->out.ctx, &result, err);
+}
+
+static int tell_error(struct follow *f, const struct follower *w, const char *type,
+                      const char *error, struct err *err)
 {
     AUTO_BUF b = BUF_INIT;
     struct json_writer j = json_writer(&b);
 
-    json_member_str(&j, "input", w->config->name);
     if (error)
         json_member_str(&j, "error", error);
-    return buf_ok(&b) ? f->out.note(f->out.ctx, type, buf_view(&b), err) : err_nomem(err);
+    return buf_ok(&b) ? tell(f, w, type, buf_view(&b), err) : err_nomem(err);
 }
 
 static int follower_failed(struct follow *f, struct follower *w, const struct err *why,
@@ -165,7 +196,7 @@ static int follower_failed(struct follow *f, struct follower *w, const struct er
     if (w->failed)
         return 0;
     w->failed = true;
-    return note(f, w, "input.failed", why->text, err);
+    return tell_error(f, w, "input.failed", why->text, err);
 }
 
 static int follower_works(struct follow *f, struct follower *w, struct err *err)
@@ -174,7 +205,7 @@ static int follower_works(struct follow *f, struct follower *w, struct err *err)
         return 0;
     w->failed = false;
     log_notice("input '%s' works again", w->config->name);
-    return note(f, w, "input.recovered", NULL, err);
+    return tell_error(f, w, "input.recovered", NULL, err);
 }
 
 int follow_open(struct follow *f, const struct follow_cursor *cursors, size_t n, struct err *err)
@@ -182,6 +213,9 @@ int follow_open(struct follow *f, const struct follow_cursor *cursors, size_t n,
     f->cursors = cursors;
     f->ncursors = n;
     f->busy_us = clock_mono(f->clock);
+    f->judge_us = f->busy_us + JUDGE_US;
+    for (size_t i = 0; i < f->config->nchannels; i++)
+        health_begin(&f->health[i], f->busy_us);
     for (size_t i = 0; i < f->n; i++) {
         struct err e = ERR_NONE;
 
@@ -228,9 +262,37 @@ static int read_block(struct follow *f, struct follower *w, struct err *err)
     w->ended = b.end;
     log_notices(w, &b);
     r = reader_run(f->reader, &w->source, &b, &result, err);
-    if (r == 0)
-        r = f->out.result(f->out.ctx, &result, err);
+    if (r < 0)
+        return r;
+    result.lag = w->input.lag;
+    health_count(w->health, &result, clock_mono(f->clock));
+    r = f->out.result(f->out.ctx, &result, err);
     return r < 0 ? r : 1;
+}
+
+/* Each channel by its first input. */
+static int judge(struct follow *f, struct err *err)
+{
+    uint64_t now = clock_mono(f->clock);
+
+    if (now < f->judge_us || f->once)
+        return 0;
+    f->judge_us = now + JUDGE_US;
+    for (size_t i = 0; i < f->n; i++) {
+        const struct follower *w = &f->followers[i];
+        AUTO_BUF members = BUF_INIT;
+        const char *type;
+
+        while ((i == 0 || f->followers[i - 1].health != w->health) &&
+               (type = health_judge(w->health, w->config->channel, now, &members))) {
+            log_warning("%s: channel %.*s: {%.*s}", type, SLICE_FMT(w->config->channel->name),
+                        SLICE_FMT(buf_view(&members)));
+            if (!buf_ok(&members) || tell(f, w, type, buf_view(&members), err) < 0)
+                return err_nomem(err);
+            buf_reset(&members);
+        }
+    }
+    return 0;
 }
 
 static bool is_due(const struct follow *f, const struct follower *w)
@@ -263,7 +325,7 @@ int follow_turn(struct follow *f, bool *ret_any, struct err *err)
     }
     if (*ret_any)
         f->busy_us = clock_mono(f->clock);
-    return 0;
+    return judge(f, err);
 }
 
 size_t follow_poll(const struct follow *f, struct pollfd *fds, size_t max)
@@ -296,6 +358,8 @@ uint64_t follow_wait_us(const struct follow *f)
         if (next - now < wait)
             wait = next - now;
     }
+    if (!f->once && f->judge_us < now + wait)
+        wait = f->judge_us > now ? f->judge_us - now : 0;
     return wait;
 }
 

@@ -21,8 +21,6 @@ struct follow;
 /* Where results go. A negative answer ends the turn and is follow_turn()'s. */
 struct follow_out {
     int (*result)(void *ctx, const struct reader_result *result, struct err *err);
-    /* An entry of our own life: "input.failed". */
-    int (*note)(void *ctx, const char *type, struct slice members, struct err *err);
     /* May more be given now? NULL = always. */
     bool (*ready)(void *ctx);
     void *ctx;

@@ -48,16 +48,9 @@ static int take_result(void *ctx, const struct reader_result *result, struct err
     return core_take(p->turn.core, result, err);
 }
 
-static int take_note(void *ctx, const char *type, struct slice members, struct err *err)
-{
-    struct pipeline *p = ctx;
-
-    return core_note(p->turn.core, type, members, err);
-}
-
 static int open_follow(struct pipeline *p, struct err *err)
 {
-    const struct follow_out out = { .result = take_result, .note = take_note, .ctx = p };
+    const struct follow_out out = { .result = take_result, .ctx = p };
     int r = follow_new(p->config, &p->clock, &out, p->options->once, &p->follow, err);
 
     if (r == 0)

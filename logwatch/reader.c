@@ -2,6 +2,8 @@
 
 #include <errno.h>
 
+#include "base/hash.h"
+
 /* Older than this when read: the past. Nobody is banned for it. */
 #define BACKFILL_US (UINT64_C(300) * USEC_PER_SEC)
 /* A clock this far ahead is wrong: the time of reception is taken. */
@@ -95,14 +97,23 @@ static void judge_time(struct event *ev, const struct block *b)
         ev->flags |= EVENT_BACKFILL;
 }
 
+static int run_rules(struct reader *r, const struct event *ev, size_t *nmatches)
+{
+    const uint32_t *rules;
+    size_t n = rules_match(r->engine->rules, r->rules, ev, &rules);
+
+    for (size_t i = 0; i < n; i++)
+        if (add_match(r, nmatches, rules[i], ev) < 0)
+            return -ENOMEM;
+    return 0;
+}
+
 /* Steps 3 to 5 for one record. */
 static int read_record(struct reader *r, const struct reader_source *source, const struct block *b,
                        const struct record *record, size_t *nmatches, struct reader_result *result)
 {
     struct event *ev = arena_alloc(b->arena, sizeof *ev);
     struct parser_source parser = source->parser;
-    const uint32_t *rules;
-    size_t n;
 
     if (!ev)
         return -ENOMEM;
@@ -122,9 +133,83 @@ static int read_record(struct reader *r, const struct reader_source *source, con
         r->observe(r->observe_ctx, ev);
     if (source->input->channel->audit_all && add_match(r, nmatches, MATCH_AUDIT, ev) < 0)
         return -ENOMEM;
-    n = rules_match(r->engine->rules, r->rules, ev, &rules);
-    for (size_t i = 0; i < n; i++)
-        if (add_match(r, nmatches, rules[i], ev) < 0)
+    result->shows_logins =
+        result->shows_logins || format_shows_logins(source->input->channel->format, ev);
+    return run_rules(r, ev, nmatches);
+}
+
+/* ---- what the input has to tell ---- */
+
+struct noticed {
+    struct reader *reader;
+    struct event *event;
+};
+
+static int notice_field(void *ctx, struct slice path, enum json_type type, struct slice text)
+{
+    struct noticed *n = ctx;
+    struct arena *a = n->event->arena;
+    struct slice name = arena_slice(a, path), value = arena_slice(a, text);
+
+    if (!name.p || !value.p)
+        return -ENOMEM;
+    return event_add(n->event, field_find(n->reader->engine->names, name), name,
+                     type == JSON_NUMBER ? VALUE_NUMBER : VALUE_STRING, value) == -ENOMEM
+               ? -ENOMEM
+               : 0;
+}
+
+/* The same notice at another time is another event. */
+static void notice_key(const struct event *ev, struct source_key *ret)
+{
+    AUTO_BUF b = BUF_INIT;
+    uint8_t digest[SHA256_SIZE];
+
+    buf_slice(&b, ev->input);
+    buf_char(&b, '\n');
+    buf_slice(&b, ev->raw);
+    sha256(b.p, b.n, digest);
+    memcpy(ret->stream, digest, sizeof ret->stream);
+    ret->position = ev->time_us;
+}
+
+static int read_notice(struct reader *r, const struct reader_source *source, const struct block *b,
+                       const struct notice *n, size_t *nmatches)
+{
+    static const struct logsource own = { { "trailwarden", 11 }, { "", 0 }, { "source", 6 } };
+    struct event *ev = arena_alloc(b->arena, sizeof *ev);
+    struct noticed noticed = { r, ev };
+    struct json_flat flat = { .scalar = notice_field, .ctx = &noticed };
+    char *raw = arena_printf(b->arena, "{\"action\":\"%s\"%s%.*s}", n->type,
+                             n->members.n ? "," : "", SLICE_FMT(n->members));
+
+    if (!ev || !raw)
+        return -ENOMEM;
+    *ev = (struct event){
+        .time_us = b->received_us,
+        .received_us = b->received_us,
+        .logsource = &own,
+        .channel = source->input->channel->name,
+        .format = SLICE("trailwarden"),
+        .input = b->name,
+        .trust = TRUST_RECORD,
+        .raw = slice_str(raw),
+        .arena = b->arena,
+    };
+    notice_key(ev, &ev->key);
+    if (event_set(ev, FIELD_EVENT_ACTION, slice_str(n->type)) < 0 ||
+        event_set(ev, FIELD_MESSAGE, ev->raw) < 0 || json_flatten(ev->raw, &flat, NULL) == -ENOMEM)
+        return -ENOMEM;
+    if (r->observe)
+        r->observe(r->observe_ctx, ev);
+    return run_rules(r, ev, nmatches);
+}
+
+static int read_notices(struct reader *r, const struct reader_source *source, const struct block *b,
+                        size_t *nmatches)
+{
+    for (size_t i = 0; !source->replayed && b->received_us && i < b->nnotices; i++)
+        if (read_notice(r, source, b, &b->notices[i], nmatches) < 0)
             return -ENOMEM;
     return 0;
 }
@@ -155,6 +240,8 @@ int reader_run(struct reader *r, const struct reader_source *source, const struc
         if (record.text.n && read_record(r, source, b, &record, &n, &result) < 0)
             return err_nomem(err);
     }
+    if (read_notices(r, source, b, &n) < 0)
+        return err_nomem(err);
     result.matches = arena_array(b->arena, n ? n : 1, sizeof *result.matches);
     if (!result.matches)
         return err_nomem(err);

@@ -25,6 +25,8 @@ struct reader_result {
     uint64_t lines, bytes, events, unparsed;
     uint64_t regex_limits;
     uint64_t last_event_us;
+    struct input_lag lag;
+    bool shows_logins; /* an event proves that failed logins can be seen (format_shows_logins) */
     bool end;
 };
 
@@ -43,7 +45,13 @@ struct reader_source {
 int reader_source_init(struct reader_source *s, const struct config_input *in, struct err *err);
 void reader_source_fini(struct reader_source *s);
 
-/* Everything of the result lives in block->arena. -ENOMEM is the only failure. */
+/*
+ * Everything of the result lives in block->arena. -ENOMEM is the only failure.
+ *
+ * What the input has to tell (a gap, a cut file, messages that journald dropped) is an event for
+ * the rules, too: log source product trailwarden, service source; event.action is the notice's
+ * type, its members are fields. Not in replay: the past of a saved file is not our own.
+ */
 int reader_run(struct reader *r, const struct reader_source *source, const struct block *b,
                struct reader_result *ret_result, struct err *err);
 

@@ -15,7 +15,6 @@ static const struct {
     [MESSAGE_BEGIN] = { "begin", ROLE_CORE, ROLE_READER, RESULT_MAX },
     [MESSAGE_TICK] = { "tick", ROLE_CORE, ROLE_READER, 8 },
     [MESSAGE_RESULT] = { "result", ROLE_READER, ROLE_CORE, RESULT_MAX },
-    [MESSAGE_NOTE] = { "note", ROLE_READER, ROLE_CORE, MEMBERS_MAX },
     [MESSAGE_QUIET] = { "quiet", ROLE_READER, ROLE_CORE, 1 },
     [MESSAGE_TOCK] = { "tock", ROLE_READER, ROLE_CORE, 8 },
     [MESSAGE_ATTACH] = { "attach", ROLE_PARENT, ROLE_CORE, SMALL },
@@ -57,7 +56,7 @@ size_t inputs_count(const struct config *c)
     return n;
 }
 
-const struct config_input *inputs_at(const struct config *c, size_t i)
+struct config_input *inputs_at(const struct config *c, size_t i)
 {
     for (size_t k = 0; k < c->nchannels; k++) {
         if (i < c->channels[k].ninputs)
@@ -187,8 +186,11 @@ static void put_matches(struct buf *out, const struct config *c, const struct re
 
 int wire_put_result(struct buf *out, const struct config *c, const struct reader_result *r)
 {
-    const uint64_t numbers[] = { r->lines,        r->bytes,         r->events, r->unparsed,
-                                 r->regex_limits, r->last_event_us, r->end };
+    const uint64_t numbers[] = {
+        r->lines,        r->bytes,         r->events,    r->unparsed,
+        r->regex_limits, r->last_event_us, r->lag.bytes, r->lag.since_us,
+        r->lag.streams,  r->shows_logins,  r->end,
+    };
 
     wire_u32(out, (uint32_t)inputs_index(c, r->input));
     for (size_t i = 0; i < ARRAY_SIZE(numbers); i++)
@@ -289,6 +291,10 @@ int wire_get_result(struct slice body, const struct config *c, struct arena *a,
     r.unparsed = wire_get_u64(&w);
     r.regex_limits = wire_get_u64(&w);
     r.last_event_us = wire_get_u64(&w);
+    r.lag.bytes = wire_get_u64(&w);
+    r.lag.since_us = wire_get_u64(&w);
+    r.lag.streams = (unsigned)wire_get_u64(&w);
+    r.shows_logins = wire_get_u64(&w) != 0;
     r.end = wire_get_u64(&w) != 0;
     r.name = wire_get_slice(&w);
     if (w.bad || !r.input)

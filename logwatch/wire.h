@@ -25,7 +25,6 @@ enum message {
     MESSAGE_BEGIN = 1, /* cursors of all inputs: read on from here */
     MESSAGE_TICK, /* are you there? a number */
     MESSAGE_RESULT, /* of one block */
-    MESSAGE_NOTE, /* an entry of our own life: type, members */
     MESSAGE_QUIET, /* nothing to read now; 1 = and nothing is held back */
     MESSAGE_TOCK, /* the number of the tick, sent behind all that was read before */
     /* Notes between parent and core. */
@@ -45,7 +44,7 @@ const char *message_name(unsigned type);
 
 /* All inputs of the configuration in one numbering, that of the file. */
 size_t inputs_count(const struct config *c);
-const struct config_input *inputs_at(const struct config *c, size_t i);
+struct config_input *inputs_at(const struct config *c, size_t i); /* NULL behind the last */
 size_t inputs_index(const struct config *c, const struct config_input *in);
 
 int wire_put_result(struct buf *out, const struct config *c, const struct reader_result *r);

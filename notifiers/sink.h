@@ -38,6 +38,9 @@ struct sink_ops {
     const struct option *options; /* ends with { 0 } */
     size_t state_size;
     bool bans; /* takes kind "ban" instead of "notify" */
+    bool runs_programs; /* of the operator's choice: its process keeps its rights */
+    bool loads_libraries; /* while it works */
+    bool stays_here; /* never reaches for the network */
 
     /* After the options were loaded; checks what tables cannot. NULL: nothing to do. */
     int (*open)(struct sink *s, struct err *err);

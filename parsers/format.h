@@ -112,6 +112,8 @@ struct format {
     enum trust trust;
     bool syslog; /* a syslog prefix may stand before everything */
     struct slice *merged; /* for format_action_literals() */
+    const char **login_marks; /* actions, or "level:debug"; NULL-terminated */
+    struct slice login_hint;
 };
 
 struct formats {

@@ -668,11 +668,25 @@ static bool add(struct formats *set, struct format *f)
     return true;
 }
 
+/* logins: {seen_by: [probe, level:debug], hint: TEXT} */
+static void load_logins(struct build *b, const struct yaml *y)
+{
+    static const char *const keys[] = { "seen_by", "hint", NULL };
+
+    if (!y || !known_keys(b, y, keys))
+        return;
+    b->f->login_marks = strings(b, yaml_get(y, "seen_by"));
+    b->f->login_hint = text_of(y, "hint");
+    if (!b->f->login_marks || b->f->login_hint.n == 0)
+        fault(b, y->at, "'logins' needs 'seen_by' and 'hint'");
+}
+
 static int load_format(struct formats *set, const struct yaml *y, struct diag *d)
 {
-    static const char *const keys[] = { "format", "channel", "summary",  "logsource", "units",
-                                        "paths",  "framing", "patterns", "layouts",   "fields",
-                                        "events", "trust",   "syslog",   "samples",   NULL };
+    static const char *const keys[] = { "format",  "channel", "summary", "logsource",
+                                        "units",   "paths",   "framing", "patterns",
+                                        "layouts", "fields",  "events",  "trust",
+                                        "syslog",  "samples", "logins",  NULL };
     struct build b = { .set = set, .a = set->arena, .d = d };
     const struct yaml *ls = yaml_get(y, "logsource");
     struct format *f = b.f = arena_alloc(b.a, sizeof *f);
@@ -697,6 +711,7 @@ static int load_format(struct formats *set, const struct yaml *y, struct diag *d
     (void)yaml_bool(yaml_get(y, "syslog"), &f->syslog);
     f->units = strings(&b, yaml_get(y, "units"));
     f->paths = strings(&b, yaml_get(y, "paths"));
+    load_logins(&b, yaml_get(y, "logins"));
     load_fields(&b, yaml_get(y, "fields"));
     load_layouts(&b, yaml_get(y, "layouts"));
     load_events(&b, y);
@@ -831,4 +846,26 @@ size_t format_action_literals(const struct format *f, struct slice action,
         list[n++] = e->literals[0];
     }
     return n;
+}
+
+/* ---- can logins be seen? ---- */
+
+struct slice format_logins_hint(const struct format *f)
+{
+    return f->login_hint;
+}
+
+bool format_shows_logins(const struct format *f, const struct event *ev)
+{
+    struct slice action = event_text(ev, FIELD_EVENT_ACTION);
+    struct slice level = event_text(ev, FIELD_LOG_LEVEL);
+
+    for (size_t i = 0; f->login_marks && f->login_marks[i]; i++) {
+        struct slice mark = slice_str(f->login_marks[i]);
+        bool of_level = slice_starts(mark, SLICE("level:"));
+
+        if (slice_eq(of_level ? slice_skip(mark, 6) : mark, of_level ? level : action))
+            return true;
+    }
+    return false;
 }

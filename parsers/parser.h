@@ -44,6 +44,13 @@ struct slice format_channel(const struct format *f);
 struct slice format_summary(const struct format *f);
 const struct logsource *format_logsource(const struct format *f);
 const struct framing *format_framing(const struct format *f);
+/*
+ * Can failed logins be seen in this channel's logs? Some services log them only at another level,
+ * or into a log that is off by default. The format says which events prove that they are seen
+ * and what to do otherwise; an empty hint: they always are.
+ */
+bool format_shows_logins(const struct format *f, const struct event *ev);
+struct slice format_logins_hint(const struct format *f);
 /* Default systemd units and file globs for `run` without configuration; NULL-terminated. */
 const char *const *format_units(const struct format *f);
 const char *const *format_paths(const struct format *f);

@@ -28,7 +28,8 @@ const struct cli_option cli_options[CLI_OPTIONS] = {
     [CLI_GREP] = { "grep", 0, "TEXT", "Only entries that hold this text." },
     [CLI_FAIL_EMPTY] = { "fail-empty", 0, NULL, "Exit 3 when nothing was found." },
     [CLI_LIMIT] = { "limit", 'n', "N", "At most this many." },
-    [CLI_SINGLE] = { "single", 0, NULL, "All stages in one process (the only way yet)." },
+    [CLI_SINGLE] = { "single", 0, NULL,
+                     "Reader and core in one process, with all rights: for debugging." },
     [CLI_HELP] = { "help", 'h', NULL, "Help for the command." },
 };
 

@@ -100,6 +100,7 @@ int cli_diag(const struct cli *cli, const struct diag *d);
 int cli_error(const struct err *err);
 
 int command_run(struct cli *cli);
+int command_reload(struct cli *cli);
 int command_replay(struct cli *cli);
 int command_check(struct cli *cli);
 int command_explain(struct cli *cli);

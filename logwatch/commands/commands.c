@@ -16,6 +16,8 @@ const struct command commands[] = {
     { "explain", "what becomes of a line: format, fields, rules that matched or nearly", "[LINE]",
       OPT(CONFIG) | OPT(JSON) | OPT(CHANNEL) | OPT(ZONE) | OPT(RULE) | OPT(RULES) | OPT(NO_LIBRARY),
       command_explain, "tail -1 /var/log/openvpn.log | trailwarden explain --channel openvpn" },
+    { "reload", "have the running daemon take its changed configuration, whole or not at all", "",
+      COMMON, command_reload, "trailwarden reload" },
     { "status", "channels, positions, alerts, trail and outbox at a glance", "", COMMON,
       command_status, "trailwarden status" },
     { "alerts list", "alerts, newest first", "",

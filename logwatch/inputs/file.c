@@ -33,6 +33,7 @@ static const struct option file_options[] = {
     { .name = "path",
       .type = OPTION_STRS,
       .offset = AT(struct file_options, path),
+      .path = PATH_READ,
       .required = true,
       .help = "Files to follow: names, globs, {a,b} lists." },
     { .name = "from",

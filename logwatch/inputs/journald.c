@@ -70,10 +70,12 @@ static const struct option journald_options[] = {
     { .name = "directory",
       .type = OPTION_STR,
       .offset = AT(struct journald_options, directory),
+      .path = PATH_READ,
       .help = "Folder of saved journals, instead of this host's." },
     { .name = "files",
       .type = OPTION_STRS,
       .offset = AT(struct journald_options, files),
+      .path = PATH_READ,
       .help = "Saved journal files, instead of this host's." },
     { 0 },
 };

@@ -181,6 +181,7 @@ const struct sink_ops sink_command = {
     .options = command_options,
     .state_size = sizeof(struct command),
     .bans = true,
+    .runs_programs = true,
     .open = command_open,
     .deliver = command_deliver,
 };

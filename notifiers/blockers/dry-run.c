@@ -21,6 +21,7 @@ static const struct option dry_run_options[] = {
     { .name = "file",
       .type = OPTION_STR,
       .offset = AT(struct dry_run, file),
+      .path = PATH_WRITE,
       .help = "File that gets a line for each ban that would be." },
     { 0 },
 };
@@ -69,6 +70,7 @@ const struct sink_ops sink_dry_run = {
     .options = dry_run_options,
     .state_size = sizeof(struct dry_run),
     .bans = true,
+    .stays_here = true,
     .open = dry_run_open,
     .deliver = dry_run_deliver,
 };

@@ -77,6 +77,7 @@ static const struct option email_options[] = {
     { .name = "ca_file",
       .type = OPTION_STR,
       .offset = AT(struct email, ca_file),
+      .path = PATH_READ,
       .help = "Certificates to trust instead of the system's." },
     { .name = "timeout",
       .type = OPTION_DURATION,
@@ -88,6 +89,7 @@ static const struct option email_options[] = {
     { .name = "directory",
       .type = OPTION_STR,
       .offset = AT(struct email, directory),
+      .path = PATH_WRITE,
       .help = "Write the mails into this folder instead of sending them." },
     { 0 },
 };
@@ -260,6 +262,7 @@ static void email_close(struct sink *s)
 const struct sink_ops sink_email = {
     .name = "email",
     .summary = "mail by a relay, text and HTML",
+    .loads_libraries = true, /* SASL plugins of libesmtp */
     .options = email_options,
     .state_size = sizeof(struct email),
     .open = email_open,

@@ -14,6 +14,7 @@ static const struct option file_options[] = {
     { .name = "path",
       .type = OPTION_STR,
       .offset = AT(struct file_sink, path),
+      .path = PATH_WRITE,
       .required = true,
       .help = "File that gets one JSON document a line." },
     { 0 },
@@ -40,5 +41,6 @@ const struct sink_ops sink_file = {
     .summary = "one JSON document a line in a file",
     .options = file_options,
     .state_size = sizeof(struct file_sink),
+    .stays_here = true,
     .deliver = file_deliver,
 };

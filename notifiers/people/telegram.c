@@ -50,6 +50,7 @@ static const struct option telegram_options[] = {
     { .name = "ca_file",
       .type = OPTION_STR,
       .offset = AT(struct telegram, ca_file),
+      .path = PATH_READ,
       .help = "Certificates to trust instead of the system's." },
     { .name = "timeout",
       .type = OPTION_DURATION,
@@ -61,6 +62,7 @@ static const struct option telegram_options[] = {
     { .name = "directory",
       .type = OPTION_STR,
       .offset = AT(struct telegram, directory),
+      .path = PATH_WRITE,
       .help = "Write the requests into this folder instead of sending them." },
     { 0 },
 };

@@ -34,6 +34,7 @@ static const struct option webhook_options[] = {
     { .name = "ca_file",
       .type = OPTION_STR,
       .offset = AT(struct webhook, ca_file),
+      .path = PATH_READ,
       .help = "Certificates to trust instead of the system's." },
     { 0 },
 };

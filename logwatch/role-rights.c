@@ -1,0 +1,236 @@
+/*
+ * What each role may do: a list of paths made from the configuration's own
+ * words, and a row of a table. Also the sender, which is little more than
+ * its rights.
+ */
+#include <errno.h>
+#include <glob.h>
+#include <limits.h>
+#include <signal.h>
+#include <sys/stat.h>
+
+#include "base/file.h"
+#include "base/log.h"
+#include "base/privileges.h"
+#include "logwatch/roles.h"
+#include "logwatch/sender.h"
+
+#define PATHS_MAX 512
+
+struct paths {
+    const char *items[PATHS_MAX + 1]; /* ends with NULL */
+    size_t n;
+    struct arena *arena;
+};
+
+static int add(struct paths *p, const char *path)
+{
+    for (size_t i = 0; i < p->n; i++)
+        if (strcmp(p->items[i], path) == 0)
+            return 0;
+    if (p->n == PATHS_MAX)
+        return -E2BIG;
+    p->items[p->n] = arena_str(p->arena, slice_str(path));
+    return p->items[p->n++] ? 0 : -ENOMEM;
+}
+
+static bool is_folder(const char *path)
+{
+    struct stat st;
+
+    return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
+}
+
+/* The folder of a file that may be replaced, or the nearest one above that exists. */
+static int add_folder_of(struct paths *p, const char *path)
+{
+    char folder[PATH_MAX];
+    char *slash;
+
+    if (snprintf(folder, sizeof folder, "%s", path) >= (int)sizeof folder)
+        return 0;
+    while ((slash = strrchr(folder, '/')) && slash > folder) {
+        *slash = '\0';
+        if (is_folder(folder))
+            return add(p, folder);
+    }
+    return slash ? 0 : add(p, "."); /* never the whole tree */
+}
+
+/* A link's target lives in a folder of its own. */
+static int add_targets(struct paths *p, const char *pattern)
+{
+    glob_t g;
+    int r = 0;
+
+    if (glob(pattern, GLOB_BRACE | GLOB_NOSORT, NULL, &g) != 0)
+        return 0;
+    for (size_t i = 0; i < g.gl_pathc && r == 0; i++) {
+        char target[PATH_MAX];
+        struct stat st;
+
+        if (lstat(g.gl_pathv[i], &st) == 0 && S_ISLNK(st.st_mode) &&
+            realpath(g.gl_pathv[i], target))
+            r = add_folder_of(p, target);
+    }
+    globfree(&g);
+    return r;
+}
+
+static int add_read(void *ctx, const char *pattern)
+{
+    struct paths *p = ctx;
+    char fixed[PATH_MAX];
+    size_t n = strcspn(pattern, "*?[{");
+    int r;
+
+    if (n >= sizeof fixed)
+        return 0;
+    memcpy(fixed, pattern, n);
+    fixed[n] = '\0';
+    r = is_folder(fixed) ? add(p, fixed) : add_folder_of(p, fixed);
+    return r < 0 ? r : add_targets(p, pattern);
+}
+
+static int add_write(void *ctx, const char *path)
+{
+    return is_folder(path) ? add(ctx, path) : add_folder_of(ctx, path);
+}
+
+static int add_all(struct paths *p, const char *const *list)
+{
+    int r = 0;
+
+    for (size_t i = 0; list[i] && r == 0; i++)
+        r = add(p, list[i]);
+    return r;
+}
+
+/* ---- what each reads and writes ---- */
+
+static int reader_paths(struct paths *read, const struct config *c)
+{
+    static const char *const journal[] = { "/var/log/journal", "/run/log/journal",
+                                           "/etc/machine-id", NULL };
+    int r = 0;
+
+    for (size_t i = 0; i < inputs_count(c) && r == 0; i++) {
+        const struct config_input *in = inputs_at(c, i);
+
+        r = option_paths(in->ops->options, in->state, PATH_READ, add_read, read);
+        if (r == 0 && in->ops == &input_journald)
+            r = add_all(read, journal);
+    }
+    return r;
+}
+
+static int core_paths(struct paths *write, const struct config *c, struct err *err)
+{
+    const char *const folders[] = { c->state, c->trail, c->keys };
+    int r = 0;
+
+    for (size_t i = 0; i < ARRAY_SIZE(folders) && r == 0; i++) {
+        if (dir_make(-1, folders[i], i == 2 ? 0700 : 0750, err) < 0)
+            return err_code(err);
+        r = add(write, folders[i]);
+    }
+    return r;
+}
+
+/* Names, certificates and time zones; nothing else of the host. */
+static int sender_paths(struct paths *read, struct paths *write, const struct sink *s)
+{
+    static const char *const network[] = { "/etc/resolv.conf",
+                                           "/run/systemd/resolve",
+                                           "/etc/hosts",
+                                           "/etc/host.conf",
+                                           "/etc/nsswitch.conf",
+                                           "/etc/gai.conf",
+                                           "/etc/services",
+                                           "/etc/ssl",
+                                           "/usr/lib/ssl",
+                                           "/usr/share/ca-certificates",
+                                           "/usr/local/share/ca-certificates",
+                                           "/etc/localtime",
+                                           "/usr/share/zoneinfo",
+                                           NULL };
+    static const char *const libraries[] = { "/usr/lib", "/lib", "/etc/ld.so.cache", NULL };
+    int r = s->ops->stays_here ? 0 : add_all(read, network);
+
+    if (r == 0 && s->ops->loads_libraries)
+        r = add_all(read, libraries);
+    if (r == 0)
+        r = option_paths(s->ops->options, s->state, PATH_READ, add_read, read);
+    return r ? r : option_paths(s->ops->options, s->state, PATH_WRITE, add_write, write);
+}
+
+static unsigned sender_may(const struct sink *s, const struct paths *write)
+{
+    unsigned may = 0;
+
+    if (!s->ops->stays_here)
+        may |= MAY_CONNECT | MAY_THREAD | MAY_FORK | MAY_PASS;
+    if (s->ops->loads_libraries)
+        may |= MAY_LOAD;
+    if (s->ops->runs_programs)
+        may |= MAY_EXEC | MAY_FORK | MAY_CONNECT | MAY_THREAD | MAY_PASS | MAY_LOAD | MAY_ACCEPT |
+               MAY_WRITE_FILES;
+    return write->n ? may | MAY_WRITE_FILES : may;
+}
+
+static void tell_missing(enum role role, const struct buf *missing)
+{
+    if (missing->n && role == ROLE_READER)
+        log_notice("this kernel cannot take away: %.*s", SLICE_FMT(buf_view(missing)));
+}
+
+int role_drop_rights(enum role role, const struct role_start *s, struct err *err)
+{
+    static const char *const logs_of_others[] = { "dac_read_search", NULL };
+    AUTO(arena) a = arena_new(16384, 1 << 20);
+    struct paths read = { .arena = a }, write = { .arena = a };
+    struct privileges p = {
+        .read = read.items, .write = write.items, .user = s->config->user, .files_max = 4096
+    };
+    AUTO_BUF missing = BUF_INIT;
+    int r = a ? 0 : -ENOMEM;
+
+    if (r == 0 && role == ROLE_READER) {
+        r = reader_paths(&read, s->config);
+        p.may = MAY_ACCEPT;
+        p.capabilities = logs_of_others;
+        p.memory_max = s->config->reader_memory;
+    } else if (r == 0 && role == ROLE_CORE) {
+        r = core_paths(&write, s->config, err);
+        p.may = MAY_WRITE_FILES | MAY_PASS;
+    } else if (r == 0) {
+        const struct sink *sink = sender_sink(s->config, s->index);
+
+        r = sender_paths(&read, &write, sink);
+        p.may = sender_may(sink, &write);
+        p.anywhere = sink->ops->runs_programs;
+        p.all_capabilities = sink->ops->runs_programs;
+        p.user = sink->ops->runs_programs ? NULL : p.user;
+    }
+    if (r < 0)
+        return err_code(err) ? err_code(err)
+                             : err_set(err, r, "paths of the %s: %s", role_name(role), err_name(r));
+    r = privileges_drop(&p, &missing, err);
+    if (r == 0)
+        tell_missing(role, &missing);
+    return r < 0 ? err_while(err, "rights of the %s", role_name(role)) : 0;
+}
+
+/* ---- the sender ---- */
+
+int role_sender(const struct role_start *s)
+{
+    struct err err = ERR_NONE;
+
+    if (role_drop_rights(ROLE_SENDER, s, &err) < 0) {
+        log_err(LOG_LEVEL_ERROR, &err);
+        return ROLE_FAILED;
+    }
+    sender_work(sender_sink(s->config, s->index), s->config->host, s->core);
+    return ROLE_DONE;
+}
