@@ -18,7 +18,7 @@ struct top {
     const struct yaml *channels, *notifiers, *routes, *bans;
     const char *trail_folder, *trail_keys, *trail_origin;
     const char *user;
-    uint64_t heartbeat_us, epoch_us, block_bytes, groups_max, reader_memory;
+    uint64_t heartbeat_us, epoch_us, block_bytes, groups_max, reader_memory, stall_us;
     struct option_strs rule_paths, format_paths, geo;
     bool library;
 };
@@ -115,6 +115,13 @@ static const struct option processes_options[] = {
       .max = "64GiB",
       .help =
           "Memory that the reader may have; an entry that would need more is left out and told." },
+    { .name = "stall",
+      .type = OPTION_DURATION,
+      .offset = AT(struct top, stall_us),
+      .fallback = "2m",
+      .min = "2s",
+      .max = "1h",
+      .help = "A process that does not move for so long is killed and started again." },
     { 0 },
 };
 
@@ -798,6 +805,7 @@ static void set_paths(struct build *b, const struct config_request *q, const str
     c->groups_max = top->groups_max;
     c->user = top->user;
     c->reader_memory = top->reader_memory;
+    c->stall_us = top->stall_us;
     c->geo = top->geo;
     if (!c->host || !c->state || !c->trail || !c->keys || !c->origin)
         b->failed = -ENOMEM;

@@ -20,8 +20,8 @@
 #define RESTART_FIRST_US (100 * USEC_PER_MSEC)
 #define RESTART_LAST_US (30 * USEC_PER_SEC)
 #define STEADY_US (60 * USEC_PER_SEC) /* who lived so long begins again with the first wait */
-#define PING_US (10 * USEC_PER_SEC)
-#define STALL_US (120 * USEC_PER_SEC) /* who does not move for so long is killed */
+#define PING_US (10 * USEC_PER_SEC) /* or oftener: a part of the watchdog's time, or of `stall` */
+#define PINGS_A_WAIT 4
 #define STOP_US (60 * USEC_PER_SEC)
 #define NOTE_SIZE 4096
 
@@ -56,6 +56,8 @@ struct parent {
     bool was_ready; /* any one has */
     bool done; /* `once` */
     uint64_t stop_us; /* monotonic: killed then */
+    uint64_t watchdog_us; /* systemd's; 0 = none */
+    uint64_t ping_every_us;
     uint64_t ping_us, ping_n, pong_us, tock_us, tock_n; /* last: monotonic */
     int status; /* exit status of `run` */
     char last_words[200]; /* entry for the trail about who ended, JSON members */
@@ -243,9 +245,19 @@ static int make_children(struct parent *p, struct err *err)
     return 0;
 }
 
+static void set_ping(struct parent *p)
+{
+    uint64_t every = p->config->stall_us / PINGS_A_WAIT;
+
+    if (p->watchdog_us && p->watchdog_us / PINGS_A_WAIT < every)
+        every = p->watchdog_us / PINGS_A_WAIT;
+    p->ping_every_us = every < PING_US ? every : PING_US;
+}
+
 static int start_all(struct parent *p, const char *why, struct err *err)
 {
     p->phase = PHASE_RUN;
+    set_ping(p);
     p->ready = false;
     p->pong_us = p->tock_us = clock_mono(&p->clock);
     for (size_t i = 0; i < p->n; i++) {
@@ -588,7 +600,7 @@ static void ping(struct parent *p, uint64_t now)
 
     if (now < p->ping_us || p->core < 0 || !p->ready)
         return;
-    p->ping_us = now + PING_US;
+    p->ping_us = now + p->ping_every_us;
     wire_u64(&body, ++p->ping_n);
     tell_core(p, MESSAGE_PING, &body, -1);
 }
@@ -596,14 +608,15 @@ static void ping(struct parent *p, uint64_t now)
 /* The first that does not move any more is killed, and started again like one that died. */
 static void find_stalled(struct parent *p, uint64_t now)
 {
-    struct child *c = p->pong_us && now > p->pong_us + STALL_US   ? &p->children[0]
-                      : p->tock_us && now > p->tock_us + STALL_US ? &p->children[1]
-                                                                  : NULL;
+    uint64_t stall = p->config->stall_us;
+    struct child *c = p->pong_us && now > p->pong_us + stall   ? &p->children[0]
+                      : p->tock_us && now > p->tock_us + stall ? &p->children[1]
+                                                               : NULL;
 
     if (!c || !c->pid || p->phase != PHASE_RUN || !p->ready)
         return;
     log_error("%s has not moved for %u s: killing it", role_name(c->role),
-              (unsigned)(STALL_US / USEC_PER_SEC));
+              (unsigned)(stall / USEC_PER_SEC));
     p->pong_us = p->tock_us = now;
     kill(c->pid, SIGKILL);
 }
@@ -653,7 +666,8 @@ static int by_time(struct parent *p, struct err *err)
 
 static int wait_ms(const struct parent *p)
 {
-    uint64_t now = clock_mono(&p->clock), wait = p->phase == PHASE_STOP ? USEC_PER_SEC : PING_US;
+    uint64_t now = clock_mono(&p->clock),
+             wait = p->phase == PHASE_STOP ? USEC_PER_SEC : p->ping_every_us;
 
     for (size_t i = 0; p->phase == PHASE_RUN && i < p->n; i++) {
         const struct child *c = &p->children[i];
@@ -697,6 +711,7 @@ static int open_signals(struct parent *p, struct err *err)
 
 static int open_all(struct parent *p, struct err *err)
 {
+    (void)sd_watchdog_enabled(0, &p->watchdog_us);
     if (open_signals(p, err) < 0 || make_children(p, err) < 0)
         return err_code(err);
     if (dir_make(-1, p->config->state, 0750, err) < 0)
