@@ -80,6 +80,18 @@ def told_alerts(path):
         return []
 
 
+def ranges(keys, most=5):
+    """A0..378, A900, ..."""
+    found = []
+    for stream, n in sorted(keys):
+        if found and found[-1][0] == stream and found[-1][2] == n - 1:
+            found[-1][2] = n
+        else:
+            found.append([stream, n, n])
+    text = ["%s%d..%d" % (s, a, b) if b > a else "%s%d" % (s, a) for s, a, b in found[:most]]
+    return ", ".join(text + ["..."] * (len(found) > most))
+
+
 def count_lines(written, trail, row):
     expected = {(s, n): crc for s, n, crc, _ in written}
     seen = Counter((s, n) for s, n, _, _ in trail.events)
@@ -91,8 +103,8 @@ def count_lines(written, trail, row):
     row["order"] = out_of_order(trail.events)
     row["changed"] = trail.strange + sum(expected.get((s, n)) != crc
                                          for s, n, crc, _ in trail.events)
-    row["first lost"] = [list(k) for k in expected if k not in seen][:3]
-    row["first doubled"] = [list(k) for k, n in seen.items() if n > 1][:3]
+    row["where lost"] = ranges(k for k in expected if k not in seen)
+    row["where doubled"] = ranges(k for k, n in seen.items() if n > 1)
 
 
 def told_long_lines(written, trail):
@@ -107,7 +119,8 @@ def compare(report, daemon, archive, channel, out):
     row, wrong = {}, []
     trail = Trail(daemon)
     count_lines(report["lines"], trail, row)
-    wrong += ["%d %s" % (row[k], k) for k in ("lost", "doubled", "order", "changed") if row[k]]
+    wrong += ["%d %s %s" % (row[k], k, row.get("where " + k, ""))
+              for k in ("lost", "doubled", "order", "changed") if row[k]]
     counted = daemon.counted(channel)
     if counted != row["lines"]:
         wrong.append("status counts %d lines" % counted)

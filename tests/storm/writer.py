@@ -86,6 +86,11 @@ class Writer:
         self.stalled = not wait_until(
             lambda: self.daemon.counted(self.job["channel"]) >= lines, WAIT_S, 0.02)
 
+    def be_seen(self):
+        """What was rotated away before the program has seen the log for the first time is no part of
+        it; and a link that was turned twice since then says nothing of the file in between."""
+        self.read_up_to(self.ends[-1] + 1 if self.ends and self.rotation.seen_each else 1)
+
     def end_generation(self):
         self.copy.close()
         self.ends.append(len(self.written))
@@ -103,6 +108,7 @@ class Writer:
             if ahead > 0:
                 time.sleep(min(ahead, 0.2))
             if len(self.written) >= next_rotation:
+                self.be_seen()
                 self.rotation.rotate()
                 next_rotation = len(self.written) + self.dice.randrange(200, 900)
                 # What was waited for is not made up for.
@@ -127,6 +133,7 @@ class Writer:
 class Rotation:
     """One file, never rotated; the others differ in what they say here."""
     path = "a.log"
+    seen_each = False   # a generation must have been looked at before the next one begins
 
     def __init__(self, writer):
         self.w = writer
@@ -281,6 +288,7 @@ class Dated(Rotation):
 class Symlink(Rotation):
     """current.log leads to the newest file."""
     path = "current.log"
+    seen_each = True
 
     def name(self, i):
         return "a-%04d.log" % i
