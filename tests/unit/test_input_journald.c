@@ -4,53 +4,9 @@
  */
 #include <poll.h>
 
-#include "tests/unit/input_rig.h"
+#include "tests/unit/journal_rig.h"
 
-#define SECOND USEC_PER_SEC
 #define PANEL "{unit: panel, directory: '@', from: begin}"
-
-static const char *const remotes[] = { "/lib/systemd/systemd-journal-remote",
-                                       "/usr/lib/systemd/systemd-journal-remote" };
-
-static const char *source_path(struct rig *r, const char *name)
-{
-    const char *source = getenv("TW_SOURCE");
-
-    return arena_printf(r->arena, "%s/%s", source ? source : ".", name);
-}
-
-/* The first n entries of an export text (0 = all) as NAME in the rig's folder. */
-static bool make_journal(struct rig *r, const char *export, const char *name, unsigned n)
-{
-    struct buf text = BUF_INIT;
-    char *path = rig_path(r, "part.export");
-    char *output = arena_printf(r->arena, "--output=%s", rig_path(r, name));
-    const char *end, *remote = NULL;
-    pid_t pid;
-    int status = -1;
-
-    for (size_t i = 0; i < ARRAY_SIZE(remotes); i++)
-        if (access(remotes[i], X_OK) == 0)
-            remote = remotes[i];
-    if (!remote || access(export, R_OK) < 0)
-        return false;
-    assert_int_equal(file_read(AT_FDCWD, export, 1 << 20, &text, NULL), 0);
-    end = text.p;
-    for (unsigned i = 0; n && i < n && end; i++)
-        end = memmem(end + 1, (size_t)(text.p + text.n - end - 1), "\n\n__", 4);
-    rig_write(r, "part.export", O_TRUNC,
-              n && end ? slice_of(text.p, (size_t)(end - text.p) + 2) : buf_view(&text));
-    buf_fini(&text);
-    unlink(rig_path(r, name));
-    pid = fork();
-    if (pid == 0) {
-        execl(remote, remote, output, "--split-mode=none", path, (char *)NULL);
-        _exit(127);
-    }
-    assert_int_equal(waitpid(pid, &status, 0), pid);
-    unlink(path);
-    return status == 0;
-}
 
 static void own_journal(struct rig *r, unsigned n)
 {
@@ -166,6 +122,7 @@ static void a_line_without_its_last_part_waits_then_comes_as_partial(void **stat
 
     (void)state;
     own_journal(&r, 10);
+    clock_set(&r.clock, JOURNAL_T0 + SECOND);
     assert_int_equal(rig_start(&r, &input_journald, PANEL, false), 0);
     rig_drain(&r);
     assert_memory_equal(r.lines.p + r.lines.n - 19, "forged suppression|", 19);
@@ -182,6 +139,7 @@ static void a_restart_inside_a_line_of_parts_loses_nothing(void **state)
 
     (void)state;
     own_journal(&r, 10);
+    clock_set(&r.clock, JOURNAL_T0 + SECOND);
     assert_int_equal(rig_start(&r, &input_journald, PANEL, false), 0);
     rig_drain(&r);
     buf_reset(&r.lines);

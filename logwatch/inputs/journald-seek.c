@@ -1,0 +1,345 @@
+/*
+ * Finding the place: at the start, after files went away, after clocks jumped.
+ *
+ * Everything is read, also the entries of other units: only without matches do
+ * the numbers of a sequence run without a hole, and a hole is the one sign of
+ * entries that were deleted before we read them. A hole is looked at twice:
+ * journald may have written to the file of a user while we were already behind
+ * it in the system's.
+ *
+ * libsystemd sorts the entries of different sequences and boots by time. With a
+ * clock that was set back it puts new ones before our place and never returns
+ * them. The headers of the files show them; then we read that boot alone, from
+ * its beginning, and pass over what was consumed.
+ */
+#include <errno.h>
+
+#include "base/json.h"
+#include "logwatch/inputs/journald-private.h"
+
+#define STRAYS_US (1 * USEC_PER_SEC)
+#define CONSUMED_MAX 100000
+
+int journal_open_handle(const struct journald_options *o, sd_journal **ret)
+{
+    const char **paths;
+    int r;
+
+    if (o->files.n == 0 && !o->directory)
+        return sd_journal_open(ret, SD_JOURNAL_LOCAL_ONLY);
+    if (o->files.n == 0)
+        return sd_journal_open_directory(ret, o->directory, 0);
+    paths = calloc(o->files.n + 1, sizeof *paths);
+    if (!paths)
+        return -ENOMEM;
+    memcpy(paths, o->files.items, o->files.n * sizeof *paths);
+    r = sd_journal_open_files(ret, paths, 0);
+    free(paths);
+    return r;
+}
+
+/* Files that were deleted make sd_journal_next() fail on the same spot until this is called. */
+void journal_process(struct journal *s)
+{
+    (void)sd_journal_process(s->j);
+}
+
+static void note(struct journal *s, const char *type, const char *members)
+{
+    s->notice_type = type;
+    buf_reset(&s->notice);
+    buf_str(&s->notice, members);
+}
+
+bool journal_consumed(struct journal *s, const struct place *at)
+{
+    const struct sequence *q = sequence_find(s, at->id);
+
+    return q && at->seqnum <= q->seqnum;
+}
+
+/* ---- the start ---- */
+
+struct survey {
+    struct journal *s;
+    bool any, known; /* files with entries; one of the sequence that we were in */
+    uint64_t tail; /* of that sequence */
+};
+
+static void survey_file(void *ctx, const struct journal_header *h)
+{
+    struct survey *v = ctx;
+
+    v->any = true;
+    if (memcmp(h->id, v->s->place.id, sizeof h->id) != 0)
+        return;
+    v->known = true;
+    v->tail = h->tail > v->tail ? h->tail : v->tail;
+}
+
+static void reach_tail(void *ctx, const struct journal_header *h)
+{
+    sequence_reach(ctx, h->id, h->tail);
+}
+
+/* All from the beginning, but what other sequences were consumed stays so. */
+static int resync(struct journal *s, const char *reason)
+{
+    AUTO_BUF members = BUF_INIT;
+    struct json_writer w = json_writer(&members);
+
+    json_member_str(&w, "reason", reason);
+    if (!buf_ok(&members))
+        return -ENOMEM;
+    note(s, "source.resync", members.p);
+    sequence_forget(s, s->place.id);
+    free(s->cursor);
+    s->cursor = NULL;
+    s->standing = false;
+    s->again = true;
+    return sd_journal_seek_head(s->j);
+}
+
+static int seek_cursor(struct journal *s)
+{
+    int r;
+
+    s->standing = false;
+    if (!s->cursor)
+        return sd_journal_seek_head(s->j);
+    r = sd_journal_seek_cursor(s->j, s->cursor);
+    if (r >= 0)
+        r = sd_journal_next(s->j);
+    if (r > 0)
+        s->standing = sd_journal_test_cursor(s->j, s->cursor) <= 0;
+    return r;
+}
+
+/*
+ * A journal that ends before the stored cursor, or that has nothing of our
+ * sequence and nothing behind our place, is another one: it was replaced or set
+ * back. It is read from its beginning, for a repeat is recognised and a loss is not.
+ */
+static int seek_stored(struct journal *s, const struct journald_options *o)
+{
+    struct survey v = { .s = s };
+    int r = seek_cursor(s);
+
+    (void)journal_files(o, survey_file, &v);
+    if (r < 0)
+        return r;
+    if (v.known && v.tail < s->place.seqnum)
+        return resync(s, "the journal ends before the stored cursor");
+    if (r == 0 && v.any && !v.known)
+        return resync(s, "the journal is another one");
+    return 0;
+}
+
+static int seek_end(struct journal *s, const struct journald_options *o)
+{
+    int r;
+
+    (void)journal_files(o, reach_tail, s);
+    r = sd_journal_seek_tail(s->j);
+    if (r >= 0)
+        r = sd_journal_previous(s->j);
+    if (r == 0) /* nothing at all yet: all that comes is new */
+        return sd_journal_seek_head(s->j);
+    if (r > 0)
+        r = place_here(s->j, &s->cursor, &s->place);
+    if (r >= 0)
+        sequence_reach(s, s->place.id, s->place.seqnum);
+    return r;
+}
+
+int journal_start(struct input *in)
+{
+    const struct journald_options *o = in->state;
+    struct journal *s = in->private;
+
+    if (s->cursor)
+        return seek_stored(s, o);
+    s->dirty = !in->once;
+    if (in->first_start && !in->once && o->from == JOURNAL_END)
+        return seek_end(s, o);
+    return sd_journal_seek_head(s->j);
+}
+
+/* ---- the handle ---- */
+
+static int focus(struct journal *s)
+{
+    AUTO_BUF b = BUF_INIT;
+
+    sd_journal_flush_matches(s->j);
+    if (!s->focused)
+        return 0;
+    buf_str(&b, "_BOOT_ID=");
+    buf_hex(&b, s->focus, sizeof s->focus);
+    return buf_ok(&b) ? sd_journal_add_match(s->j, b.p, b.n) : -ENOMEM;
+}
+
+/* A new handle at the same place: gives memory back, and is the last help when it fails. */
+int journal_reopen(struct input *in)
+{
+    struct journal *s = in->private;
+    sd_journal *j;
+    int r = journal_open_handle(in->state, &j);
+
+    if (r < 0)
+        return r;
+    sd_journal_close(s->j);
+    s->j = j;
+    s->bloated = false;
+    in->fd = sd_journal_get_fd(j); /* before the seek */
+    in->fd = in->fd < 0 ? -1 : in->fd;
+    r = focus(s);
+    return r < 0 ? r : seek_cursor(s);
+}
+
+int journal_step(struct input *in)
+{
+    struct journal *s = in->private;
+    int r;
+
+    if (s->standing)
+        return 1;
+    r = sd_journal_next(s->j);
+    if (r >= 0)
+        return r;
+    journal_process(s);
+    r = sd_journal_next(s->j);
+    if (r >= 0)
+        return r;
+    r = journal_reopen(in);
+    if (r < 0 || s->standing)
+        return r < 0 ? r : 1;
+    return sd_journal_next(s->j);
+}
+
+/* ---- holes ---- */
+
+/* Where the next entry behind our place is, that was not consumed. 1 = we stand on it. */
+static int look_again(struct journal *s, struct place *ret, bool *ret_gone)
+{
+    int r;
+
+    journal_process(s);
+    r = seek_cursor(s);
+    *ret_gone = s->standing;
+    if (r > 0 && !s->standing)
+        r = sd_journal_next(s->j);
+    s->standing = false;
+    for (unsigned n = 0; r > 0 && n < CONSUMED_MAX; n++) {
+        if (place_here(s->j, NULL, ret) >= 0 && !journal_consumed(s, ret))
+            break;
+        r = sd_journal_next(s->j);
+    }
+    s->standing = r > 0;
+    return r;
+}
+
+/* Is there nothing before the entry we stand on? Stands on it again afterwards. */
+static bool is_head(struct journal *s, const char *cursor)
+{
+    bool head = sd_journal_previous(s->j) == 0;
+
+    return sd_journal_seek_cursor(s->j, cursor) >= 0 && sd_journal_next(s->j) > 0 && head;
+}
+
+int journal_hole(struct input *in, const struct place *at, const char *cursor, struct hole *ret)
+{
+    struct journal *s = in->private;
+    const struct sequence *q = sequence_find(s, at->id);
+    struct hole h = { .any = true, .from = q ? q->seqnum + 1 : 1, .to = at->seqnum - 1 };
+    struct place next;
+    bool gone;
+    int r;
+
+    *ret = (struct hole){ 0 };
+    h.switched = memcmp(at->id, s->place.id, sizeof at->id) != 0;
+    if (!s->whole || !s->cursor || (!q && s->again) || (q && at->seqnum == h.from))
+        return 1;
+    r = look_again(s, &next, &gone);
+    if (r <= 0 || !place_same(&next, at))
+        return r < 0 ? r : 0;
+    /*
+     * Another sequence may begin with any number: journald copies entries when it moves from /run
+     * to /var. Only when our place is gone and nothing older is left were entries deleted.
+     */
+    if (h.switched && (!gone || !is_head(s, cursor)))
+        return 1;
+    if (h.from > h.to) {
+        h.from = s->place.seqnum + 1;
+        h.to = 0;
+    }
+    *ret = h;
+    return 1;
+}
+
+int journal_tell_hole(struct block *b, const struct hole *h)
+{
+    AUTO_BUF members = BUF_INIT;
+    struct json_writer w = json_writer(&members);
+
+    json_member_u64(&w, "from", h->from);
+    if (h->to)
+        json_member_u64(&w, "to", h->to);
+    if (h->switched)
+        json_member_str(&w, "sequence", h->to ? "new" : "ended");
+    return buf_ok(&members) ? block_notice(b, "source.gap", buf_view(&members)) : -ENOMEM;
+}
+
+/* ---- entries before our place ---- */
+
+struct stray {
+    struct journal *s;
+    bool found;
+    uint8_t boot[16];
+};
+
+/* In one boot the monotonic clock sorts, which never goes back: what it puts before us is old. */
+static void find_stray(void *ctx, const struct journal_header *h)
+{
+    struct stray *f = ctx;
+    const struct sequence *q = sequence_find(f->s, h->id);
+
+    if (f->found || (q && h->tail <= q->seqnum) ||
+        memcmp(h->boot, f->s->boot, sizeof h->boot) == 0 ||
+        (f->s->focused && memcmp(h->boot, f->s->focus, sizeof h->boot) == 0))
+        return;
+    f->found = true;
+    memcpy(f->boot, h->boot, sizeof f->boot);
+}
+
+int journal_strays(struct input *in, struct block *b)
+{
+    struct journal *s = in->private;
+    struct stray f = { .s = s };
+    uint64_t now = clock_mono(in->clock);
+    int r;
+
+    s->strays_due = s->cursor && !in->once && now < s->strays_us;
+    if (!s->cursor || s->strays_due)
+        return 0;
+    s->strays_us = now + STRAYS_US;
+    (void)journal_files(in->state, find_stray, &f);
+    if (!f.found)
+        return 0;
+    journal_process(s);
+    r = sd_journal_next(s->j);
+    if (r != 0) {
+        s->standing = r > 0;
+        return r;
+    }
+    s->focused = s->again = true;
+    memcpy(s->focus, f.boot, sizeof s->focus);
+    r = focus(s);
+    if (r >= 0)
+        r = sd_journal_seek_head(s->j);
+    if (r < 0)
+        return r;
+    r = block_notice(b, "source.resync",
+                     SLICE("\"reason\":\"a clock was set back: entries lie before the cursor\""));
+    return r < 0 ? r : 1;
+}
