@@ -12,13 +12,14 @@
 #include "logwatch/inputs/journald-private.h"
 
 #define FILES_MAX 20000
-#define HEADER_BYTES 168
+#define HEADER_BYTES 176
 
 enum header_at {
     AT_TAIL_BOOT = 56,
     AT_SEQUENCE = 72,
     AT_ENTRIES = 152,
     AT_TAIL = 160,
+    AT_HEAD = 168,
 };
 
 struct scan {
@@ -54,6 +55,7 @@ static void scan_file(struct scan *s, int folder, const char *name)
         return;
     memcpy(h.id, b + AT_SEQUENCE, sizeof h.id);
     memcpy(h.boot, b + AT_TAIL_BOOT, sizeof h.boot);
+    h.head = le64(b + AT_HEAD);
     h.tail = le64(b + AT_TAIL);
     s->fn(s->ctx, &h);
 }

@@ -80,8 +80,9 @@ struct journal {
     bool moved; /* entries of others were passed since the last one */
     bool ended; /* nothing more now */
     bool bloated; /* the library holds the memory of a huge field */
-    bool focused; /* on one boot, see journald-seek.c */
-    uint8_t focus[16], boot[16]; /* boot: of the entry that the handle was on last */
+    bool scanned, focused; /* see journald-seek.c */
+    uint8_t scanned_id[16], focus[16]; /* a sequence; a boot */
+    uint8_t boot[16]; /* of the entry that the handle was on last */
     const char **units; /* with ".service" where it was left out; 0 = all */
     size_t nunits;
     struct arena *arena;
@@ -141,7 +142,7 @@ int entry_read(sd_journal *j, struct arena *a, size_t max, struct entry_fields *
 struct journal_header {
     uint8_t id[16]; /* of the sequence */
     uint8_t boot[16]; /* of its last entry */
-    uint64_t tail; /* its number */
+    uint64_t head, tail; /* numbers of its first and last entry */
 };
 /* Calls fn for every file that holds entries. 0, or how many may not be read. */
 int journal_files(const struct journald_options *o,
@@ -156,12 +157,14 @@ int journal_step(struct input *in);
 void journal_process(struct journal *s);
 /* Entries that are missing before one, to be told when that one is consumed. */
 struct hole {
-    bool any, switched; /* switched: the sequence is another one */
-    uint64_t from, to; /* to 0: nobody knows */
+    bool any; /* numbers of its sequence */
+    bool first; /* ... which was not known yet */
+    bool ended; /* the sequence of our place: nobody knows how far it went */
+    uint64_t from, to;
 };
 /* 1 = go on with the entry at *at, 0 = look at where we stand now, <0 = failed. */
-int journal_hole(struct input *in, const struct place *at, const char *cursor, struct hole *ret);
-int journal_tell_hole(struct block *b, const struct hole *h);
+int journal_hole(struct input *in, const struct place *at, struct hole *ret);
+int journal_tell_hole(struct pass *p, const struct hole *h, const struct place *at);
 bool journal_consumed(struct journal *s, const struct place *at);
 /* Nothing came: are there entries that sorting by time hides from us? 1 = read again. */
 int journal_strays(struct input *in, struct block *b);

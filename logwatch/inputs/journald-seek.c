@@ -9,8 +9,8 @@
  *
  * libsystemd sorts the entries of different sequences and boots by time. With a
  * clock that was set back it puts new ones before our place and never returns
- * them. The headers of the files show them; then we read that boot alone, from
- * its beginning, and pass over what was consumed.
+ * them. The headers of the files show them; then we read again from the
+ * beginning, and pass over what was consumed.
  */
 #include <errno.h>
 
@@ -82,6 +82,17 @@ static void reach_tail(void *ctx, const struct journal_header *h)
     sequence_reach(ctx, h->id, h->tail);
 }
 
+/* What was deleted before our first start is no loss. */
+static void reach_head(void *ctx, const struct journal_header *h)
+{
+    struct sequence *q = sequence_find(ctx, h->id);
+
+    if (!q)
+        sequence_reach(ctx, h->id, h->head - 1);
+    else if (q->seqnum >= h->head)
+        q->seqnum = h->head - 1;
+}
+
 /* All from the beginning, but what other sequences were consumed stays so. */
 static int resync(struct journal *s, const char *reason)
 {
@@ -105,8 +116,12 @@ static int seek_cursor(struct journal *s)
     int r;
 
     s->standing = false;
-    if (!s->cursor)
-        return sd_journal_seek_head(s->j);
+    if (!s->cursor) {
+        r = sd_journal_seek_head(s->j);
+        r = r < 0 ? r : sd_journal_next(s->j);
+        s->standing = r > 0;
+        return r;
+    }
     r = sd_journal_seek_cursor(s->j, s->cursor);
     if (r >= 0)
         r = sd_journal_next(s->j);
@@ -162,6 +177,8 @@ int journal_start(struct input *in)
     s->dirty = !in->once;
     if (in->first_start && !in->once && o->from == JOURNAL_END)
         return seek_end(s, o);
+    if (in->first_start)
+        (void)journal_files(o, reach_head, s);
     return sd_journal_seek_head(s->j);
 }
 
@@ -239,55 +256,86 @@ static int look_again(struct journal *s, struct place *ret, bool *ret_gone)
     return r;
 }
 
-/* Is there nothing before the entry we stand on? Stands on it again afterwards. */
-static bool is_head(struct journal *s, const char *cursor)
-{
-    bool head = sd_journal_previous(s->j) == 0;
+struct least {
+    const struct place *at;
+    uint64_t from, least; /* the lowest number from `from` on that a file has */
+};
 
-    return sd_journal_seek_cursor(s->j, cursor) >= 0 && sd_journal_next(s->j) > 0 && head;
+static void find_least(void *ctx, const struct journal_header *h)
+{
+    struct least *l = ctx;
+    uint64_t n = h->head > l->from ? h->head : l->from;
+
+    if (memcmp(h->id, l->at->id, sizeof h->id) == 0 && h->tail >= l->from && n < l->least)
+        l->least = n;
 }
 
-int journal_hole(struct input *in, const struct place *at, const char *cursor, struct hole *ret)
+/*
+ * Another sequence than that of our place may begin with any number: journald copies entries when
+ * it moves from /run to /var. What the files still have was sorted before our place, so it is old.
+ */
+static void judge_switch(struct input *in, const struct place *at, bool gone, struct hole *h)
+{
+    struct least l = { .at = at, .from = h->from, .least = at->seqnum };
+
+    (void)journal_files(in->state, find_least, &l);
+    h->to = l.least - 1;
+    h->any = h->to >= h->from;
+    h->ended = gone && (h->any || at->seqnum == h->from);
+}
+
+int journal_hole(struct input *in, const struct place *at, struct hole *ret)
 {
     struct journal *s = in->private;
     const struct sequence *q = sequence_find(s, at->id);
     struct hole h = { .any = true, .from = q ? q->seqnum + 1 : 1, .to = at->seqnum - 1 };
     struct place next;
-    bool gone;
-    int r;
+    bool gone = false;
 
     *ret = (struct hole){ 0 };
-    h.switched = memcmp(at->id, s->place.id, sizeof at->id) != 0;
-    if (!s->whole || !s->cursor || (!q && s->again) || (q && at->seqnum == h.from))
+    h.first = !q;
+    if (!s->whole || s->nsequences == 0 || (q && at->seqnum == h.from))
         return 1;
-    r = look_again(s, &next, &gone);
-    if (r <= 0 || !place_same(&next, at))
-        return r < 0 ? r : 0;
-    /*
-     * Another sequence may begin with any number: journald copies entries when it moves from /run
-     * to /var. Only when our place is gone and nothing older is left were entries deleted.
-     */
-    if (h.switched && (!gone || !is_head(s, cursor)))
-        return 1;
-    if (h.from > h.to) {
-        h.from = s->place.seqnum + 1;
-        h.to = 0;
+    if (!s->again) {
+        int r = look_again(s, &next, &gone);
+
+        if (r <= 0 || !place_same(&next, at))
+            return r < 0 ? r : 0;
+        s->standing = false;
     }
+    if (s->cursor && memcmp(at->id, s->place.id, sizeof at->id) != 0)
+        judge_switch(in, at, gone, &h);
     *ret = h;
     return 1;
 }
 
-int journal_tell_hole(struct block *b, const struct hole *h)
+static int tell_gap(struct block *b, const uint8_t id[16], uint64_t from, uint64_t to,
+                    const char *sequence)
 {
     AUTO_BUF members = BUF_INIT;
+    AUTO_BUF text = BUF_INIT;
     struct json_writer w = json_writer(&members);
 
-    json_member_u64(&w, "from", h->from);
-    if (h->to)
-        json_member_u64(&w, "to", h->to);
-    if (h->switched)
-        json_member_str(&w, "sequence", h->to ? "new" : "ended");
-    return buf_ok(&members) ? block_notice(b, "source.gap", buf_view(&members)) : -ENOMEM;
+    buf_hex(&text, id, 16);
+    json_member_slice(&w, "stream", buf_view(&text));
+    json_member_u64(&w, "from", from);
+    if (to)
+        json_member_u64(&w, "to", to);
+    if (sequence)
+        json_member_str(&w, "sequence", sequence);
+    return buf_ok(&members) && buf_ok(&text) ? block_notice(b, "source.gap", buf_view(&members))
+                                             : -ENOMEM;
+}
+
+int journal_tell_hole(struct pass *p, const struct hole *h, const struct place *at)
+{
+    int r = 0;
+
+    if (h->ended)
+        r = tell_gap(p->b, p->s->place.id, p->s->place.seqnum + 1, 0, "ended");
+    if (r == 0 && h->any)
+        r = tell_gap(p->b, at->id, h->from, h->to, h->first ? "new" : NULL);
+    return r;
 }
 
 /* ---- entries before our place ---- */
@@ -295,7 +343,7 @@ int journal_tell_hole(struct block *b, const struct hole *h)
 struct stray {
     struct journal *s;
     bool found;
-    uint8_t boot[16];
+    uint8_t id[16], boot[16];
 };
 
 /* In one boot the monotonic clock sorts, which never goes back: what it puts before us is old. */
@@ -309,7 +357,24 @@ static void find_stray(void *ctx, const struct journal_header *h)
         (f->s->focused && memcmp(h->boot, f->s->focus, sizeof h->boot) == 0))
         return;
     f->found = true;
+    memcpy(f->id, h->id, sizeof f->id);
     memcpy(f->boot, h->boot, sizeof f->boot);
+}
+
+/*
+ * The first time all is passed again. Entries that come to the same sequence later are of the boot
+ * that is running: that boot alone is followed then, for it needs no sorting.
+ */
+static int aim(struct journal *s, const struct stray *f)
+{
+    int r;
+
+    s->focused = s->scanned && memcmp(s->scanned_id, f->id, sizeof f->id) == 0;
+    s->scanned = s->again = true;
+    memcpy(s->scanned_id, f->id, sizeof s->scanned_id);
+    memcpy(s->focus, f->boot, sizeof s->focus);
+    r = focus(s);
+    return r < 0 ? r : sd_journal_seek_head(s->j);
 }
 
 int journal_strays(struct input *in, struct block *b)
@@ -332,14 +397,12 @@ int journal_strays(struct input *in, struct block *b)
         s->standing = r > 0;
         return r;
     }
-    s->focused = s->again = true;
-    memcpy(s->focus, f.boot, sizeof s->focus);
-    r = focus(s);
-    if (r >= 0)
-        r = sd_journal_seek_head(s->j);
+    r = aim(s, &f);
     if (r < 0)
         return r;
-    r = block_notice(b, "source.resync",
-                     SLICE("\"reason\":\"a clock was set back: entries lie before the cursor\""));
+    if (!s->focused)
+        r = block_notice(
+            b, "source.resync",
+            SLICE("\"reason\":\"a clock was set back: entries lie before the cursor\""));
     return r < 0 ? r : 1;
 }

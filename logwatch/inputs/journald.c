@@ -342,7 +342,7 @@ static int take_entry(struct pass *p)
 {
     struct journal *s = p->s;
     struct hole hole;
-    struct place at;
+    struct place at, begin;
     AUTO_FREE char *cursor = NULL;
     int r = place_here(s->j, &cursor, &at);
 
@@ -355,9 +355,10 @@ static int take_entry(struct pass *p)
         sequence_reach(s, at.id, at.seqnum);
         return 1;
     }
-    r = journal_hole(p->in, &at, cursor, &hole);
+    r = journal_hole(p->in, &at, &hole);
     if (r <= 0)
         return r < 0 ? r : 1;
+    begin = at;
     r = judge(p, &cursor, &at);
     if (r < 0 || r == FATE_GONE)
         return r < 0 ? r : 1;
@@ -365,9 +366,9 @@ static int take_entry(struct pass *p)
         s->standing = s->standing || !p->hold;
         return 0;
     }
-    if (hole.any && journal_tell_hole(p->b, &hole) < 0)
+    if (journal_tell_hole(p, &hole, &begin) < 0)
         return -ENOMEM;
-    consume(s, TAKE(cursor), &at, r == FATE_OURS || hole.any);
+    consume(s, TAKE(cursor), &at, r == FATE_OURS || hole.any || hole.ended);
     return 1;
 }
 
@@ -388,7 +389,7 @@ static int run_pass(struct pass *p)
             journal_process(s);
         r = journal_step(p->in);
         s->ended = r == 0;
-        if (r == 0 && n == 1)
+        if (r == 0)
             r = journal_strays(p->in, p->b);
         else if (r > 0)
             r = take_entry(p);
