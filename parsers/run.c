@@ -473,6 +473,14 @@ static void init_event(struct run *r, const struct record *record, uint64_t rece
         r->ev->flags |= EVENT_PARTIAL;
 }
 
+/* Before anything of the text is read: the first of equal names wins. */
+static void set_sender(struct run *r, const struct record *record)
+{
+    set(r, FIELD_HOST_NAME, record->host);
+    set(r, FIELD_PROCESS_NAME, record->app);
+    set(r, FIELD_LOG_SOURCE_ADDRESS, record->sender);
+}
+
 static void add_common(struct run *r, const struct record *record)
 {
     char number[24];
@@ -493,6 +501,8 @@ static void add_common(struct run *r, const struct record *record)
         set(r, FIELD_TRAILWARDEN_UNPARSED, SLICE("true"));
     if (r->source->from_journal && !r->doubt)
         r->ev->trust = TRUST_RECORD;
+    if (record->flags & RECORD_FORGEABLE)
+        r->ev->trust = TRUST_FORGEABLE;
     set(r, FIELD_TRAILWARDEN_TRUST, slice_str(trust_name(r->ev->trust)));
 }
 
@@ -511,6 +521,7 @@ int parser_run(const struct parser_source *source, struct parser_scratch *scratc
     init_event(&r, record, received_us);
     if (!clean_text(&r, record))
         return -ENOMEM;
+    set_sender(&r, record);
     l = find_layout(&r, r.text);
     if (!l)
         l = find_behind_syslog(&r);

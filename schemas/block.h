@@ -19,6 +19,7 @@
 enum record_flags {
     RECORD_TRUNCATED = 1, /* text is only the beginning */
     RECORD_PARTIAL = 2, /* no final newline */
+    RECORD_FORGEABLE = 4, /* anybody may have sent it: the transport proves no sender */
 };
 
 struct record {
@@ -29,6 +30,8 @@ struct record {
     uint64_t pid;
     int priority; /* syslog 0..7; -1 = none */
     unsigned flags;
+    struct slice host, app; /* the sender's claims, printable ASCII; may be empty */
+    struct slice sender; /* address that it came from, for a transport with senders; may be empty */
 };
 
 /* A stream's new position. value empty = forget the stream. */

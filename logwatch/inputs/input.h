@@ -70,4 +70,4 @@ struct input {
 extern const struct input_ops *const input_kinds[];
 const struct input_ops *input_kind(struct slice name); /* NULL when unknown */
 
-extern const struct input_ops input_file, input_journald, input_stdin;
+extern const struct input_ops input_file, input_journald, input_stdin, input_syslog;

@@ -1,6 +1,7 @@
 #include "logwatch/inputs/input.h"
 
-const struct input_ops *const input_kinds[] = { &input_file, &input_journald, &input_stdin, NULL };
+const struct input_ops *const input_kinds[] = { &input_file, &input_journald, &input_stdin,
+                                                &input_syslog, NULL };
 
 const struct input_ops *input_kind(struct slice name)
 {

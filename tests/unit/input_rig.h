@@ -145,6 +145,7 @@ static inline int rig_start(struct rig *r, const struct input_ops *ops, const ch
         .once = once,
         .block_max = r->in.block_max,
         .fd = -1,
+        .socket = -1,
         .cursors = list,
         .ncursors = r->ncursors,
     };
