@@ -117,21 +117,28 @@ static bool take_structured_data(struct slice *s)
 /* s is behind the PRI and VERSION. */
 static bool read_5424(struct slice s, struct syslog_message *ret)
 {
-    struct slice time, host, app, pid, id;
+    struct slice time, host, app, pid, id, data;
     uint64_t us = 0;
 
     if (!word(&s, &time) || !word(&s, &host) || !word(&s, &app) || !word(&s, &pid) ||
-        !word(&s, &id) || !take_structured_data(&s) || (s.n && !take_byte(&s, ' ')))
+        !word(&s, &id))
+        return false;
+    data = s;
+    if (!take_structured_data(&s))
+        return false;
+    data.n -= s.n;
+    if (s.n && !take_byte(&s, ' '))
         return false;
     if (!slice_is(time, "-") && time_parse_rfc3339(time, &us) < 0)
         return false;
+    (void)take_byte(&s, ' '); /* rsyslog keeps the blank that stood behind a tag */
     if (slice_starts(s, SLICE("\xef\xbb\xbf")))
         s = slice_skip(s, 3);
     ret->time_us = us;
     ret->host = unless_nil(host);
     ret->app = unless_nil(app);
     ret->pid = number_or_0(pid);
-    ret->text = s;
+    ret->text = s.n ? s : unless_nil(data); /* all that was said */
     return true;
 }
 

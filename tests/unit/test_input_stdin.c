@@ -118,7 +118,8 @@ static void every_kind_is_found_by_its_name(void **state)
     assert_ptr_equal(input_kind(SLICE("file")), &input_file);
     assert_ptr_equal(input_kind(SLICE("journald")), &input_journald);
     assert_ptr_equal(input_kind(SLICE("stdin")), &input_stdin);
-    assert_null(input_kind(SLICE("syslog")));
+    assert_ptr_equal(input_kind(SLICE("syslog")), &input_syslog);
+    assert_null(input_kind(SLICE("carrier-pigeon")));
 }
 
 int main(void)
