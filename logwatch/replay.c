@@ -4,6 +4,7 @@
 #include <fcntl.h>
 
 #include "base/clock.h"
+#include "logwatch/inputs/file-zip.h"
 #include "logwatch/reader.h"
 
 #define DETECT_BYTES 65536
@@ -39,12 +40,20 @@ static const struct format *find_out(const struct replay_request *q, const char 
 {
     AUTO_FD fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
     AUTO_FREE char *text = malloc(DETECT_BYTES);
+    AUTO(zip) z = NULL;
     const struct format *f;
-    ssize_t n = fd >= 0 && text ? read(fd, text, DETECT_BYTES) : -1;
+    ssize_t n;
     size_t lf;
 
+    if (fd < 0 || !text) {
+        err_set(err, fd < 0 ? -errno : -ENOMEM, "cannot read '%s': %s", path, err_name(errno));
+        return NULL;
+    }
+    n = zip_new(fd, &z, err) == 0 ? -EAGAIN : -ENOMEM;
+    while (n == -EAGAIN)
+        n = zip_read(z, text, DETECT_BYTES, err);
     if (n < 0) {
-        err_set(err, errno ? -errno : -ENOMEM, "cannot read '%s': %s", path, err_name(errno));
+        err_while(err, "'%s'", path);
         return NULL;
     }
     lf = slice_rfind_byte(slice_of(text, (size_t)n), '\n');

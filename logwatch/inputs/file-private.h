@@ -1,11 +1,17 @@
 /*
  * Files: what the parts of this input share.
  *
- *     file.c         the options, the turn of the wheel, replay of named files
- *     file-stream.c  one generation of content: is it still itself, its cursor,
- *                    its lines
+ *     file.c         the options, the turn of the wheel
+ *     file-replay.c  replay of named files
+ *     file-stream.c  one generation of content: is it still itself, its cursor
+ *     file-read.c    its lines
  *     file-scan.c    which file is which stream: two passes over all names
+ *     file-copy.c    what copytruncate leaves
+ *     file-pack.c    what compressing rotated files leaves
+ *     file-zip.c     the content of a compressed file (knows nothing of streams)
  *     file-name.c    names: globs, rotated names, who may have put them there
+ *     file-fault.c   troubles with paths
+ *     file-watch.c   inotify
  *
  * A stream is one generation of content. It outlives the name of its file, its
  * inode and this process. A file IS the stream when device, inode, the first
@@ -20,6 +26,7 @@
 #include <sys/types.h>
 
 #include "logwatch/inputs/common.h"
+#include "logwatch/inputs/file-zip.h"
 #include "logwatch/inputs/lines.h"
 
 #define HEAD_MAX 1024
@@ -61,6 +68,24 @@ enum stream_flags {
     STREAM_SKIP = 2, /* the offset is inside a line that is too long: its rest is not handed over */
 };
 
+/* The content of a compressed file, from the stream's offset on. */
+struct unpack {
+    struct zip *zip;
+    char *bytes; /* unpacked and not handed over yet */
+    size_t n, cap;
+    bool over; /* nothing follows `bytes`: the end, or a fault */
+    struct err fault;
+    struct known_bytes tail; /* of what was passed over, on the way to the offset */
+    uint64_t hole_bytes; /* NUL bytes passed over, not told yet */
+};
+
+/* Of a compressed file: its size and time say whether it is still the same. */
+struct packed {
+    uint64_t size; /* 0: the file is not compressed */
+    uint64_t mtime_ns;
+    bool done; /* read to its end */
+};
+
 struct stream {
     char id[33];
     uint8_t key[16];
@@ -75,6 +100,7 @@ struct stream {
     uint64_t mtime_ns; /* of the file when it was last read */
     uint64_t lost_us; /* wall; 0 = not lost */
     unsigned flags;
+    struct packed packed;
 
     /* Not kept in the cursor. */
     enum stream_state state;
@@ -90,6 +116,7 @@ struct stream {
     uint64_t flush_us; /* monotonic: when held records are handed over; 0 = none held */
     struct stream *next_claim; /* of the same inode, during a scan */
     struct long_line *skip;
+    struct unpack *unpack; /* while a compressed file is read */
     bool first_look; /* nothing was handed over yet: it may be a copy of another */
     bool ready; /* worth reading */
     bool dirty; /* the cursor must be told */
@@ -177,12 +204,31 @@ int stream_content_is(struct stream *s, int fd, const struct stat *st);
 bool stream_begins(const struct stream *s, int fd, uint64_t size);
 /* The stream goes on in this file. Takes fd. */
 void stream_attach(struct file_input *f, struct stream *s, int fd, const struct stat *st);
+/* The file that was attached is compressed. */
+void stream_pack(struct stream *s, const struct stat *st);
 void stream_detach(struct file_input *f, struct stream *s);
 void stream_lost(struct file_input *f, struct stream *s);
 /* Moves without handing over: head and mark are read from the file. -EIO when it cannot. */
 int stream_jump(struct stream *s, uint64_t offset);
 /* Where following from the end begins: behind the last LF. */
 uint64_t stream_end_offset(int fd, uint64_t size);
+/* What kind of file is this not? NULL = looks like text. */
+const char *content_refusal(int fd, uint64_t size);
+/* The same of the first bytes of a content; compressed content in it is no log either. */
+const char *bytes_refusal(struct slice bytes);
+
+/* What the stream knows of the content moves on by these bytes, as if they had been read. */
+void stream_advance(struct stream *s, struct slice read);
+/* Reads exactly n bytes: 1 all, 0 there are fewer, <0 error. */
+int read_at(int fd, void *p, size_t n, uint64_t offset);
+/* The last MARK_MAX bytes of what was known and what is new. */
+void mark_move(struct known_bytes *mark, struct slice more);
+/* Are these k->n bytes the known ones? */
+bool known_is(const struct known_bytes *k, const char *bytes);
+/* Where the text begins, behind a hole at the beginning; `size` when there is none within reach. */
+uint64_t text_begins(int fd, uint64_t size);
+
+/* ---- file-read.c ---- */
 
 /*
  * One block of the stream. 1 = there is one, 0 = nothing now, -ESTALE = the file is not
@@ -190,8 +236,8 @@ uint64_t stream_end_offset(int fd, uint64_t size);
  * come.
  */
 int stream_read(struct file_input *f, struct stream *s, struct block *b, bool end, struct err *err);
-/* What kind of file is this not? NULL = looks like text. */
-const char *content_refusal(int fd, uint64_t size);
+void unpack_free(struct unpack *u);
+DEFINE_AUTO(unpack)
 
 /* ---- file-scan.c ---- */
 
@@ -221,6 +267,12 @@ void fault_seen(struct file_input *f, const char *path, int code, const char *te
 /* After it: tells what began and what is over. */
 void faults_tell(struct file_input *f);
 void faults_free(struct file_input *f);
+
+/* ---- file-replay.c ---- */
+
+int file_replay_open(struct file_input *f, struct err *err);
+int file_replay_read(struct file_input *f, struct block *b, struct err *err);
+void file_replay_close(struct file_input *f);
 
 /* ---- file-name.c ---- */
 

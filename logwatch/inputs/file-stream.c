@@ -1,9 +1,10 @@
 /*
- * One generation of content: whether it is still itself, its cursor, its lines.
+ * One generation of content: whether it is still itself, and its cursor.
  *
  * The identity is looked at before and after each read, so a file that was cut
  * and has grown again past our offset in between cannot pass for its own
- * continuation. What is remembered (head, mark) are the very bytes that were
+ * continuation. A compressed file does not change: as long as its size and time
+ * are the same, so is its content. What is remembered (head, mark) are the very bytes that were
  * handed over, never a second reading of the file.
  */
 #include <errno.h>
@@ -31,8 +32,7 @@ static uint64_t hash_of(const void *p, size_t n)
     return h;
 }
 
-/* 1 all n bytes, 0 there are fewer, <0 error. */
-static int read_at(int fd, void *p, size_t n, uint64_t offset)
+int read_at(int fd, void *p, size_t n, uint64_t offset)
 {
     size_t done = 0;
 
@@ -50,6 +50,11 @@ static int read_at(int fd, void *p, size_t n, uint64_t offset)
     return 1;
 }
 
+bool known_is(const struct known_bytes *k, const char *bytes)
+{
+    return k->held ? memcmp(bytes, k->bytes, k->n) == 0 : hash_of(bytes, k->n) == k->hash;
+}
+
 static int known_at(struct known_bytes *k, int fd, uint64_t offset)
 {
     char bytes[HEAD_MAX];
@@ -57,11 +62,10 @@ static int known_at(struct known_bytes *k, int fd, uint64_t offset)
 
     if (r <= 0)
         return r;
-    if (k->held)
-        return memcmp(bytes, k->bytes, k->n) == 0;
-    if (hash_of(bytes, k->n) != k->hash)
+    if (!known_is(k, bytes))
         return 0;
-    memcpy(k->bytes, bytes, k->n);
+    if (!k->held)
+        memcpy(k->bytes, bytes, k->n);
     k->held = true;
     return 1;
 }
@@ -74,8 +78,7 @@ static void head_grow(struct known_bytes *head, struct slice more)
     head->n += (unsigned)n;
 }
 
-/* The last MARK_MAX bytes of what was known and what is new. */
-static void mark_move(struct known_bytes *mark, struct slice more)
+void mark_move(struct known_bytes *mark, struct slice more)
 {
     size_t old = mark->n;
 
@@ -94,8 +97,10 @@ static void mark_move(struct known_bytes *mark, struct slice more)
     mark->n = (unsigned)(old + more.n);
 }
 
-static void advance(struct stream *s, struct slice read)
+void stream_advance(struct stream *s, struct slice read)
 {
+    if (read.n == 0)
+        return;
     head_grow(&s->head, read);
     mark_move(&s->mark, read);
     s->offset += read.n;
@@ -153,6 +158,7 @@ void stream_free(struct stream *s)
     if (s->fd >= 0)
         close(s->fd);
     long_line_free(s->skip);
+    unpack_free(s->unpack);
     free(s->path);
     free(s->where);
     free(s);
@@ -203,6 +209,10 @@ struct stream *stream_load(const struct cursor *c, struct arena *a)
     s->lost_us = json_u64(j, "lost", 0);
     s->flags = (unsigned)json_u64(j, "flags", 0);
     s->backfill_end = json_u64(j, "backfill", 0);
+    s->packed.size = json_u64(j, "packed_size", 0);
+    s->packed.mtime_ns = json_u64(j, "packed_mtime", 0);
+    s->packed.done = json_bool(j, "packed_done", false);
+    s->ended = s->packed.done;
     s->state = STREAM_LOST; /* until the first scan has found it */
     if (json_u64(j, "version", 0) != 1 || !load_texts(s, c, j) ||
         !load_hash(j, "head", "head_n", HEAD_MAX, &s->head) ||
@@ -253,6 +263,11 @@ void stream_cursor(const struct stream *s, struct buf *out)
         json_member_u64(&w, "flags", s->flags);
     if (s->offset < s->backfill_end)
         json_member_u64(&w, "backfill", s->backfill_end);
+    if (s->packed.size) {
+        json_member_u64(&w, "packed_size", s->packed.size);
+        json_member_u64(&w, "packed_mtime", s->packed.mtime_ns);
+        json_member_bool(&w, "packed_done", s->packed.done);
+    }
     json_object_end(&w);
 }
 
@@ -272,6 +287,8 @@ int stream_is(struct stream *s, int fd, const struct stat *st)
 {
     if (st->st_dev != s->dev || st->st_ino != s->ino)
         return 0;
+    if (s->packed.size)
+        return (uint64_t)st->st_size == s->packed.size && stat_mtime_ns(st) == s->packed.mtime_ns;
     return s->offset == 0 ? 1 : stream_content_is(s, fd, st);
 }
 
@@ -295,6 +312,8 @@ void stream_detach(struct file_input *f, struct stream *s)
     s->fd = -1;
     f->nopen--;
     s->ready = false;
+    unpack_free(s->unpack);
+    s->unpack = NULL;
 }
 
 void stream_attach(struct file_input *f, struct stream *s, int fd, const struct stat *st)
@@ -319,6 +338,12 @@ void stream_attach(struct file_input *f, struct stream *s, int fd, const struct 
     s->ready = true;
 }
 
+void stream_pack(struct stream *s, const struct stat *st)
+{
+    s->packed = (struct packed){ .size = (uint64_t)st->st_size, .mtime_ns = stat_mtime_ns(st) };
+    s->dirty = true;
+}
+
 void stream_lost(struct file_input *f, struct stream *s)
 {
     stream_detach(f, s);
@@ -341,8 +366,8 @@ struct magic {
 };
 
 static const struct magic magics[] = {
-    { "\x1f\x8b", 2, "is compressed (gzip): unpack it first" },
-    { "\x28\xb5\x2f\xfd", 4, "is compressed (zstd): unpack it first" },
+    { "\x1f\x8b", 2, "is compressed (gzip): only replay reads it by name" },
+    { "\x28\xb5\x2f\xfd", 4, "is compressed (zstd): only replay reads it by name" },
     { "\xfd"
       "7zXZ",
       5, "is compressed (xz): unpack it first" },
@@ -357,8 +382,7 @@ static const struct magic magics[] = {
     { "LPKSHHRH", 8, "is a journal: use an input of type journald with 'files'" },
 };
 
-/* Where the text begins, behind a hole at the beginning; `size` when there is none within reach. */
-static uint64_t text_begins(int fd, uint64_t size)
+uint64_t text_begins(int fd, uint64_t size)
 {
     char bytes[4096];
     uint64_t at = 0;
@@ -380,23 +404,26 @@ static uint64_t text_begins(int fd, uint64_t size)
     return size;
 }
 
+const char *bytes_refusal(struct slice b)
+{
+    size_t nuls = 0;
+
+    for (size_t i = 0; i < ARRAY_SIZE(magics); i++)
+        if (slice_starts(b, slice_of(magics[i].bytes, magics[i].n)))
+            return magics[i].text;
+    while (b.n > 0 && b.p[b.n - 1] == '\0')
+        b.n--; /* room that a writer made beforehand */
+    for (size_t i = 0; i < b.n; i++)
+        nuls += b.p[i] == '\0';
+    return nuls >= NUL_RUN_MIN && nuls * 10 > b.n ? "is binary, not lines of text" : NULL;
+}
+
 const char *content_refusal(int fd, uint64_t size)
 {
     char bytes[4096];
-    uint64_t at = text_begins(fd, size);
-    ssize_t n = pread(fd, bytes, sizeof bytes, (off_t)at);
-    size_t nuls = 0;
+    ssize_t n = pread(fd, bytes, sizeof bytes, (off_t)text_begins(fd, size));
 
-    if (n <= 0)
-        return NULL;
-    for (size_t i = 0; i < ARRAY_SIZE(magics); i++)
-        if ((size_t)n >= magics[i].n && memcmp(bytes, magics[i].bytes, magics[i].n) == 0)
-            return magics[i].text;
-    while (n > 0 && bytes[n - 1] == '\0')
-        n--; /* room that a writer made beforehand */
-    for (ssize_t i = 0; i < n; i++)
-        nuls += bytes[i] == '\0';
-    return nuls >= NUL_RUN_MIN && nuls * 10 > (size_t)n ? "is binary, not lines of text" : NULL;
+    return n > 0 ? bytes_refusal(slice_of(bytes, (size_t)n)) : NULL;
 }
 
 uint64_t stream_end_offset(int fd, uint64_t size)
@@ -411,262 +438,4 @@ uint64_t stream_end_offset(int fd, uint64_t size)
     if (!lf)
         return n == size ? 0 : size; /* one line only, not complete; or one too long */
     return size - n + (size_t)(lf - bytes) + 1;
-}
-
-static bool learn_key(struct stream *s, uint64_t size, bool end)
-{
-    char bytes[STREAM_KEY_BYTES];
-    uint64_t at = text_begins(s->fd, size);
-    ssize_t n = pread(s->fd, bytes, sizeof bytes, (off_t)at);
-
-    if (n <= 0)
-        return false;
-    return stream_key(slice_of(bytes, (size_t)n), end, s->key);
-}
-
-/* ---- reading ---- */
-
-struct reading {
-    struct file_input *f;
-    struct stream *s;
-    struct block *b;
-    struct slice bytes;
-    uint64_t size;
-    bool last; /* nothing more will come */
-    bool end; /* and the bytes reach up to there */
-};
-
-static int out_of_memory(struct err *err)
-{
-    return err_nomem(err);
-}
-
-/* The block is complete: the cursor rides in it. */
-static int finish(struct reading *r, struct err *err)
-{
-    AUTO_BUF value = BUF_INIT;
-
-    r->b->name = arena_slice(r->b->arena, slice_str(r->s->path));
-    if (!r->b->name.p)
-        return out_of_memory(err);
-    if (!r->b->received_us)
-        r->b->received_us = clock_now(r->f->in->clock);
-    if (r->f->in->once)
-        return 1;
-    stream_cursor(r->s, &value);
-    if (!buf_ok(&value) || block_cursor(r->b, slice_str(r->s->id), buf_view(&value)) < 0)
-        return out_of_memory(err);
-    r->s->dirty = false;
-    return 1;
-}
-
-static int read_rest_of_long(struct reading *r, struct err *err)
-{
-    struct stream *s = r->s;
-    bool done;
-    size_t n;
-
-    if (!s->skip) { /* begun before a restart: its hash is not known any more */
-        s->skip = long_line_new(s->offset);
-        if (!s->skip)
-            return out_of_memory(err);
-        s->skip->known = false;
-    }
-    n = long_line_skip(s->skip, r->bytes, &done);
-    advance(s, slice_of(r->bytes.p, n));
-    if (done || r->end) {
-        if (long_line_notice(s->skip, r->b) < 0)
-            return out_of_memory(err);
-        long_line_free(s->skip);
-        s->skip = NULL;
-        s->flags &= ~(unsigned)STREAM_SKIP;
-    }
-    return finish(r, err);
-}
-
-static int begin_long(struct stream *s, struct slice beginning, struct err *err)
-{
-    bool done;
-
-    s->skip = long_line_new(s->offset);
-    if (!s->skip)
-        return out_of_memory(err);
-    (void)long_line_skip(s->skip, beginning, &done);
-    s->flags |= STREAM_SKIP;
-    return 0;
-}
-
-static int hand_over(struct reading *r, struct cut cut, struct err *err)
-{
-    struct stream *s = r->s;
-    struct block *b = r->b;
-    struct slice given = slice_take(r->bytes, cut.n);
-
-    memcpy(b->stream, s->key, sizeof b->stream);
-    b->bytes = given;
-    b->position = s->offset;
-    b->backfill = s->offset < s->backfill_end;
-    if (s->flags & STREAM_MIDDLE)
-        b->first_flags =
-            RECORD_PARTIAL; /* the rest of a line that was handed over without its end */
-    s->flags &= ~(unsigned)STREAM_MIDDLE;
-    if (cut.kind == CUT_LONG) {
-        b->last_flags = RECORD_TRUNCATED;
-        if (begin_long(s, given, err) < 0)
-            return err_code(err);
-    } else if (cut.kind == CUT_PARTIAL) {
-        b->last_flags = RECORD_PARTIAL;
-        s->flags |= STREAM_MIDDLE;
-    }
-    advance(s, given);
-    return finish(r, err);
-}
-
-/* Where the NUL bytes that begin at the offset end; the size when nothing else is there (yet). */
-static uint64_t hole_ends(struct reading *r, bool *ret_known)
-{
-    struct stream *s = r->s;
-    char bytes[PROBE_BYTES];
-    uint64_t at = s->hole_end > s->offset ? s->hole_end : s->offset;
-
-    *ret_known = false;
-    for (unsigned i = 0; at < r->size && i < PROBES_A_TURN; i++) {
-        off_t data = lseek(s->fd, (off_t)at, SEEK_DATA);
-        ssize_t n;
-
-        if (data < 0 && errno == ENXIO)
-            at = r->size;
-        else if (data > (off_t)at)
-            at = (uint64_t)data;
-        n = pread(s->fd, bytes, sizeof bytes, (off_t)at);
-        if (n <= 0)
-            break;
-        for (ssize_t k = 0; k < n; k++)
-            if (bytes[k] != '\0') {
-                *ret_known = true;
-                return at + (uint64_t)k;
-            }
-        at += (uint64_t)n;
-    }
-    s->hole_end = at;
-    return at;
-}
-
-/*
- * NUL bytes where a line should begin: a hole left by a cut under a writer that
- * does not append, or blocks that a crash left empty. They are skipped when
- * text follows; at the end of a live file they may be room made beforehand,
- * into which the writer still writes, so they wait.
- */
-static int read_hole(struct reading *r, struct err *err)
-{
-    struct stream *s = r->s;
-    AUTO_BUF members = BUF_INIT;
-    bool known;
-    uint64_t end = hole_ends(r, &known);
-
-    if (!known && !(r->last && end >= r->size)) {
-        s->ready = end < r->size;
-        return 0;
-    }
-    buf_printf(&members, "\"position\":%llu,\"bytes\":%llu", (unsigned long long)s->offset,
-               (unsigned long long)(end - s->offset));
-    if (stream_jump(s, end) < 0)
-        return -ESTALE;
-    s->hole_end = 0;
-    if (!buf_ok(&members) || block_notice(r->b, "source.nulls", buf_view(&members)) < 0)
-        return out_of_memory(err);
-    return finish(r, err);
-}
-
-static uint64_t idle_us(const struct file_input *f)
-{
-    return f->in->framing && f->in->framing->starts ? f->in->framing->idle_us : 0;
-}
-
-static int take(struct reading *r, struct err *err)
-{
-    struct stream *s = r->s;
-    struct file_input *f = r->f;
-    struct cut_rules rules = {
-        .framing = f->in->framing,
-        .line_max = f->options->max_line,
-        .full = r->bytes.n >= f->block_max,
-        .idle = r->end || (!f->in->once && file_now(f) >= s->grown_us + idle_us(f)),
-        .end = r->end,
-    };
-    struct cut cut;
-
-    s->flush_us = 0;
-    if (s->flags & STREAM_SKIP)
-        return read_rest_of_long(r, err);
-    cut = lines_cut(r->bytes, &rules);
-    if (cut.kind == CUT_NULS)
-        return read_hole(r, err);
-    if (cut.kind == CUT_NOTHING) {
-        if (memchr(r->bytes.p, '\n', r->bytes.n))
-            s->flush_us = s->grown_us + idle_us(f);
-        return 0;
-    }
-    return hand_over(r, cut, err);
-}
-
-/* The bytes at the offset, between two looks at the identity. 1 = there are some. */
-static int read_between(struct reading *r, struct err *err)
-{
-    struct stream *s = r->s;
-    struct stat st;
-    size_t want;
-    ssize_t n;
-    char *p;
-
-    if (fstat(s->fd, &st) < 0 || stream_is(s, s->fd, &st) <= 0)
-        return -ESTALE;
-    r->size = (uint64_t)st.st_size;
-    s->tried_size = r->size;
-    s->tried_ns = stat_mtime_ns(&st);
-    if (s->size != r->size) {
-        s->size = r->size;
-        s->grown_us = file_now(r->f);
-    }
-    if (r->size == s->offset)
-        return 0;
-    want = r->size - s->offset < r->f->block_max ? (size_t)(r->size - s->offset) : r->f->block_max;
-    p = arena_text(r->b->arena, want);
-    if (!p)
-        return out_of_memory(err);
-    n = pread(s->fd, p, want, (off_t)s->offset);
-    if (n < 0)
-        return err_set(err, -errno, "cannot read '%s': %s", s->where, err_name(errno));
-    r->bytes = slice_of(p, (size_t)n);
-    r->end = r->last && s->offset + (size_t)n == r->size;
-    s->mtime_ns = s->tried_ns;
-    if (!s->key_known)
-        s->key_known = learn_key(s, r->size, r->end);
-    if (fstat(s->fd, &st) < 0 || stream_is(s, s->fd, &st) <= 0 ||
-        (uint64_t)st.st_size < s->offset + (size_t)n)
-        return -ESTALE;
-    return n > 0;
-}
-
-int stream_read(struct file_input *f, struct stream *s, struct block *b, bool end, struct err *err)
-{
-    struct reading r = { .f = f, .s = s, .b = b, .last = end };
-    int got;
-
-    s->ready = false;
-    s->used = ++f->clock_of_use;
-    got = read_between(&r, err);
-    if (got < 0)
-        return got;
-    if (got == 0 && s->skip && end) { /* a long line ends where the stream ends */
-        r.end = true;
-        return read_rest_of_long(&r, err);
-    }
-    if (got == 0)
-        return 0;
-    got = take(&r, err);
-    if (got > 0)
-        s->ready = s->offset < r.size;
-    return got;
 }

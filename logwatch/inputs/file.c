@@ -121,28 +121,6 @@ static int load_streams(struct file_input *f, struct err *err)
     return 0;
 }
 
-/* A file of just that name comes before what it would mean as a pattern. */
-static int add_replay(struct names *names, const char *path)
-{
-    return access(path, F_OK) == 0 ? names_add(names, path) : names_glob(names, path);
-}
-
-static int load_replay(struct file_input *f, struct err *err)
-{
-    struct names names = { 0 };
-
-    for (size_t i = 0; i < f->options->path.n; i++)
-        if (add_replay(&names, f->options->path.items[i]) < 0) {
-            names_fini(&names);
-            return err_nomem(err);
-        }
-    f->replay = names.items;
-    f->nreplay = names.n;
-    if (names.n == 0)
-        return err_set(err, -ENOENT, "no file is named '%s'", f->options->path.items[0]);
-    return 0;
-}
-
 static int file_input_open(struct input *in, struct err *err)
 {
     struct file_input *f = calloc(1, sizeof *f);
@@ -160,7 +138,7 @@ static int file_input_open(struct input *in, struct err *err)
     if (o->path.n == 0)
         return err_set(err, -EINVAL, "an input of type file needs a path");
     if (in->once)
-        return load_replay(f, err);
+        return file_replay_open(f, err);
     if (load_streams(f, err) < 0)
         return err_code(err);
     in->fd = watches_open(f);
@@ -171,7 +149,6 @@ static int file_input_open(struct input *in, struct err *err)
 static void file_input_close(struct input *in)
 {
     struct file_input *f = in->private;
-    struct names replay;
 
     if (!f)
         return;
@@ -184,80 +161,10 @@ static void file_input_close(struct input *in)
     }
     faults_free(f);
     watches_close(f);
-    replay = (struct names){ .items = f->replay, .n = f->nreplay };
-    names_fini(&replay);
-    stream_free(f->replay_stream);
+    file_replay_close(f);
     free(f);
     in->private = NULL;
     in->fd = -1;
-}
-
-/* ---- replay ---- */
-
-static int replay_begin(struct file_input *f, struct err *err)
-{
-    const char *path = f->replay[f->replay_at], *text = "";
-    struct stat st;
-    int fd = file_open(path, &st, &text);
-    struct stream *s;
-
-    if (fd < 0)
-        return err_set(err, fd, "'%s' %s", path, text);
-    text = content_refusal(fd, (uint64_t)st.st_size);
-    s = text ? NULL : stream_new(path);
-    if (!s) {
-        close(fd);
-        return text ? err_set(err, -EINVAL, "'%s' %s", path, text) : err_nomem(err);
-    }
-    stream_attach(f, s, fd, &st);
-    f->replay_stream = s;
-    return 0;
-}
-
-static void replay_next(struct file_input *f)
-{
-    stream_free(f->replay_stream);
-    f->replay_stream = NULL;
-    f->nopen = 0;
-    f->replay_at++;
-}
-
-static int replay_read(struct file_input *f, struct block *b, struct err *err)
-{
-    while (f->replay_at < f->nreplay) {
-        struct stream *s = f->replay_stream;
-        struct stat st;
-        int r;
-
-        if (!s) {
-            r = replay_begin(f, err);
-            if (r < 0) {
-                f->replay_at++; /* told; the others are still read */
-                return r;
-            }
-            s = f->replay_stream;
-        }
-        if (fstat(s->fd, &st) == 0)
-            b->received_us = stat_mtime_ns(&st) / 1000;
-        r = stream_read(f, s, b, true, err);
-        if (r > 0)
-            return 1;
-        if (r < 0 && r != -ESTALE)
-            return r;
-        if (r == -ESTALE)
-            err_set(err, r, "'%s' was changed while it was read", s->path);
-        if (r == 0 && s->ready)
-            continue; /* a hole that is longer than one look */
-        replay_next(f);
-        if (r < 0)
-            return r;
-    }
-    if (f->ended)
-        return 0;
-    f->ended = true;
-    b->name = arena_slice(b->arena, slice_str(f->replay[f->nreplay - 1]));
-    b->end = true;
-    return 1;
 }
 
 /* ---- following ---- */
@@ -594,7 +501,7 @@ static int file_input_read(struct input *in, struct block *b, struct err *err)
 {
     struct file_input *f = in->private;
 
-    return in->once ? replay_read(f, b, err) : follow(f, b, err);
+    return in->once ? file_replay_read(f, b, err) : follow(f, b, err);
 }
 
 const struct input_ops input_file = {
