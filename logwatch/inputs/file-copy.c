@@ -19,6 +19,12 @@
 
 #include "logwatch/inputs/file-private.h"
 
+/*
+ * A copy is made after what we read was written: older files are other generations. But
+ * lines that come between the copy and the cut are read by us too, and cp takes its time.
+ */
+#define COPY_SLACK_NS (UINT64_C(60) * 1000000000)
+
 static int bytes_at(int fd, char *p, size_t n, uint64_t at)
 {
     return pread(fd, p, n, (off_t)at) == (ssize_t)n;
@@ -69,10 +75,16 @@ static void go_on_in(struct file_input *f, struct stream *s, const char *path, i
     s->found = true;
     s->cut = false;
     s->dirty = true;
+    s->packed = (struct packed){ 0 };
     if (where) {
         free(s->where);
         s->where = where;
     }
+}
+
+bool file_is_older(const struct stream *s, const struct stat *st)
+{
+    return stat_mtime_ns(st) + COPY_SLACK_NS < s->mtime_ns;
 }
 
 bool file_find_lost(struct file_input *f, struct stream *s, const char *path, int fd,
@@ -80,8 +92,7 @@ bool file_find_lost(struct file_input *f, struct stream *s, const char *path, in
 {
     uint64_t size = (uint64_t)st->st_size;
 
-    /* A copy is made after what we read was written: older files are other generations. */
-    if (s->offset == 0 || size == 0 || stat_mtime_ns(st) < s->mtime_ns || !related(s, path))
+    if (s->offset == 0 || size == 0 || file_is_older(s, st) || !related(s, path))
         return false;
     if (stream_content_is(s, fd, st) > 0) {
         go_on_in(f, s, path, fd, st);
@@ -110,9 +121,9 @@ static bool replaces(const struct stream *s, struct stream *o, const struct stat
 {
     struct stat old;
 
-    return o->state == STREAM_ROTATED && o->offset > 0 && fstat(o->fd, &old) == 0 &&
-           old.st_nlink == 0 && (uint64_t)old.st_size == o->offset && related(o, s->path) &&
-           stream_content_is(o, s->fd, st) > 0;
+    return o->state == STREAM_ROTATED && !o->packed.size && o->offset > 0 &&
+           fstat(o->fd, &old) == 0 && old.st_nlink == 0 && (uint64_t)old.st_size == o->offset &&
+           related(o, s->path) && stream_content_is(o, s->fd, st) > 0;
 }
 
 /* The other stream takes the file over; this one was only a name for it. */
@@ -141,12 +152,24 @@ static bool still_itself(struct file_input *f, struct stream *o)
     return false;
 }
 
+/* All that the other has read stands in this file, and nothing more will come to it. */
+static bool was_read(const struct stream *s, struct stream *o, const struct stat *st)
+{
+    bool whole = (uint64_t)st->st_size == o->offset;
+
+    if (o->offset == 0 || !(o->packed.size ? whole || !o->packed.done : whole && o->ended))
+        return false;
+    return stream_content_is(o, s->fd, st) > 0;
+}
+
 /* May find that the other is lost; then the caller judges the file against that. */
 static bool hold_for_living(struct file_input *f, struct stream *s, struct stream *o,
                             const struct stat *st)
 {
-    if (o->fd < 0 || o->offset == 0 || !stream_begins(o, s->fd, (uint64_t)st->st_size) ||
-        !still_itself(f, o))
+    if (was_read(s, o, st))
+        return true;
+    if (o->fd < 0 || o->packed.size || o->offset == 0 ||
+        !stream_begins(o, s->fd, (uint64_t)st->st_size) || !still_itself(f, o))
         return false;
     if (replaces(s, o, st)) {
         take_over(f, o, s, st);
@@ -177,8 +200,8 @@ static bool hold_for_lost(struct file_input *f, struct stream *s, struct stream 
     if (fd >= 0)
         close(fd);
     /* It may become the copy: cp is still at work. */
-    return stat_mtime_ns(st) >= o->mtime_ns && (uint64_t)st->st_size < o->offset &&
-           is_young(f, st) && stream_begins(o, s->fd, (uint64_t)st->st_size);
+    return !file_is_older(o, st) && (uint64_t)st->st_size < o->offset && is_young(f, st) &&
+           stream_begins(o, s->fd, (uint64_t)st->st_size);
 }
 
 bool file_hold(struct file_input *f, struct stream *s)

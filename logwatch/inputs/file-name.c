@@ -46,6 +46,17 @@ bool name_is_compressed(const char *name)
     return false;
 }
 
+size_t name_unpacked(const char *name)
+{
+    static const char *const endings[] = { ".gz", ".zst" };
+    struct slice n = slice_str(name);
+
+    for (size_t i = 0; i < ARRAY_SIZE(endings); i++)
+        if (slice_ends(n, slice_str(endings[i])) && n.n > strlen(endings[i]))
+            return n.n - strlen(endings[i]);
+    return 0;
+}
+
 int names_glob(struct names *l, const char *pattern)
 {
     glob_t g = { 0 };
@@ -98,23 +109,69 @@ static bool is_stamp(struct slice s, unsigned digits_min)
     return digits >= digits_min && (s.p[0] < '0' || s.p[0] > '9');
 }
 
-static bool is_stamped(struct slice stem, struct slice tail, struct slice name, unsigned digits)
+/* What stands between stem and tail, when it is a stamp; else nothing. */
+static struct slice stamped(struct slice stem, struct slice tail, struct slice name,
+                            unsigned digits)
 {
+    struct slice stamp;
+
     if (name.n <= stem.n + tail.n || !slice_starts(name, stem) || !slice_ends(name, tail))
-        return false;
-    return is_stamp(slice_of(name.p + stem.n, name.n - stem.n - tail.n), digits);
+        return SLICE("");
+    stamp = slice_of(name.p + stem.n, name.n - stem.n - tail.n);
+    return is_stamp(stamp, digits) ? stamp : SLICE("");
 }
 
 /* Before the ending only a date will do: access-2.log may be the log of a second instance. */
+static struct slice stamp_of(struct slice base, struct slice name)
+{
+    size_t dot = slice_rfind_byte(base, '.');
+    struct slice stamp = stamped(base, SLICE(""), name, 1);
+
+    if (stamp.n || dot == SIZE_MAX || dot == 0)
+        return stamp;
+    return stamped(slice_take(base, dot), slice_skip(base, dot), name, DATE_DIGITS);
+}
+
 bool name_is_rotated(const char *base, const char *name)
 {
-    struct slice b = slice_str(base), n = slice_str(name);
-    size_t dot = slice_rfind_byte(b, '.');
+    return stamp_of(slice_str(base), slice_str(name)).n > 0;
+}
 
-    if (is_stamped(b, SLICE(""), n, 1))
-        return true;
-    return dot != SIZE_MAX && dot > 0 &&
-           is_stamped(slice_take(b, dot), slice_skip(b, dot), n, DATE_DIGITS);
+static struct slice plain_name(const char *name)
+{
+    size_t n = name_unpacked(name);
+
+    return n ? slice_of(name, n) : slice_str(name);
+}
+
+/* ".12": numbers grow with age. SIZE_MAX: it is no number, but a date. */
+static size_t number_of(struct slice stamp)
+{
+    size_t n = 0;
+
+    if (stamp.n < 2 || stamp.n > DATE_DIGITS)
+        return SIZE_MAX;
+    for (size_t i = 1; i < stamp.n; i++) {
+        if (stamp.p[i] < '0' || stamp.p[i] > '9')
+            return SIZE_MAX;
+        n = n * 10 + (size_t)(stamp.p[i] - '0');
+    }
+    return n;
+}
+
+int name_cmp_age(const char *base, const char *a, const char *b)
+{
+    struct slice x = stamp_of(slice_str(base), plain_name(a));
+    struct slice y = stamp_of(slice_str(base), plain_name(b));
+    size_t nx = number_of(x), ny = number_of(y);
+
+    if (x.n == 0 || y.n == 0) /* without a stamp it is the log itself, the newest */
+        return (x.n == 0) - (y.n == 0);
+    if (nx != SIZE_MAX && ny != SIZE_MAX)
+        return (nx < ny) - (nx > ny);
+    if (nx != SIZE_MAX || ny != SIZE_MAX)
+        return (nx != SIZE_MAX) - (ny != SIZE_MAX);
+    return slice_cmp(x, y);
 }
 
 static bool is_ours(uid_t uid)

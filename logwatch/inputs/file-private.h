@@ -146,6 +146,12 @@ struct fault {
 };
 #define FAULTS_MAX 256
 
+struct names {
+    char **items;
+    size_t n, cap;
+    bool cut; /* there were more than STREAMS_MAX */
+};
+
 struct file_input {
     const struct file_options *options;
     struct input *in;
@@ -164,6 +170,11 @@ struct file_input {
     struct watch *watches;
     size_t nwatches;
     uint64_t hinted_us; /* monotonic: the last scan */
+    struct pack_job *job; /* the compressed file that is judged now */
+    struct table
+        *packs_seen; /* compressed files that are none of ours, as long as nothing is lost */
+    struct names packs_due; /* logs of which compressed files wait to be read: the logs wait too */
+    uint64_t losses; /* how often a stream was lost */
     bool scanned, at_limit, started, ended;
     bool again; /* a stream was lost in this turn: scan and try once more */
     struct err fault_err; /* to be returned by the next read; code 0 = none */
@@ -204,6 +215,7 @@ int stream_content_is(struct stream *s, int fd, const struct stat *st);
 bool stream_begins(const struct stream *s, int fd, uint64_t size);
 /* The stream goes on in this file. Takes fd. */
 void stream_attach(struct file_input *f, struct stream *s, int fd, const struct stat *st);
+bool stream_is_packed(const struct stream *s, const struct stat *st);
 /* The file that was attached is compressed. */
 void stream_pack(struct stream *s, const struct stat *st);
 void stream_detach(struct file_input *f, struct stream *s);
@@ -223,8 +235,8 @@ void stream_advance(struct stream *s, struct slice read);
 int read_at(int fd, void *p, size_t n, uint64_t offset);
 /* The last MARK_MAX bytes of what was known and what is new. */
 void mark_move(struct known_bytes *mark, struct slice more);
-/* Are these k->n bytes the known ones? */
-bool known_is(const struct known_bytes *k, const char *bytes);
+/* Are these k->n bytes the known ones? Then they are held from now on. */
+bool known_is(struct known_bytes *k, const char *bytes);
 /* Where the text begins, behind a hole at the beginning; `size` when there is none within reach. */
 uint64_t text_begins(int fd, uint64_t size);
 
@@ -236,10 +248,43 @@ uint64_t text_begins(int fd, uint64_t size);
  * come.
  */
 int stream_read(struct file_input *f, struct stream *s, struct block *b, bool end, struct err *err);
+/* Unpacking begins with this archive, whose position is not behind the offset. Takes z. */
+int unpack_new(struct file_input *f, struct stream *s, struct zip *z, struct err *err);
 void unpack_free(struct unpack *u);
 DEFINE_AUTO(unpack)
 
 /* ---- file-scan.c ---- */
+
+struct found {
+    char *path;
+    struct stat st;
+    struct stream *stream;
+    bool configured; /* else only a neighbour of one that is */
+    bool plain; /* without wildcards */
+    bool packed; /* its name says that it is compressed */
+    const char *log; /* then: of this log, by its name */
+};
+
+struct scan {
+    struct file_input *f;
+    struct found *found;
+    size_t nfound, cap;
+    struct table *files; /* (dev, ino) of what was found */
+    bool moved; /* names changed while we looked: look again soon */
+    bool young; /* a file may still be written */
+};
+
+/* Takes a file down, unless it was found under another name; the path is copied. -ENOMEM. */
+int scan_add(struct scan *sc, const char *path, const struct found *x);
+/*
+ * Opens what was found. Names may have moved on since they were looked up, and what
+ * the name gives now may be another stream's file: that is -ESTALE, for the next scan.
+ */
+int scan_open(struct scan *sc, const struct found *x, struct stat *st);
+/* 0 = a regular file that may be read; else a negative errno and its text. */
+int file_look(const char *path, struct stat *st, const char **ret_text);
+/* Makes sure that one more stream fits. */
+bool file_room(struct file_input *f, const char *path);
 
 int file_scan(struct file_input *f, struct err *err);
 /* Opens as all log files are opened. A negative errno and its text: not there, not allowed, no
@@ -248,7 +293,36 @@ int file_open(const char *path, struct stat *ret_st, const char **ret_text);
 /* The stream by one more; NULL when memory is out or STREAMS_MAX are there. */
 struct stream *file_keep(struct file_input *f, struct stream *s);
 
+/* ---- file-near.c ---- */
+
+/* Looks into the folders of the streams that were not found. -ENOMEM. */
+int scan_neighbours(struct scan *sc);
+/* A rotated name of the log, or a compressed one of it or of the log itself. */
+bool near_name(const char *base, const char *name);
+/*
+ * The log of ours that this is an unknown generation of: it came and went while we were away, or
+ * while names moved under a scan. NULL: of none, or older than our first sight of that log.
+ */
+const char *scan_generation_of(const struct file_input *f, const struct found *x);
+
+/* ---- file-pack.c ---- */
+
+/* What became of the compressed files that were found. -ENOMEM. */
+int packs_scan(struct scan *sc);
+/* Goes on with judging; true when a compressed file is being judged. */
+bool packs_work(struct file_input *f);
+/* Must the stream wait for a compressed file of the same log that is older? */
+bool packs_before(const struct file_input *f, const struct stream *s);
+/* A compressed file that was not judged yet may hold what the stream has lost. */
+bool packs_may_hold(const struct file_input *f, const struct stream *s);
+/* The stream goes: nothing may point to it any more. */
+void packs_forget(struct file_input *f, const struct stream *s);
+void packs_free(struct file_input *f);
+
 /* ---- file-copy.c ---- */
+
+/* Did the file at this time change so long before the stream was read that it is no copy of it? */
+bool file_is_older(const struct stream *s, const struct stat *st);
 
 /*
  * Before the first block of a stream: is its file a copy of another stream's
@@ -276,17 +350,16 @@ void file_replay_close(struct file_input *f);
 
 /* ---- file-name.c ---- */
 
-struct names {
-    char **items;
-    size_t n, cap;
-    bool cut; /* there were more than STREAMS_MAX */
-};
 void names_fini(struct names *l);
 int names_add(struct names *l, const char *name);
 /* Every name that the pattern gives now, sorted; compressed ones are left out. */
 int names_glob(struct names *l, const char *pattern);
 bool name_is_pattern(const char *pattern);
 bool name_is_compressed(const char *name);
+/* Length of the name without .gz or .zst; 0 = it has no such ending. */
+size_t name_unpacked(const char *name);
+/* <0: a is the older generation of the two. Compressed or not makes no difference. */
+int name_cmp_age(const char *base, const char *a, const char *b);
 const char *name_base(const char *path);
 /* The folder of a path, "." or "/" when there is none. New string. */
 char *name_folder(const char *path);

@@ -299,24 +299,30 @@ void unpack_free(struct unpack *u)
     free(u);
 }
 
-static int unpack_new(struct reading *r, struct err *err)
+int unpack_new(struct file_input *f, struct stream *s, struct zip *z, struct err *err)
 {
-    struct stream *s = r->s;
     AUTO(unpack) u = calloc(1, sizeof *u);
-    int e;
 
-    if (!u)
+    if (!u) {
+        zip_free(z);
         return out_of_memory(err);
-    e = zip_new(s->fd, &u->zip, err);
-    if (e < 0)
-        return e;
-    u->cap = r->f->block_max;
+    }
+    u->zip = z;
+    u->cap = f->block_max;
     u->bytes = malloc(u->cap);
     if (!u->bytes)
         return out_of_memory(err);
     u->tail.held = true;
     s->unpack = TAKE(u);
     return 0;
+}
+
+static int unpack_open(struct reading *r, struct err *err)
+{
+    struct zip *z;
+    int e = zip_new(r->s->fd, &z, err);
+
+    return e < 0 ? e : unpack_new(r->f, r->s, z, err);
 }
 
 /* One reading of the archive. 1 = something came, 0 = nothing yet, or nothing any more. */
@@ -340,7 +346,7 @@ static int pass_over(struct stream *s)
     struct unpack *u = s->unpack;
 
     for (unsigned i = 0; i < PROBES_A_TURN; i++) {
-        uint64_t left = s->offset - zip_position(u->zip);
+        uint64_t at = zip_position(u->zip), left = s->offset - at;
         size_t got;
 
         if (left == 0)
@@ -348,7 +354,9 @@ static int pass_over(struct stream *s)
                        ? 1
                        : -ESTALE;
         if (!unpack_some(u, u->bytes, left < u->cap ? (size_t)left : u->cap, &got))
-            return u->over ? 1 : 0;
+            return u->over ? -ESTALE : 0;
+        if (at == 0 && (got < s->head.n || !known_is(&s->head, u->bytes)))
+            return -ESTALE;
         mark_move(&u->tail, slice_of(u->bytes, got));
     }
     return 0;
@@ -360,7 +368,7 @@ static int unpack_ahead(struct reading *r, struct err *err)
     struct stream *s = r->s;
     struct unpack *u;
     struct stat st;
-    int e = s->unpack ? 0 : unpack_new(r, err);
+    int e = s->unpack ? 0 : unpack_open(r, err);
 
     if (e < 0)
         return e;

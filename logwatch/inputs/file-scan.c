@@ -8,7 +8,8 @@
  *   2  streams that no name gave: still itself behind its descriptor, or in the
  *      same folder under another name (rename), or as content (copy)
  *   3  the rest of the names: new streams; also rotated files of a log that changed
- *      since we follow it: written and rotated while we were away
+ *      since we follow it: written and rotated while we were away. Compressed ones
+ *      come last, one after the other (file-pack.c)
  */
 #include <dirent.h>
 #include <errno.h>
@@ -20,22 +21,6 @@
 
 #define FOLDER_ENTRIES_MAX 20000
 #define MOVED_US (20 * USEC_PER_MSEC)
-
-struct found {
-    char *path;
-    struct stat st;
-    struct stream *stream;
-    bool configured; /* else only a neighbour of one that is */
-    bool plain; /* without wildcards */
-};
-
-struct scan {
-    struct file_input *f;
-    struct found *found;
-    size_t nfound, cap;
-    struct table *files; /* (dev, ino) of what was found */
-    bool moved; /* names changed while we looked: look again soon */
-};
 
 struct file_key {
     uint64_t dev, ino;
@@ -62,7 +47,7 @@ static const char *kind_refusal(const struct stat *st)
 }
 
 /* 0 = a regular file that may be read; else a negative errno and its text. */
-static int look(const char *path, struct stat *st, const char **ret_text)
+int file_look(const char *path, struct stat *st, const char **ret_text)
 {
     if (stat(path, st) < 0) {
         *ret_text = errno == ENOENT ? "does not exist" : err_name(errno);
@@ -80,7 +65,7 @@ static int look(const char *path, struct stat *st, const char **ret_text)
 
 int file_open(const char *path, struct stat *ret_st, const char **ret_text)
 {
-    int r = look(path, ret_st, ret_text);
+    int r = file_look(path, ret_st, ret_text);
     AUTO_FD fd = -1;
 
     if (r < 0)
@@ -117,10 +102,9 @@ struct stream *file_keep(struct file_input *f, struct stream *s)
 
 /* ---- what is there ---- */
 
-static int add_found(struct scan *sc, const char *path, const struct stat *st, bool configured,
-                     bool plain)
+int scan_add(struct scan *sc, const char *path, const struct found *x)
 {
-    struct file_key k = { st->st_dev, st->st_ino };
+    struct file_key k = { x->st.st_dev, x->st.st_ino };
     struct found *list = sc->found;
 
     if (table_get(sc->files, key_slice(&k)))
@@ -134,8 +118,8 @@ static int add_found(struct scan *sc, const char *path, const struct stat *st, b
         sc->found = list;
         sc->cap = cap;
     }
-    list[sc->nfound] =
-        (struct found){ .path = strdup(path), .st = *st, .configured = configured, .plain = plain };
+    list[sc->nfound] = *x;
+    list[sc->nfound].path = strdup(path);
     if (!list[sc->nfound].path)
         return -ENOMEM;
     sc->nfound++;
@@ -175,10 +159,11 @@ static int find_pattern(struct scan *sc, const char *pattern)
     for (size_t i = 0; r == 0 && i < names.n; i++) {
         struct stat st;
         const char *text;
-        int e = look(names.items[i], &st, &text);
+        int e = file_look(names.items[i], &st, &text);
 
         if (e == 0)
-            r = add_found(sc, names.items[i], &st, true, plain);
+            r = scan_add(sc, names.items[i],
+                         &(struct found){ .st = st, .configured = true, .plain = plain });
         else if (plain || e != -ENOENT)
             fault_seen(sc->f, names.items[i], e, text);
     }
@@ -190,7 +175,7 @@ static int find_pattern(struct scan *sc, const char *pattern)
  * Opens what was found. Names may have moved on since they were looked up, and what
  * the name gives now may be another stream's file: that is -ESTALE, for the next scan.
  */
-static int open_found(struct scan *sc, const struct found *x, struct stat *st)
+int scan_open(struct scan *sc, const struct found *x, struct stat *st)
 {
     const char *text = "";
     int fd = file_open(x->path, st, &text);
@@ -243,6 +228,8 @@ static void now_at(struct file_input *f, struct stream *s, struct found *x)
 /* Nothing happened to the file since its identity was last verified. */
 static bool unchanged(const struct found *x, const struct stream *s)
 {
+    if (s->packed.size)
+        return stream_is_packed(s, &x->st) && (s->packed.done || s->fd >= 0);
     return s->seen_size == (uint64_t)x->st.st_size && s->seen_ns == stat_mtime_ns(&x->st) &&
            s->seen_size >= s->offset;
 }
@@ -300,7 +287,7 @@ static void match_exact(struct scan *sc, struct found *x, struct stream *claims)
         }
     fd = claimed_fd(claims, &st);
     if (fd < 0) {
-        opened = fd = open_found(sc, x, &st);
+        opened = fd = scan_open(sc, x, &st);
         if (fd < 0) { /* cannot be judged now: all stay as they are */
             opened = -1;
             for (s = claims; s; s = s->next_claim)
@@ -313,7 +300,8 @@ static void match_exact(struct scan *sc, struct found *x, struct stream *claims)
     if (!s)
         return;
     now_at(sc->f, s, x);
-    if (s->fd < 0 && opened >= 0 && (uint64_t)st.st_size > s->offset)
+    if (s->fd < 0 && opened >= 0 &&
+        (s->packed.size ? !s->packed.done : (uint64_t)st.st_size > s->offset))
         stream_attach(sc->f, s, TAKE_FD(opened), &st);
 }
 
@@ -374,74 +362,6 @@ static void pass_open(struct file_input *f)
     }
 }
 
-/* Is the name worth a look: that inode, or a rotated name of such a log? */
-static bool is_neighbour(const struct file_input *f, const char *folder, const struct dirent *e)
-{
-    for (size_t i = 0; i < f->nstreams; i++) {
-        const struct stream *s = f->streams[i];
-        size_t n = strlen(folder);
-
-        if (s->found || s->forgotten)
-            continue;
-        if (s->ino && s->ino == e->d_ino)
-            return true;
-        if (strncmp(s->path, folder, n) == 0 && s->path[n] == '/' &&
-            name_is_rotated(name_base(s->path), e->d_name))
-            return true;
-    }
-    return false;
-}
-
-static int look_into(struct scan *sc, const char *folder)
-{
-    DIR *d = opendir(folder);
-    const struct dirent *e;
-    int r = 0;
-
-    if (!d)
-        return 0;
-    for (unsigned n = 0; r == 0 && n < FOLDER_ENTRIES_MAX && (e = readdir(d)); n++) {
-        AUTO_BUF path = BUF_INIT;
-        const char *text;
-        struct stat st;
-
-        if (e->d_type == DT_DIR || name_is_compressed(e->d_name) || !is_neighbour(sc->f, folder, e))
-            continue;
-        buf_printf(&path, "%s/%s", folder, e->d_name);
-        if (!buf_ok(&path))
-            r = -ENOMEM;
-        else if (look(path.p, &st, &text) == 0)
-            r = add_found(sc, path.p, &st, false, false);
-    }
-    closedir(d);
-    return r;
-}
-
-static int find_neighbours(struct scan *sc)
-{
-    struct names folders = { 0 };
-    int r = 0;
-
-    for (size_t i = 0; r == 0 && i < sc->f->nstreams; i++) {
-        const struct stream *s = sc->f->streams[i];
-        const char *paths[] = { s->path, s->where };
-
-        for (size_t k = 0; r == 0 && k < 2 && !s->found && !s->forgotten; k++) {
-            AUTO_FREE char *folder = name_folder(paths[k]);
-            bool known = false;
-
-            for (size_t j = 0; folder && j < folders.n; j++)
-                known = known || strcmp(folders.items[j], folder) == 0;
-            if (!known)
-                r = folder ? names_add(&folders, folder) : -ENOMEM;
-        }
-    }
-    for (size_t i = 0; r == 0 && i < folders.n; i++)
-        r = look_into(sc, folders.items[i]);
-    names_fini(&folders);
-    return r;
-}
-
 /* Lost content in files that no name of ours gives (those that one gives are judged before their
  * first block). */
 static void pass_content(struct scan *sc)
@@ -454,9 +374,9 @@ static void pass_content(struct scan *sc)
             struct stat st;
             int fd;
 
-            if (x->stream || x->configured)
+            if (x->stream || x->configured || x->packed)
                 continue;
-            fd = open_found(sc, x, &st);
+            fd = scan_open(sc, x, &st);
             if (fd < 0)
                 continue;
             if (file_find_lost(sc->f, s, x->path, fd, &st))
@@ -498,7 +418,7 @@ static int first_position(struct file_input *f, struct stream *s, uint64_t size)
 }
 
 /* The table is full: what was lost longest ago goes first. */
-static bool room_for_one(struct file_input *f, const char *path)
+bool file_room(struct file_input *f, const char *path)
 {
     struct stream *oldest = NULL;
 
@@ -527,9 +447,9 @@ static int begin_stream(struct scan *sc, struct found *x)
     struct stat st;
     int fd;
 
-    if (!room_for_one(f, x->path))
+    if (!file_room(f, x->path))
         return 0;
-    fd = open_found(sc, x, &st);
+    fd = scan_open(sc, x, &st);
     if (fd < 0)
         return 0;
     s = stream_new(x->path);
@@ -553,26 +473,6 @@ static int begin_stream(struct scan *sc, struct found *x)
     return 0;
 }
 
-/*
- * A generation of a log of ours that nobody knows: it came and went while we were away,
- * or while names moved under a scan. Older than our first sight of that log, it is none.
- */
-static const char *generation_of(const struct file_input *f, const struct found *x)
-{
-    AUTO_FREE char *here = name_folder(x->path);
-    uint64_t changed = stat_mtime_ns(&x->st) / 1000;
-
-    for (size_t i = 0; here && i < f->nstreams; i++) {
-        const struct stream *s = f->streams[i];
-        AUTO_FREE char *folder = name_folder(s->path);
-
-        if (!s->forgotten && folder && strcmp(folder, here) == 0 && s->first_seen_us <= changed &&
-            name_is_rotated(name_base(s->path), name_base(x->path)))
-            return s->path;
-    }
-    return NULL;
-}
-
 static int pass_new(struct scan *sc)
 {
     int r = 0;
@@ -581,9 +481,9 @@ static int pass_new(struct scan *sc)
         struct found *x = &sc->found[i];
         const char *path;
 
-        if (x->stream)
+        if (x->stream || x->packed)
             continue;
-        path = x->configured ? x->path : generation_of(sc->f, x);
+        path = x->configured ? x->path : scan_generation_of(sc->f, x);
         if (!path)
             continue;
         r = begin_stream(sc, x);
@@ -624,12 +524,13 @@ static void settle(struct file_input *f)
         if (s->state != STREAM_LOST) {
             s->state = STREAM_LOST;
             s->since_us = mono;
+            f->losses++;
         }
         if (!s->lost_us) {
             s->lost_us = now;
             s->dirty = true;
         }
-        if (!s->told && mono >= s->since_us + f->options->rotate_wait_us)
+        if (!s->told && mono >= s->since_us + f->options->rotate_wait_us && !packs_may_hold(f, s))
             tell_lost(f, s);
         if (s->offset == 0 || now > s->lost_us + FORGET_US)
             s->forgotten = true;
@@ -669,7 +570,7 @@ int file_scan(struct file_input *f, struct err *err)
     if (r == 0)
         pass_open(f);
     if (r == 0)
-        r = find_neighbours(&sc);
+        r = scan_neighbours(&sc);
     if (r == 0)
         r = pass_exact(&sc, named);
     if (r == 0)
@@ -677,12 +578,14 @@ int file_scan(struct file_input *f, struct err *err)
     if (r == 0)
         r = pass_new(&sc);
     if (r == 0)
+        r = packs_scan(&sc);
+    if (r == 0)
         settle(f);
     check_contents(f);
     faults_tell(f);
     moved = sc.moved;
     scan_fini(&sc);
     f->scanned = f->scanned || r == 0;
-    f->scan_us = file_now(f) + (moved ? MOVED_US : SCAN_US);
+    f->scan_us = file_now(f) + (moved ? MOVED_US : sc.young ? YOUNG_US : SCAN_US);
     return r < 0 ? err_nomem(err) : 0;
 }

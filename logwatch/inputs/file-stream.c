@@ -50,9 +50,15 @@ int read_at(int fd, void *p, size_t n, uint64_t offset)
     return 1;
 }
 
-bool known_is(const struct known_bytes *k, const char *bytes)
+bool known_is(struct known_bytes *k, const char *bytes)
 {
-    return k->held ? memcmp(bytes, k->bytes, k->n) == 0 : hash_of(bytes, k->n) == k->hash;
+    if (k->held)
+        return memcmp(bytes, k->bytes, k->n) == 0;
+    if (hash_of(bytes, k->n) != k->hash)
+        return false;
+    memcpy(k->bytes, bytes, k->n);
+    k->held = true;
+    return true;
 }
 
 static int known_at(struct known_bytes *k, int fd, uint64_t offset)
@@ -62,12 +68,7 @@ static int known_at(struct known_bytes *k, int fd, uint64_t offset)
 
     if (r <= 0)
         return r;
-    if (!known_is(k, bytes))
-        return 0;
-    if (!k->held)
-        memcpy(k->bytes, bytes, k->n);
-    k->held = true;
-    return 1;
+    return known_is(k, bytes);
 }
 
 static void head_grow(struct known_bytes *head, struct slice more)
@@ -221,7 +222,7 @@ struct stream *stream_load(const struct cursor *c, struct arena *a)
     if (s->head.n != (s->offset < HEAD_MAX ? s->offset : HEAD_MAX) ||
         s->mark.n != (s->offset < MARK_MAX ? s->offset : MARK_MAX))
         return NULL;
-    s->first_look = s->offset == 0;
+    s->first_look = s->offset == 0 && !s->packed.size;
     return TAKE(s);
 }
 
@@ -283,12 +284,17 @@ int stream_content_is(struct stream *s, int fd, const struct stat *st)
     return r > 0 ? known_at(&s->head, fd, 0) : r;
 }
 
+bool stream_is_packed(const struct stream *s, const struct stat *st)
+{
+    return (uint64_t)st->st_size == s->packed.size && stat_mtime_ns(st) == s->packed.mtime_ns;
+}
+
 int stream_is(struct stream *s, int fd, const struct stat *st)
 {
     if (st->st_dev != s->dev || st->st_ino != s->ino)
         return 0;
     if (s->packed.size)
-        return (uint64_t)st->st_size == s->packed.size && stat_mtime_ns(st) == s->packed.mtime_ns;
+        return stream_is_packed(s, st);
     return s->offset == 0 ? 1 : stream_content_is(s, fd, st);
 }
 
@@ -349,6 +355,7 @@ void stream_lost(struct file_input *f, struct stream *s)
     stream_detach(f, s);
     if (s->state != STREAM_LOST)
         s->since_us = file_now(f);
+    f->losses++;
     s->state = STREAM_LOST;
     f->scan_us = file_now(f);
     s->ino = 0; /* that file is another stream's now */

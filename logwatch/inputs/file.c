@@ -160,6 +160,7 @@ static void file_input_close(struct input *in)
         free(f->notices[i].members);
     }
     faults_free(f);
+    packs_free(f);
     watches_close(f);
     file_replay_close(f);
     free(f);
@@ -212,6 +213,10 @@ static void poll_open(struct file_input *f, struct stream *s)
     uint64_t now = file_now(f), size;
     struct stat st;
 
+    if (s->packed.size) {
+        s->ready = true;
+        return;
+    }
     if (fstat(s->fd, &st) < 0)
         return;
     size = (uint64_t)st.st_size;
@@ -331,6 +336,7 @@ static void drop_forgotten(struct file_input *f)
         struct stream *s = f->streams[i];
 
         if (s->gone) {
+            packs_forget(f, s);
             stream_detach(f, s);
             stream_free(s);
         } else {
@@ -395,15 +401,22 @@ static int read_one(struct file_input *f, struct stream *s, struct block *b, str
 {
     int r;
 
+    if (packs_before(f, s))
+        return 0; /* and it stays ready */
     s->ready = false;
-    if (hold(f, s))
+    if (!s->packed.size && hold(f, s))
         return 0;
     s->first_look = false;
     r = stream_read(f, s, b, is_over(f, s), err);
-    s->first_look = s->offset == 0;
+    s->first_look = s->offset == 0 && !s->packed.size;
+    if (s->packed.done) {
+        stream_detach(f, s);
+        f->scan_us = file_now(f); /* the next one may begin */
+        f->again = true;
+    }
     if (r == -ESTALE) {
-        s->cut = s->offset > 0;
-        if (s->cut)
+        s->cut = s->offset > 0 && !s->packed.size;
+        if (s->offset > 0)
             stream_lost(f, s);
         f->scan_us = file_now(f);
         f->again = true;
@@ -417,6 +430,16 @@ static bool is_ready(const struct stream *s)
     return s->ready && s->fd >= 0 && !s->forgotten && !s->refusal;
 }
 
+/* By their names where both have one; what was deleted has only its time. */
+static bool is_before(const struct stream *a, const struct stream *b)
+{
+    int r = 0;
+
+    if (a->found && b->found)
+        r = name_cmp_age(name_base(a->path), name_base(a->where), name_base(b->where));
+    return r ? r < 0 : a->seen_ns < b->seen_ns;
+}
+
 /* What was written before the rotation is read before what came after it. */
 static struct stream *older_generation(const struct file_input *f, struct stream *s)
 {
@@ -428,7 +451,7 @@ static struct stream *older_generation(const struct file_input *f, struct stream
         struct stream *o = f->streams[i];
 
         if (o->state == STREAM_ROTATED && is_ready(o) && strcmp(o->path, s->path) == 0 &&
-            (first == s || o->seen_ns < first->seen_ns))
+            (first == s || is_before(o, first)))
             first = o;
     }
     return first;
@@ -471,6 +494,7 @@ static int read_streams(struct file_input *f, struct block *b, struct err *err)
 
 static int follow(struct file_input *f, struct block *b, struct err *err)
 {
+    bool judging;
     int r = 0;
 
     /* Twice at most: a file that turned out to be another is looked for at once. */
@@ -484,11 +508,12 @@ static int follow(struct file_input *f, struct block *b, struct err *err)
         if (r != 0 || !f->again)
             break;
     }
+    judging = packs_work(f);
     if (r > 0)
         r = add_cursors(f, b, err) < 0 ? -ENOMEM : 1;
     if (r == 0)
         r = give_cursors(f, b, err);
-    f->in->wake_us = wake_at(f);
+    f->in->wake_us = judging ? file_now(f) : wake_at(f);
     if (r == 0 && f->fault_err.code) {
         *err = f->fault_err;
         f->fault_err.code = 0;

@@ -337,6 +337,428 @@ static void replay_says_what_is_wrong_with_an_archive_and_reads_the_rest(void **
     rig_free(&r);
 }
 
+/* ---- following: rotated files that were compressed ---- */
+
+#define LOG "{path: @/a.log, from: begin}"
+
+static void begin(struct rig *r)
+{
+    rig_new(r);
+    assert_int_equal(rig_start(r, &input_file, LOG, false), 0);
+}
+
+static void restart(struct rig *r)
+{
+    rig_stop(r);
+    assert_int_equal(rig_start(r, &input_file, LOG, false), 0);
+}
+
+/* All that comes, with a minute in which nothing may come any more. */
+static const char *all_lines(struct rig *r)
+{
+    for (unsigned i = 0; i < 6; i++) {
+        rig_drain(r);
+        rig_wait(r, 12 * SECOND);
+    }
+    return rig_lines(r);
+}
+
+static void number_lines(struct rig *r, const char *name, unsigned from, unsigned to)
+{
+    struct buf b = BUF_INIT;
+
+    for (unsigned i = from; i < to; i++)
+        buf_printf(&b, "%06u a line of a log that is long enough to be one\n", i);
+    rig_write(r, name, O_APPEND, buf_view(&b));
+    buf_fini(&b);
+}
+
+/* Are these the lines from..to, in order? */
+static void assert_numbers(const char *text, unsigned from, unsigned to)
+{
+    for (unsigned i = from; i < to; i++) {
+        const char *end = strchr(text, '|');
+
+        if (!end || strtoul(text, NULL, 10) != i)
+            fail_msg("line %u: %.60s", i, text);
+        text = end + 1;
+    }
+    assert_string_equal(text, "");
+}
+
+static void a_stream_goes_on_in_the_archive_of_its_file(void **state)
+{
+    (void)state;
+    for (size_t k = 0; k < ARRAY_SIZE(kinds); k++) {
+        struct rig r;
+
+        begin(&r);
+        number_lines(&r, "a.log", 0, 100);
+        assert_numbers(rig_lines(&r), 0, 100);
+        rig_stop(&r);
+        number_lines(&r, "a.log", 100, 150);
+        rig_rename(&r, "a.log", "a.log.1");
+        zip_file(&r, "a.log.1", kinds[k] == ZIP_GZIP ? "a.log.1.gz" : "a.log.1.zst", kinds[k]);
+        number_lines(&r, "a.log", 150, 160);
+        restart(&r);
+        assert_numbers(all_lines(&r), 100, 160);
+        assert_null(strstr(rig_notices(&r), "source.lost"));
+        restart(&r);
+        assert_string_equal(all_lines(&r), "");
+        assert_null(strstr(rig_notices(&r), "source.lost"));
+        rig_free(&r);
+    }
+}
+
+static void generations_that_were_compressed_while_we_were_away_are_read_in_order(void **state)
+{
+    struct rig r;
+
+    (void)state;
+    begin(&r);
+    number_lines(&r, "a.log", 0, 40);
+    assert_numbers(rig_lines(&r), 0, 40);
+    rig_stop(&r);
+    number_lines(&r, "a.log", 40, 60);
+    zip_file(&r, "a.log", "a.log.10.gz", ZIP_GZIP);
+    number_lines(&r, "a.log", 60, 80);
+    zip_file(&r, "a.log", "a.log.9.zst", ZIP_ZSTD);
+    number_lines(&r, "a.log", 80, 100);
+    zip_file(&r, "a.log", "a.log.2.gz", ZIP_GZIP);
+    number_lines(&r, "a.log", 100, 120);
+    rig_rename(&r, "a.log", "a.log.1");
+    number_lines(&r, "a.log", 120, 140);
+    restart(&r);
+    assert_numbers(all_lines(&r), 40, 140);
+    restart(&r);
+    assert_string_equal(all_lines(&r), "");
+    rig_free(&r);
+}
+
+static void dated_archives_are_read_in_order(void **state)
+{
+    struct rig r;
+
+    (void)state;
+    begin(&r);
+    number_lines(&r, "a.log", 0, 40);
+    assert_numbers(rig_lines(&r), 0, 40);
+    rig_stop(&r);
+    number_lines(&r, "a.log", 40, 60);
+    zip_file(&r, "a.log", "a.log-20261119.gz", ZIP_GZIP);
+    number_lines(&r, "a.log", 60, 80);
+    zip_file(&r, "a.log", "a-20261120.log.zst", ZIP_ZSTD);
+    number_lines(&r, "a.log", 80, 100);
+    restart(&r);
+    assert_numbers(all_lines(&r), 40, 100);
+    rig_free(&r);
+}
+
+static void archives_from_before_our_time_are_left_alone(void **state)
+{
+    struct rig r;
+    const struct timespec old[2] = { { 1, 0 }, { 1, 0 } };
+
+    (void)state;
+    rig_new(&r);
+    zip_write(&r, "a.log.1.gz", ZIP_GZIP, SLICE("ancient\n"));
+    assert_int_equal(utimensat(AT_FDCWD, rig_path(&r, "a.log.1.gz"), old, 0), 0);
+    number_lines(&r, "a.log", 0, 10);
+    assert_int_equal(rig_start(&r, &input_file, LOG, false), 0);
+    assert_numbers(all_lines(&r), 0, 10);
+    rig_rename(&r, "a.log.1.gz", "a.log.2.gz");
+    rig_rename(&r, "a.log", "a.log.1");
+    zip_file(&r, "a.log.1", "a.log.1.gz", ZIP_GZIP);
+    number_lines(&r, "a.log", 10, 20);
+    assert_numbers(all_lines(&r), 10, 20);
+    restart(&r);
+    assert_string_equal(all_lines(&r), "");
+    rig_free(&r);
+}
+
+static void compressing_what_we_read_reads_nothing_twice(void **state)
+{
+    struct rig r;
+
+    (void)state;
+    begin(&r);
+    for (unsigned i = 0; i < 5; i++) {
+        number_lines(&r, "a.log", i * 50, i * 50 + 50);
+        assert_numbers(rig_lines(&r), i * 50, i * 50 + 50);
+        for (unsigned k = i; k > 0; k--)
+            rig_rename(&r, arena_printf(r.arena, "a.log.%u.gz", k),
+                       arena_printf(r.arena, "a.log.%u.gz", k + 1));
+        rig_rename(&r, "a.log", "a.log.1");
+        assert_string_equal(rig_lines(&r), "");
+        zip_file(&r, "a.log.1", "a.log.1.gz", ZIP_GZIP);
+        assert_string_equal(all_lines(&r), "");
+        if (i == 2)
+            restart(&r);
+    }
+    restart(&r);
+    assert_string_equal(all_lines(&r), "");
+    assert_null(strstr(rig_notices(&r), "source.lost"));
+    rig_free(&r);
+}
+
+static void a_file_compressed_under_us_is_read_to_its_end_first(void **state)
+{
+    struct rig r;
+
+    (void)state;
+    begin(&r);
+    number_lines(&r, "a.log", 0, 50);
+    assert_numbers(rig_lines(&r), 0, 50);
+    number_lines(&r, "a.log", 50, 60);
+    rig_rename(&r, "a.log", "a.log.1");
+    zip_file(&r, "a.log.1", "a.log.1.gz", ZIP_GZIP); /* all in one moment */
+    number_lines(&r, "a.log", 60, 70);
+    assert_numbers(rig_lines(&r), 50, 70); /* from the descriptor, and at once */
+    assert_string_equal(all_lines(&r), "");
+    rig_free(&r);
+}
+
+static void an_archive_beside_its_file_is_not_read(void **state)
+{
+    struct rig r;
+
+    (void)state;
+    begin(&r);
+    number_lines(&r, "a.log", 0, 50);
+    assert_numbers(rig_lines(&r), 0, 50);
+    rig_stop(&r);
+    number_lines(&r, "a.log", 50, 60);
+    rig_copy(&r, "a.log", "copy");
+    zip_file(&r, "copy", "a.log.1.gz", ZIP_GZIP); /* gzip is at work */
+    rig_rename(&r, "a.log", "a.log.1");
+    number_lines(&r, "a.log", 60, 70);
+    restart(&r);
+    assert_numbers(all_lines(&r), 50, 70);
+    assert_int_equal(unlink(rig_path(&r, "a.log.1")), 0); /* and is done now */
+    assert_string_equal(all_lines(&r), "");
+    restart(&r);
+    assert_string_equal(all_lines(&r), "");
+    rig_free(&r);
+}
+
+static void a_second_archive_of_the_same_is_not_read(void **state)
+{
+    struct rig r;
+
+    (void)state;
+    begin(&r);
+    number_lines(&r, "a.log", 0, 50);
+    assert_numbers(rig_lines(&r), 0, 50);
+    rig_stop(&r);
+    number_lines(&r, "a.log", 50, 60);
+    rig_copy(&r, "a.log", "copy");
+    zip_file(&r, "a.log", "a.log.1.gz", ZIP_GZIP);
+    zip_file(&r, "copy", "a.log.1.zst", ZIP_ZSTD);
+    restart(&r);
+    assert_numbers(all_lines(&r), 50, 60);
+    assert_int_equal(unlink(rig_path(&r, "a.log.1.gz")), 0); /* packed anew */
+    assert_string_equal(all_lines(&r), "");
+    zip_write(&r, "x", ZIP_GZIP, SLICE("other\n"));
+    restart(&r);
+    assert_string_equal(all_lines(&r), "");
+    rig_free(&r);
+}
+
+static void unpacking_what_was_read_reads_nothing_twice(void **state)
+{
+    struct rig r;
+    struct stat st;
+
+    (void)state;
+    begin(&r);
+    number_lines(&r, "a.log", 0, 50);
+    assert_numbers(rig_lines(&r), 0, 50);
+    rig_stop(&r);
+    number_lines(&r, "a.log", 50, 60);
+    rig_copy(&r, "a.log", "copy");
+    zip_file(&r, "a.log", "a.log.1.gz", ZIP_GZIP);
+    number_lines(&r, "a.log", 60, 65);
+    restart(&r);
+    assert_numbers(all_lines(&r), 50, 65);
+    assert_int_equal(stat(rig_path(&r, "a.log.1.gz"), &st), 0);
+    rig_rename(&r, "copy", "a.log.1"); /* as gunzip does */
+    assert_int_equal(utimensat(AT_FDCWD, rig_path(&r, "a.log.1"),
+                               (struct timespec[2]){ st.st_atim, st.st_mtim }, 0),
+                     0);
+    assert_string_equal(all_lines(&r), "");
+    assert_int_equal(unlink(rig_path(&r, "a.log.1.gz")), 0);
+    assert_string_equal(all_lines(&r), "");
+    restart(&r);
+    assert_string_equal(all_lines(&r), "");
+    rig_free(&r);
+}
+
+static void copytruncate_and_compress_while_away_loses_and_doubles_nothing(void **state)
+{
+    struct rig r;
+
+    (void)state;
+    begin(&r);
+    number_lines(&r, "a.log", 0, 50);
+    assert_numbers(rig_lines(&r), 0, 50);
+    rig_stop(&r);
+    number_lines(&r, "a.log", 50, 60);
+    rig_copy(&r, "a.log", "a.log.1");
+    rig_write(&r, "a.log", O_TRUNC, SLICE(""));
+    zip_file(&r, "a.log.1", "a.log.1.gz", ZIP_GZIP);
+    number_lines(&r, "a.log", 60, 70);
+    restart(&r);
+    assert_numbers(all_lines(&r), 50, 70);
+    assert_null(strstr(rig_notices(&r), "truncated"));
+    rig_free(&r);
+}
+
+/* The archive of a copy that ends before what we have read: cp came before the last lines. */
+static void a_compressed_copy_that_is_shorter_is_not_read_again(void **state)
+{
+    struct rig r;
+
+    (void)state;
+    begin(&r);
+    number_lines(&r, "a.log", 0, 50);
+    assert_numbers(rig_lines(&r), 0, 50);
+    rig_copy(&r, "a.log", "a.log.1");
+    number_lines(&r, "a.log", 50, 55);
+    assert_numbers(rig_lines(&r), 50, 55);
+    rig_stop(&r);
+    rig_write(&r, "a.log", O_TRUNC, SLICE(""));
+    zip_file(&r, "a.log.1", "a.log.1.gz", ZIP_GZIP);
+    number_lines(&r, "a.log", 55, 60);
+    restart(&r);
+    assert_numbers(all_lines(&r), 55, 60);
+    restart(&r);
+    assert_string_equal(all_lines(&r), "");
+    rig_free(&r);
+}
+
+static void equal_beginnings_do_not_make_equal_files(void **state)
+{
+    struct rig r;
+    struct buf head = BUF_INIT;
+
+    (void)state;
+    for (unsigned i = 0; i < 30; i++)
+        buf_str(&head, "#the same header in every file, whoever writes it\n");
+    begin(&r);
+    rig_write(&r, "a.log", O_APPEND, buf_view(&head));
+    rig_append(&r, "a.log", "1\n");
+    assert_non_null(strstr(rig_lines(&r), "|1|"));
+    rig_stop(&r);
+    rig_append(&r, "a.log", "2\n");
+    zip_file(&r, "a.log", "a.log.3.gz", ZIP_GZIP);
+    rig_write(&r, "a.log", O_APPEND, buf_view(&head));
+    rig_append(&r, "a.log", "3\n4\n5\n");
+    zip_file(&r, "a.log", "a.log.2.gz", ZIP_GZIP);
+    rig_write(&r, "a.log", O_APPEND, buf_view(&head));
+    rig_append(&r, "a.log", "6\n");
+    restart(&r);
+    {
+        const char *lines = all_lines(&r);
+        assert_memory_equal(lines, "2|#the", 6);
+        assert_non_null(strstr(lines, "|3|4|5|#the"));
+        assert_string_equal(lines + strlen(lines) - 3, "|6|");
+    }
+    buf_fini(&head);
+    rig_free(&r);
+}
+
+/* Any block may be the last one that was committed. */
+static void a_stop_anywhere_in_an_archive_goes_on_there(void **state)
+{
+    (void)state;
+    for (size_t k = 0; k < ARRAY_SIZE(kinds); k++) {
+        struct rig r;
+
+        rig_new(&r);
+        r.in.block_max = 4096;
+        assert_int_equal(
+            rig_start(&r, &input_file, "{path: @/a.log, from: begin, max_line: 1KiB}", false), 0);
+        number_lines(&r, "a.log", 0, 10);
+        assert_numbers(rig_lines(&r), 0, 10);
+        rig_stop(&r);
+        number_lines(&r, "a.log", 10, 1500);
+        zip_file(&r, "a.log", "a.log.2.gz", kinds[k]);
+        number_lines(&r, "a.log", 1500, 3000);
+        zip_file(&r, "a.log", "a.log.1.zst", kinds[k]);
+        number_lines(&r, "a.log", 3000, 3010);
+        rig_wait(&r, 12 * SECOND);
+        for (unsigned i = 0; i < 400; i++) {
+            assert_int_equal(
+                rig_start(&r, &input_file, "{path: @/a.log, from: begin, max_line: 1KiB}", false),
+                0);
+            for (unsigned n = 0; n < 7; n++)
+                (void)rig_read(&r);
+            rig_wait(&r, SECOND);
+            rig_stop(&r);
+        }
+        assert_int_equal(
+            rig_start(&r, &input_file, "{path: @/a.log, from: begin, max_line: 1KiB}", false), 0);
+        assert_numbers(all_lines(&r), 10, 3010);
+        rig_free(&r);
+    }
+}
+
+static void an_archive_that_is_cut_short_is_told_and_goes_on_when_it_is_whole(void **state)
+{
+    struct rig r;
+    struct buf text = BUF_INIT, zip = BUF_INIT;
+    const char *lines;
+    unsigned n = 0;
+
+    (void)state;
+    begin(&r);
+    number_lines(&r, "a.log", 0, 10);
+    assert_numbers(rig_lines(&r), 0, 10);
+    rig_stop(&r);
+    number_lines(&r, "a.log", 10, 20000);
+    assert_int_equal(file_read(AT_FDCWD, rig_path(&r, "a.log"), 1 << 30, &text, NULL), 0);
+    zip_add(&zip, ZIP_GZIP, buf_view(&text));
+    assert_int_equal(unlink(rig_path(&r, "a.log")), 0);
+    rig_write(&r, "a.log.1.gz", 0, slice_of(zip.p, zip.n / 2));
+    restart(&r);
+    lines = all_lines(&r);
+    for (const char *p = lines; (p = strchr(p, '|')); p++)
+        n++;
+    assert_in_range(n, 1000, 19000);
+    assert_non_null(strstr(rig_notices(&r), "source.unreadable{\"error\":\"is cut short"));
+    restart(&r);
+    assert_string_equal(all_lines(&r), "");
+    rig_write(&r, "a.log.1.gz", O_TRUNC, buf_view(&zip));
+    lines = all_lines(&r);
+    assert_string_equal(lines + strlen(lines) - 1, "|");
+    for (const char *p = lines; (p = strchr(p, '|')); p++)
+        n++;
+    assert_int_equal(n, 19990 + 1); /* one line in two parts */
+    buf_fini(&text);
+    buf_fini(&zip);
+    rig_free(&r);
+}
+
+static void the_key_of_an_archive_is_that_of_its_log(void **state)
+{
+    struct rig r;
+    uint8_t live[16];
+
+    (void)state;
+    begin(&r);
+    rig_append(&r, "a.log", "first line\nsecond\n");
+    assert_string_equal(rig_lines(&r), "first line|second|");
+    memcpy(live, r.key, sizeof live);
+    rig_stop(&r);
+    rig_append(&r, "a.log", "third\n");
+    zip_file(&r, "a.log", "a.log.1.gz", ZIP_GZIP);
+    restart(&r);
+    assert_string_equal(all_lines(&r), "third|");
+    assert_memory_equal(live, r.key, sizeof live);
+    assert_int_equal(r.position, 18);
+    rig_free(&r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -352,6 +774,21 @@ int main(void)
         cmocka_unit_test(a_file_is_what_it_holds_and_not_what_it_is_called),
         cmocka_unit_test(what_is_read_is_what_the_plain_file_gives),
         cmocka_unit_test(replay_says_what_is_wrong_with_an_archive_and_reads_the_rest),
+        cmocka_unit_test(a_stream_goes_on_in_the_archive_of_its_file),
+        cmocka_unit_test(generations_that_were_compressed_while_we_were_away_are_read_in_order),
+        cmocka_unit_test(dated_archives_are_read_in_order),
+        cmocka_unit_test(archives_from_before_our_time_are_left_alone),
+        cmocka_unit_test(compressing_what_we_read_reads_nothing_twice),
+        cmocka_unit_test(a_file_compressed_under_us_is_read_to_its_end_first),
+        cmocka_unit_test(an_archive_beside_its_file_is_not_read),
+        cmocka_unit_test(a_second_archive_of_the_same_is_not_read),
+        cmocka_unit_test(unpacking_what_was_read_reads_nothing_twice),
+        cmocka_unit_test(copytruncate_and_compress_while_away_loses_and_doubles_nothing),
+        cmocka_unit_test(a_compressed_copy_that_is_shorter_is_not_read_again),
+        cmocka_unit_test(equal_beginnings_do_not_make_equal_files),
+        cmocka_unit_test(a_stop_anywhere_in_an_archive_goes_on_there),
+        cmocka_unit_test(an_archive_that_is_cut_short_is_told_and_goes_on_when_it_is_whole),
+        cmocka_unit_test(the_key_of_an_archive_is_that_of_its_log),
     };
 
     return cmocka_run_group_tests_name("input_file_zip", tests, NULL, NULL);

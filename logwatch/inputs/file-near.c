@@ -1,0 +1,116 @@
+/*
+ * What else lies in the folders of our logs: the files that lost or rotated
+ * streams may have become, and generations that nobody has seen yet.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <limits.h>
+
+#include "logwatch/inputs/file-private.h"
+
+#define FOLDER_ENTRIES_MAX 20000
+
+bool near_name(const char *base, const char *name)
+{
+    size_t n = name_unpacked(name);
+    char plain[NAME_MAX + 1];
+
+    if (n == 0)
+        return name_is_rotated(base, name);
+    if (n > NAME_MAX)
+        return false;
+    memcpy(plain, name, n);
+    plain[n] = '\0';
+    return strcmp(base, plain) == 0 || name_is_rotated(base, plain);
+}
+
+/* Is the name worth a look: that inode, or a rotated name of such a log? */
+static bool is_neighbour(const struct file_input *f, const char *folder, const struct dirent *e)
+{
+    for (size_t i = 0; i < f->nstreams; i++) {
+        const struct stream *s = f->streams[i];
+        size_t n = strlen(folder);
+
+        if (s->found || s->forgotten)
+            continue;
+        if (s->ino && s->ino == e->d_ino)
+            return true;
+        if (strncmp(s->path, folder, n) == 0 && s->path[n] == '/' &&
+            near_name(name_base(s->path), e->d_name))
+            return true;
+    }
+    return false;
+}
+
+static int look_into(struct scan *sc, const char *folder)
+{
+    DIR *d = opendir(folder);
+    const struct dirent *e;
+    int r = 0;
+
+    if (!d)
+        return 0;
+    for (unsigned n = 0; r == 0 && n < FOLDER_ENTRIES_MAX && (e = readdir(d)); n++) {
+        AUTO_BUF path = BUF_INIT;
+        const char *text;
+        struct stat st;
+
+        bool packed = name_unpacked(e->d_name) > 0;
+
+        if (e->d_type == DT_DIR || (!packed && name_is_compressed(e->d_name)) ||
+            !is_neighbour(sc->f, folder, e))
+            continue;
+        buf_printf(&path, "%s/%s", folder, e->d_name);
+        if (!buf_ok(&path))
+            r = -ENOMEM;
+        else if (file_look(path.p, &st, &text) == 0)
+            r = scan_add(sc, path.p, &(struct found){ .st = st, .packed = packed });
+    }
+    closedir(d);
+    return r;
+}
+
+int scan_neighbours(struct scan *sc)
+{
+    struct names folders = { 0 };
+    int r = 0;
+
+    for (size_t i = 0; r == 0 && i < sc->f->nstreams; i++) {
+        const struct stream *s = sc->f->streams[i];
+        const char *paths[] = { s->path, s->where };
+
+        for (size_t k = 0; r == 0 && k < 2 && !s->found && !s->forgotten; k++) {
+            AUTO_FREE char *folder = name_folder(paths[k]);
+            bool known = false;
+
+            for (size_t j = 0; folder && j < folders.n; j++)
+                known = known || strcmp(folders.items[j], folder) == 0;
+            if (!known)
+                r = folder ? names_add(&folders, folder) : -ENOMEM;
+        }
+    }
+    for (size_t i = 0; r == 0 && i < folders.n; i++)
+        r = look_into(sc, folders.items[i]);
+    names_fini(&folders);
+    return r;
+}
+
+/*
+ * A generation of a log of ours that nobody knows: it came and went while we were away,
+ * or while names moved under a scan. Older than our first sight of that log, it is none.
+ */
+const char *scan_generation_of(const struct file_input *f, const struct found *x)
+{
+    AUTO_FREE char *here = name_folder(x->path);
+    uint64_t changed = stat_mtime_ns(&x->st) / 1000;
+
+    for (size_t i = 0; here && i < f->nstreams; i++) {
+        const struct stream *s = f->streams[i];
+        AUTO_FREE char *folder = name_folder(s->path);
+
+        if (!s->forgotten && folder && strcmp(folder, here) == 0 && s->first_seen_us <= changed &&
+            near_name(name_base(s->path), name_base(x->path)))
+            return s->path;
+    }
+    return NULL;
+}
