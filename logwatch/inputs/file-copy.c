@@ -143,12 +143,11 @@ static void take_over(struct file_input *f, struct stream *o, struct stream *s,
 
 static bool still_itself(struct file_input *f, struct stream *o)
 {
-    struct stat own;
+    struct stat own = { 0 };
 
     if (fstat(o->fd, &own) == 0 && stream_is(o, o->fd, &own) > 0)
         return true;
-    o->cut = true;
-    stream_lost(f, o);
+    stream_cut(f, o, &own);
     return false;
 }
 

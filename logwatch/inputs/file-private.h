@@ -126,6 +126,8 @@ struct stream {
     bool plain_name; /* the configuration names it without wildcards */
     bool told; /* what became of it */
     bool cut; /* lost because its file was cut or replaced in place */
+    uint64_t cut_to; /* and that long it was then */
+    bool held; /* not read: it may be a copy of another */
     bool forgotten; /* its cursor goes with the next block */
     bool gone; /* and has gone */
 };
@@ -220,6 +222,8 @@ bool stream_is_packed(const struct stream *s, const struct stat *st);
 void stream_pack(struct stream *s, const struct stat *st);
 void stream_detach(struct file_input *f, struct stream *s);
 void stream_lost(struct file_input *f, struct stream *s);
+/* The same because its file was cut or replaced in place: this is the file now. */
+void stream_cut(struct file_input *f, struct stream *s, const struct stat *st);
 /* Moves without handing over: head and mark are read from the file. -EIO when it cannot. */
 int stream_jump(struct stream *s, uint64_t offset);
 /* Where following from the end begins: behind the last LF. */

@@ -256,8 +256,10 @@ static struct stream *judge_claims(struct file_input *f, const struct found *x,
         if (r < 0)
             return s; /* cannot be read now: leave it all as it is */
         if (r == 0) {
-            s->cut = s->fd >= 0 || strcmp(s->path, x->path) == 0;
-            stream_lost(f, s);
+            if (s->fd >= 0 || strcmp(s->path, x->path) == 0)
+                stream_cut(f, s, st);
+            else
+                stream_lost(f, s);
         } else if (!best || s->offset > best->offset) {
             if (best)
                 best->forgotten = true;
@@ -348,13 +350,12 @@ static void pass_open(struct file_input *f)
 {
     for (size_t i = 0; i < f->nstreams; i++) {
         struct stream *s = f->streams[i];
-        struct stat st;
+        struct stat st = { 0 };
 
         if (s->found || s->forgotten)
             continue;
         if (s->fd >= 0 && (fstat(s->fd, &st) < 0 || stream_is(s, s->fd, &st) <= 0)) {
-            s->cut = true;
-            stream_lost(f, s);
+            stream_cut(f, s, &st);
         } else if (s->state == STREAM_LIVE) {
             s->state = s->fd >= 0 ? STREAM_ROTATED : STREAM_LOST;
             s->since_us = file_now(f);
@@ -505,10 +506,14 @@ static void tell_lost(struct file_input *f, struct stream *s)
 {
     AUTO_BUF members = BUF_INIT;
 
-    s->told = true;
+    s->told = s->dirty = true;
     if (s->ended || s->offset == 0)
         return;
-    buf_printf(&members, "\"offset\":%llu", (unsigned long long)s->offset);
+    if (s->cut)
+        buf_printf(&members, "\"from\":%llu,\"to\":%llu", (unsigned long long)s->offset,
+                   (unsigned long long)s->cut_to);
+    else
+        buf_printf(&members, "\"offset\":%llu", (unsigned long long)s->offset);
     file_notice(f, s->cut ? "source.truncated" : "source.lost", s->path, buf_view(&members));
 }
 
@@ -530,7 +535,8 @@ static void settle(struct file_input *f)
             s->lost_us = now;
             s->dirty = true;
         }
-        if (!s->told && mono >= s->since_us + f->options->rotate_wait_us && !packs_may_hold(f, s))
+        if (f->scanned && !s->told && mono >= s->since_us + f->options->rotate_wait_us &&
+            !packs_may_hold(f, s))
             tell_lost(f, s);
         if (s->offset == 0 || now > s->lost_us + FORGET_US)
             s->forgotten = true;

@@ -210,6 +210,9 @@ struct stream *stream_load(const struct cursor *c, struct arena *a)
     s->lost_us = json_u64(j, "lost", 0);
     s->flags = (unsigned)json_u64(j, "flags", 0);
     s->backfill_end = json_u64(j, "backfill", 0);
+    s->told = json_bool(j, "told", false);
+    s->cut = json_get(j, "cut_to") != NULL;
+    s->cut_to = json_u64(j, "cut_to", 0);
     s->packed.size = json_u64(j, "packed_size", 0);
     s->packed.mtime_ns = json_u64(j, "packed_mtime", 0);
     s->packed.done = json_bool(j, "packed_done", false);
@@ -260,6 +263,10 @@ void stream_cursor(const struct stream *s, struct buf *out)
     json_member_u64(&w, "mtime", s->mtime_ns);
     if (s->lost_us)
         json_member_u64(&w, "lost", s->lost_us);
+    if (s->lost_us && s->told)
+        json_member_bool(&w, "told", true);
+    else if (s->lost_us && s->cut)
+        json_member_u64(&w, "cut_to", s->cut_to);
     if (s->flags)
         json_member_u64(&w, "flags", s->flags);
     if (s->offset < s->backfill_end)
@@ -362,6 +369,13 @@ void stream_lost(struct file_input *f, struct stream *s)
     if (!s->lost_us)
         s->lost_us = clock_now(f->in->clock);
     s->dirty = true;
+}
+
+void stream_cut(struct file_input *f, struct stream *s, const struct stat *st)
+{
+    s->cut = true;
+    s->cut_to = (uint64_t)st->st_size;
+    stream_lost(f, s);
 }
 
 /* ---- what kind of file ---- */

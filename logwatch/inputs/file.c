@@ -15,6 +15,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 
 #include "base/json.h"
 #include "logwatch/inputs/file-private.h"
@@ -112,7 +113,6 @@ static int load_streams(struct file_input *f, struct err *err)
             continue;
         }
         s->since_us = file_now(f);
-        s->told = s->lost_us != 0;
         if (!file_keep(f, s)) {
             stream_free(s);
             return err_nomem(err);
@@ -200,12 +200,41 @@ static bool is_over(const struct file_input *f, const struct stream *s)
            quiet >= f->options->partial_wait_us;
 }
 
+/*
+ * Has somebody a deleted file open for writing? The kernel gives no read lease then. Only the
+ * owner and root may ask; for others it looks as if there were none.
+ */
+static bool has_writer(int fd)
+{
+    /* Were it opened for writing in between, the signal must be one that harms nobody. */
+    if (fcntl(fd, F_SETSIG, SIGWINCH) < 0 || fcntl(fd, F_SETLEASE, F_RDLCK) < 0)
+        return errno == EAGAIN;
+    (void)fcntl(fd, F_SETLEASE, F_UNLCK);
+    return false;
+}
+
 /* Closing needs no wait for a partial line: there is none. */
 static bool is_done(const struct file_input *f, const struct stream *s, const struct stat *st)
 {
     return s->state == STREAM_ROTATED && (uint64_t)st->st_size == s->offset && !s->skip &&
            (st->st_nlink == 0 || s->found) &&
-           file_now(f) - quiet_since(s) >= f->options->rotate_wait_us;
+           file_now(f) - quiet_since(s) >= f->options->rotate_wait_us &&
+           (st->st_nlink > 0 || !has_writer(s->fd));
+}
+
+/* It is still itself and nothing that was read is missing, but it was longer: part of a line. */
+static void tell_shrunk(struct file_input *f, struct stream *s, const struct stat *st)
+{
+    AUTO_BUF members = BUF_INIT;
+    uint64_t size = (uint64_t)st->st_size;
+
+    /* Room made beforehand that is given back is no loss. */
+    if (s->size == UINT64_MAX || size >= s->size || size < s->offset || s->offset == 0 ||
+        s->hole_end > s->offset || s->tried_size != s->size || stream_is(s, s->fd, st) <= 0)
+        return;
+    buf_printf(&members, "\"from\":%llu,\"to\":%llu", (unsigned long long)s->size,
+               (unsigned long long)size);
+    file_notice(f, "source.truncated", s->path, buf_view(&members));
 }
 
 static void poll_open(struct file_input *f, struct stream *s)
@@ -220,6 +249,7 @@ static void poll_open(struct file_input *f, struct stream *s)
     if (fstat(s->fd, &st) < 0)
         return;
     size = (uint64_t)st.st_size;
+    tell_shrunk(f, s, &st);
     if (s->size != size) {
         s->size = size;
         s->grown_us = now;
@@ -231,7 +261,7 @@ static void poll_open(struct file_input *f, struct stream *s)
     }
     if (s->state == STREAM_LIVE && st.st_nlink == 0)
         f->scan_us = now;
-    s->ready = size != s->tried_size || stat_mtime_ns(&st) != s->tried_ns ||
+    s->ready = s->ready || size != s->tried_size || stat_mtime_ns(&st) != s->tried_ns ||
                (s->flush_us && now >= s->flush_us) || (s->first_look && size > 0) ||
                (size > s->offset && is_over(f, s)) || (s->skip && is_over(f, s));
 }
@@ -399,12 +429,14 @@ static bool hold(struct file_input *f, struct stream *s)
 
 static int read_one(struct file_input *f, struct stream *s, struct block *b, struct err *err)
 {
+    struct stat st;
     int r;
 
     if (packs_before(f, s))
         return 0; /* and it stays ready */
     s->ready = false;
-    if (!s->packed.size && hold(f, s))
+    s->held = !s->packed.size && hold(f, s);
+    if (s->held)
         return 0;
     s->first_look = false;
     r = stream_read(f, s, b, is_over(f, s), err);
@@ -415,8 +447,9 @@ static int read_one(struct file_input *f, struct stream *s, struct block *b, str
         f->again = true;
     }
     if (r == -ESTALE) {
-        s->cut = s->offset > 0 && !s->packed.size;
-        if (s->offset > 0)
+        if (s->offset > 0 && !s->packed.size && fstat(s->fd, &st) == 0)
+            stream_cut(f, s, &st);
+        else if (s->offset > 0)
             stream_lost(f, s);
         f->scan_us = file_now(f);
         f->again = true;
@@ -492,6 +525,38 @@ static int read_streams(struct file_input *f, struct block *b, struct err *err)
     return 0;
 }
 
+/* Bytes of the file that were not handed over; of a compressed file, not unpacked. */
+static uint64_t unread(const struct stream *s)
+{
+    if (s->fd < 0 || s->forgotten || s->refusal || s->held)
+        return 0;
+    if (s->packed.size)
+        return s->packed.size - (s->unpack ? zip_consumed(s->unpack->zip) : 0);
+    return s->size != UINT64_MAX && s->size > s->offset ? s->size - s->offset : 0;
+}
+
+/* A line that is not complete yet makes bytes, but nobody is late with it. */
+static bool is_late(const struct stream *s)
+{
+    return s->packed.size || s->ready || s->tried_size != s->size;
+}
+
+static void tell_lag(struct file_input *f)
+{
+    struct input_lag lag = { 0 };
+
+    for (size_t i = 0; i < f->nstreams; i++) {
+        const struct stream *s = f->streams[i];
+        uint64_t bytes = unread(s), since = s->mtime_ns ? s->mtime_ns / 1000 : s->first_seen_us;
+
+        lag.streams += s->fd >= 0;
+        lag.bytes += bytes;
+        if (bytes && is_late(s) && (!lag.since_us || since < lag.since_us))
+            lag.since_us = since;
+    }
+    f->in->lag = lag;
+}
+
 static int follow(struct file_input *f, struct block *b, struct err *err)
 {
     bool judging;
@@ -513,6 +578,7 @@ static int follow(struct file_input *f, struct block *b, struct err *err)
         r = add_cursors(f, b, err) < 0 ? -ENOMEM : 1;
     if (r == 0)
         r = give_cursors(f, b, err);
+    tell_lag(f);
     f->in->wake_us = judging ? file_now(f) : wake_at(f);
     if (r == 0 && f->fault_err.code) {
         *err = f->fault_err;

@@ -367,6 +367,31 @@ static void a_copy_is_held_while_its_original_lives(void **state)
     rig_free(&r);
 }
 
+/* cp took a second, in which lines came that we have read: the copy is older than they are. */
+static void a_copy_that_is_older_than_the_last_line_is_not_read(void **state)
+{
+    struct rig r;
+    struct stat st;
+
+    (void)state;
+    begin(&r, DIR_LOG);
+    many_lines(&r, "a.log", 0, 100);
+    rig_wait(&r, 3 * SECOND);
+    assert_int_equal(count(rig_lines(&r), '|'), 100);
+    rig_copy(&r, "a.log", "a.log.1");
+    assert_int_equal(stat(rig_path(&r, "a.log.1"), &st), 0);
+    st.st_mtim.tv_sec -= 1;
+    assert_int_equal(utimensat(AT_FDCWD, rig_path(&r, "a.log.1"),
+                               (struct timespec[2]){ st.st_atim, st.st_mtim }, 0),
+                     0);
+    many_lines(&r, "a.log", 100, 110);
+    assert_int_equal(count(rig_lines(&r), '|'), 10);
+    rig_write(&r, "a.log", O_TRUNC, SLICE(""));
+    rig_wait(&r, 60 * SECOND);
+    assert_string_equal(rig_lines(&r), "");
+    rig_free(&r);
+}
+
 static void a_cut_file_is_told_and_read_anew(void **state)
 {
     struct rig r;
@@ -380,7 +405,7 @@ static void a_cut_file_is_told_and_read_anew(void **state)
     (void)rig_notices(&r);
     rig_wait(&r, 12 * SECOND);
     assert_string_equal(rig_lines(&r), "");
-    assert_string_equal(rig_notices(&r), "source.truncated{\"offset\":530} ");
+    assert_string_equal(rig_notices(&r), "source.truncated{\"from\":530,\"to\":6} ");
     rig_free(&r);
 }
 
@@ -924,6 +949,7 @@ int main(void)
         cmocka_unit_test(copytruncate_reads_the_rest_from_the_copy),
         cmocka_unit_test(copytruncate_while_we_were_away_loses_and_doubles_nothing),
         cmocka_unit_test(a_copy_is_held_while_its_original_lives),
+        cmocka_unit_test(a_copy_that_is_older_than_the_last_line_is_not_read),
         cmocka_unit_test(a_cut_file_is_told_and_read_anew),
         cmocka_unit_test(a_file_cut_and_grown_past_our_offset_is_no_continuation),
         cmocka_unit_test(an_unlinked_file_is_read_to_its_end_and_closed),
