@@ -148,12 +148,27 @@ static int drop_bounding_set(const struct privileges *p, struct err *err)
     return 0;
 }
 
+/* As in the unit file: then there is nothing to drop, and a filter may refuse capset(). */
+static bool holds_none(void)
+{
+    if (capng_get_caps_process() < 0)
+        return false;
+    for (unsigned cap = 0; cap < CAPABILITIES_MAX; cap++)
+        if (capng_have_capability(CAPNG_PERMITTED, cap) ||
+            capng_have_capability(CAPNG_INHERITABLE, cap))
+            return false;
+    return true;
+}
+
 static int drop_capabilities(const struct privileges *p, struct err *err)
 {
+    bool none = holds_none();
     unsigned n;
 
     if (name_capabilities(p, &n, err) < 0)
         return err_code(err);
+    if (none && n == 0)
+        return 0;
     if (capng_apply(CAPNG_SELECT_CAPS) < 0)
         return err_set(err, -EPERM, "%s",
                        n ? "capabilities to keep are not held" : "capabilities cannot be dropped");
