@@ -161,6 +161,7 @@ static bool make_room(struct connections *c, struct pass *p, const struct ip *ip
     }
     if (most < own + 2)
         return false;
+    lose(p->s, LOSS_CONNECTIONS, 1, &c->list[which]->ip);
     if (syslog_frame_open(&c->list[which]->framer, c->list[which]->n))
         lose(p->s, LOSS_UNFINISHED, 1, &c->list[which]->ip);
     drop_at(c, which);
@@ -175,18 +176,20 @@ static int let_in(struct connections *c, struct pass *p, int fd, const struct ip
         lose(p->s, LOSS_SENDER, 1, ip);
         return 0;
     }
-    if (c->n == c->max) {
+    if (c->n == c->max && !make_room(c, p, ip)) {
         lose(p->s, LOSS_CONNECTIONS, 1, ip);
-        if (!make_room(c, p, ip))
-            return 0;
+        return 0;
     }
     n = calloc(1, sizeof *n);
-    if (!n)
+    if (!n) {
+        lose(p->s, LOSS_CONNECTIONS, 1, ip);
         return 0;
+    }
     *n = (struct connection){
         .fd = fd, .ip = *ip, .heard_us = clock_mono(p->in->clock), .watched = true
     };
     if (watch(c, fd, n) < 0) {
+        lose(p->s, LOSS_CONNECTIONS, 1, ip);
         free(n);
         return 0;
     }
@@ -364,21 +367,21 @@ static int listen_round(struct connections *c, struct pass *p, bool *ret_any)
     return 0;
 }
 
-/* What is in the buffers, beginning with another one each time. */
+/* What is in the buffers, beginning where the last block was full. */
 static int serve_round(struct connections *c, struct pass *p, bool *ret_any)
 {
-    size_t n = c->n;
+    size_t n = c->n, begin = c->turn, i = 0;
     int r = 0;
 
-    c->turn = n ? (c->turn + 1) % n : 0;
-    for (size_t i = 0; r == 0 && i < n && !pass_full(p); i++) {
-        struct connection *from = c->list[(c->turn + i) % n];
+    for (; r == 0 && i < n && !pass_full(p); i++) {
+        struct connection *from = c->list[(begin + i) % n];
 
         if (!from->more || from->resume_us)
             continue;
         *ret_any = true;
         r = take_messages(c, from, p);
     }
+    c->turn = n ? (begin + i) % n : 0;
     return r;
 }
 

@@ -7,6 +7,9 @@ command -v python3 > /dev/null || skip "no python3"
 command -v logger > /dev/null || skip "no logger"
 logger --help 2>&1 | grep -q octet-count || skip "this logger knows no --octet-count"
 cd "$SCRATCH" || exit 99
+daemon='' rsyslog=''
+# shellcheck disable=SC2086
+trap 'kill $daemon $rsyslog 2> /dev/null; rm -rf "$SCRATCH"' EXIT
 
 ports() { # free now, each of its own
     python3 -c '
@@ -51,6 +54,7 @@ start() { # NUMBER of inputs that were ever started
 stop() {
     kill "$daemon"
     wait "$daemon" || { cat run.log; fail "the daemon's end"; }
+    daemon=''
 }
 line() { printf 'WARNING - failed login: username="root", IP="203.0.113.%s", reason="invalid credentials"' "$1"; }
 six() { # NUMBER COMMAND...: runs it with the text behind, six times
@@ -128,6 +132,7 @@ EOT
     want_alert 12 "rsyslog on the local socket"
     kill "$rsyslog"
     wait "$rsyslog"
+    rsyslog=''
     sent=$((sent + 24))
 else
     echo "no rsyslogd here: left out"

@@ -10,6 +10,7 @@
 
 #include "logwatch/inputs/syslog-message.h"
 #include "logwatch/inputs/syslog-private.h"
+#include "parsers/parser.h"
 
 #define BOM "\xef\xbb\xbf"
 #define OCT_11_2003 UINT64_C(1065910455003000)
@@ -1213,6 +1214,7 @@ static void who_holds_all_places_gives_one_to_a_newcomer(void **state)
     say(other, "<13>o\n");
     expect(&b, "o|");
     assert_true(closed_by_peer(&b, greedy[1]));
+    assert_true(told(&b, "\"reason\":\"connections\",\"count\":1,\"last_sender\":\"127.0.0.2\""));
     say(greedy[0], "<13>g\n");
     say(greedy[2], "<13>g\n");
     say(greedy[3], "<13>g\n");
@@ -1361,6 +1363,65 @@ static void a_bucket_fills_with_time_and_holds_one_second(void **state)
     senders_free(s);
 }
 
+/* ---- what becomes of a record ---- */
+
+static const char *field_of(const struct event *ev, const char *name)
+{
+    static char out[256];
+    const struct field *f = event_get_named(ev, slice_str(name));
+
+    (void)snprintf(out, sizeof out, "%.*s", f ? (int)f->value.n : 1, f ? f->value.p : "-");
+    return out;
+}
+
+static void the_header_beats_what_the_text_says_and_udp_is_forgeable(void **state)
+{
+    static const char format[] = "format: t\nchannel: t\nsummary: t\nlogsource: {product: t}\n"
+                                 "syslog: true\nlayouts:\n"
+                                 "  - {name: a, match: '^(?<message>inner .*)$'}\n";
+    struct arena *a = arena_new(4096, 0);
+    struct diag *d = diag_new();
+    struct field_names *names = field_names_new();
+    struct formats *formats = formats_new(names);
+    struct parser_source source = { 0 };
+    struct parser_scratch *scratch;
+    struct event ev;
+    struct record r = { .text = SLICE("Nov 21 01:44:28 forged-host forged[1]: inner text"),
+                        .host = SLICE("vpn1"),
+                        .app = SLICE("x-ui"),
+                        .sender = SLICE("192.0.2.1"),
+                        .time_us = NOW + 5,
+                        .source_time_us = OCT_11_2003,
+                        .priority = 4,
+                        .flags = RECORD_FORGEABLE };
+
+    (void)state;
+    assert_int_equal(formats_add(formats, "t.yaml", SLICE(format), d), 0);
+    source.format = formats_at(formats, 0);
+    assert_int_equal(parser_source_init(&source, NULL), 0);
+    scratch = parser_scratch_new(formats);
+    assert_int_equal(parser_run(&source, scratch, &r, 0, a, &ev, NULL), 0);
+    assert_string_equal(field_of(&ev, "message"), "inner text");
+    assert_string_equal(field_of(&ev, "host.name"), "vpn1");
+    assert_string_equal(field_of(&ev, "process.name"), "x-ui");
+    assert_string_equal(field_of(&ev, "log.source.address"), "192.0.2.1");
+    assert_string_equal(field_of(&ev, "log.level"), "warning");
+    assert_int_equal(ev.trust, TRUST_FORGEABLE);
+    r.flags = 0;
+    r.text = SLICE("inner text");
+    r.host = r.app = r.sender = SLICE_NONE;
+    assert_int_equal(parser_run(&source, scratch, &r, 0, a, &ev, NULL), 0);
+    assert_int_equal(ev.trust, TRUST_LINE);
+    assert_int_equal(ev.time_us, NOW + 5); /* of arrival */
+    assert_string_equal(field_of(&ev, "host.name"), "-");
+    parser_source_fini(&source);
+    parser_scratch_free(scratch);
+    formats_free(formats);
+    field_names_free(names);
+    diag_free(d);
+    arena_free(a);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -1404,6 +1465,7 @@ int main(void)
         cmocka_unit_test(what_is_read_cannot_be_read_again),
         cmocka_unit_test(the_table_of_senders_forgets_who_was_silent_longest),
         cmocka_unit_test(a_bucket_fills_with_time_and_holds_one_second),
+        cmocka_unit_test(the_header_beats_what_the_text_says_and_udp_is_forgeable),
     };
 
     return cmocka_run_group_tests_name("input_syslog", tests, NULL, NULL);
