@@ -962,6 +962,25 @@ static void a_stale_socket_is_replaced_and_a_live_one_or_a_file_is_not(void **st
     end(&b);
 }
 
+static void a_socket_of_another_kind_stays_with_its_program(void **state)
+{
+    struct bench b = { .socket = -1 };
+    struct sockaddr_un at = { .sun_family = AF_UNIX };
+    int fd, other = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    (void)state;
+    rig_new(&b.rig);
+    (void)snprintf(at.sun_path, sizeof at.sun_path, "%s/log", b.rig.folder);
+    assert_int_equal(bind(other, (struct sockaddr *)&at, sizeof at), 0);
+    assert_int_equal(listen(other, 1), 0);
+    assert_int_equal(
+        input_syslog.listen(rig_options(&b.rig, &input_syslog, local_options(&b)), &fd, NULL),
+        -EADDRINUSE);
+    assert_int_equal(access(at.sun_path, F_OK), 0);
+    close(other);
+    end(&b);
+}
+
 static size_t descriptors(void)
 {
     DIR *d = opendir("/proc/self/fd");
@@ -1450,6 +1469,7 @@ int main(void)
         cmocka_unit_test(what_the_kernel_dropped_is_counted_once_over_two_readers),
         cmocka_unit_test(local_programs_are_heard),
         cmocka_unit_test(a_stale_socket_is_replaced_and_a_live_one_or_a_file_is_not),
+        cmocka_unit_test(a_socket_of_another_kind_stays_with_its_program),
         cmocka_unit_test(descriptors_that_somebody_sends_along_are_closed),
         cmocka_unit_test(both_framings_come_over_one_connection),
         cmocka_unit_test(half_a_message_holds_up_nobody_and_is_given_up_in_time),
