@@ -100,19 +100,28 @@ static int change_user(const struct privileges *p, struct err *err)
 
 /* ---- capabilities ---- */
 
-/* The named ones as a clean set in libcap-ng. A program that is run gets them only as ambient ones.
+static int capabilities_held(uint64_t *ret, struct err *err)
+{
+    *ret = 0;
+    if (capng_get_caps_process() < 0)
+        return err_set(err, -EPERM, "capabilities cannot be read");
+    for (unsigned cap = 0; cap < CAPABILITIES_MAX; cap++)
+        if (capng_have_capability(CAPNG_PERMITTED, cap) == 1 ||
+            capng_have_capability(CAPNG_INHERITABLE, cap) == 1)
+            *ret |= UINT64_C(1) << cap;
+    return 0;
+}
+
+/* Those of the named ones that are held, as a clean set in libcap-ng. A program that is run gets
+ * them only as ambient ones.
  */
 static int name_capabilities(const struct privileges *p, unsigned *ret_n, struct err *err)
 {
     unsigned type = CAPNG_EFFECTIVE | CAPNG_PERMITTED | CAPNG_BOUNDING_SET;
+    uint64_t held;
 
-    uint64_t held = 0;
-
-    if (capng_get_caps_process() < 0)
-        return err_set(err, -EPERM, "capabilities cannot be read");
-    for (unsigned cap = 0; cap < CAPABILITIES_MAX; cap++)
-        if (capng_have_capability(CAPNG_PERMITTED, cap) == 1)
-            held |= UINT64_C(1) << cap;
+    if (capabilities_held(&held, err) < 0)
+        return err_code(err);
     capng_clear(CAPNG_SELECT_ALL);
     *ret_n = 0;
     if (p->may & MAY_EXEC)
@@ -148,26 +157,14 @@ static int drop_bounding_set(const struct privileges *p, struct err *err)
     return 0;
 }
 
-/* As in the unit file: then there is nothing to drop, and a filter may refuse capset(). */
-static bool holds_none(void)
-{
-    if (capng_get_caps_process() < 0)
-        return false;
-    for (unsigned cap = 0; cap < CAPABILITIES_MAX; cap++)
-        if (capng_have_capability(CAPNG_PERMITTED, cap) ||
-            capng_have_capability(CAPNG_INHERITABLE, cap))
-            return false;
-    return true;
-}
-
 static int drop_capabilities(const struct privileges *p, struct err *err)
 {
-    bool none = holds_none();
+    uint64_t held;
     unsigned n;
 
-    if (name_capabilities(p, &n, err) < 0)
+    if (capabilities_held(&held, err) < 0 || name_capabilities(p, &n, err) < 0)
         return err_code(err);
-    if (none && n == 0)
+    if (held == 0) /* as in the unit file: a filter may refuse even to ask for less */
         return 0;
     if (capng_apply(CAPNG_SELECT_CAPS) < 0)
         return err_set(err, -EPERM, "%s",
