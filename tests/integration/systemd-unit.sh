@@ -5,6 +5,8 @@
 EXPOSURE_MAX=1.2
 command -v systemd-analyze > /dev/null || skip "no systemd-analyze"
 systemd-analyze security --help | grep -q -- --offline || skip "systemd-analyze has no --offline (before 250)"
+# strace would leave it running: the daemon itself is told, by the number in its trace.
+end_daemon() { kill "$(sed -n '1s/ .*//p' "$SCRATCH/trace/r")"; }
 unit=$SCRATCH/trailwarden.service
 sed "s#/usr/bin/trailwarden#$TW_BIN#" "$TW_SOURCE/contrib/trailwarden.service" > "$unit"
 
@@ -66,12 +68,12 @@ EOF
     daemon=$!
     tries=0
     # The hook's execve beside our own; who has dropped his rights hides his arguments from strace.
-    until [ "$(grep -c 'execve(.*' "$SCRATCH/trace/r" 2> /dev/null)" -ge 2 ] && grep -q "connect" "$SCRATCH/run.log"; do
+    until [ "$(grep -cs 'execve(' "$SCRATCH/trace/r")" -ge 2 ] 2> /dev/null && grep -q 'connect(' "$SCRATCH/trace/r"; do
         tries=$((tries + 1))
-        [ $tries -lt 300 ] || { cat "$SCRATCH/run.log"; fail "the traced daemon did not do its work"; }
+        [ $tries -lt 300 ] || { end_daemon; cat "$SCRATCH/run.log"; fail "the traced daemon did not do its work"; }
         sleep 0.1
     done
-    kill $daemon
+    end_daemon
     wait $daemon 2> /dev/null
     cat "$SCRATCH/trace/r" "$SCRATCH/trace/t" |
         sed -nE 's/^[0-9]+ +([a-z][a-z0-9_]*)\(.*/\1/p' | sort -u > "$SCRATCH/traced"
