@@ -1,4 +1,12 @@
-/* Private to store/. */
+/*
+ * Private to store/.
+ *
+ *     store.c         opening, statements, errors
+ *     store-commit.c  the commit
+ *     store-read.c    what is true now
+ *     schema.c        the tables
+ *     signals.c       a batch's signals as one blob
+ */
 #pragma once
 
 #include <sqlite3.h>
@@ -9,6 +17,60 @@
 #define STORE_APPLICATION 0x74776172 /* "twar" */
 
 extern const char store_schema[];
+
+enum statement {
+    S_BEGIN,
+    S_COMMIT,
+    S_CURSOR_PUT,
+    S_CURSOR_DELETE,
+    S_CURSORS,
+    S_SIGNALS_PUT,
+    S_SIGNALS_PRUNE,
+    S_SIGNALS,
+    S_ALERT_PUT,
+    S_ALERT_KNOWN,
+    S_ALERTS,
+    S_OUTBOX_PUT,
+    S_OUTBOX_DUE,
+    S_OUTBOX_NEXT,
+    S_OUTBOX_ALL,
+    S_OUTCOME,
+    S_CHANNEL_ADD,
+    S_CHANNELS,
+    S_META_PUT,
+    S_META_GET,
+    S_TOTALS,
+    STATEMENTS,
+};
+/* A fact that becomes true with the next commit. */
+struct pending {
+    char *name;
+    struct buf value;
+};
+#define PENDING_MAX 16
+
+struct store {
+    sqlite3 *db;
+    sqlite3_stmt *st[STATEMENTS];
+    struct pending pending[PENDING_MAX];
+    size_t npending;
+    int lock_fd;
+    uint64_t batches;
+};
+int store_error(struct store *s, struct err *err); /* what the database complains of, as ours */
+int store_exec(struct store *s, const char *sql);
+int store_pragma(struct store *s, const char *sql); /* one number; -1 = it failed */
+uint64_t store_meta_u64(struct store *s, const char *name);
+void store_drop_pending(struct store *s);
+
+/* Prepared once, reset here; NULL = store_error(). */
+sqlite3_stmt *stmt_ready(struct store *s, enum statement which);
+void stmt_text(sqlite3_stmt *st, int i, struct slice v); /* borrowed until the next reset */
+void stmt_blob(sqlite3_stmt *st, int i, struct slice v);
+void stmt_u64(sqlite3_stmt *st, int i, uint64_t v);
+uint64_t stmt_column_u64(sqlite3_stmt *st, int i);
+struct slice stmt_column(sqlite3_stmt *st, int i);
+int stmt_run(struct store *s, sqlite3_stmt *st); /* a statement that gives no rows */
 
 /*
  * Where a test wants the process to end: TW_FAULT="store: in txn:3" ends it at

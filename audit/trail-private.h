@@ -1,0 +1,78 @@
+/*
+ * Private to audit/trail*.c: the writer and its parts.
+ *
+ *     trail.c          folders, files, a new trail
+ *     trail-keys.c     secret keys on disk
+ *     trail-recover.c  start: what is there against what was committed and signed
+ *     trail-append.c   entries behind the committed end
+ *     trail-sign.c     tiles, checkpoints, the end of an epoch
+ */
+#pragma once
+
+#include "audit/audit-private.h"
+
+#define STEP_US USEC_PER_SEC
+
+struct full_tile {
+    unsigned level;
+    uint64_t n;
+    struct hash hashes[TILE_WIDTH];
+};
+
+struct audit {
+    struct audit_config config;
+    int dir, key_dir, lock_fd, segment_fd;
+    struct signing_key identity, epoch, next_epoch;
+    unsigned epoch_n;
+    struct edge *edge; /* committed entries */
+    struct full_tile *full; /* not on disk yet */
+    size_t nfull, full_cap;
+    unsigned written[LEVELS_MAX]; /* width of the partial file on disk */
+    struct hash *pending; /* leaves appended, not committed */
+    size_t npending, pending_cap;
+    bool pending_epoch; /* the last of them is a key.epoch */
+    uint64_t roll_at; /* committed size at which an epoch ends; 0 = none */
+    struct trail_end end; /* committed */
+    uint64_t signed_size;
+    uint64_t last_time_us, last_now_us, last_mono_us;
+    uint64_t last_entry_us, epoch_start_us, signed_us;
+    bool clock_known, epoch_due;
+    struct table *replayed; /* entries signed before the state: dropped when they come again */
+    struct buf note;
+};
+
+/* ---- trail.c ---- */
+
+uint64_t trail_now(const struct audit *a);
+/* Room for one more element; NULL = no memory. */
+void *trail_grown(void *array, size_t n, size_t *cap, size_t size);
+/* A tile_full_fn: keeps the tile until it is written. */
+int trail_keep_full(void *ctx, unsigned level, uint64_t n, const struct hash *hashes);
+struct audit *trail_alloc(const struct audit_config *config);
+int trail_check_origin(const char *origin, struct err *err);
+int trail_open_folders(struct audit *a, struct err *err);
+/* The segment becomes the open one; made when absent. */
+int trail_open_segment(struct audit *a, uint64_t first, struct err *err);
+/* -EUCLEAN: what is wrong, and what to do. */
+int trail_damaged(struct err *err, const char *what);
+
+/* ---- trail-keys.c ---- */
+
+void trail_epoch_file(char out[40], unsigned n);
+int trail_new_key(struct audit *a, const char *name, struct signing_key *k, struct err *err);
+int trail_read_key(int dir, const char *name, const char *origin, struct signing_key *k,
+                   struct err *err);
+/* The identity and the current epoch's key. */
+int trail_load_keys(struct audit *a, struct err *err);
+
+/* ---- trail-recover.c ---- */
+
+/* What an entry says, without index, time and salts: equal when the same lines are read again. */
+struct slice trail_entry_identity(struct slice line);
+
+/* ---- trail-sign.c ---- */
+
+int trail_write_tiles(struct audit *a, struct err *err);
+void trail_make_note(const struct audit *a, const struct signing_key *const *keys, size_t n,
+                     struct buf *out);
+int trail_write_epoch_proof(struct audit *a, unsigned n, struct err *err);
