@@ -126,6 +126,3 @@ struct segment_end {
 /* Each whole line of a segment; fn returns non-zero to stop. fn NULL: only counts. */
 int segment_each(int dir, uint64_t first, int (*fn)(void *ctx, uint64_t index, struct slice line),
                  void *ctx, struct segment_end *ret_end, struct err *err);
-
-/* TW_FAULT="trail: after pwrite:2" ends the process at that pass, for tests. */
-void audit_fault_point(const char *name);

@@ -21,6 +21,10 @@
 
 struct audit;
 
+struct audit_range {
+    uint64_t from, to; /* entries [from, to) */
+};
+
 struct audit_config {
     const char *folder; /* the trail, mode 0750 */
     const char *key_folder; /* secret keys, mode 0700, never inside `folder` */
@@ -28,6 +32,7 @@ struct audit_config {
     uint64_t heartbeat_s; /* 300 */
     uint64_t epoch_s; /* 86400 */
     const struct clock *clock;
+    struct audit_range replay; /* told by an earlier start, see audit_open(); all 0 = none */
 };
 
 struct audit_anchors {
@@ -40,23 +45,36 @@ int audit_init(const struct audit_config *config, struct audit_anchors *ret_anch
                struct err *err);
 
 /*
- * Opens for writing. `committed` is what the state database says (NULL: no
- * state, a trail used alone). Lines behind it are cut when no checkpoint
- * covers them. State older than the checkpoint: nothing signed is cut, *ret_replay_from is set to
- * the committed count (else UINT64_MAX) and entries whose source key stands in [committed, signed)
- * are dropped by audit_append(). Fewer lines than signed, another root, another origin: -EUCLEAN
- * with what is wrong; nothing is signed.
+ * Opens for writing. `committed` is what the state database says (NULL: a trail used alone; all 0:
+ * a state that knows nothing, new or lost). Lines behind it are cut when no checkpoint covers them.
+ *
+ * State older than the checkpoint: nothing signed is cut, *ret_replay_from is set to the committed
+ * count (else UINT64_MAX), and alerts, events and refused bans that stand in [committed, signed)
+ * are dropped by audit_append() when their lines are read again. The caller keeps that range and
+ * gives it to later starts in config->replay, as long as the lines may come again.
+ *
+ * -ENOENT: there is no trail, and the state knows none. -ENOKEY: the secret keys are missing or
+ * others may read them. -EUCLEAN: fewer lines than signed or committed, another root, another
+ * origin: nothing is signed.
  */
 int audit_open(const struct audit_config *config, const struct trail_end *committed,
                struct audit **ret_audit, uint64_t *ret_replay_from, struct err *err);
 void audit_free(struct audit *a); /* signs nothing; closes */
 DEFINE_AUTO(audit)
 
+/* A message about this alert went to the receiver (or was given up) in the entries that are
+ * replayed: it must not be told again. */
+bool audit_delivered(const struct audit *a, struct slice id, struct slice receiver);
+
 /*
  * Appends batch->entries at the committed end, syncs, sets batch->trail. The
  * end stays provisional until audit_committed(). Adds heartbeat, clock.step and
  * key.epoch entries that are due. An entry may name its source: members hold
  * "key":"<stream>-<position>" for de-duplication.
+ *
+ * A failed write or sync leaves the trail in doubt: the next call opens the segment anew, compares
+ * the committed tail with the tree, writes again and reads that back. After three failures of the
+ * disk in a row: -ENOTRECOVERABLE, the process must end. A full disk is no such failure.
  */
 int audit_append(struct audit *a, struct batch *b, struct err *err);
 /* The store has committed the end: it is true now. */
@@ -66,6 +84,8 @@ void audit_committed(struct audit *a, const struct trail_end *end);
  * already, or was signed less than a second ago and `now` is false.
  */
 int audit_checkpoint(struct audit *a, bool now, struct err *err);
+/* The next audit_checkpoint(a, now) will sign: flush the state before it. */
+bool audit_checkpoint_due(const struct audit *a, bool now);
 bool audit_unsigned(const struct audit *a); /* committed entries wait for a signature */
 /* When an entry of our own (heartbeat, epoch) is due, in time of the clock: commit a batch then. */
 uint64_t audit_due_us(const struct audit *a);

@@ -2,7 +2,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <stdio.h>
 
 #include "audit/audit-private.h"
@@ -63,22 +62,6 @@ int segments_list(int dir, uint64_t **ret_first, size_t *ret_n, struct err *err)
     *ret_first = list;
     *ret_n = n;
     return 0;
-}
-
-void audit_fault_point(const char *name)
-{
-    static const char *wanted;
-    static bool asked;
-    static unsigned long passes;
-    size_t n = strlen(name);
-
-    if (!asked) {
-        wanted = getenv("TW_FAULT");
-        asked = true;
-    }
-    if (wanted && strncmp(wanted, name, n) == 0 && wanted[n] == ':' &&
-        ++passes == strtoul(wanted + n + 1, NULL, 10))
-        kill(getpid(), SIGKILL);
 }
 
 /* ---- reading ---- */

@@ -4,7 +4,7 @@
 #include <errno.h>
 #include <stdio.h>
 
-#include "base/file.h"
+#include "base/fault.h"
 #include "base/json.h"
 
 #define STEP_US USEC_PER_SEC
@@ -13,7 +13,6 @@ struct append {
     struct audit *a;
     struct buf lines; /* of the open segment */
     struct trail_end end; /* provisional */
-    int failed;
 };
 
 static int flush_lines(struct append *p, struct err *err)
@@ -24,13 +23,9 @@ static int flush_lines(struct append *p, struct err *err)
         return 0;
     if (!buf_ok(&p->lines))
         return err_nomem(err);
-    r = fd_pwrite_all(p->a->segment_fd, p->lines.p, p->lines.n, p->end.bytes - p->lines.n);
-    audit_fault_point("trail: after pwrite");
-    if (r < 0 || fdatasync(p->a->segment_fd) < 0)
-        return err_set(err, r < 0 ? r : -errno, "cannot write: %s", err_name(r < 0 ? r : errno));
-    audit_fault_point("trail: after fdatasync");
+    r = trail_write(p->a, buf_view(&p->lines), p->end.bytes - p->lines.n, err);
     buf_reset(&p->lines);
-    return 0;
+    return r;
 }
 
 /* A new segment at a multiple of 256 when the open one is large or of another day. */
@@ -51,6 +46,7 @@ static int maybe_roll_segment(struct append *p, uint64_t time_us, struct err *er
         return err_code(err);
     if (ftruncate(a->segment_fd, 0) < 0)
         return err_set(err, -errno, "cannot cut a segment: %s", err_name(errno));
+    fault_point(FAULT_TRAIL_NEW_SEGMENT);
     return 0;
 }
 
@@ -94,20 +90,20 @@ static int append_clock(struct append *p, uint64_t wall, uint64_t *ret_time, str
         e.members = buf_view(&b);
         r = append_one(p, &e, *ret_time, err);
     }
-    a->clock_known = true;
-    a->last_now_us = wall;
-    a->last_mono_us = mono;
+    a->pending_now_us = wall; /* known when the batch is committed: a retry says the step again */
+    a->pending_mono_us = mono;
     return r;
 }
 
-static bool dropped(struct audit *a, const struct entry *e)
+/* It was signed before the state knew of it, and its line was read again. */
+static bool dropped(const struct audit *a, const struct entry *e)
 {
     AUTO_BUF line = BUF_INIT;
     struct entry bare = { .type = e->type, .members = e->members };
 
     if (!a->replayed || entry_line(&bare, 0, 0, &line) < 0)
         return false;
-    return table_remove(a->replayed, trail_entry_identity(slice_of(line.p, line.n - 1))) != NULL;
+    return trail_replayed(a, slice_of(line.p, line.n - 1));
 }
 
 static bool epoch_is_due(const struct audit *a)
@@ -155,7 +151,23 @@ static int append_all(struct append *p, const struct batch *b, uint64_t time_us,
     return 0;
 }
 
-int audit_append(struct audit *a, struct batch *b, struct err *err)
+/* Room for all tiles that the pending leaves can fill: audit_committed() cannot fail. */
+static int room_for_tiles(struct audit *a, struct err *err)
+{
+    size_t need = a->nfull + a->npending / (TILE_WIDTH - 1) + LEVELS_MAX;
+    struct full_tile *t;
+
+    if (need <= a->full_cap)
+        return 0;
+    t = realloc(a->full, need * sizeof *t);
+    if (!t)
+        return err_nomem(err);
+    a->full = t;
+    a->full_cap = need;
+    return 0;
+}
+
+static int append_batch(struct audit *a, struct batch *b, struct err *err)
 {
     struct append p = { .a = a, .end = a->end };
     uint64_t time_us;
@@ -163,6 +175,8 @@ int audit_append(struct audit *a, struct batch *b, struct err *err)
 
     if (a->roll_at) /* the epoch ends at exactly this size: sign before anything is added */
         r = audit_checkpoint(a, true, err);
+    if (r == 0 && a->doubt)
+        r = trail_recheck(a, err);
     if (r < 0)
         return r;
     a->npending = 0;
@@ -170,6 +184,8 @@ int audit_append(struct audit *a, struct batch *b, struct err *err)
     r = append_clock(&p, trail_now(a), &time_us, err);
     if (r == 0)
         r = append_all(&p, b, time_us, err);
+    if (r == 0)
+        r = room_for_tiles(a, err);
     if (r == 0)
         r = flush_lines(&p, err);
     if (r < 0 && p.end.segment != a->end.segment) /* back to the committed segment */
@@ -183,13 +199,20 @@ int audit_append(struct audit *a, struct batch *b, struct err *err)
     return 0;
 }
 
+int audit_append(struct audit *a, struct batch *b, struct err *err)
+{
+    return trail_outcome(&a->append_tries, append_batch(a, b, err), err);
+}
+
 void audit_committed(struct audit *a, const struct trail_end *end)
 {
     if (end->count != a->end.count + a->npending)
         return; /* not the batch that was appended last: nothing to take over */
     for (size_t i = 0; i < a->npending; i++)
-        if (edge_add(a->edge, &a->pending[i], trail_keep_full, a) < 0)
-            abort(); /* no memory for a hash: the next checkpoint would be wrong */
+        (void)edge_add(a->edge, &a->pending[i], trail_keep_full, a); /* room_for_tiles() */
+    a->clock_known = true;
+    a->last_now_us = a->pending_now_us;
+    a->last_mono_us = a->pending_mono_us;
     if (a->npending)
         a->last_entry_us = a->last_time_us;
     if (a->pending_epoch) {

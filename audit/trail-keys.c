@@ -2,8 +2,10 @@
 #include "audit/trail-private.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <sodium.h>
 #include <stdio.h>
+#include <sys/stat.h>
 
 #include "base/file.h"
 
@@ -20,13 +22,35 @@ static int write_key(int dir, const char *name, const uint8_t seed[32], struct e
     return r;
 }
 
+/* Missing, or open to others: nothing can be signed that anybody would believe. */
+static int check_key(int dir, const char *name, struct err *err)
+{
+    struct stat st;
+
+    if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+        return errno == ENOENT
+                   ? err_set(err, -ENOKEY,
+                             "'%s' is not there: restore the key folder"
+                             " (docs/state.md)",
+                             name)
+                   : err_set(err, -errno, "cannot look at '%s': %s", name, err_name(errno));
+    if (!S_ISREG(st.st_mode) || st.st_mode & 077)
+        return err_set(err, -ENOKEY,
+                       "'%s' has mode %04o, others may use it: chmod 600, and find out"
+                       " who could read it",
+                       name, st.st_mode & 07777);
+    return 0;
+}
+
 int trail_read_key(int dir, const char *name, const char *origin, struct signing_key *k,
                    struct err *err)
 {
     AUTO_BUF b = BUF_LIMIT(256);
     uint8_t seed[32];
-    int r = file_read(dir, name, 200, &b, err);
+    int r = check_key(dir, name, err);
 
+    if (r == 0)
+        r = file_read(dir, name, 200, &b, err);
     if (r < 0)
         return err_while(err, "secret key");
     if (hex_decode(slice_trim(buf_view(&b)), seed, sizeof seed) < 0)
@@ -73,6 +97,10 @@ int trail_load_keys(struct audit *a, struct err *err)
             break;
     }
     a->epoch_n = n;
+    if (n) { /* ended between the proof and this: whose epoch is over has no use but misuse */
+        trail_epoch_file(name, n - 1);
+        unlinkat(a->key_dir, name, 0);
+    }
     trail_epoch_file(name, n);
     return trail_read_key(a->key_dir, name, a->config.origin, &a->epoch, err);
 }

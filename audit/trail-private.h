@@ -4,8 +4,10 @@
  *     trail.c          folders, files, a new trail
  *     trail-keys.c     secret keys on disk
  *     trail-recover.c  start: what is there against what was committed and signed
+ *     trail-replay.c   entries that were signed before the state knew them
  *     trail-append.c   entries behind the committed end
  *     trail-sign.c     tiles, checkpoints, the end of an epoch
+ *     trail-disk.c     writing, and what to believe of a disk that failed
  */
 #pragma once
 
@@ -36,8 +38,11 @@ struct audit {
     uint64_t signed_size;
     uint64_t last_time_us, last_now_us, last_mono_us;
     uint64_t last_entry_us, epoch_start_us, signed_us;
+    uint64_t pending_now_us, pending_mono_us; /* of the batch that is not committed */
     bool clock_known, epoch_due;
-    struct table *replayed; /* entries signed before the state: dropped when they come again */
+    bool doubt; /* a write or sync of the segment failed: look before the next one */
+    unsigned append_tries, sign_tries; /* failures of the disk, one after the other */
+    struct table *replayed; /* entries signed before the state knew them; see trail-replay.c */
     struct buf note;
 };
 
@@ -67,8 +72,23 @@ int trail_load_keys(struct audit *a, struct err *err);
 
 /* ---- trail-recover.c ---- */
 
-/* What an entry says, without index, time and salts: equal when the same lines are read again. */
-struct slice trail_entry_identity(struct slice line);
+/* ---- trail-replay.c ---- */
+
+/* Keeps what a signed line says, if it can come again. */
+int trail_replay_add(struct audit *a, struct slice line);
+bool trail_replayed(const struct audit *a, struct slice line);
+
+/* ---- trail-disk.c ---- */
+
+/*
+ * Writes to the open segment and syncs. After a failure (then a->doubt is set) the next one
+ * reads back what it wrote.
+ */
+int trail_write(struct audit *a, struct slice bytes, uint64_t offset, struct err *err);
+/* A new descriptor of the open segment, and its committed tail compared with the tree. */
+int trail_recheck(struct audit *a, struct err *err);
+/* Counts failures of the disk: the third in a row is -ENOTRECOVERABLE. */
+int trail_outcome(unsigned *tries, int r, struct err *err);
 
 /* ---- trail-sign.c ---- */
 

@@ -7,6 +7,9 @@
 #include "base/file.h"
 #include "base/num.h"
 
+/* Entries that are known again after a lost state: the newest ones; 16 bytes and a row each. */
+#define REPLAY_MAX (UINT64_C(1) << 21)
+
 /* The checkpoint, with both signatures good. */
 static int load_checkpoint(struct audit *a, struct checkpoint *ret, struct err *err)
 {
@@ -29,6 +32,7 @@ struct recovery {
     struct audit *a;
     uint64_t signed_size, committed; /* committed: how many lines count */
     uint64_t bundle; /* first index that is hashed again */
+    struct audit_range replay; /* entries that may come again */
     uint64_t count, bytes; /* of the segment being read, up to `committed` */
     uint64_t last_us;
     bool stop_line; /* what the last line is */
@@ -83,18 +87,6 @@ static void note_entry(struct recovery *r, struct slice line)
         r->last_us = us;
 }
 
-struct slice trail_entry_identity(struct slice line)
-{
-    size_t at = slice_find(line, SLICE("\"type\":")), tab = slice_find_byte(line, '\t');
-    struct slice s = slice_take(line, tab == SIZE_MAX ? line.n : tab);
-    size_t sd = slice_find(s, SLICE(",\"sd\":"));
-
-    if (at == SIZE_MAX)
-        return SLICE("");
-    s = slice_take(s, sd == SIZE_MAX ? s.n - (tab == SIZE_MAX ? 1 : 0) : sd);
-    return slice_skip(s, at);
-}
-
 static int on_line(void *ctx, uint64_t index, struct slice line)
 {
     struct recovery *r = ctx;
@@ -115,12 +107,8 @@ static int on_line(void *ctx, uint64_t index, struct slice line)
             r->have_root = true;
         }
     }
-    if (a->replayed && index >= a->end.count) {
-        struct slice id = trail_entry_identity(line);
-
-        if (id.n && table_put(a->replayed, id, a) == -ENOMEM)
-            return r->failed = -ENOMEM;
-    }
+    if (index >= r->replay.from && index < r->replay.to)
+        return r->failed = trail_replay_add(a, line);
     return 0;
 }
 
@@ -147,11 +135,15 @@ static int cut(struct audit *a, const uint64_t *first, size_t n, const struct re
 static int read_lines(struct audit *a, const uint64_t *first, size_t n, struct recovery *r,
                       struct err *err)
 {
+    uint64_t from = r->bundle < r->committed ? r->bundle : r->committed - 1;
+
+    if (r->replay.to && r->replay.from < from)
+        from = r->replay.from;
     for (size_t i = 0; i < n; i++) {
         struct segment_end end;
         int e;
 
-        if (i + 1 < n && first[i + 1] <= r->bundle && first[i + 1] <= a->end.count)
+        if (i + 1 < n && first[i + 1] <= from)
             continue;
         if (first[i] >= r->committed && r->count)
             break;
@@ -182,7 +174,7 @@ static int restore_roll(struct audit *a, const struct recovery *r, struct err *e
     char name[40];
 
     /* Signed or not: the roll is over when its proof is there, and the proofs made epoch_n. */
-    if (a->replayed || r->epoch_line != a->epoch_n + 1)
+    if (r->epoch_line != a->epoch_n + 1)
         return 0;
     trail_epoch_file(name, a->epoch_n + 1);
     if (trail_read_key(a->key_dir, name, a->config.origin, &a->next_epoch, err) < 0)
@@ -191,11 +183,82 @@ static int restore_roll(struct audit *a, const struct recovery *r, struct err *e
     return 0;
 }
 
+/* How many lines count, and which of the signed ones may come again. */
+static int judge(struct audit *a, const struct checkpoint *cp, const struct trail_end *committed,
+                 struct recovery *r, uint64_t *ret_replay_from, struct err *err)
+{
+    uint64_t lines = r->committed, known = committed ? committed->count : lines;
+
+    *ret_replay_from = UINT64_MAX;
+    if (lines < cp->size)
+        return trail_damaged(err, "the log is shorter than its signed checkpoint");
+    if (lines < known)
+        return trail_damaged(err, "the log is shorter than the state says");
+    r->committed = known > cp->size ? known : cp->size;
+    r->replay = a->config.replay;
+    if (known < cp->size) { /* a restored or lost state: signed lines stay */
+        *ret_replay_from = known;
+        r->replay.from = r->replay.to && r->replay.from < known ? r->replay.from : known;
+        r->replay.to = cp->size;
+    }
+    if (r->replay.to > r->committed)
+        r->replay.to = r->committed;
+    if (r->replay.to > REPLAY_MAX && r->replay.from < r->replay.to - REPLAY_MAX)
+        r->replay.from = r->replay.to - REPLAY_MAX;
+    a->replayed = r->replay.from < r->replay.to ? table_new(0) : NULL;
+    r->signed_size = cp->size;
+    r->bundle = cp->size - cp->size % TILE_WIDTH;
+    return r->replay.from < r->replay.to && !a->replayed ? err_nomem(err) : 0;
+}
+
+/* The tree of the checkpoint, from tiles and lines, has the root that was signed. */
+static int compare(struct audit *a, const uint64_t *first, size_t n, const struct checkpoint *cp,
+                   struct recovery *r, struct err *err)
+{
+    int e = load_upper(a, cp->size, err);
+
+    if (e < 0)
+        return e;
+    if (r->bundle == cp->size) {
+        r->signed_root = edge_root(a->edge);
+        r->have_root = true;
+    }
+    e = read_lines(a, first, n, r, err);
+    if (e < 0)
+        return e;
+    if (!r->have_root || memcmp(&r->signed_root, &cp->root, sizeof cp->root) != 0)
+        return trail_damaged(err, "the log does not fit its signed checkpoint");
+    return 0;
+}
+
+static int recover_from(struct audit *a, const struct checkpoint *cp, const uint64_t *first,
+                        size_t n, const struct trail_end *committed, uint64_t *ret_replay_from,
+                        struct err *err)
+{
+    struct recovery r = { .a = a };
+    int e = count_lines(a, first, n, &r.committed, err);
+
+    if (e == 0)
+        e = judge(a, cp, committed, &r, ret_replay_from, err);
+    if (e == 0)
+        e = compare(a, first, n, cp, &r, err);
+    if (e == 0)
+        e = cut(a, first, n, &r, err);
+    if (e < 0)
+        return e;
+    a->end.count = r.committed;
+    a->end.bytes = r.bytes;
+    a->signed_size = cp->size;
+    a->last_time_us = r.last_us;
+    a->last_entry_us = r.last_us;
+    a->epoch_due = !r.stop_line && r.committed > 1;
+    return restore_roll(a, &r, err);
+}
+
 static int recover(struct audit *a, const struct trail_end *committed, uint64_t *ret_replay_from,
                    struct err *err)
 {
     struct checkpoint cp;
-    struct recovery r = { .a = a };
     uint64_t *first = NULL;
     size_t n = 0;
     int e = load_checkpoint(a, &cp, err);
@@ -204,50 +267,7 @@ static int recover(struct audit *a, const struct trail_end *committed, uint64_t 
         return e;
     e = segments_list(a->dir, &first, &n, err);
     if (e == 0)
-        e = count_lines(a, first, n, &r.committed, err);
-    if (e < 0)
-        goto out;
-    *ret_replay_from = UINT64_MAX;
-    if (r.committed < cp.size) {
-        e = trail_damaged(err, "the log is shorter than its signed checkpoint");
-        goto out;
-    }
-    if (committed && r.committed < committed->count) {
-        e = trail_damaged(err, "the log is shorter than the state says");
-        goto out;
-    }
-    if (committed && committed->count < cp.size) { /* a restored or lost state: signed lines stay */
-        *ret_replay_from = a->end.count = committed->count;
-        a->replayed = table_new(1 << 20);
-        r.committed = r.committed > cp.size ? cp.size : r.committed;
-    } else if (committed) {
-        r.committed = committed->count;
-        a->end.count = committed->count;
-    } else {
-        a->end.count = r.committed;
-    }
-    r.signed_size = cp.size;
-    r.bundle = cp.size - cp.size % TILE_WIDTH;
-    e = load_upper(a, cp.size, err);
-    if (e == 0 && r.bundle == cp.size) {
-        r.signed_root = edge_root(a->edge);
-        r.have_root = true;
-    }
-    if (e == 0)
-        e = read_lines(a, first, n, &r, err);
-    if (e == 0 && (!r.have_root || memcmp(&r.signed_root, &cp.root, sizeof cp.root) != 0))
-        e = trail_damaged(err, "the log does not fit its signed checkpoint");
-    if (e == 0)
-        e = cut(a, first, n, &r, err);
-    a->end.count = r.committed;
-    a->end.bytes = r.bytes;
-    a->signed_size = cp.size;
-    a->last_time_us = r.last_us;
-    a->last_entry_us = r.last_us;
-    a->epoch_due = !r.stop_line && r.committed > 1;
-    if (e == 0)
-        e = restore_roll(a, &r, err);
-out:
+        e = recover_from(a, &cp, first, n, committed, ret_replay_from, err);
     free(first);
     return e;
 }
@@ -266,7 +286,7 @@ int audit_open(const struct audit_config *config, const struct trail_end *commit
     buf_printf(&path, "%s/checkpoint", config->folder);
     if (!buf_ok(&path) || access(path.p, F_OK) < 0) {
         if (committed && committed->count)
-            return trail_damaged(err, "the trail is gone, but the state knows one");
+            return trail_damaged(err, "the trail is gone, but the state knows one: restore it");
         return err_set(err, -ENOENT, "'%s' holds no trail", config->folder);
     }
     r = trail_open_folders(a, err);

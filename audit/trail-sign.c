@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 
+#include "base/fault.h"
 #include "base/file.h"
 
 #define CHECKPOINT_US USEC_PER_SEC
@@ -18,6 +19,7 @@ int trail_write_tiles(struct audit *a, struct err *err)
             0)
             return err_code(err);
         a->written[t->level] = 0;
+        fault_point(FAULT_TRAIL_AFTER_TILE);
     }
     a->nfull = 0;
     for (unsigned level = 0; level < LEVELS_MAX; level++) {
@@ -29,6 +31,7 @@ int trail_write_tiles(struct audit *a, struct err *err)
                        a->edge->tile[level], width, a->written[level], err) < 0)
             return err_code(err);
         a->written[level] = width;
+        fault_point(FAULT_TRAIL_AFTER_TILE);
     }
     return 0;
 }
@@ -114,8 +117,10 @@ static int finish_roll(struct audit *a, struct err *err)
 {
     char name[40];
 
+    fault_point(FAULT_TRAIL_EPOCH_SIGNED);
     if (trail_write_epoch_proof(a, a->epoch_n + 1, err) < 0)
         return err_code(err);
+    fault_point(FAULT_TRAIL_EPOCH_PROVED);
     trail_epoch_file(name, a->epoch_n);
     unlinkat(a->key_dir, name, 0);
     fsync(a->key_dir);
@@ -133,16 +138,14 @@ bool audit_unsigned(const struct audit *a)
     return a->end.count > a->signed_size || a->roll_at;
 }
 
-int audit_checkpoint(struct audit *a, bool at_once, struct err *err)
+static int sign(struct audit *a, struct err *err)
 {
     const struct signing_key *keys[] = { &a->identity, &a->epoch, &a->next_epoch };
     uint64_t mono = clock_mono(a->config.clock);
 
-    if (!audit_unsigned(a) || (!at_once && mono < a->signed_us + CHECKPOINT_US))
-        return 0;
     if (trail_write_tiles(a, err) < 0)
         return err_code(err);
-    audit_fault_point("trail: before sign");
+    fault_point(FAULT_TRAIL_BEFORE_SIGN);
     trail_make_note(a, keys, a->roll_at ? 3 : 2, &a->note);
     if (!buf_ok(&a->note))
         return err_nomem(err);
@@ -150,5 +153,19 @@ int audit_checkpoint(struct audit *a, bool at_once, struct err *err)
         return err_code(err);
     a->signed_size = a->end.count;
     a->signed_us = mono;
+    fault_point(FAULT_TRAIL_AFTER_CHECKPOINT);
     return a->roll_at ? finish_roll(a, err) : 0;
+}
+
+bool audit_checkpoint_due(const struct audit *a, bool at_once)
+{
+    return audit_unsigned(a) &&
+           (at_once || clock_mono(a->config.clock) >= a->signed_us + CHECKPOINT_US);
+}
+
+int audit_checkpoint(struct audit *a, bool at_once, struct err *err)
+{
+    if (!audit_checkpoint_due(a, at_once))
+        return 0;
+    return trail_outcome(&a->sign_tries, sign(a, err), err);
 }

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <sys/file.h>
 
+#include "base/fault.h"
 #include "base/file.h"
 #include "base/json.h"
 
@@ -44,8 +45,9 @@ int trail_keep_full(void *ctx, unsigned level, uint64_t n, const struct hash *ha
 
 int trail_damaged(struct err *err, const char *what)
 {
-    return err_set(err, -EUCLEAN, "%s: nothing is signed any more; see `trailwarden trail verify`",
-                   what);
+    return err_set(
+        err, -EUCLEAN,
+        "%s: nothing is signed any more; see `trailwarden trail verify` and docs/state.md", what);
 }
 
 /* ---- opening files ---- */
@@ -65,7 +67,8 @@ int trail_open_folders(struct audit *a, struct err *err)
         return err_set(err, -errno, "cannot open '%s': %s", a->config.folder, err_name(errno));
     a->key_dir = open(a->config.key_folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (a->key_dir < 0)
-        return err_set(err, -errno, "cannot open '%s': %s", a->config.key_folder, err_name(errno));
+        return err_set(err, errno == ENOENT ? -ENOKEY : -errno, "cannot open '%s': %s",
+                       a->config.key_folder, err_name(errno));
     a->lock_fd = openat(a->key_dir, "checkpoint.lock", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     if (a->lock_fd < 0)
         return err_set(err, -errno, "cannot lock '%s': %s", a->config.key_folder, err_name(errno));
@@ -174,6 +177,22 @@ static int write_genesis(struct audit *a, struct err *err)
     return 0;
 }
 
+/* Ended inside an earlier audit_init() there is the genesis at most; more is evidence. */
+static int check_empty(struct audit *a, struct err *err)
+{
+    uint64_t *first = NULL;
+    struct segment_end end = { 0 };
+    size_t n = 0;
+    int r = segments_list(a->dir, &first, &n, err);
+
+    if (r == 0 && n == 1)
+        r = segment_each(a->dir, first[0], NULL, NULL, &end, err);
+    if (r >= 0 && (n > 1 || end.next > 1))
+        r = trail_damaged(err, "there are entries, but no checkpoint: restore it");
+    free(first);
+    return r;
+}
+
 static int make_folders(const struct audit_config *c, struct err *err)
 {
     static const char *const folders[] = { "log", "tile", "checkpoints", "epochs" };
@@ -204,6 +223,8 @@ int audit_init(const struct audit_config *config, struct audit_anchors *ret_anch
         return err_code(err);
     if (faccessat(a->dir, "checkpoint", F_OK, 0) == 0)
         return err_set(err, -EEXIST, "'%s' holds a trail already", config->folder);
+    if (check_empty(a, err) < 0)
+        return err_code(err);
     trail_epoch_file(name, 0);
     if (trail_new_key(a, "identity.key", &a->identity, err) < 0 ||
         trail_new_key(a, name, &a->epoch, err) < 0 || write_genesis(a, err) < 0 ||
@@ -212,6 +233,7 @@ int audit_init(const struct audit_config *config, struct audit_anchors *ret_anch
     keys[0] = &a->identity;
     keys[1] = &a->epoch;
     trail_make_note(a, keys, 2, &a->note);
+    fault_point(FAULT_TRAIL_IN_INIT);
     /* The proof first: a trail with a checkpoint is complete. */
     if (trail_write_epoch_proof(a, 0, err) < 0 ||
         file_replace(a->dir, "checkpoint", buf_view(&a->note), 0640, err) < 0)

@@ -5,6 +5,9 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
+
+#include "base/fault.h"
 
 static int at(int dir_fd)
 {
@@ -126,6 +129,7 @@ int file_replace(int dir_fd, const char *path, struct slice bytes, unsigned mode
     if (!buf_ok(&temp))
         return err_nomem(err);
     r = write_temp(dir_fd, temp.p, bytes, mode);
+    fault_point(FAULT_FILE_BEFORE_RENAME);
     if (r == 0 && renameat(at(dir_fd), temp.p, at(dir_fd), path) < 0)
         r = -errno;
     if (r == 0)
@@ -133,6 +137,41 @@ int file_replace(int dir_fd, const char *path, struct slice bytes, unsigned mode
     else
         unlinkat(at(dir_fd), temp.p, 0);
     return r < 0 ? err_set(err, r, "cannot write '%s': %s", path, err_name(r)) : 0;
+}
+
+static int take_room(int fd, uint64_t bytes)
+{
+    struct statvfs v;
+
+    if (fstatvfs(fd, &v) < 0)
+        return -errno;
+    if ((uint64_t)v.f_bavail * v.f_frsize / 2 < bytes)
+        return -ENOSPC;
+    return -posix_fallocate(fd, 0, (off_t)bytes);
+}
+
+int file_reserve(int dir_fd, const char *path, uint64_t bytes, struct err *err)
+{
+    AUTO_FD fd = -1;
+    struct stat st;
+    int r;
+
+    if (fstatat(at(dir_fd), path, &st, AT_SYMLINK_NOFOLLOW) == 0) {
+        if (S_ISREG(st.st_mode) && (uint64_t)st.st_size == bytes &&
+            (uint64_t)st.st_blocks * 512 >= bytes)
+            return 0;
+        if (unlinkat(at(dir_fd), path, 0) < 0) /* of another size, or not whole */
+            return err_set(err, -errno, "cannot remove '%s': %s", path, err_name(errno));
+    }
+    fd = openat(at(dir_fd), path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (fd < 0)
+        return err_set(err, -errno, "cannot make '%s': %s", path, err_name(errno));
+    r = take_room(fd, bytes);
+    if (r < 0) {
+        unlinkat(at(dir_fd), path, 0);
+        return err_set(err, r, "no room for '%s': %s", path, err_name(r));
+    }
+    return 0;
 }
 
 /* mkdirat(), and fine when a folder (or a link to one) is there. */

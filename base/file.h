@@ -13,5 +13,10 @@ int file_read(int dir_fd, const char *path, size_t max, struct buf *out, struct 
 int file_replace(int dir_fd, const char *path, struct slice bytes, unsigned mode, struct err *err);
 /* mkdir -p below dir_fd; existing ones are fine. */
 int dir_make(int dir_fd, const char *path, unsigned mode, struct err *err);
+/*
+ * A file of `bytes` that take their room on the disk now, to be deleted when it is full. One that
+ * is there already is kept. -ENOSPC when less than as much again would stay free.
+ */
+int file_reserve(int dir_fd, const char *path, uint64_t bytes, struct err *err);
 int fd_write_all(int fd, const void *p, size_t n);
 int fd_pwrite_all(int fd, const void *p, size_t n, uint64_t offset);

@@ -1,5 +1,7 @@
 #include "logwatch/core-turn.h"
 
+#include <errno.h>
+
 #define COMMIT_US (1 * USEC_PER_SEC) /* progress alone is committed this often */
 #define RETRY_US (1 * USEC_PER_SEC) /* a failed commit is tried again after this */
 #define IDLE_US (30 * USEC_PER_SEC)
@@ -7,7 +9,7 @@
 
 bool core_turn_blocked(const struct core_turn *t)
 {
-    return t->blocked;
+    return t->blocked || t->full;
 }
 
 static void commit_failed(struct core_turn *t, const struct err *err)
@@ -15,6 +17,7 @@ static void commit_failed(struct core_turn *t, const struct err *err)
     uint64_t missed;
 
     t->blocked = true;
+    t->lost = err->code == -ENOTRECOVERABLE;
     t->blocked_until_us = clock_mono(t->clock) + RETRY_US;
     if (log_gate(&t->gate, clock_mono(t->clock), &missed)) {
         log_err(LOG_LEVEL_ERROR, err);
@@ -63,11 +66,15 @@ int core_turn(struct core_turn *t, struct err *err)
 
     if (r < 0)
         return r;
+    t->full = !core_has_room(t->core);
     if (commit_due(t))
         commit(t);
+    if (!t->blocked)
+        checkpoint(t, false);
+    if (t->lost)
+        return err_set(err, -ENOTRECOVERABLE, "ending: what the disk holds must be looked at");
     if (t->blocked)
         return 0;
-    checkpoint(t, false);
     return sender_dispatch(t->sender, t->core, err);
 }
 
@@ -87,6 +94,8 @@ uint64_t core_turn_wait_us(const struct core_turn *t)
 
     if (t->blocked)
         return until(t->blocked_until_us, now);
+    if (t->full)
+        wait = RETRY_US;
     if (core_dirty(t->core))
         wait = sooner(wait, t->last_commit_us + COMMIT_US, now);
     if (sender_busy(t->sender) == 0)
@@ -99,7 +108,7 @@ uint64_t core_turn_wait_us(const struct core_turn *t)
 
 bool core_turn_finished(const struct core_turn *t)
 {
-    return !t->blocked && !core_dirty(t->core) && sender_busy(t->sender) == 0 &&
+    return !core_turn_blocked(t) && !core_dirty(t->core) && sender_busy(t->sender) == 0 &&
            store_outbox_next_us(core_store(t->core)) > clock_now(t->clock);
 }
 
@@ -122,17 +131,15 @@ static void wait_for_receivers(struct core_turn *t, uint64_t patience_us)
     }
 }
 
-void core_turn_stop(struct core_turn *t, uint64_t patience_us)
+int core_turn_stop(struct core_turn *t, uint64_t patience_us, struct err *err)
 {
-    struct err err = ERR_NONE;
-
     if (!t->blocked)
         wait_for_receivers(t, patience_us);
-    if (t->blocked) {
-        log_error("ending with a commit that failed: the same lines will be read again");
-        return;
-    }
+    if (t->blocked)
+        return err_set(err, -EIO,
+                       "ending with a commit that failed: the same lines will be read again");
     (void)core_note(t->core, "daemon.stop", SLICE_NONE, NULL);
-    if (core_commit(t->core, &err) < 0 || core_checkpoint(t->core, true, &err) < 0)
-        log_err(LOG_LEVEL_ERROR, &err);
+    if (core_commit(t->core, err) < 0 || core_checkpoint(t->core, true, err) < 0)
+        return err_code(err);
+    return 0;
 }

@@ -2,11 +2,16 @@
 
 #include <errno.h>
 
+#include "base/fault.h"
 #include "base/file.h"
+#include "base/log.h"
 #include "base/utf8.h"
+#include "logwatch/core-replay.h"
 #include "logwatch/follow.h"
 #include "logwatch/wire.h"
 #include <config.h>
+
+#define RESERVE_BYTES (16 << 20)
 
 #define OUTBOX_EXPIRES_US (UINT64_C(72) * 3600 * USEC_PER_SEC)
 /* Ban orders are no news after this. */
@@ -21,6 +26,7 @@ struct core {
     struct arena *arena;
     struct batch batch;
     struct core_stats stats;
+    bool full; /* the reserve is in use */
 };
 
 static void batch_open(struct core *core)
@@ -39,6 +45,24 @@ static int restore_signal(void *ctx, const struct signal *s)
     return correlator_restore(core->correlator, s, NULL);
 }
 
+/* The state is older than the checkpoint: a restored or lost database. It goes on by itself. */
+static int replay(struct core *core, uint64_t from, struct err *err)
+{
+    struct audit_range range = { from, audit_end(core->audit).count };
+    AUTO_BUF b = BUF_INIT;
+
+    if (range.to <= 1) /* nothing but the genesis: a new trail */
+        return 0;
+    log_warning("the state is older than the signed trail: entries %llu to %llu are kept, their"
+                " lines are read again and what comes again is dropped",
+                (unsigned long long)range.from, (unsigned long long)range.to - 1);
+    buf_printf(&b, "\"from\":%llu,\"to\":%llu", (unsigned long long)range.from,
+               (unsigned long long)range.to);
+    if (!buf_ok(&b) || core_note(core, "state.replay", buf_view(&b), err) < 0)
+        return err_nomem(err);
+    return core_replay_begin(core->store, core->audit, &core->batch, range, err);
+}
+
 static int open_trail(struct core *core, struct err *err)
 {
     const struct config *c = core->config;
@@ -50,18 +74,22 @@ static int open_trail(struct core *core, struct err *err)
         .epoch_s = c->epoch_us / USEC_PER_SEC,
         .clock = core->clock,
     };
-    struct trail_end end;
-    bool known = store_trail_end(core->store, &end);
-    uint64_t replay_from;
-    int r = audit_open(&ac, known ? &end : NULL, &core->audit, &replay_from, err);
+    struct trail_end end = { 0 };
+    uint64_t replay_from = UINT64_MAX;
+    int r;
 
-    if (r == -ENOENT && !known) {
+    (void)store_trail_end(core->store, &end);
+    ac.replay = core_replay_range(core->store, core->batch.now_us);
+    r = audit_open(&ac, &end, &core->audit, &replay_from, err);
+    if (r == -ENOENT && end.count == 0) {
         struct audit_anchors anchors;
 
         r = audit_init(&ac, &anchors, err);
         if (r == 0)
-            r = audit_open(&ac, NULL, &core->audit, &replay_from, err);
+            r = audit_open(&ac, &end, &core->audit, &replay_from, err);
     }
+    if (r == 0 && replay_from != UINT64_MAX)
+        r = replay(core, replay_from, err);
     return r < 0 ? err_while(err, "trail '%s'", c->trail) : 0;
 }
 
@@ -101,6 +129,7 @@ int core_open(const struct config *c, const struct clock *clock, const char *why
         return err_code(err);
     if (store_open(path.p, true, &core->store, err) < 0)
         return err_code(err);
+    store_reserve(core->store, RESERVE_BYTES);
     r = open_trail(core, err);
     if (r < 0)
         return r;
@@ -110,6 +139,7 @@ int core_open(const struct config *c, const struct clock *clock, const char *why
     r = note_start(core, why, err);
     if (r < 0)
         return r;
+    fault_point(FAULT_CORE_STARTED);
     *ret_core = TAKE(core);
     return 0;
 }
@@ -284,7 +314,7 @@ static void route_one(void *ctx, const struct sink *sink)
     for (size_t i = r->first; sink && i < core->batch.noutgoing; i++)
         if (slice_is(core->batch.outgoing[i].receiver, sink->name))
             return;
-    if (!sink)
+    if (!sink || audit_delivered(core->audit, r->key, slice_str(sink->name)))
         return;
     o = batch_outgoing(&core->batch);
     if (!o) {
@@ -346,6 +376,8 @@ static int order_ban(struct core *core, const struct alert *alert, struct slice 
 
     if (why)
         return ban_refused(core, alert, why, key, err);
+    if (audit_delivered(core->audit, key, slice_str(core->config->bans.sink->name)))
+        return 0;
     json_object(&w);
     json_member_u64(&w, "version", 1);
     json_member_slice(&w, "id", key);
@@ -603,13 +635,39 @@ bool core_urgent(const struct core *core)
     return b->nentries || b->nalerts || b->noutcomes || b->nsignals > 4096;
 }
 
+static int commit_batch(struct core *core, struct err *err);
+
+/* The disk is full: what keeps room back is deleted once, and the alarm is in the same commit. */
+static int commit_with_reserve(struct core *core, struct err *err)
+{
+    if (!store_reserve_release(core->store))
+        return err_code(err);
+    log_error("the disk is full: the reserve is in use, and nothing is read until there is room");
+    if (core_note(core, "disk.full", SLICE_NONE, err) < 0)
+        return err_code(err);
+    core->full = true;
+    return commit_batch(core, err);
+}
+
+bool core_has_room(struct core *core)
+{
+    if (!core->full)
+        return true;
+    if (!store_reserve_restore(core->store))
+        return false;
+    log_notice("the disk has room again: the reserve is whole");
+    core->full = false;
+    (void)core_note(core, "disk.room", SLICE_NONE, NULL);
+    return true;
+}
+
 /*
  * One batch becomes evidence, then true, then action. The order is the
  * promise: the transaction holds cursor, signals, alerts, outgoing rows and
  * the trail's new length together. What it does not cover never happened: a
  * restart cuts those lines off the trail and reads the input again.
  */
-int core_commit(struct core *core, struct err *err)
+static int commit_batch(struct core *core, struct err *err)
 {
     struct batch *b = &core->batch;
 
@@ -624,8 +682,18 @@ int core_commit(struct core *core, struct err *err)
     return 0;
 }
 
+int core_commit(struct core *core, struct err *err)
+{
+    int r = commit_batch(core, err);
+
+    return r == -ENOSPC || r == -EDQUOT ? commit_with_reserve(core, err) : r;
+}
+
+/* A checkpoint may leave the host at once, so the state that it covers is durable before it. */
 int core_checkpoint(struct core *core, bool now, struct err *err)
 {
+    if (audit_checkpoint_due(core->audit, now) && store_flush(core->store, err) < 0)
+        return err_while(err, "state '%s'", core->config->state);
     if (audit_checkpoint(core->audit, now, err) < 0)
         return err_while(err, "checkpoint of '%s'", core->config->trail);
     return 0;

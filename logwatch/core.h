@@ -56,6 +56,12 @@ int core_note(struct core *core, const char *type, struct slice members, struct 
 
 bool core_dirty(const struct core *core); /* something waits for a commit */
 bool core_urgent(const struct core *core); /* and it is more than progress */
+/* -ENOTRECOVERABLE: the disk cannot be believed any more, the process must end. */
 int core_commit(struct core *core, struct err *err);
+/*
+ * False: the disk is full and the reserve is in use, for bans, outcomes and the alarm. Read
+ * nothing, and ask again: it is made again as soon as there is room.
+ */
+bool core_has_room(struct core *core);
 /* Signs what is committed, when it is due. */
 int core_checkpoint(struct core *core, bool now, struct err *err);

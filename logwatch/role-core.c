@@ -303,8 +303,8 @@ int role_core(const struct role_start *s)
             wait_for_work(&c);
     }
     if (r == 0)
-        core_turn_stop(&c.turn, PATIENCE_US);
-    else
+        r = core_turn_stop(&c.turn, PATIENCE_US, &err);
+    if (r < 0)
         log_err(LOG_LEVEL_ERROR, &err);
     ipc_close(&c.reader);
     sender_free(c.turn.sender);
@@ -312,5 +312,5 @@ int role_core(const struct role_start *s)
     arena_free(c.frame);
     if (r == 0)
         return ROLE_DONE;
-    return opened < 0 ? ROLE_HOPELESS : ROLE_FAILED;
+    return opened < 0 || r == -ENOTRECOVERABLE ? ROLE_HOPELESS : ROLE_FAILED;
 }

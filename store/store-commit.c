@@ -3,6 +3,8 @@
 
 #include <errno.h>
 
+#include "base/fault.h"
+
 /* ---- meta ---- */
 
 static struct pending *pending_of(struct store *s, const char *name)
@@ -249,7 +251,7 @@ static int put_all(struct store *s, const struct batch *b)
             return -1;
     if (put_outgoing(s, b) < 0 || put_outcomes(s, b) < 0 || put_counts(s, b) < 0)
         return -1;
-    store_fault_point("store: in txn");
+    fault_point(FAULT_STORE_IN_TXN);
     return put_meta(s, b);
 }
 
@@ -270,6 +272,6 @@ int store_commit(struct store *s, const struct batch *b, struct err *err)
     }
     s->batches++;
     store_drop_pending(s);
-    store_fault_point("store: after commit");
+    fault_point(FAULT_STORE_AFTER_COMMIT);
     return 0;
 }

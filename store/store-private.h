@@ -4,6 +4,7 @@
  *     store.c         opening, statements, errors
  *     store-commit.c  the commit
  *     store-read.c    what is true now
+ *     store-disk.c    syncing, and the reserve for a full disk
  *     schema.c        the tables
  *     signals.c       a batch's signals as one blob
  */
@@ -55,7 +56,11 @@ struct store {
     struct pending pending[PENDING_MAX];
     size_t npending;
     int lock_fd;
+    char *path;
     uint64_t batches;
+    bool full_sync, folder_synced;
+    uint64_t reserve_bytes; /* 0 = none is wanted */
+    bool reserved;
 };
 int store_error(struct store *s, struct err *err); /* what the database complains of, as ours */
 int store_exec(struct store *s, const char *sql);
@@ -71,12 +76,6 @@ void stmt_u64(sqlite3_stmt *st, int i, uint64_t v);
 uint64_t stmt_column_u64(sqlite3_stmt *st, int i);
 struct slice stmt_column(sqlite3_stmt *st, int i);
 int stmt_run(struct store *s, sqlite3_stmt *st); /* a statement that gives no rows */
-
-/*
- * Where a test wants the process to end: TW_FAULT="store: in txn:3" ends it at
- * the third pass. Costs one comparison when unset.
- */
-void store_fault_point(const char *name);
 
 /* Signals of a batch as bytes and back; decoding checks every bound. */
 int signals_encode(const struct signal *s, size_t n, struct buf *out);

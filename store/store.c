@@ -3,10 +3,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <stdio.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <time.h>
 
 #include "base/num.h"
 
@@ -51,29 +51,21 @@ static const char *const statements[STATEMENTS] = {
                  " (SELECT count(*) FROM outbox WHERE state = 3)",
 };
 
-void store_fault_point(const char *name)
-{
-    static const char *wanted;
-    static bool asked;
-    static unsigned long passes;
-    const char *count;
-    size_t n = strlen(name);
-
-    if (!asked) {
-        wanted = getenv("TW_FAULT");
-        asked = true;
-    }
-    if (!wanted || strncmp(wanted, name, n) != 0 || wanted[n] != ':')
-        return;
-    count = wanted + n + 1;
-    if (++passes == strtoul(count, NULL, 10))
-        kill(getpid(), SIGKILL);
-}
-
 /* ---- errors ---- */
 
+/*
+ * A sync that failed is never asked again on the same descriptor: the kernel may have dropped the
+ * pages and say "done". Such a process has to end; the next one reads back what is really there.
+ */
 static int code_of(int rc)
 {
+    switch (rc) {
+    case SQLITE_IOERR_FSYNC:
+    case SQLITE_IOERR_DIR_FSYNC:
+        return -ENOTRECOVERABLE;
+    default:
+        break;
+    }
     switch (rc & 0xff) {
     case SQLITE_FULL:
         return -ENOSPC;
@@ -160,19 +152,67 @@ int stmt_run(struct store *s, sqlite3_stmt *st)
 
 /* ---- opening ---- */
 
+/* Which process wrote its number into the lock file; 0 = it cannot be read. */
+static long holder_of(int fd)
+{
+    char text[24];
+    ssize_t n = pread(fd, text, sizeof text, 0);
+    uint64_t pid = 0;
+
+    if (n <= 0 || parse_u64(slice_trim(slice_of(text, (size_t)n)), 1, INT32_MAX, &pid) < 0)
+        return 0;
+    return (long)pid;
+}
+
+static int lock_file(const char *path, int flags, struct buf *name)
+{
+    buf_printf(name, "%s.lock", path);
+    if (!buf_ok(name))
+        return -ENOMEM;
+    return open(name->p, flags | O_CLOEXEC | O_NOFOLLOW, 0640);
+}
+
+/* A look of store_holder() holds the lock for a moment: one refusal is no answer. */
+static bool locked(int fd)
+{
+    for (unsigned i = 0; i < 5; i++) {
+        if (flock(fd, LOCK_EX | LOCK_NB) == 0)
+            return true;
+        nanosleep(&(struct timespec){ .tv_nsec = 20000000 }, NULL);
+    }
+    return false;
+}
+
 static int lock(struct store *s, const char *path, struct err *err)
 {
     AUTO_BUF name = BUF_INIT;
+    char text[24];
+    int n = snprintf(text, sizeof text, "%ld\n", (long)getpid());
 
-    buf_printf(&name, "%s.lock", path);
+    s->lock_fd = lock_file(path, O_RDWR | O_CREAT, &name);
     if (!buf_ok(&name))
         return err_nomem(err);
-    s->lock_fd = open(name.p, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0640);
     if (s->lock_fd < 0)
         return err_set(err, -errno, "cannot open '%s': %s", name.p, err_name(errno));
-    if (flock(s->lock_fd, LOCK_EX | LOCK_NB) < 0)
-        return err_set(err, -EBUSY, "another trailwarden works on '%s'", path);
+    if (!locked(s->lock_fd))
+        return err_set(err, -EBUSY, "another trailwarden (process %ld) works on '%s'",
+                       holder_of(s->lock_fd), path);
+    /* Only for people: a full disk must not keep us from starting. */
+    if (pwrite(s->lock_fd, text, (size_t)n, 0) == n && ftruncate(s->lock_fd, n) < 0)
+        return err_set(err, -errno, "cannot write '%s': %s", name.p, err_name(errno));
     return 0;
+}
+
+long store_holder(const char *path)
+{
+    AUTO_BUF name = BUF_INIT;
+    AUTO_FD fd = lock_file(path, O_RDONLY, &name);
+    long pid;
+
+    if (fd < 0 || flock(fd, LOCK_SH | LOCK_NB) == 0)
+        return 0;
+    pid = holder_of(fd);
+    return pid ? pid : -1;
 }
 
 int store_exec(struct store *s, const char *sql)
@@ -202,6 +242,22 @@ static bool sound(struct store *s)
     return ok;
 }
 
+static int damaged(const char *path, struct err *err)
+{
+    return err_set(err, -EUCLEAN,
+                   "'%s' is damaged: restore a copy, or move it and its -wal away and start again;"
+                   " what is signed in the trail is not doubled (docs/state.md)",
+                   path);
+}
+
+/* The database itself refuses: a damaged one gets the advice, too. */
+static int refused(struct store *s, const char *path, struct err *err)
+{
+    if (store_error(s, err) == -EUCLEAN)
+        return damaged(path, err);
+    return err_while(err, "'%s'", path);
+}
+
 static int check_version(struct store *s, const char *path, struct err *err)
 {
     int version = store_pragma(s, "PRAGMA user_version");
@@ -209,14 +265,16 @@ static int check_version(struct store *s, const char *path, struct err *err)
     char sql[128];
 
     if (version < 0 || tables < 0)
-        return store_error(s, err);
+        return refused(s, path, err);
     if (tables != 0 && store_pragma(s, "PRAGMA application_id") != STORE_APPLICATION)
         return err_set(err, -EUCLEAN, "'%s' is a database of another program", path);
     if (version == STORE_VERSION)
         return 0;
     if (version != 0 || tables != 0)
-        return err_set(err, -EUCLEAN, "'%s' has version %d, this program knows %d", path, version,
-                       STORE_VERSION);
+        return err_set(err, -EUCLEAN,
+                       "'%s' has version %d, this program knows %d: use the program"
+                       " that wrote it",
+                       path, version, STORE_VERSION);
     snprintf(sql, sizeof sql, "PRAGMA application_id = %d; PRAGMA user_version = %d;",
              STORE_APPLICATION, STORE_VERSION);
     if (store_exec(s, "BEGIN IMMEDIATE") < 0 || store_exec(s, store_schema) < 0 ||
@@ -245,13 +303,16 @@ int store_open(const char *path, bool create, struct store **ret_store, struct e
     if (!s)
         return err_nomem(err);
     s->lock_fd = -1;
+    s->path = slice_dup(slice_str(path));
+    if (!s->path)
+        return err_nomem(err);
     if (lock(s, path, err) < 0)
         return err_code(err);
-    mask = umask(0027);
+    mask = umask(0027); /* the files hold what logs say about people */
     rc = sqlite3_open_v2(path, &s->db, flags, NULL);
     umask(mask);
     if (rc != SQLITE_OK)
-        return store_error(s, err) < 0 ? err_while(err, "'%s'", path) : -EINVAL;
+        return refused(s, path, err);
     sqlite3_busy_timeout(s->db, 5000);
     sqlite3_db_config(s->db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
     /* The log's files stay when we end: a viewer that may not write the folder could not make them.
@@ -262,9 +323,9 @@ int store_open(const char *path, bool create, struct store **ret_store, struct e
     if (store_exec(s,
                    "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;"
                    "PRAGMA journal_size_limit = 16777216; PRAGMA wal_autocheckpoint = 1000;") < 0)
-        return store_error(s, err) < 0 ? err_while(err, "'%s'", path) : -EINVAL;
+        return refused(s, path, err);
     if (!sound(s))
-        return err_set(err, -EUCLEAN, "'%s' is damaged: restore a copy, or move it away", path);
+        return damaged(path, err);
     if (check_version(s, path, err) < 0)
         return err_code(err);
     s->batches = store_meta_u64(s, "batches");
@@ -282,14 +343,14 @@ int store_view(const char *path, struct store **ret_store, struct err *err)
     s->lock_fd = -1;
     if (sqlite3_open_v2(path, &s->db, SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX, NULL) !=
         SQLITE_OK)
-        return store_error(s, err) < 0 ? err_while(err, "'%s'", path) : -EINVAL;
+        return refused(s, path, err);
     sqlite3_busy_timeout(s->db, 5000);
     sqlite3_db_config(s->db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
     if (store_exec(s, "PRAGMA query_only = 1") < 0)
-        return store_error(s, err) < 0 ? err_while(err, "'%s'", path) : -EINVAL;
+        return refused(s, path, err);
     version = store_pragma(s, "PRAGMA user_version");
     if (version < 0)
-        return store_error(s, err) < 0 ? err_while(err, "'%s'", path) : -EINVAL;
+        return refused(s, path, err);
     if (version != STORE_VERSION || store_pragma(s, "PRAGMA application_id") != STORE_APPLICATION)
         return err_set(err, -EUCLEAN, "'%s' is no state database of this version", path);
     s->batches = store_meta_u64(s, "batches");
@@ -316,5 +377,6 @@ void store_free(struct store *s)
     sqlite3_close(s->db);
     if (s->lock_fd >= 0)
         close(s->lock_fd);
+    free(s->path);
     free(s);
 }

@@ -3,6 +3,9 @@
  *
  *     store_open()     schema, lock, quick check; one writer
  *     store_commit()   a batch becomes true: all of it or nothing
+ *     store_sync()     must the next commits survive a power failure at once?
+ *     store_flush()    what is committed is durable now
+ *     store_reserve()  room for the last commits of a full disk
  *     store_*_each()   what is true now
  *     store_view()     a read-only second door for commands and web
  *
@@ -17,15 +20,44 @@
 
 struct store;
 
-/* create: make it when absent. -EBUSY when another daemon holds the lock. Folder must exist. */
+/*
+ * create: make it when absent. -EBUSY when another daemon holds the lock (the text names its
+ * process); -EUCLEAN when it is damaged, of another program or version. Folder must exist.
+ */
 int store_open(const char *path, bool create, struct store **ret_store, struct err *err);
 /* Read-only, no lock: for other processes. */
 int store_view(const char *path, struct store **ret_store, struct err *err);
 void store_free(struct store *s);
 DEFINE_AUTO(store)
 
-/* -ENOSPC, -EIO, ...: nothing of the batch is true, try again later. */
+/* The process that works on it: 0 = none, -1 = one that cannot be named. */
+long store_holder(const char *path);
+
+/*
+ * -ENOSPC, -EIO, ...: nothing of the batch is true, try again later. -ENOTRECOVERABLE: a sync
+ * failed; the process must end, and the next start looks what is there.
+ */
 int store_commit(struct store *s, const struct batch *b, struct err *err);
+
+/*
+ * full: each commit is synced (PRAGMA synchronous = FULL), for inputs that cannot be read again.
+ * Else (the start) a power failure may take the last commits back, whole: their lines are read
+ * again.
+ */
+int store_sync(struct store *s, bool full, struct err *err);
+/* All that is committed survives a power failure. Call it before a checkpoint leaves the host. */
+int store_flush(struct store *s, struct err *err);
+
+/*
+ * The reserve is a file `reserve` beside the database that holds room back. store_reserve() says
+ * how large it should be and makes it when as much again stays free. When a commit finds no room,
+ * store_reserve_release() deletes it (true: there was one, try again); store_reserve_restore()
+ * makes it again (true: it is whole; also when none is wanted).
+ */
+void store_reserve(struct store *s, uint64_t bytes);
+bool store_reserve_release(struct store *s);
+bool store_reserve_restore(struct store *s);
+uint64_t store_reserve_size(const char *path); /* of the database at `path`, as it is on disk */
 
 /* False when nothing was ever committed. */
 bool store_trail_end(struct store *s, struct trail_end *ret_end);

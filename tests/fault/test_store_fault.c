@@ -8,6 +8,7 @@
 #include <sys/mount.h>
 #include <sys/resource.h>
 
+#include "base/fault.h"
 #include "store/store-private.h"
 #include "tests/unit/store_rig.h"
 
@@ -86,7 +87,8 @@ static void run_to_point(struct bench *t, const char *point)
         _exit(127);
     }
     assert_int_equal(waitpid(pid, &status, 0), pid);
-    assert_true(WIFSIGNALED(status));
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), FAULT_EXIT);
 }
 
 static void killed_at(const char *point, unsigned expect)

@@ -1,10 +1,12 @@
 /* The published vectors of trail format 1, recovery, and what verification calls each change. */
-#include "audit/audit-private.h"
+#include "audit/trail-private.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <sys/stat.h>
 
 #include <cmocka.h>
 
@@ -472,6 +474,189 @@ static void an_older_state_cuts_nothing_signed_and_doubles_nothing(void **state)
     assert_true(verified(t, NULL, NULL));
 }
 
+/* Entries as the core writes them, with what they are known by. */
+static struct trail_end append_text(struct trail *t, struct audit *a, const char *type,
+                                    const char *members)
+{
+    AUTO(arena) arena = arena_new(4096, 0);
+    struct batch b;
+
+    batch_init(&b, arena, clock_now(&t->clock));
+    batch_entry(&b, type)->members = slice_str(members);
+    assert_int_equal(audit_append(a, &b, NULL), 0);
+    audit_committed(a, &b.trail);
+    return b.trail;
+}
+
+static void after_a_lost_state_what_comes_again_is_known_also_at_the_start_after_next(void **state)
+{
+    struct trail *t = *state;
+    struct audit *a = opened(t, NULL);
+    const struct trail_end lost = { 0 };
+    struct trail_end end;
+    uint64_t count, replay;
+
+    append_text(t, a, "event", "\"channel\":\"api\",\"key\":\"s-1\"");
+    append_text(t, a, "alert", "\"id\":\"a1\",\"channel\":\"api\",\"backfill\":false");
+    append_text(t, a, "delivery", "\"id\":\"a1\",\"receiver\":\"ops\",\"state\":\"sent\"");
+    append_text(t, a, "delivery", "\"id\":\"a1\",\"receiver\":\"sec\",\"state\":\"retry\"");
+    end = append_text(t, a, "daemon.stop", "");
+    assert_int_equal(audit_checkpoint(a, true, NULL), 0);
+    append_text(t, a, "event", "\"channel\":\"api\",\"key\":\"s-2\""); /* never signed */
+    audit_free(a);
+    for (unsigned round = 0; round < 2; round++) {
+        assert_int_equal(audit_open(&t->config, round ? &end : &lost, &a, &replay, NULL), 0);
+        assert_int_equal(replay, round ? UINT64_MAX : 0);
+        count = audit_end(a).count;
+        assert_int_equal(count, end.count);
+        append_text(t, a, "event", "\"channel\":\"api\",\"key\":\"s-1\"");
+        append_text(t, a, "alert", "\"id\":\"a1\",\"channel\":\"api\",\"backfill\":true");
+        append_text(t, a, "event", "\"channel\":\"api\",\"key\":\"s-1\""); /* a retried commit */
+        assert_int_equal(audit_end(a).count, count);
+        append_text(t, a, "event", "\"channel\":\"web\",\"key\":\"s-1\""); /* another channel */
+        append_text(t, a, "event",
+                    round ? "\"channel\":\"api\",\"key\":\"s-3\""
+                          : "\"channel\":\"api\",\"key\":\"s-2\"");
+        end = append_text(t, a, "daemon.stop", ""); /* a fact of its own */
+        assert_int_equal(end.count, count + 3);
+        assert_true(audit_delivered(a, SLICE("a1"), SLICE("ops")));
+        assert_false(audit_delivered(a, SLICE("a1"), SLICE("sec")));
+        assert_false(audit_delivered(a, SLICE("a2"), SLICE("ops")));
+        assert_int_equal(audit_checkpoint(a, true, NULL), 0);
+        audit_free(a);
+        t->config.replay = (struct audit_range){ 0, count };
+    }
+    assert_true(verified(t, NULL, NULL));
+}
+
+static void fail_segment(struct audit *a)
+{
+    int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+
+    assert_int_equal(dup2(fd, a->segment_fd), a->segment_fd);
+    close(fd);
+}
+
+static int try_append(struct trail *t, struct audit *a, struct err *err)
+{
+    AUTO(arena) arena = arena_new(4096, 0);
+    struct batch b;
+    int r;
+
+    batch_init(&b, arena, clock_now(&t->clock));
+    batch_entry(&b, "test.entry")->members = SLICE("\"n\":1");
+    r = audit_append(a, &b, err);
+    if (r == 0)
+        audit_committed(a, &b.trail);
+    return r;
+}
+
+static void after_a_failed_write_the_segment_is_opened_anew_and_the_count_is_exact(void **state)
+{
+    struct trail *t = *state;
+    struct audit *a = opened(t, NULL);
+    struct trail_end end = append(t, a, 5, true);
+    struct err err = ERR_NONE;
+
+    for (unsigned i = 0; i < 5; i++) { /* not in a row: never the third */
+        fail_segment(a);
+        assert_int_equal(try_append(t, a, &err), -EBADF);
+        assert_int_equal(try_append(t, a, &err), 0);
+    }
+    assert_int_equal(audit_end(a).count, end.count + 5);
+    assert_int_equal(audit_checkpoint(a, true, NULL), 0);
+    end = audit_end(a);
+    audit_free(a);
+    a = opened(t, &end);
+    assert_non_null(a);
+    audit_free(a);
+    assert_true(verified(t, NULL, NULL));
+}
+
+static void a_disk_that_lost_committed_lines_ends_the_writer(void **state)
+{
+    struct trail *t = *state;
+    struct audit *a = opened(t, NULL);
+    struct err err = ERR_NONE;
+    struct trail_end end = append(t, a, 5, true);
+
+    fail_segment(a);
+    assert_int_equal(try_append(t, a, &err), -EBADF);
+    assert_int_equal(truncate(t->log, (off_t)end.bytes - 10), 0);
+    assert_int_equal(try_append(t, a, &err), -ENOTRECOVERABLE);
+    assert_non_null(strstr(err.text, "does not hold what was committed"));
+    audit_free(a);
+}
+
+static void the_third_failure_of_the_disk_ends_the_writer(void **state)
+{
+    struct trail *t = *state;
+    struct audit *a = opened(t, NULL);
+    struct err err = ERR_NONE;
+    char log[320], away[320];
+
+    snprintf(log, sizeof log, "%s/log", t->trail);
+    snprintf(away, sizeof away, "%s/log.away", t->trail);
+    append(t, a, 5, true);
+    fail_segment(a);
+    assert_int_equal(rename(log, away), 0);
+    assert_int_equal(try_append(t, a, &err), -EBADF);
+    assert_int_equal(try_append(t, a, &err), -ENOENT);
+    assert_int_equal(try_append(t, a, &err), -ENOTRECOVERABLE);
+    assert_non_null(strstr(err.text, "3 times in a row"));
+    assert_int_equal(rename(away, log), 0);
+    audit_free(a);
+}
+
+static void a_full_disk_is_tried_for_ever(void **state)
+{
+    struct err err = ERR_NONE;
+    unsigned tries = 0;
+
+    (void)state;
+    for (unsigned i = 0; i < 100; i++)
+        assert_int_equal(trail_outcome(&tries, -ENOSPC, &err), -ENOSPC);
+    assert_int_equal(trail_outcome(&tries, -EIO, &err), -EIO);
+}
+
+static void a_missing_or_open_key_is_named_and_nothing_is_made_anew(void **state)
+{
+    struct trail *t = *state;
+    const struct trail_end lost = { 0 };
+    struct audit *a = NULL;
+    uint64_t replay;
+    struct err err = ERR_NONE;
+    char key[256], away[256];
+
+    snprintf(key, sizeof key, "%s/identity.key", t->keys);
+    snprintf(away, sizeof away, "%s/away", t->folder);
+    assert_int_equal(chmod(key, 0640), 0);
+    assert_int_equal(audit_open(&t->config, &lost, &a, &replay, &err), -ENOKEY);
+    assert_non_null(strstr(err.text, "'identity.key' has mode 0640"));
+    assert_int_equal(rename(key, away), 0);
+    assert_int_equal(audit_open(&t->config, &lost, &a, &replay, &err), -ENOKEY);
+    assert_non_null(strstr(err.text, "'identity.key' is not there"));
+    assert_int_equal(rename(away, key), 0);
+    assert_int_equal(rename(t->keys, away), 0);
+    assert_int_equal(audit_open(&t->config, &lost, &a, &replay, &err), -ENOKEY);
+    assert_int_equal(rename(away, t->keys), 0);
+}
+
+static void a_new_trail_is_never_made_over_entries(void **state)
+{
+    struct trail *t = *state;
+    struct audit *a = opened(t, NULL);
+    struct err err = ERR_NONE;
+    char checkpoint[256];
+
+    append(t, a, 2, true);
+    audit_free(a);
+    snprintf(checkpoint, sizeof checkpoint, "%s/checkpoint", t->trail);
+    assert_int_equal(unlink(checkpoint), 0);
+    assert_int_equal(audit_init(&t->config, NULL, &err), -EUCLEAN);
+    assert_non_null(strstr(err.text, "no checkpoint"));
+}
+
 static void a_log_shorter_than_signed_is_never_signed_again(void **state)
 {
     struct trail *t = *state;
@@ -567,6 +752,19 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_batch_given_up_is_overwritten_by_the_next, make, unmake),
         cmocka_unit_test_setup_teardown(an_older_state_cuts_nothing_signed_and_doubles_nothing,
                                         make, unmake),
+        cmocka_unit_test_setup_teardown(
+            after_a_lost_state_what_comes_again_is_known_also_at_the_start_after_next, make,
+            unmake),
+        cmocka_unit_test_setup_teardown(
+            after_a_failed_write_the_segment_is_opened_anew_and_the_count_is_exact, make, unmake),
+        cmocka_unit_test_setup_teardown(a_disk_that_lost_committed_lines_ends_the_writer, make,
+                                        unmake),
+        cmocka_unit_test_setup_teardown(the_third_failure_of_the_disk_ends_the_writer, make,
+                                        unmake),
+        cmocka_unit_test(a_full_disk_is_tried_for_ever),
+        cmocka_unit_test_setup_teardown(a_missing_or_open_key_is_named_and_nothing_is_made_anew,
+                                        make, unmake),
+        cmocka_unit_test_setup_teardown(a_new_trail_is_never_made_over_entries, make, unmake),
         cmocka_unit_test_setup_teardown(a_log_shorter_than_signed_is_never_signed_again, make,
                                         unmake),
         cmocka_unit_test_setup_teardown(one_writer_only, make, unmake),

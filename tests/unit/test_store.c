@@ -1,4 +1,5 @@
 /* The store: what a commit makes true, in which order, and who may look. */
+#include "store/store-private.h"
 #include "tests/unit/store_rig.h"
 
 #include <sqlite3.h>
@@ -283,8 +284,11 @@ static void a_second_daemon_is_refused(void **state)
     bench_open(&t);
     assert_int_equal(store_open(t.path, true, &second, &t.err), -EBUSY);
     assert_null(second);
-    assert_non_null(strstr(t.err.text, "another trailwarden works on '"));
+    assert_non_null(strstr(
+        t.err.text, arena_printf(t.arena, "another trailwarden (process %ld)", (long)getpid())));
+    assert_int_equal(store_holder(t.path), getpid());
     bench_close(&t);
+    assert_int_equal(store_holder(t.path), 0);
     bench_open(&t); /* the lock went with its owner */
     bench_free(&t);
 }
@@ -423,8 +427,118 @@ static void a_damaged_file_is_refused_with_what_to_do(void **state)
     for (off_t page = 4; page < 20; page++)
         overwrite(t.path, page * 4096, junk);
     assert_int_equal(store_open(t.path, true, &t.store, &t.err), -EUCLEAN);
-    assert_non_null(strstr(t.err.text, "is damaged: restore a copy, or move it away"));
+    assert_non_null(strstr(t.err.text, "is damaged: restore a copy, or move it and its -wal away"));
     assert_null(t.store);
+    bench_free(&t);
+}
+
+/* A state with some pages, closed. */
+static void make_large(struct bench *t)
+{
+    bench_new(t);
+    bench_open(t);
+    for (unsigned i = 0; i < 2000; i++) {
+        add_cursor(t, "x", "a value that fills some pages of the database ......................");
+        t->batch.cursors[i].cursor.stream = text_of(t, "s", i);
+    }
+    assert_int_equal(commit(t), 0);
+    sqlite3_wal_checkpoint_v2(t->store->db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+    bench_close(t);
+}
+
+static void a_cut_file_and_a_strange_header_are_refused_with_what_to_do(void **state)
+{
+    struct bench t;
+
+    (void)state;
+    make_large(&t);
+    assert_int_equal(truncate(t.path, 30000), 0);
+    assert_int_equal(store_open(t.path, true, &t.store, &t.err), -EUCLEAN);
+    assert_non_null(strstr(t.err.text, "is damaged: restore a copy"));
+    bench_free(&t);
+    make_large(&t);
+    overwrite(t.path, 0, "these are not the bytes of a database, they are of somebody else");
+    assert_int_equal(store_open(t.path, true, &t.store, &t.err), -EUCLEAN);
+    assert_non_null(strstr(t.err.text, "is damaged: restore a copy"));
+    bench_free(&t);
+}
+
+/* In a child that ends without closing: the last commit stands in the log alone. */
+static void commit_twice(struct bench *t)
+{
+    bench_open(t);
+    t->batch.trail.count = 5;
+    if (commit(t) < 0)
+        _exit(1);
+    sqlite3_wal_checkpoint_v2(t->store->db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+    t->batch.trail.count = 9;
+    _exit(commit(t) < 0);
+}
+
+static void without_its_log_the_state_is_an_older_one_and_whole(void **state)
+{
+    struct bench t;
+    struct trail_end end;
+    int status = -1;
+    pid_t pid;
+
+    (void)state;
+    bench_new(&t);
+    pid = fork();
+    if (pid == 0)
+        commit_twice(&t);
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_int_equal(status, 0);
+    assert_int_equal(unlink(arena_printf(t.arena, "%s-wal", t.path)), 0);
+    bench_open(&t);
+    assert_true(store_trail_end(t.store, &end));
+    assert_int_equal(end.count, 5);
+    bench_free(&t);
+}
+
+static void a_flush_and_full_syncs_change_nothing_that_is_seen(void **state)
+{
+    struct bench t;
+
+    (void)state;
+    bench_new(&t);
+    bench_open(&t);
+    assert_int_equal(store_sync(t.store, true, &t.err), 0);
+    assert_int_equal(store_pragma(t.store, "PRAGMA synchronous"), 2);
+    add_cursor(&t, "s", "1");
+    assert_int_equal(commit(&t), 0);
+    assert_int_equal(store_sync(t.store, false, &t.err), 0);
+    assert_int_equal(store_pragma(t.store, "PRAGMA synchronous"), 1);
+    assert_int_equal(store_flush(t.store, &t.err), 0);
+    add_cursor(&t, "s", "2");
+    assert_int_equal(commit(&t), 0);
+    assert_int_equal(store_flush(t.store, &t.err), 0);
+    assert_string_equal(CURSORS(&t, t.store), "s=2 ");
+    bench_free(&t);
+}
+
+static void the_reserve_is_made_given_back_and_made_again(void **state)
+{
+    struct bench t;
+
+    (void)state;
+    bench_new(&t);
+    bench_open(&t);
+    assert_true(store_reserve_restore(t.store)); /* none is wanted */
+    assert_false(store_reserve_release(t.store));
+    store_reserve(t.store, 1 << 20);
+    assert_int_equal(store_reserve_size(t.path), 1 << 20);
+    bench_close(&t);
+    bench_open(&t);
+    store_reserve(t.store, 1 << 20); /* the one that is there */
+    assert_true(store_reserve_release(t.store));
+    assert_false(store_reserve_release(t.store));
+    assert_int_equal(store_reserve_size(t.path), 0);
+    assert_true(store_reserve_restore(t.store));
+    assert_int_equal(store_reserve_size(t.path), 1 << 20);
+    store_reserve_release(t.store);
+    store_reserve(t.store, UINT64_C(1) << 60); /* more than any disk: it starts without */
+    assert_int_equal(store_reserve_size(t.path), 0);
     bench_free(&t);
 }
 
@@ -511,6 +625,10 @@ int main(void)
         cmocka_unit_test(a_viewer_needs_no_right_to_write),
         cmocka_unit_test(others_may_not_read_it),
         cmocka_unit_test(a_damaged_file_is_refused_with_what_to_do),
+        cmocka_unit_test(a_cut_file_and_a_strange_header_are_refused_with_what_to_do),
+        cmocka_unit_test(without_its_log_the_state_is_an_older_one_and_whole),
+        cmocka_unit_test(a_flush_and_full_syncs_change_nothing_that_is_seen),
+        cmocka_unit_test(the_reserve_is_made_given_back_and_made_again),
         cmocka_unit_test(what_is_no_state_database_is_refused),
         cmocka_unit_test(a_later_version_is_refused),
         cmocka_unit_test(what_is_not_there_is_made_only_when_asked),
