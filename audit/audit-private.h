@@ -18,6 +18,7 @@ struct hash {
 /* ---- merkle.c: RFC 6962, section 2.1 ---- */
 
 struct hash merkle_leaf(struct slice data);
+struct hash merkle_leaf_of_parts(struct slice data, struct slice more); /* as if joined */
 struct hash merkle_node(const struct hash *left, const struct hash *right);
 /* MTH over n leaf (or subtree) hashes; changes the array. n = 0: hash of nothing. */
 struct hash merkle_root(struct hash *hashes, size_t n);

@@ -5,15 +5,19 @@
 
 struct hash merkle_leaf(struct slice data)
 {
-    struct sha256 h = { 0 };
+    return merkle_leaf_of_parts(data, SLICE(""));
+}
+
+struct hash merkle_leaf_of_parts(struct slice data, struct slice more)
+{
+    struct sha256 h;
     struct hash out = { { 0 } };
 
-    if (sha256_init(&h) < 0)
-        abort(); /* a wrong hash would be signed */
+    (void)!sha256_init(&h); /* cannot fail */
     sha256_add(&h, "\0", 1);
     sha256_add(&h, data.p, data.n);
+    sha256_add(&h, more.p, more.n);
     sha256_end(&h, out.b);
-    sha256_fini(&h);
     return out;
 }
 
@@ -107,18 +111,6 @@ struct hash edge_root(const struct edge *e)
 
 /* ---- proofs ---- */
 
-static struct hash root_of(const struct hash *leaves, size_t n)
-{
-    struct hash *copy = malloc((n + 1) * sizeof *copy), r;
-
-    if (!copy)
-        abort();
-    memcpy(copy, leaves, n * sizeof *copy);
-    r = merkle_root(copy, n);
-    free(copy);
-    return r;
-}
-
 static size_t split(size_t n)
 {
     size_t k = 1;
@@ -126,6 +118,19 @@ static size_t split(size_t n)
     while (k * 2 < n)
         k *= 2;
     return k;
+}
+
+static struct hash root_of(const struct hash *leaves, size_t n)
+{
+    struct hash left, right;
+
+    if (n < 2) {
+        left = n ? leaves[0] : merkle_root(&left, 0);
+        return left;
+    }
+    left = root_of(leaves, split(n));
+    right = root_of(leaves + split(n), n - split(n));
+    return merkle_node(&left, &right);
 }
 
 size_t merkle_inclusion(const struct hash *leaves, size_t n, size_t index, struct hash out[64])

@@ -11,18 +11,16 @@
 
 void vkey_make(struct vkey *v, const char *name, const uint8_t key[32])
 {
-    struct sha256 h = { 0 };
+    struct sha256 h;
     uint8_t digest[HASH_SIZE];
 
     snprintf(v->name, sizeof v->name, "%s", name);
     memcpy(v->key, key, sizeof v->key);
-    if (sha256_init(&h) < 0)
-        abort();
+    (void)!sha256_init(&h); /* cannot fail */
     sha256_add(&h, v->name, strlen(v->name));
     sha256_add(&h, "\n\x01", 2);
     sha256_add(&h, key, 32);
     sha256_end(&h, digest);
-    sha256_fini(&h);
     memcpy(v->id, digest, sizeof v->id);
 }
 

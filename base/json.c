@@ -1,6 +1,7 @@
 #include "base/json.h"
 
 #include <errno.h>
+#include <setjmp.h>
 #include <stdio.h>
 #include <yajl/yajl_parse.h>
 
@@ -185,11 +186,72 @@ static int yajl_fault(yajl_handle h, int error, const char *why, struct slice te
     return r;
 }
 
-/* One handle for each text: a cut one would join with the next (libraries: yajl 2.1). */
-static int run(struct slice text, const yajl_callbacks *callbacks, void *ctx, int *error,
-               const char **why, struct err *err)
+/*
+ * yajl writes through what its allocator gave without a look (2.1.0, all of its buffers). So one
+ * that fails does not return: it jumps out of yajl, and all pieces that yajl held are freed here.
+ * Nothing of ours stands between: callbacks never call back into yajl.
+ */
+struct piece {
+    _Alignas(max_align_t) struct piece *next;
+    struct piece **link;
+};
+
+struct pieces {
+    struct piece *first;
+    jmp_buf out;
+};
+
+static void *piece_put(struct pieces *all, struct piece *p)
 {
-    yajl_handle h = yajl_alloc(callbacks, NULL, ctx);
+    if (!p)
+        longjmp(all->out, 1);
+    p->next = all->first;
+    p->link = &all->first;
+    if (p->next)
+        p->next->link = &p->next;
+    all->first = p;
+    return p + 1;
+}
+
+static void piece_take(struct piece *p)
+{
+    *p->link = p->next;
+    if (p->next)
+        p->next->link = p->link;
+}
+
+static void *piece_malloc(void *ctx, size_t n)
+{
+    return piece_put(ctx, n < SIZE_MAX / 2 ? malloc(sizeof(struct piece) + n) : NULL);
+}
+
+static void piece_free(void *ctx, void *p)
+{
+    (void)ctx;
+    if (!p)
+        return;
+    piece_take((struct piece *)p - 1);
+    free((struct piece *)p - 1);
+}
+
+static void *piece_realloc(void *ctx, void *old, size_t n)
+{
+    struct piece *p = old ? (struct piece *)old - 1 : NULL, *moved;
+
+    if (p)
+        piece_take(p);
+    moved = n < SIZE_MAX / 2 ? realloc(p, sizeof *p + n) : NULL;
+    if (!moved && p)
+        piece_put(ctx, p);
+    return piece_put(ctx, moved);
+}
+
+/* One handle for each text: a cut one would join with the next (libraries: yajl 2.1). */
+static int run_in(struct pieces *memory, struct slice text, const yajl_callbacks *callbacks,
+                  void *ctx, int *error, const char **why, struct err *err)
+{
+    yajl_alloc_funcs funcs = { piece_malloc, piece_realloc, piece_free, memory };
+    yajl_handle h = yajl_alloc(callbacks, &funcs, ctx);
     yajl_status s;
     int r = 0;
 
@@ -203,6 +265,18 @@ static int run(struct slice text, const yajl_callbacks *callbacks, void *ctx, in
         r = yajl_fault(h, *error, *why, text, err);
     yajl_free(h);
     return r;
+}
+
+static int run(struct slice text, const yajl_callbacks *callbacks, void *ctx, int *error,
+               const char **why, struct err *err)
+{
+    struct pieces memory = { NULL };
+
+    if (setjmp(memory.out) == 0)
+        return run_in(&memory, text, callbacks, ctx, error, why, err);
+    while (memory.first)
+        piece_free(&memory, memory.first + 1);
+    return err_nomem(err);
 }
 
 int json_flatten(struct slice text, struct json_flat *flat, struct err *err)

@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 #include <sys/wait.h>
 
+#include "base/fault.h"
 #include "base/ipc.h"
 #include "base/log.h"
 
@@ -370,6 +371,7 @@ static int dispatch_row(void *ctx, const struct outbox_row *row)
     }
     if (!take_row(r, row))
         return err_nomem(d->err);
+    fault_point(FAULT_SEND_BEFORE);
     e = why ? 0 : send_order(d, r, row);
     if (e == -EMSGSIZE)
         why = "document too large";
@@ -454,6 +456,7 @@ static int collect_one(struct sender *s, struct receiver *r, struct core *core, 
         return 0; /* an answer to nothing: the child is not believed */
     a.status[sizeof a.status - 1] = '\0';
     a.remote[sizeof a.remote - 1] = '\0';
+    fault_point(FAULT_SEND_BEFORE_MARK);
     r->state = RECEIVER_TOLD;
     state = settle(s, r, &a, &not_before);
     if (state != DELIVERY_SENT)

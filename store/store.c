@@ -232,16 +232,6 @@ int store_pragma(struct store *s, const char *sql)
     return v;
 }
 
-static bool sound(struct store *s)
-{
-    sqlite3_stmt *st = NULL;
-    bool ok = sqlite3_prepare_v2(s->db, "PRAGMA quick_check(1)", -1, &st, NULL) == SQLITE_OK &&
-              sqlite3_step(st) == SQLITE_ROW && slice_is(stmt_column(st, 0), "ok");
-
-    sqlite3_finalize(st);
-    return ok;
-}
-
 static int damaged(const char *path, struct err *err)
 {
     return err_set(err, -EUCLEAN,
@@ -256,6 +246,19 @@ static int refused(struct store *s, const char *path, struct err *err)
     if (store_error(s, err) == -EUCLEAN)
         return damaged(path, err);
     return err_while(err, "'%s'", path);
+}
+
+/* That it cannot be asked (no memory) is no damage. */
+static int check_pages(struct store *s, const char *path, struct err *err)
+{
+    sqlite3_stmt *st = NULL;
+    bool asked = sqlite3_prepare_v2(s->db, "PRAGMA quick_check(1)", -1, &st, NULL) == SQLITE_OK &&
+                 sqlite3_step(st) == SQLITE_ROW;
+    bool ok = asked && slice_is(stmt_column(st, 0), "ok");
+    int r = ok ? 0 : asked ? damaged(path, err) : refused(s, path, err);
+
+    sqlite3_finalize(st);
+    return r;
 }
 
 static int check_version(struct store *s, const char *path, struct err *err)
@@ -313,6 +316,8 @@ int store_open(const char *path, bool create, struct store **ret_store, struct e
     umask(mask);
     if (rc != SQLITE_OK)
         return refused(s, path, err);
+    if (sqlite3_db_readonly(s->db, "main")) /* it falls back to that without a word */
+        return err_set(err, -EACCES, "'%s' cannot be written", path);
     sqlite3_busy_timeout(s->db, 5000);
     sqlite3_db_config(s->db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
     /* The log's files stay when we end: a viewer that may not write the folder could not make them.
@@ -324,8 +329,11 @@ int store_open(const char *path, bool create, struct store **ret_store, struct e
                    "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;"
                    "PRAGMA journal_size_limit = 16777216; PRAGMA wal_autocheckpoint = 1000;") < 0)
         return refused(s, path, err);
-    if (!sound(s))
-        return damaged(path, err);
+    /* A log that may not be written is opened read-only without a word, too. */
+    if (store_exec(s, "BEGIN IMMEDIATE; ROLLBACK") < 0)
+        return refused(s, path, err);
+    if (check_pages(s, path, err) < 0)
+        return err_code(err);
     if (check_version(s, path, err) < 0)
         return err_code(err);
     s->batches = store_meta_u64(s, "batches");

@@ -43,7 +43,7 @@ static void nothing_at_all_is_the_empty_text(void **state)
 
 static void any_division_gives_the_same_and_the_context_serves_again(void **state)
 {
-    struct sha256 h = { NULL };
+    struct sha256 h = { { 0 } };
     uint8_t whole[SHA256_SIZE], parts[SHA256_SIZE];
     char text[200];
 
@@ -60,7 +60,7 @@ static void any_division_gives_the_same_and_the_context_serves_again(void **stat
         assert_memory_equal(whole, parts, SHA256_SIZE);
     }
     sha256_fini(&h);
-    assert_null(h.ctx);
+
     sha256_fini(&h);
 }
 
