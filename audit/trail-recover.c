@@ -49,11 +49,15 @@ static int load_upper(struct audit *a, uint64_t size, struct err *err)
     for (unsigned level = 1; level < LEVELS_MAX; level++) {
         unsigned width = (unsigned)(size >> (level * 8)) % TILE_WIDTH;
         uint64_t n = (size >> (level * 8)) / TILE_WIDTH;
+        int r;
 
         if (width == 0)
             continue;
-        if (tile_read(a->dir, level, n, width, a->edge->tile[level]) < 0)
+        r = tile_read(a->dir, level, n, width, a->edge->tile[level]);
+        if (r == -ENOENT || r == -EBADMSG || r == -EFBIG)
             return trail_damaged(err, "a tile is missing or has a wrong size");
+        if (r < 0)
+            return err_set(err, r, "cannot read a tile: %s", err_name(r));
         a->written[level] = width;
     }
     a->written[0] = (unsigned)(size % TILE_WIDTH);

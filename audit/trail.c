@@ -233,6 +233,8 @@ int audit_init(const struct audit_config *config, struct audit_anchors *ret_anch
     keys[0] = &a->identity;
     keys[1] = &a->epoch;
     trail_make_note(a, keys, 2, &a->note);
+    if (!buf_ok(&a->note)) /* never half a checkpoint on disk */
+        return err_nomem(err);
     fault_point(FAULT_TRAIL_IN_INIT);
     /* The proof first: a trail with a checkpoint is complete. */
     if (trail_write_epoch_proof(a, 0, err) < 0 ||

@@ -108,8 +108,8 @@ static int note_start(struct core *core, const char *why, struct err *err)
     return core_note(core, why, buf_view(&b), err);
 }
 
-int core_open(const struct config *c, const struct clock *clock, const char *why,
-              struct core **ret_core, struct err *err)
+int core_attach(const struct config *c, const struct clock *clock, struct core **ret_core,
+                struct err *err)
 {
     AUTO(core) core = calloc(1, sizeof *core);
     AUTO_BUF path = BUF_INIT;
@@ -136,7 +136,18 @@ int core_open(const struct config *c, const struct clock *clock, const char *why
     r = store_signals_each(core->store, restore_signal, core, err);
     if (r < 0)
         return err_while(err, "stored windows");
-    r = note_start(core, why, err);
+    *ret_core = TAKE(core);
+    return 0;
+}
+
+int core_open(const struct config *c, const struct clock *clock, const char *why,
+              struct core **ret_core, struct err *err)
+{
+    AUTO(core) core = NULL;
+    int r = core_attach(c, clock, &core, err);
+
+    if (r == 0)
+        r = note_start(core, why, err);
     if (r < 0)
         return r;
     fault_point(FAULT_CORE_STARTED);
@@ -494,19 +505,23 @@ static int take_matches(struct core *core, const struct reader_result *result, s
     return respond_all(core, first, err);
 }
 
+int core_cursor(struct core *core, struct slice input, struct cursor cursor, struct err *err)
+{
+    struct cursor_update *u = batch_cursor(&core->batch);
+
+    if (!u)
+        return err_nomem(err);
+    u->input = arena_slice(core->arena, input);
+    u->cursor.stream = arena_slice(core->arena, cursor.stream);
+    u->cursor.value = arena_slice(core->arena, cursor.value);
+    return u->input.p && u->cursor.stream.p && u->cursor.value.p ? 0 : err_nomem(err);
+}
+
 static int take_cursors(struct core *core, const struct reader_result *result, struct err *err)
 {
-    for (size_t i = 0; i < result->ncursors; i++) {
-        struct cursor_update *u = batch_cursor(&core->batch);
-
-        if (!u)
-            return err_nomem(err);
-        u->input = slice_str(result->input->name);
-        u->cursor.stream = arena_slice(core->arena, result->cursors[i].stream);
-        u->cursor.value = arena_slice(core->arena, result->cursors[i].value);
-        if (!u->cursor.stream.p || !u->cursor.value.p)
-            return err_nomem(err);
-    }
+    for (size_t i = 0; i < result->ncursors; i++)
+        if (core_cursor(core, slice_str(result->input->name), result->cursors[i], err) < 0)
+            return err_code(err);
     return 0;
 }
 

@@ -27,6 +27,9 @@ struct core_stats {
 /* `why`: the entry that says so, "daemon.start", "daemon.reload", "daemon.restart". */
 int core_open(const struct config *c, const struct clock *clock, const char *why,
               struct core **ret_core, struct err *err);
+/* The same for a command that changes the state while no daemon runs: no "daemon.start". */
+int core_attach(const struct config *c, const struct clock *clock, struct core **ret_core,
+                struct err *err);
 void core_free(struct core *core); /* says nothing in the trail: core_close() does */
 DEFINE_AUTO(core)
 
@@ -53,6 +56,9 @@ int core_outcome(struct core *core, const struct core_delivery *d, struct err *e
 
 /* An entry of our own life: "daemon.stop", "input.failed" ... members as in struct entry. */
 int core_note(struct core *core, const char *type, struct slice members, struct err *err);
+
+/* A position set by hand; an empty value forgets the stream. */
+int core_cursor(struct core *core, struct slice input, struct cursor cursor, struct err *err);
 
 bool core_dirty(const struct core *core); /* something waits for a commit */
 bool core_urgent(const struct core *core); /* and it is more than progress */

@@ -4,6 +4,7 @@
 const char store_schema[] =
     "CREATE TABLE meta (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;"
     "CREATE TABLE cursor (input TEXT NOT NULL, stream TEXT NOT NULL, value BLOB NOT NULL,"
+    "  committed_us INTEGER NOT NULL DEFAULT 0,"
     "  PRIMARY KEY (input, stream)) WITHOUT ROWID;"
     /* One row for the signals of a batch: append-only, pruned whole. */
     "CREATE TABLE signals (batch INTEGER PRIMARY KEY, newest_us INTEGER NOT NULL,"
@@ -22,3 +23,8 @@ const char store_schema[] =
     "CREATE TABLE channel (name TEXT PRIMARY KEY, lines INTEGER NOT NULL, bytes INTEGER NOT NULL,"
     "  unparsed INTEGER NOT NULL, matches INTEGER NOT NULL, last_event_us INTEGER NOT NULL)"
     "  WITHOUT ROWID;";
+
+/* From the version before to this one; the first makes version 2. */
+const char *const store_upgrades[STORE_VERSION - 1] = {
+    "ALTER TABLE cursor ADD COLUMN committed_us INTEGER NOT NULL DEFAULT 0;",
+};

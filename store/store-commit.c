@@ -102,6 +102,8 @@ static int put_cursors(struct store *s, const struct batch *b)
         stmt_text(st, 2, c->cursor.stream);
         if (c->cursor.value.n)
             stmt_blob(st, 3, c->cursor.value);
+        if (c->cursor.value.n)
+            stmt_u64(st, 4, b->now_us);
         if (stmt_run(s, st) < 0)
             return -1;
     }

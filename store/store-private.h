@@ -14,10 +14,11 @@
 
 #include "store/store.h"
 
-#define STORE_VERSION 1
+#define STORE_VERSION 2
 #define STORE_APPLICATION 0x74776172 /* "twar" */
 
 extern const char store_schema[];
+extern const char *const store_upgrades[STORE_VERSION - 1];
 
 enum statement {
     S_BEGIN,
@@ -25,6 +26,8 @@ enum statement {
     S_CURSOR_PUT,
     S_CURSOR_DELETE,
     S_CURSORS,
+    S_CURSORS_ALL,
+    S_SIGNALS_SPAN,
     S_SIGNALS_PUT,
     S_SIGNALS_PRUNE,
     S_SIGNALS,

@@ -29,6 +29,46 @@ int store_cursors_each(struct store *s, struct slice input,
     return walked(s, st, rc, r, err);
 }
 
+int store_cursors_all(struct store *s, int (*fn)(void *ctx, const struct cursor_row *row),
+                      void *ctx, struct err *err)
+{
+    sqlite3_stmt *st = stmt_ready(s, S_CURSORS_ALL);
+    int rc = SQLITE_DONE, r = 0;
+
+    if (!st)
+        return store_error(s, err);
+    while (r == 0 && (rc = sqlite3_step(st)) == SQLITE_ROW) {
+        const struct cursor_row row = { stmt_column(st, 0),
+                                        { stmt_column(st, 1), stmt_column(st, 2) },
+                                        stmt_column_u64(st, 3) };
+
+        r = fn(ctx, &row);
+    }
+    return walked(s, st, rc, r, err);
+}
+
+int store_signals_span(struct store *s, struct signals_span *ret, struct err *err)
+{
+    sqlite3_stmt *st = stmt_ready(s, S_SIGNALS_SPAN);
+
+    if (!st || sqlite3_step(st) != SQLITE_ROW)
+        return store_error(s, err);
+    *ret = (struct signals_span){ stmt_column_u64(st, 0), stmt_column_u64(st, 1),
+                                  stmt_column_u64(st, 2), stmt_column_u64(st, 3) };
+    sqlite3_reset(st);
+    return 0;
+}
+
+unsigned store_version(void)
+{
+    return STORE_VERSION;
+}
+
+int store_hold(struct store *s, struct err *err)
+{
+    return store_exec(s, "BEGIN") < 0 ? store_error(s, err) : 0;
+}
+
 int store_signals_each(struct store *s, int (*fn)(void *ctx, const struct signal *g), void *ctx,
                        struct err *err)
 {

@@ -13,9 +13,13 @@
 static const char *const statements[STATEMENTS] = {
     [S_BEGIN] = "BEGIN IMMEDIATE",
     [S_COMMIT] = "COMMIT",
-    [S_CURSOR_PUT] = "INSERT OR REPLACE INTO cursor VALUES (?1, ?2, ?3)",
+    [S_CURSOR_PUT] = "INSERT OR REPLACE INTO cursor VALUES (?1, ?2, ?3, ?4)",
     [S_CURSOR_DELETE] = "DELETE FROM cursor WHERE input = ?1 AND stream = ?2",
     [S_CURSORS] = "SELECT stream, value FROM cursor WHERE input = ?1 ORDER BY stream",
+    [S_CURSORS_ALL] = "SELECT input, stream, value, committed_us FROM cursor"
+                      " ORDER BY input, stream",
+    [S_SIGNALS_SPAN] = "SELECT coalesce(sum(n), 0), count(*), coalesce(min(newest_us), 0),"
+                       " coalesce(max(newest_us), 0) FROM signals",
     [S_SIGNALS_PUT] = "INSERT INTO signals VALUES (?1, ?2, ?3, ?4)",
     [S_SIGNALS_PRUNE] = "DELETE FROM signals WHERE newest_us < ?1",
     [S_SIGNALS] = "SELECT data FROM signals ORDER BY batch",
@@ -248,42 +252,59 @@ static int refused(struct store *s, const char *path, struct err *err)
     return err_while(err, "'%s'", path);
 }
 
-/* That it cannot be asked (no memory) is no damage. */
-static int check_pages(struct store *s, const char *path, struct err *err)
+/* 1 = sound, 0 = not, -1 = it could not be asked. */
+static int sound(struct store *s)
 {
     sqlite3_stmt *st = NULL;
     bool asked = sqlite3_prepare_v2(s->db, "PRAGMA quick_check(1)", -1, &st, NULL) == SQLITE_OK &&
                  sqlite3_step(st) == SQLITE_ROW;
-    bool ok = asked && slice_is(stmt_column(st, 0), "ok");
-    int r = ok ? 0 : asked ? damaged(path, err) : refused(s, path, err);
+    int r = asked ? slice_is(stmt_column(st, 0), "ok") : -1;
 
     sqlite3_finalize(st);
     return r;
+}
+
+/* Short of memory it may find fault where there is none: only twice the same is damage. */
+static int check_pages(struct store *s, const char *path, struct err *err)
+{
+    int r = sound(s);
+
+    if (r == 0)
+        r = sound(s);
+    return r > 0 ? 0 : r == 0 ? damaged(path, err) : refused(s, path, err);
+}
+
+/* All tables of a new one, or the steps from an older version to this one. */
+static int make_version(struct store *s, int from, struct err *err)
+{
+    char sql[128];
+    bool ok = store_exec(s, "BEGIN IMMEDIATE") == 0;
+
+    if (from == 0)
+        ok = ok && store_exec(s, store_schema) == 0;
+    for (int v = from; ok && v > 0 && v < STORE_VERSION; v++)
+        ok = store_exec(s, store_upgrades[v - 1]) == 0;
+    snprintf(sql, sizeof sql, "PRAGMA application_id = %d; PRAGMA user_version = %d;",
+             STORE_APPLICATION, STORE_VERSION);
+    if (!ok || store_exec(s, sql) < 0 || store_exec(s, "COMMIT") < 0)
+        return store_error(s, err);
+    return 0;
 }
 
 static int check_version(struct store *s, const char *path, struct err *err)
 {
     int version = store_pragma(s, "PRAGMA user_version");
     int tables = store_pragma(s, "SELECT count(*) FROM sqlite_schema");
-    char sql[128];
 
     if (version < 0 || tables < 0)
         return refused(s, path, err);
     if (tables != 0 && store_pragma(s, "PRAGMA application_id") != STORE_APPLICATION)
         return err_set(err, -EUCLEAN, "'%s' is a database of another program", path);
-    if (version == STORE_VERSION)
-        return 0;
-    if (version != 0 || tables != 0)
+    if (version > STORE_VERSION || (version == 0 && tables != 0))
         return err_set(err, -EUCLEAN,
-                       "'%s' has version %d, this program knows %d: use the program"
-                       " that wrote it",
+                       "'%s' has version %d, this program knows %d: use the program that wrote it",
                        path, version, STORE_VERSION);
-    snprintf(sql, sizeof sql, "PRAGMA application_id = %d; PRAGMA user_version = %d;",
-             STORE_APPLICATION, STORE_VERSION);
-    if (store_exec(s, "BEGIN IMMEDIATE") < 0 || store_exec(s, store_schema) < 0 ||
-        store_exec(s, sql) < 0 || store_exec(s, "COMMIT") < 0)
-        return store_error(s, err);
-    return 0;
+    return version == STORE_VERSION ? 0 : make_version(s, version, err);
 }
 
 uint64_t store_meta_u64(struct store *s, const char *name)

@@ -27,6 +27,9 @@ struct store;
 int store_open(const char *path, bool create, struct store **ret_store, struct err *err);
 /* Read-only, no lock: for other processes. */
 int store_view(const char *path, struct store **ret_store, struct err *err);
+/* A view stays at one commit from its next read on, whatever is committed meanwhile. */
+int store_hold(struct store *s, struct err *err);
+unsigned store_version(void); /* of the schema */
 void store_free(struct store *s);
 DEFINE_AUTO(store)
 
@@ -70,6 +73,20 @@ int store_meta_set(struct store *s, const char *name, struct slice value, struct
 /* fn returns non-zero to stop; slices live during the call. */
 int store_cursors_each(struct store *s, struct slice input,
                        int (*fn)(void *ctx, const struct cursor *c), void *ctx, struct err *err);
+struct cursor_row {
+    struct slice input;
+    struct cursor cursor;
+    uint64_t committed_us; /* 0 = by a version that did not note it */
+};
+/* Of all inputs, also those that are not configured any more. */
+int store_cursors_all(struct store *s, int (*fn)(void *ctx, const struct cursor_row *row),
+                      void *ctx, struct err *err);
+
+struct signals_span {
+    uint64_t n, batches;
+    uint64_t oldest_us, newest_us; /* event time of the newest in the oldest and newest batch */
+};
+int store_signals_span(struct store *s, struct signals_span *ret, struct err *err);
 /* In the order of their commit. */
 int store_signals_each(struct store *s, int (*fn)(void *ctx, const struct signal *g), void *ctx,
                        struct err *err);

@@ -30,6 +30,7 @@ const struct cli_option cli_options[CLI_OPTIONS] = {
     [CLI_LIMIT] = { "limit", 'n', "N", "At most this many." },
     [CLI_SINGLE] = { "single", 0, NULL,
                      "Reader and core in one process, with all rights: for debugging." },
+    [CLI_FORGET] = { "forget", 0, NULL, "Drop the position: the stream is new again." },
     [CLI_HELP] = { "help", 'h', NULL, "Help for the command." },
 };
 

@@ -46,6 +46,7 @@ enum cli_option_id {
     CLI_FAIL_EMPTY,
     CLI_LIMIT,
     CLI_SINGLE,
+    CLI_FORGET,
     CLI_HELP,
     CLI_OPTIONS,
 };
@@ -107,6 +108,9 @@ int command_explain(struct cli *cli);
 int command_status(struct cli *cli);
 int command_alerts(struct cli *cli);
 int command_rules(struct cli *cli);
+int command_state_show(struct cli *cli);
+int command_state_export(struct cli *cli);
+int command_state_set_cursor(struct cli *cli);
 int command_trail_init(struct cli *cli);
 int command_trail_verify(struct cli *cli);
 int command_trail_show(struct cli *cli);
