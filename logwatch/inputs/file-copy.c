@@ -48,7 +48,7 @@ static bool related(const struct stream *s, const char *path)
     AUTO_FREE char *here = name_folder(path);
     AUTO_FREE char *there = name_folder(s->path);
     AUTO_FREE char *where = name_folder(s->where);
-    const char *base = name_base(s->path), *name = name_base(path);
+    const char *base = near_root(s), *name = name_base(path);
 
     if (s->head.n == HEAD_MAX)
         return true; /* enough bytes to know it by content alone */

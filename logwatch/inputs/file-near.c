@@ -24,6 +24,45 @@ bool near_name(const char *base, const char *name)
     return strcmp(base, plain) == 0 || name_is_rotated(base, plain);
 }
 
+const char *near_root(const struct stream *s)
+{
+    return s->root ? s->root : name_base(s->path);
+}
+
+/* Most names are none of a rotated file: this is quick to see. */
+static bool looks_rotated(const char *name)
+{
+    unsigned digits = 0;
+
+    for (const char *p = name; *p; p++)
+        digits += *p >= '0' && *p <= '9';
+    return digits >= 6 ||
+           (name[0] && name[strlen(name) - 1] >= '0' && name[strlen(name) - 1] <= '9');
+}
+
+static void find_root(struct file_input *f, struct stream *s)
+{
+    const char *name = name_base(s->path), *root = name;
+
+    if (!looks_rotated(name))
+        return;
+    for (size_t i = 0; i < f->nstreams; i++) {
+        const char *base = name_base(f->streams[i]->path);
+
+        if (base[0] == name[0] && strlen(base) < strlen(root) && name_is_rotated(base, name))
+            root = base;
+    }
+    free(s->root);
+    s->root = root == name ? NULL : strdup(root);
+}
+
+void near_roots(struct file_input *f)
+{
+    for (size_t i = 0; f->roots_stale && i < f->nstreams; i++)
+        find_root(f, f->streams[i]);
+    f->roots_stale = false;
+}
+
 /* Is the name worth a look: that inode, or a rotated name of such a log? */
 static bool is_neighbour(const struct file_input *f, const char *folder, const struct dirent *e)
 {

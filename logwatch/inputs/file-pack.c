@@ -42,7 +42,6 @@ struct target {
 
 struct pack_job {
     char *path;
-    const char *log; /* the log it belongs to; only at first sight */
     struct stat st;
     int fd;
     struct zip *zip;
@@ -189,8 +188,7 @@ static bool is_related(const struct stream *s, const struct pack_job *j)
 
     if (s->head.n == HEAD_MAX)
         return true;
-    return here && there && strcmp(here, there) == 0 &&
-           near_name(name_base(s->path), name_base(j->path));
+    return here && there && strcmp(here, there) == 0 && near_name(near_root(s), name_base(j->path));
 }
 
 static bool lives(const struct stream *s)
@@ -231,11 +229,7 @@ static int job_begin(struct scan *sc, const struct found *x, struct pack_job *j)
         return r;
     for (size_t i = 0; i < f->nstreams; i++)
         add_target(j, f->streams[i]);
-    j->log = has_lost_target(j) ? j->targets[0].stream->path : scan_generation_of(f, x);
-    for (size_t i = 0; i < j->ntargets; i++)
-        if (!j->targets[i].lives)
-            j->log = j->targets[i].stream->path;
-    if (!j->log)
+    if (!has_lost_target(j) && !scan_generation_of(f, x))
         return 0;
     if (!has_lost_target(j))
         j->urgent = true;
@@ -513,14 +507,12 @@ static bool is_busy(const struct file_input *f)
 /* A plain generation that is older has lines to give. */
 static bool older_comes_first(const struct file_input *f, const struct pack_job *j)
 {
-    const char *base = name_base(j->log);
-
     for (size_t i = 0; i < f->nstreams; i++) {
         const struct stream *s = f->streams[i];
+        const char *root = near_root(s), *here = name_base(s->where);
 
-        if (s->fd >= 0 && s->ready && !s->packed.size && s->state == STREAM_ROTATED &&
-            strcmp(s->path, j->log) == 0 &&
-            name_cmp_age(base, name_base(s->where), name_base(j->path)) < 0)
+        if (s->fd >= 0 && s->ready && !s->packed.size && name_is_rotated(root, here) &&
+            near_name(root, name_base(j->path)) && name_cmp_age(root, here, name_base(j->path)) < 0)
             return true;
     }
     return false;
@@ -562,7 +554,6 @@ static int pack_seen(struct scan *sc, struct found *x)
     if (is_busy(f) || older_comes_first(f, j))
         return 0;
     judge_head(j);
-    j->log = NULL;
     f->job = TAKE(j);
     return 0;
 }
@@ -610,10 +601,10 @@ static bool waits_for(const struct stream *s, const char *path)
 {
     AUTO_FREE char *here = name_folder(path);
     AUTO_FREE char *there = name_folder(s->path);
-    const char *base = name_base(s->path);
+    const char *base = near_root(s);
 
     return here && there && strcmp(here, there) == 0 && near_name(base, name_base(path)) &&
-           (s->state == STREAM_LIVE ||
+           ((s->state == STREAM_LIVE && !name_is_rotated(base, name_base(s->where))) ||
             name_cmp_age(base, name_base(path), name_base(s->where)) < 0);
 }
 
@@ -639,7 +630,7 @@ bool packs_may_hold(const struct file_input *f, const struct stream *s)
         if (f->job->targets[i].stream == s)
             return true;
     for (size_t i = 0; i < f->packs_due.n; i++)
-        if (near_name(name_base(s->path), name_base(f->packs_due.items[i])))
+        if (near_name(near_root(s), name_base(f->packs_due.items[i])))
             return true;
     return false;
 }

@@ -92,6 +92,7 @@ struct stream {
     bool key_known;
     char *path; /* the name by which it was found first */
     char *where; /* where it is now, resolved */
+    char *root; /* the log that `path` is a rotated name of; NULL = of none */
     dev_t dev;
     ino_t ino;
     struct known_bytes head, mark;
@@ -177,6 +178,7 @@ struct file_input {
         *packs_seen; /* compressed files that are none of ours, as long as nothing is lost */
     struct names packs_due; /* logs of which compressed files wait to be read: the logs wait too */
     uint64_t losses; /* how often a stream was lost */
+    bool roots_stale; /* streams have come */
     bool scanned, at_limit, started, ended;
     bool again; /* a stream was lost in this turn: scan and try once more */
     struct err fault_err; /* to be returned by the next read; code 0 = none */
@@ -303,6 +305,10 @@ struct stream *file_keep(struct file_input *f, struct stream *s);
 int scan_neighbours(struct scan *sc);
 /* A rotated name of the log, or a compressed one of it or of the log itself. */
 bool near_name(const char *base, const char *name);
+/* The name of the log: under a glob its rotated files may have been found by their own names. */
+const char *near_root(const struct stream *s);
+/* Finds them for all, when streams have come. */
+void near_roots(struct file_input *f);
 /*
  * The log of ours that this is an unknown generation of: it came and went while we were away, or
  * while names moved under a scan. NULL: of none, or older than our first sight of that log.

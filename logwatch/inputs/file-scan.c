@@ -97,6 +97,7 @@ struct stream *file_keep(struct file_input *f, struct stream *s)
         f->streams_cap = cap;
     }
     f->streams[f->nstreams++] = s;
+    f->roots_stale = true;
     return s;
 }
 
@@ -228,8 +229,8 @@ static void now_at(struct file_input *f, struct stream *s, struct found *x)
 /* Nothing happened to the file since its identity was last verified. */
 static bool unchanged(const struct found *x, const struct stream *s)
 {
-    if (s->packed.size)
-        return stream_is_packed(s, &x->st) && (s->packed.done || s->fd >= 0);
+    if (s->packed.size || x->packed)
+        return x->packed && stream_is_packed(s, &x->st) && (s->packed.done || s->fd >= 0);
     return s->seen_size == (uint64_t)x->st.st_size && s->seen_ns == stat_mtime_ns(&x->st) &&
            s->seen_size >= s->offset;
 }
@@ -251,12 +252,13 @@ static struct stream *judge_claims(struct file_input *f, const struct found *x,
     struct stream *best = NULL;
 
     for (struct stream *s = claims; s; s = s->next_claim) {
-        int r = stream_is(s, fd, st);
+        bool same_kind = x->packed == (s->packed.size > 0);
+        int r = same_kind ? stream_is(s, fd, st) : 0;
 
         if (r < 0)
             return s; /* cannot be read now: leave it all as it is */
         if (r == 0) {
-            if (s->fd >= 0 || strcmp(s->path, x->path) == 0)
+            if ((same_kind && s->fd >= 0) || strcmp(s->path, x->path) == 0)
                 stream_cut(f, s, st);
             else
                 stream_lost(f, s);
@@ -571,6 +573,7 @@ int file_scan(struct file_input *f, struct err *err)
     for (size_t i = 0; r == 0 && i < f->options->path.n; i++)
         r = find_pattern(&sc, f->options->path.items[i]);
     named = sc.nfound;
+    near_roots(f);
     if (r == 0)
         r = pass_exact(&sc, 0);
     if (r == 0)
@@ -583,6 +586,7 @@ int file_scan(struct file_input *f, struct err *err)
         pass_content(&sc);
     if (r == 0)
         r = pass_new(&sc);
+    near_roots(f);
     if (r == 0)
         r = packs_scan(&sc);
     if (r == 0)

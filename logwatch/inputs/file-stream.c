@@ -162,6 +162,7 @@ void stream_free(struct stream *s)
     unpack_free(s->unpack);
     free(s->path);
     free(s->where);
+    free(s->root);
     free(s);
 }
 
