@@ -80,12 +80,6 @@ bool place_same(const struct place *a, const struct place *b)
     return a->seqnum == b->seqnum && memcmp(a->id, b->id, sizeof a->id) == 0;
 }
 
-bool place_copy(const struct place *a, const struct place *b)
-{
-    return a->hash == b->hash && a->mono_us == b->mono_us && a->realtime_us == b->realtime_us &&
-           memcmp(a->boot, b->boot, sizeof a->boot) == 0;
-}
-
 /* ---- sequences ---- */
 
 struct sequence *sequence_find(struct journal *s, const uint8_t id[16])

@@ -64,6 +64,7 @@ struct journal {
     sd_journal *j;
     char *cursor; /* of the last entry that was consumed; NULL = none */
     struct place place; /* of that entry */
+    struct place before; /* the place when all began to be passed `again` */
     struct sequence sequences[JOURNAL_SEQUENCES_MAX]; /* the one used last at the end */
     size_t nsequences;
     struct open_line lines[JOURNAL_LINES_MAX];
@@ -116,8 +117,6 @@ bool place_parse(struct slice cursor, struct place *ret);
 /* The entry we stand on. The cursor is the caller's to free; NULL: not wanted. */
 int place_here(sd_journal *j, char **ret_cursor, struct place *ret);
 bool place_same(const struct place *a, const struct place *b);
-/* The same entry under another number: journald copied it from /run to /var. */
-bool place_copy(const struct place *a, const struct place *b);
 struct sequence *sequence_find(struct journal *s, const uint8_t id[16]);
 /* Only forward; a new one drops the one that was used least lately when there is no room. */
 void sequence_reach(struct journal *s, const uint8_t id[16], uint64_t seqnum);
@@ -163,11 +162,12 @@ struct hole {
     uint64_t from, to;
 };
 /* 1 = go on with the entry at *at, 0 = look at where we stand now, <0 = failed. */
-int journal_hole(struct input *in, const struct place *at, struct hole *ret);
+int journal_hole(struct pass *p, const struct place *at, struct hole *ret);
 int journal_tell_hole(struct pass *p, const struct hole *h, const struct place *at);
 bool journal_consumed(struct journal *s, const struct place *at);
+bool journal_copied(const struct journal *s, const struct place *at);
 /* Nothing came: are there entries that sorting by time hides from us? 1 = read again. */
-int journal_strays(struct input *in, struct block *b);
+int journal_strays(struct pass *p);
 
 /* ---- journald-lines.c ---- */
 

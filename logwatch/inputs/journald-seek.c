@@ -19,6 +19,7 @@
 
 #define STRAYS_US (1 * USEC_PER_SEC)
 #define CONSUMED_MAX 100000
+#define SET_BACK "\"reason\":\"a clock was set back: entries lie before the cursor\""
 
 int journal_open_handle(const struct journald_options *o, sd_journal **ret)
 {
@@ -56,6 +57,19 @@ bool journal_consumed(struct journal *s, const struct place *at)
     const struct sequence *q = sequence_find(s, at->id);
 
     return q && at->seqnum <= q->seqnum;
+}
+
+/* The same entry under another number: journald copied it from /run to /var. */
+bool journal_copied(const struct journal *s, const struct place *at)
+{
+    const struct place *p = s->again ? &s->before : &s->place;
+
+    if (!s->cursor || memcmp(at->id, p->id, sizeof at->id) == 0 ||
+        memcmp(at->boot, p->boot, sizeof at->boot) != 0)
+        return false;
+    return s->again ? at->mono_us <= p->mono_us
+                    : at->mono_us == p->mono_us && at->realtime_us == p->realtime_us &&
+                          at->hash == p->hash;
 }
 
 /* ---- the start ---- */
@@ -256,59 +270,6 @@ static int look_again(struct journal *s, struct place *ret, bool *ret_gone)
     return r;
 }
 
-struct least {
-    const struct place *at;
-    uint64_t from, least; /* the lowest number from `from` on that a file has */
-};
-
-static void find_least(void *ctx, const struct journal_header *h)
-{
-    struct least *l = ctx;
-    uint64_t n = h->head > l->from ? h->head : l->from;
-
-    if (memcmp(h->id, l->at->id, sizeof h->id) == 0 && h->tail >= l->from && n < l->least)
-        l->least = n;
-}
-
-/*
- * Another sequence than that of our place may begin with any number: journald copies entries when
- * it moves from /run to /var. What the files still have was sorted before our place, so it is old.
- */
-static void judge_switch(struct input *in, const struct place *at, bool gone, struct hole *h)
-{
-    struct least l = { .at = at, .from = h->from, .least = at->seqnum };
-
-    (void)journal_files(in->state, find_least, &l);
-    h->to = l.least - 1;
-    h->any = h->to >= h->from;
-    h->ended = gone && (h->any || at->seqnum == h->from);
-}
-
-int journal_hole(struct input *in, const struct place *at, struct hole *ret)
-{
-    struct journal *s = in->private;
-    const struct sequence *q = sequence_find(s, at->id);
-    struct hole h = { .any = true, .from = q ? q->seqnum + 1 : 1, .to = at->seqnum - 1 };
-    struct place next;
-    bool gone = false;
-
-    *ret = (struct hole){ 0 };
-    h.first = !q;
-    if (!s->whole || s->nsequences == 0 || (q && at->seqnum == h.from))
-        return 1;
-    if (!s->again) {
-        int r = look_again(s, &next, &gone);
-
-        if (r <= 0 || !place_same(&next, at))
-            return r < 0 ? r : 0;
-        s->standing = false;
-    }
-    if (s->cursor && memcmp(at->id, s->place.id, sizeof at->id) != 0)
-        judge_switch(in, at, gone, &h);
-    *ret = h;
-    return 1;
-}
-
 static int tell_gap(struct block *b, const uint8_t id[16], uint64_t from, uint64_t to,
                     const char *sequence)
 {
@@ -327,12 +288,102 @@ static int tell_gap(struct block *b, const uint8_t id[16], uint64_t from, uint64
                                              : -ENOMEM;
 }
 
+struct least {
+    const struct place *at, *place;
+    uint64_t from, least; /* the lowest number from `from` on that a file has */
+    bool copied; /* by a file of the boot that we are in */
+    bool later; /* a file has later numbers of our own sequence */
+};
+
+static void find_least(void *ctx, const struct journal_header *h)
+{
+    struct least *l = ctx;
+    uint64_t n = h->head > l->from ? h->head : l->from;
+
+    if (memcmp(h->id, l->place->id, sizeof h->id) == 0)
+        l->later = l->later || h->tail > l->place->seqnum;
+    if (!l->at || memcmp(h->id, l->at->id, sizeof h->id) != 0 || h->tail < l->from ||
+        n >= l->at->seqnum)
+        return;
+    l->least = n < l->least ? n : l->least;
+    l->copied = l->copied || memcmp(h->boot, l->place->boot, sizeof h->boot) == 0;
+}
+
+static int tell_end(struct pass *p)
+{
+    return tell_gap(p->b, p->s->place.id, p->s->place.seqnum + 1, 0, "ended");
+}
+
+/* All is passed again from the beginning, without what was consumed. `ended`: see struct hole. */
+static int scan_again(struct pass *p, bool ended)
+{
+    struct journal *s = p->s;
+
+    if (ended && tell_end(p) < 0)
+        return -ENOMEM;
+    s->standing = false;
+    s->again = true;
+    s->before = s->place;
+    return sd_journal_seek_head(s->j);
+}
+
+/*
+ * Another sequence than that of our place. Lower numbers that the files still have were sorted
+ * before our place: copies, when journald moves entries from /run to /var in the boot that we are
+ * in; else the clock was set back. When our place itself was deleted and nothing is left of its
+ * sequence, what came after it may be lost. 1 = go on, 0 = all is passed again.
+ */
+static int judge_switch(struct pass *p, const struct place *at, bool gone, struct hole *h)
+{
+    struct journal *s = p->s;
+    struct least l = { .at = at, .place = &s->place, .from = h->from, .least = at->seqnum };
+    int r;
+
+    (void)journal_files(p->in->state, find_least, &l);
+    h->ended = gone && !l.later && !l.copied;
+    if (l.least < at->seqnum && !l.copied && !s->again) {
+        note(s, "source.resync", SET_BACK);
+        s->focused = false;
+        r = focus(s);
+        return r < 0 ? r : scan_again(p, h->ended);
+    }
+    h->to = l.least - 1;
+    h->any = h->to >= h->from;
+    return 1;
+}
+
+int journal_hole(struct pass *p, const struct place *at, struct hole *ret)
+{
+    struct journal *s = p->s;
+    const struct sequence *q = sequence_find(s, at->id);
+    struct hole h = { .any = true, .from = q ? q->seqnum + 1 : 1, .to = at->seqnum - 1 };
+    struct place next;
+    bool gone = false;
+    int r = 1;
+
+    *ret = (struct hole){ 0 };
+    h.first = !q;
+    if (!s->whole || s->nsequences == 0 || (q && at->seqnum == h.from))
+        return 1;
+    if (!s->again) {
+        r = look_again(s, &next, &gone);
+        if (r <= 0 || !place_same(&next, at))
+            return r < 0 ? r : 0;
+        s->standing = false;
+    }
+    if (s->cursor && memcmp(at->id, s->place.id, sizeof at->id) != 0)
+        r = judge_switch(p, at, gone, &h);
+    if (r > 0)
+        *ret = h;
+    return r;
+}
+
 int journal_tell_hole(struct pass *p, const struct hole *h, const struct place *at)
 {
     int r = 0;
 
     if (h->ended)
-        r = tell_gap(p->b, p->s->place.id, p->s->place.seqnum + 1, 0, "ended");
+        r = tell_end(p);
     if (r == 0 && h->any)
         r = tell_gap(p->b, at->id, h->from, h->to, h->first ? "new" : NULL);
     return r;
@@ -365,21 +416,29 @@ static void find_stray(void *ctx, const struct journal_header *h)
  * The first time all is passed again. Entries that come to the same sequence later are of the boot
  * that is running: that boot alone is followed then, for it needs no sorting.
  */
-static int aim(struct journal *s, const struct stray *f)
+static int aim(struct pass *p, const struct stray *f)
 {
+    struct journal *s = p->s;
+    struct least l = { .place = &s->place };
+    bool gone;
     int r;
 
+    s->focused = false;
+    r = focus(s);
+    gone = r < 0 || seek_cursor(s) <= 0 || s->standing;
+    (void)journal_files(p->in->state, find_least, &l);
     s->focused = s->scanned && memcmp(s->scanned_id, f->id, sizeof f->id) == 0;
-    s->scanned = s->again = true;
+    s->scanned = true;
     memcpy(s->scanned_id, f->id, sizeof s->scanned_id);
     memcpy(s->focus, f->boot, sizeof s->focus);
     r = focus(s);
-    return r < 0 ? r : sd_journal_seek_head(s->j);
+    return r < 0 ? r : scan_again(p, gone && !l.later && s->whole);
 }
 
-int journal_strays(struct input *in, struct block *b)
+int journal_strays(struct pass *p)
 {
-    struct journal *s = in->private;
+    struct input *in = p->in;
+    struct journal *s = p->s;
     struct stray f = { .s = s };
     uint64_t now = clock_mono(in->clock);
     int r;
@@ -397,12 +456,10 @@ int journal_strays(struct input *in, struct block *b)
         s->standing = r > 0;
         return r;
     }
-    r = aim(s, &f);
+    r = aim(p, &f);
     if (r < 0)
         return r;
     if (!s->focused)
-        r = block_notice(
-            b, "source.resync",
-            SLICE("\"reason\":\"a clock was set back: entries lie before the cursor\""));
-    return r < 0 ? r : 1;
+        note(s, "source.resync", SET_BACK);
+    return 1;
 }

@@ -351,11 +351,11 @@ static int take_entry(struct pass *p)
         memcpy(s->boot, at.boot, sizeof s->boot);
     if (r < 0 || journal_consumed(s, &at))
         return r == -ENOMEM ? r : 1;
-    if (s->cursor && place_copy(&at, &s->place)) {
+    if (journal_copied(s, &at)) {
         sequence_reach(s, at.id, at.seqnum);
         return 1;
     }
-    r = journal_hole(p->in, &at, &hole);
+    r = journal_hole(p, &at, &hole);
     if (r <= 0)
         return r < 0 ? r : 1;
     begin = at;
@@ -390,7 +390,7 @@ static int run_pass(struct pass *p)
         r = journal_step(p->in);
         s->ended = r == 0;
         if (r == 0)
-            r = journal_strays(p->in, p->b);
+            r = journal_strays(p);
         else if (r > 0)
             r = take_entry(p);
         s->ended = s->ended && r == 0;

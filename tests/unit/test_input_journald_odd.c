@@ -332,6 +332,28 @@ static void entries_of_a_clock_that_was_set_back_are_read(void **state)
     rig_free(&r);
 }
 
+/* Two boots of a new sequence while we were away: one sorts before our place, one behind it. */
+static void of_two_boots_the_one_before_our_place_is_read_first(void **state)
+{
+    struct rig r;
+    const uint64_t day = 86400 * SECOND;
+
+    (void)state;
+    rig_new(&r);
+    MADE(&r, "system@old.journal", MSG("panel.service", "one"), MSG("panel.service", "two"));
+    assert_int_equal(rig_start(&r, &input_journald, PANEL, false), 0);
+    assert_string_equal(rig_lines(&r), "one|two|");
+    rig_stop(&r);
+    MADE(&r, "system.journal",
+         MSG("panel.service", "three", .boot = 2, .realtime_us = JOURNAL_T0 - day, .mono_us = 1),
+         MSG("panel.service", "four", .boot = 2, .realtime_us = JOURNAL_T0 - day, .mono_us = 2),
+         MSG("panel.service", "five", .boot = 3, .realtime_us = JOURNAL_T0 + day, .mono_us = 3));
+    assert_int_equal(rig_start(&r, &input_journald, PANEL, false), 0);
+    assert_string_equal(rig_lines(&r), "three|four|five|");
+    assert_null(strstr(rig_notices(&r), "source.gap"));
+    rig_free(&r);
+}
+
 /* The clock goes back inside one sequence: the numbers say the order. */
 static void one_sequence_is_read_by_its_numbers_whatever_the_clock_says(void **state)
 {
@@ -460,6 +482,7 @@ int main(void)
         cmocka_unit_test(the_rest_of_a_line_that_is_too_long_is_passed_over),
         cmocka_unit_test(a_part_that_comes_too_late_is_marked_live_and_later),
         cmocka_unit_test(entries_of_a_clock_that_was_set_back_are_read),
+        cmocka_unit_test(of_two_boots_the_one_before_our_place_is_read_first),
         cmocka_unit_test(one_sequence_is_read_by_its_numbers_whatever_the_clock_says),
         cmocka_unit_test(entries_that_were_moved_to_another_file_are_not_read_twice),
         cmocka_unit_test(a_file_deleted_under_the_reader_is_a_gap_and_not_an_end),
