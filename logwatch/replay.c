@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/stat.h>
 
 #include "base/clock.h"
 #include "logwatch/inputs/file-zip.h"
@@ -78,18 +79,70 @@ static const struct format *format_of(struct replay *r, const struct replay_file
     return f;
 }
 
-/* The file input with its defaults and this one path, as the configuration would load it. */
+bool replay_is_journal(const char *path)
+{
+    AUTO_FD fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    char magic[8];
+
+    return fd >= 0 && pread(fd, magic, sizeof magic, 0) == (ssize_t)sizeof magic &&
+           memcmp(magic, "LPKSHHRH", sizeof magic) == 0;
+}
+
+/* An option's text, or list of texts, as the configuration would have it. */
+static struct yaml *member(struct arena *a, const char *key, const char *text)
+{
+    struct yaml *y = arena_alloc(a, sizeof *y);
+
+    if (y)
+        *y = (struct yaml){ .kind = text ? YAML_SCALAR : YAML_SEQ,
+                            .key = slice_str(key),
+                            .text = slice_str(text) };
+    return y;
+}
+
+static struct yaml *list_of_units(struct arena *a, const char *const *units)
+{
+    struct yaml *list = member(a, "unit", NULL);
+    struct yaml **end = list ? &list->child : NULL;
+
+    for (; end && *units; units++, end = &(*end)->next) {
+        *end = member(a, NULL, *units);
+        if (!*end)
+            return NULL;
+        list->nchildren++;
+    }
+    return list;
+}
+
+static struct yaml *options_of(struct arena *a, const struct replay_file *file)
+{
+    struct yaml *map = arena_alloc(a, sizeof *map);
+    struct stat st;
+    const char *key = !file->journal                                      ? "path"
+                      : stat(file->path, &st) == 0 && S_ISDIR(st.st_mode) ? "directory"
+                                                                          : "files";
+
+    if (!map)
+        return NULL;
+    *map = (struct yaml){ .kind = YAML_MAP, .child = member(a, key, file->path), .nchildren = 1 };
+    if (map->child && file->units && file->units[0]) {
+        map->child->next = list_of_units(a, file->units);
+        map->nchildren++;
+    }
+    return map->child && (map->nchildren == 1 || map->child->next) ? map : NULL;
+}
+
+/* The input with its defaults and this one path, as the configuration would load it. */
 static int input_state(struct replay *r, struct player *p, struct err *err)
 {
-    struct yaml path = { .kind = YAML_SCALAR, .key = SLICE("path") };
-    struct yaml map = { .kind = YAML_MAP, .child = &path, .nchildren = 1 };
+    const struct input_ops *ops = p->config.ops;
+    const struct yaml *map = options_of(r->options, p->file);
     AUTO(diag) d = diag_new();
 
-    path.text = slice_str(p->file->path);
-    p->config.state = arena_alloc(r->options, input_file.state_size);
-    if (!d || !p->config.state)
+    p->config.state = arena_alloc(r->options, ops->state_size);
+    if (!d || !map || !p->config.state)
         return err_nomem(err);
-    if (option_load(input_file.options, &map, path.at, NULL, p->config.state, r->options, d) < 0)
+    if (option_load(ops->options, map, map->child->at, NULL, p->config.state, r->options, d) < 0)
         return err_set(err, -EINVAL, "%s", diag_text(d, 0));
     return 0;
 }
@@ -107,7 +160,7 @@ static int player_open(struct replay *r, struct player *p, const struct replay_f
     p->channel.name = format_channel(p->channel.format);
     p->config.name = file->path;
     p->config.zone = file->zone;
-    p->config.ops = &input_file;
+    p->config.ops = file->journal ? &input_journald : &input_file;
     p->config.channel = &p->channel;
     if (input_state(r, p, err) < 0)
         return err_code(err);
@@ -117,7 +170,7 @@ static int player_open(struct replay *r, struct player *p, const struct replay_f
     p->source.replayed = true;
     p->input = (struct input){
         .name = file->path,
-        .ops = &input_file,
+        .ops = p->config.ops,
         .state = p->config.state,
         .framing = format_framing(p->channel.format),
         .clock = &r->clock,
@@ -129,7 +182,7 @@ static int player_open(struct replay *r, struct player *p, const struct replay_f
     };
     p->open = true;
     if (p->input.ops->open(&p->input, err) < 0)
-        return err_code(err);
+        return file->journal ? err_while(err, "'%s'", file->path) : err_code(err);
     if (r->q->file)
         r->q->file(r->q->ctx, file->path, p->channel.name);
     return 0;

@@ -3,6 +3,7 @@
  *
  * Several files are merged by event time (equal times: in the order given), so
  * the result does not depend on block sizes. Nothing is stored, sent or banned.
+ * A saved journal gives the alerts that `run` gave on it, with the same ids.
  */
 #pragma once
 
@@ -13,7 +14,12 @@ struct replay_file {
     const char *path;
     const char *channel; /* NULL: found out from its first lines */
     const char *zone;
+    bool journal; /* a saved journal: one file, or a folder of them; needs a channel */
+    const char *const *units; /* of a journal; ends with NULL; NULL = all */
 };
+
+/* A file of the systemd journal, by its first bytes. False also when it cannot be read. */
+bool replay_is_journal(const char *path);
 
 struct replay_stats {
     uint64_t lines, bytes, events, unparsed, matches, alerts, regex_limits;

@@ -47,6 +47,8 @@ enum cli_option_id {
     CLI_LIMIT,
     CLI_SINGLE,
     CLI_FORGET,
+    CLI_JOURNAL,
+    CLI_UNIT,
     CLI_HELP,
     CLI_OPTIONS,
 };

@@ -7,9 +7,9 @@ const struct command commands[] = {
     { "run", "follow the logs: detect, record, tell, ban", "",
       OPT(CONFIG) | OPT(STATE) | OPT(ONCE) | OPT(QUIET) | OPT(VERBOSE) | OPT(SINGLE), command_run,
       "trailwarden run --config trailwarden.yaml" },
-    { "replay", "run the rules over files, as `run` would have", "FILE...",
+    { "replay", "run the rules over files, as `run` would have", "[FILE...]",
       OPT(CONFIG) | OPT(JSON) | OPT(CHANNEL) | OPT(ZONE) | OPT(RULES) | OPT(NO_LIBRARY) |
-          OPT(STATS) | OPT(FAIL_EMPTY) | OPT(QUIET),
+          OPT(STATS) | OPT(FAIL_EMPTY) | OPT(QUIET) | OPT(JOURNAL) | OPT(UNIT),
       command_replay, "trailwarden replay --stats /var/log/xray/access.log" },
     { "check", "check configuration, formats and rules; run their samples and tests", "[RULES...]",
       OPT(CONFIG) | OPT(STATE) | OPT(JSON) | OPT(QUIET), command_check, "trailwarden check" },

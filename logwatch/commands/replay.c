@@ -1,5 +1,7 @@
 #include "logwatch/replay.h"
 
+#include <errno.h>
+#include <fnmatch.h>
 #include <sys/stat.h>
 
 #include "base/clock.h"
@@ -86,6 +88,85 @@ static void print_stats(const struct cli *cli, const struct replay_stats *s, uin
     fprintf(cli->out, "\n");
 }
 
+/* ---- what is played ---- */
+
+struct playlist {
+    struct arena *arena;
+    struct replay_file *files;
+    size_t n;
+    const char *unit[2]; /* of --unit; ends with NULL */
+};
+
+static bool unit_fits(const char *const *units, const char *pattern)
+{
+    for (; units && *units; units++)
+        if (fnmatch(pattern, *units, 0) == 0 || fnmatch(*units, pattern, 0) == 0)
+            return true;
+    return false;
+}
+
+/* Without a channel: every format with units of its own, or those that the given unit is one of. */
+static void add_channels(struct playlist *l, const struct formats *formats,
+                         const struct replay_file *file)
+{
+    for (size_t i = 0; i < formats_count(formats); i++) {
+        const struct format *f = formats_at(formats, i);
+        const char *const *units = format_units(f);
+        struct replay_file *new = &l->files[l->n];
+
+        if (!units || !units[0] || (l->unit[0] && !unit_fits(units, l->unit[0])))
+            continue;
+        *new = *file;
+        new->channel = arena_str(l->arena, format_channel(f));
+        if (!l->unit[0])
+            new->units = units;
+        l->n++;
+    }
+}
+
+static void add_journal(struct playlist *l, const struct formats *formats, const char *path,
+                        const struct cli *cli)
+{
+    struct replay_file file = { .path = path,
+                                .channel = cli->values[CLI_CHANNEL],
+                                .zone = cli->values[CLI_ZONE],
+                                .journal = true,
+                                .units = l->unit[0] ? l->unit : NULL };
+    const struct format *f = NULL;
+
+    if (!file.channel) {
+        add_channels(l, formats, &file);
+        return;
+    }
+    f = format_find(formats, slice_str(file.channel));
+    if (f && !file.units)
+        file.units = format_units(f);
+    l->files[l->n++] = file;
+}
+
+static int make_playlist(const struct cli *cli, const struct engine *e, struct playlist *l)
+{
+    size_t each = formats_count(e->formats) + 1;
+
+    l->files = arena_array(l->arena, (cli->nargs + 1) * each, sizeof *l->files);
+    l->unit[0] = cli->values[CLI_UNIT];
+    if (!l->files)
+        return cli_error(&(struct err){ .code = -ENOMEM, .text = "out of memory" });
+    if (cli_has(cli, CLI_JOURNAL))
+        add_journal(l, e->formats, cli->values[CLI_JOURNAL], cli);
+    for (size_t i = 0; i < cli->nargs; i++)
+        if (replay_is_journal(cli->args[i]))
+            add_journal(l, e->formats, cli->args[i], cli);
+        else
+            l->files[l->n++] = (struct replay_file){ .path = cli->args[i],
+                                                     .channel = cli->values[CLI_CHANNEL],
+                                                     .zone = cli->values[CLI_ZONE] };
+    if (l->n > 0)
+        return EXIT_DONE;
+    fputs("trailwarden: no channel has this unit; name one with --channel\n", stderr);
+    return EXIT_USAGE;
+}
+
 static uint64_t total_size(const struct cli *cli)
 {
     uint64_t total = 0;
@@ -100,7 +181,7 @@ static uint64_t total_size(const struct cli *cli)
 }
 
 static int play(struct cli *cli, const struct config *c, const struct engine *e,
-                const struct replay_file *files)
+                const struct playlist *list)
 {
     static const char *const headings[] = {
         "TIME", "LEVEL", "CHANNEL", "COUNT", "WHO", "WHAT", NULL
@@ -110,8 +191,8 @@ static int play(struct cli *cli, const struct config *c, const struct engine *e,
     AUTO(geo) geo = NULL;
     struct printing p = { .cli = cli, .table = table };
     struct replay_request q = { .engine = e,
-                                .files = files,
-                                .nfiles = cli->nargs,
+                                .files = list->files,
+                                .nfiles = list->n,
                                 .alert = print_alert,
                                 .progress = on_progress,
                                 .notice = on_notice,
@@ -143,18 +224,16 @@ int command_replay(struct cli *cli)
     AUTO(config) c = NULL;
     AUTO(engine) own = NULL;
     const struct engine *e;
-    AUTO_FREE struct replay_file *files = calloc(cli->nargs + 1, sizeof *files);
+    AUTO(arena) a = arena_new(16384, 16 << 20);
+    struct playlist list = { .arena = a };
     int r;
 
-    if (cli->nargs == 0) {
-        fputs("trailwarden: replay needs a file\n", stderr);
+    if (cli->nargs == 0 && !cli_has(cli, CLI_JOURNAL)) {
+        fputs("trailwarden: replay needs a file, or --journal\n", stderr);
         return EXIT_USAGE;
     }
-    if (!files)
-        return EXIT_FAILED;
-    for (size_t i = 0; i < cli->nargs; i++)
-        files[i] =
-            (struct replay_file){ cli->args[i], cli->values[CLI_CHANNEL], cli->values[CLI_ZONE] };
-    r = cli_engine(cli, NULL, 0, &c, &own, &e);
-    return r ? r : play(cli, c, e, files);
+    r = a ? cli_engine(cli, NULL, 0, &c, &own, &e) : EXIT_FAILED;
+    if (r == 0)
+        r = make_playlist(cli, e, &list);
+    return r ? r : play(cli, c, e, &list);
 }
