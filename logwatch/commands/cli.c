@@ -31,7 +31,6 @@ const struct cli_option cli_options[CLI_OPTIONS] = {
     [CLI_SINGLE] = { "single", 0, NULL,
                      "Reader and core in one process, with all rights: for debugging." },
     [CLI_FORGET] = { "forget", 0, NULL, "Drop the position: the stream is new again." },
-    [CLI_SINGLE] = { "single", 0, NULL, "All stages in one process (the only way yet)." },
     [CLI_JOURNAL] = { "journal", 0, "PATH", "A saved journal: a file, or a folder of them." },
     [CLI_UNIT] = { "unit", 0, "UNIT",
                    "Unit to take from a journal, may be a pattern; default: the channel's." },
