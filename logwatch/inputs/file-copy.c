@@ -161,11 +161,26 @@ static bool was_read(const struct stream *s, struct stream *o, const struct stat
     return stream_content_is(o, s->fd, st) > 0;
 }
 
+/*
+ * Nothing was read of either, and the other is the log itself: then the log is read, not the
+ * copy that cp is just making of it. Once the log is cut, the copy is no copy any more.
+ */
+static bool copies_the_unread_log(const struct stream *s, const struct stream *o,
+                                  const struct stat *st)
+{
+    const char *root = near_root(o);
+
+    return o->offset == 0 && o->fd >= 0 && o->state == STREAM_LIVE && !o->packed.size &&
+           name_is_rotated(root, name_base(s->where)) &&
+           !name_is_rotated(root, name_base(o->where)) &&
+           is_copy_of_living(s, o, (uint64_t)st->st_size);
+}
+
 /* May find that the other is lost; then the caller judges the file against that. */
 static bool hold_for_living(struct file_input *f, struct stream *s, struct stream *o,
                             const struct stat *st)
 {
-    if (was_read(s, o, st))
+    if (was_read(s, o, st) || copies_the_unread_log(s, o, st))
         return true;
     if (o->fd < 0 || o->packed.size || o->offset == 0 ||
         !stream_begins(o, s->fd, (uint64_t)st->st_size) || !still_itself(f, o))
