@@ -74,6 +74,8 @@ struct journal {
     uint64_t strays_us; /* monotonic: when the files' headers may be looked at again */
     uint64_t held_us; /* monotonic: since when a line waits for its other parts; 0 = none */
     bool strays_due; /* that was too early to do */
+    struct place lost; /* of a sequence whose end is lost */
+    bool lost_end; /* to be told */
     bool standing; /* on an entry that was not consumed yet */
     bool whole; /* all of the journal can be read: a missing number is a loss */
     bool again; /* on the way through entries that were consumed */
@@ -163,6 +165,8 @@ struct hole {
 };
 /* 1 = go on with the entry at *at, 0 = look at where we stand now, <0 = failed. */
 int journal_hole(struct pass *p, const struct place *at, struct hole *ret);
+/* What came to light at the open or while seeking. */
+int journal_tell_start(struct journal *s, struct block *b);
 int journal_tell_hole(struct pass *p, const struct hole *h, const struct place *at);
 bool journal_consumed(struct journal *s, const struct place *at);
 bool journal_copied(const struct journal *s, const struct place *at);

@@ -107,7 +107,7 @@ static void reach_head(void *ctx, const struct journal_header *h)
         q->seqnum = h->head - 1;
 }
 
-/* All from the beginning, but what other sequences were consumed stays so. */
+/* All from the beginning; what was consumed of other sequences stays so. */
 static int resync(struct journal *s, const char *reason)
 {
     AUTO_BUF members = BUF_INIT;
@@ -117,7 +117,6 @@ static int resync(struct journal *s, const char *reason)
     if (!buf_ok(&members))
         return -ENOMEM;
     note(s, "source.resync", members.p);
-    sequence_forget(s, s->place.id);
     free(s->cursor);
     s->cursor = NULL;
     s->standing = false;
@@ -157,10 +156,15 @@ static int seek_stored(struct journal *s, const struct journald_options *o)
     (void)journal_files(o, survey_file, &v);
     if (r < 0)
         return r;
-    if (v.known && v.tail < s->place.seqnum)
+    if (v.known && v.tail < s->place.seqnum) {
+        sequence_forget(s, s->place.id);
         return resync(s, "the journal ends before the stored cursor");
-    if (r == 0 && v.any && !v.known)
+    }
+    if (r == 0 && v.any && !v.known) {
+        s->lost_end = true;
+        s->lost = s->place;
         return resync(s, "the journal is another one");
+    }
     return 0;
 }
 
@@ -309,9 +313,9 @@ static void find_least(void *ctx, const struct journal_header *h)
     l->copied = l->copied || memcmp(h->boot, l->place->boot, sizeof h->boot) == 0;
 }
 
-static int tell_end(struct pass *p)
+static int tell_end(struct block *b, const struct place *last)
 {
-    return tell_gap(p->b, p->s->place.id, p->s->place.seqnum + 1, 0, "ended");
+    return tell_gap(b, last->id, last->seqnum + 1, 0, "ended");
 }
 
 /* All is passed again from the beginning, without what was consumed. `ended`: see struct hole. */
@@ -319,7 +323,7 @@ static int scan_again(struct pass *p, bool ended)
 {
     struct journal *s = p->s;
 
-    if (ended && tell_end(p) < 0)
+    if (ended && tell_end(p->b, &s->place) < 0)
         return -ENOMEM;
     s->standing = false;
     s->again = true;
@@ -383,9 +387,21 @@ int journal_tell_hole(struct pass *p, const struct hole *h, const struct place *
     int r = 0;
 
     if (h->ended)
-        r = tell_end(p);
+        r = tell_end(p->b, &p->s->place);
     if (r == 0 && h->any)
         r = tell_gap(p->b, at->id, h->from, h->to, h->first ? "new" : NULL);
+    return r;
+}
+
+int journal_tell_start(struct journal *s, struct block *b)
+{
+    const char *type = s->notice_type;
+    int r = type ? block_notice(b, type, buf_view(&s->notice)) : 0;
+
+    if (r == 0 && s->lost_end)
+        r = tell_end(b, &s->lost);
+    s->notice_type = NULL;
+    s->lost_end = false;
     return r;
 }
 

@@ -426,15 +426,6 @@ static int tell_doubled(struct pass *p)
     return buf_ok(&members) ? block_notice(p->b, "source.doubled", buf_view(&members)) : -ENOMEM;
 }
 
-static int tell_start(struct pass *p)
-{
-    struct journal *s = p->s;
-    const char *type = s->notice_type;
-
-    s->notice_type = NULL;
-    return type ? block_notice(p->b, type, buf_view(&s->notice)) : 0;
-}
-
 static int finish(struct pass *p, struct err *err)
 {
     struct journal *s = p->s;
@@ -446,7 +437,7 @@ static int finish(struct pass *p, struct err *err)
     b->backfill = b->nrecords && b->records[0].time_us < s->start_us && p->in->first_start;
     if (b->name.n == 0)
         b->name = slice_str(p->in->name);
-    if (tell_start(p) < 0 || tell_doubled(p) < 0)
+    if (journal_tell_start(s, b) < 0 || tell_doubled(p) < 0)
         return err_nomem(err);
     if (p->in->once) {
         b->end = s->ended;
