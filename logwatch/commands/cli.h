@@ -108,6 +108,7 @@ int command_replay(struct cli *cli);
 int command_check(struct cli *cli);
 int command_explain(struct cli *cli);
 int command_status(struct cli *cli);
+int command_doctor(struct cli *cli);
 int command_alerts(struct cli *cli);
 int command_rules(struct cli *cli);
 int command_state_show(struct cli *cli);

@@ -20,6 +20,8 @@ const struct command commands[] = {
       COMMON, command_reload, "trailwarden reload" },
     { "status", "channels, positions, alerts, trail and outbox at a glance", "", COMMON,
       command_status, "trailwarden status" },
+    { "doctor", "is this host fit: rights, journal, kernel, clock, room; with cures", "", COMMON,
+      command_doctor, "sudo trailwarden doctor" },
     { "alerts list", "alerts, newest first", "",
       COMMON | OPT(LIMIT) | OPT(CHANNEL) | OPT(RULE) | OPT(FAIL_EMPTY), command_alerts,
       "trailwarden alerts list --limit 5 --json" },
