@@ -12,6 +12,8 @@
 
 /* A message is a header and its texts, one packet each: SOCK_SEQPACKET keeps the boundary. */
 #define MESSAGE_MAX (160 * 1024)
+/* A row whose process died is tried again at once so often; it may be the row that kills. */
+#define AT_ONCE_MAX 2
 /* A child that died is started again after this. */
 #define RESTART_US (5 * USEC_PER_SEC)
 
@@ -417,6 +419,8 @@ static int child_died(struct sender *s, struct receiver *r, struct core *core, s
         return 0;
     r->state = RECEIVER_TOLD;
     state = settle(s, r, &none, &not_before);
+    if (r->attempts <= AT_ONCE_MAX) /* ours ended, not the receiver: no reason to wait for him */
+        not_before = clock_now(s->clock);
     return outcome(core, r, state, not_before, SLICE("the receiver's process ended"), SLICE_NONE,
                    err);
 }

@@ -174,6 +174,32 @@ int name_cmp_age(const char *base, const char *a, const char *b)
     return slice_cmp(x, y);
 }
 
+/* How much of the text is left before a stamp at its end; all, when there is none. */
+static size_t before_stamp(struct slice s, unsigned digits)
+{
+    size_t n = s.n;
+
+    while (n > 0 && s.p[n - 1] && strchr("0123456789.-_:T", s.p[n - 1]))
+        n--;
+    while (n < s.n && (s.p[n] == 'T' || (s.p[n] >= '0' && s.p[n] <= '9')))
+        n++; /* it begins with its separator */
+    return n > 0 && n < s.n && is_stamp(slice_skip(s, n), digits) ? n : s.n;
+}
+
+void name_root(const char *name, struct buf *out)
+{
+    struct slice s = plain_name(name);
+    size_t dot = slice_rfind_byte(s, '.'), n = before_stamp(s, 1);
+
+    if (n == s.n && dot != SIZE_MAX && dot > 0) {
+        n = before_stamp(slice_take(s, dot), DATE_DIGITS);
+        buf_slice(out, slice_take(s, n));
+        buf_slice(out, slice_skip(s, dot));
+        return;
+    }
+    buf_slice(out, slice_take(s, n));
+}
+
 static bool is_ours(uid_t uid)
 {
     return uid == 0 || uid == geteuid();

@@ -370,6 +370,9 @@ bool name_is_compressed(const char *name);
 size_t name_unpacked(const char *name);
 /* <0: a is the older generation of the two. Compressed or not makes no difference. */
 int name_cmp_age(const char *base, const char *a, const char *b);
+/* The name without the stamp of a rotation (and of a packer): "a.log" of "a.log.1" and of itself.
+ */
+void name_root(const char *name, struct buf *out);
 const char *name_base(const char *path);
 /* The folder of a path, "." or "/" when there is none. New string. */
 char *name_folder(const char *path);

@@ -9,6 +9,7 @@
 #include "logwatch/inputs/file-private.h"
 
 #define WATCHES_MAX 512
+#define READS_A_LOOK 16 /* who writes faster than we look must not keep us here */
 #define NAME_EVENTS (IN_CREATE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE | IN_ATTRIB)
 #define OTHER_EVENTS (IN_MODIFY | IN_CLOSE_WRITE | IN_DELETE_SELF | IN_MOVE_SELF | IN_ONLYDIR)
 
@@ -68,7 +69,7 @@ bool watches_read(struct file_input *f, bool *ret_names)
 
     if (f->inotify < 0)
         return false;
-    while ((n = read(f->inotify, bytes, sizeof bytes)) > 0) {
+    for (unsigned i = 0; i < READS_A_LOOK && (n = read(f->inotify, bytes, sizeof bytes)) > 0; i++) {
         any = true;
         for (size_t at = 0; at + sizeof(struct inotify_event) <= (size_t)n;) {
             struct inotify_event e;

@@ -466,11 +466,35 @@ static bool is_ready(const struct stream *s)
 /* By their names where both have one; what was deleted has only its time. */
 static bool is_before(const struct stream *a, const struct stream *b)
 {
+    AUTO_BUF root = BUF_INIT;
     int r = 0;
 
-    if (a->found && b->found)
-        r = name_cmp_age(name_base(a->path), name_base(a->where), name_base(b->where));
+    name_root(name_base(b->where), &root);
+    if (a->found && b->found && buf_ok(&root))
+        r = name_cmp_age(root.p, name_base(a->where), name_base(b->where));
     return r ? r < 0 : a->seen_ns < b->seen_ns;
+}
+
+/* Names of one log in one folder: a glob may name the rotated files as well. */
+static bool are_one_log(const struct stream *a, const struct stream *b)
+{
+    size_t folder = (size_t)(name_base(a->where) - a->where);
+    AUTO_BUF x = BUF_INIT;
+    AUTO_BUF y = BUF_INIT;
+
+    if ((size_t)(name_base(b->where) - b->where) != folder ||
+        strncmp(a->where, b->where, folder) != 0)
+        return false;
+    name_root(name_base(a->where), &x);
+    name_root(name_base(b->where), &y);
+    return slice_eq(buf_view(&x), buf_view(&y));
+}
+
+static bool is_older_of(const struct stream *o, const struct stream *s)
+{
+    if (o->state == STREAM_ROTATED)
+        return s->state == STREAM_LIVE && strcmp(o->path, s->path) == 0;
+    return o != s && are_one_log(o, s) && is_before(o, s);
 }
 
 /* What was written before the rotation is read before what came after it. */
@@ -483,8 +507,7 @@ static struct stream *older_generation(const struct file_input *f, struct stream
     for (size_t i = 0; i < f->nstreams; i++) {
         struct stream *o = f->streams[i];
 
-        if (o->state == STREAM_ROTATED && is_ready(o) && strcmp(o->path, s->path) == 0 &&
-            (first == s || is_before(o, first)))
+        if (is_ready(o) && is_older_of(o, s) && (first == s || is_before(o, first)))
             first = o;
     }
     return first;

@@ -26,15 +26,9 @@ def become_subreaper():
 
 
 def fault_points(source):
-    """Every TW_FAULT name, from the calls themselves: the list cannot grow stale."""
-    names = set()
-    for folder, folders, files in os.walk(source):
-        folders[:] = [f for f in folders if f not in ("tests", ".git")]
-        for name in files:
-            if name.endswith(".c"):
-                with open(os.path.join(folder, name), encoding="utf-8") as f:
-                    names.update(re.findall(r'fault_point\(\s*"([^"]+)"', f.read()))
-    return sorted(names)
+    """Every name that TW_FAULT knows, from the one table of them."""
+    with open(os.path.join(source, "base", "fault.h"), encoding="utf-8") as f:
+        return sorted(re.findall(r'X\([A-Z_]+, "([^"]+)",', f.read()))
 
 
 def children(pid):
