@@ -176,14 +176,34 @@ static bool copies_the_unread_log(const struct stream *s, const struct stream *o
            is_copy_of_living(s, o, (uint64_t)st->st_size);
 }
 
+/* A file of which all was read need not be open: since a restart, or because there are many. */
+static bool is_open(struct file_input *f, struct stream *o)
+{
+    const char *text;
+    struct stat st;
+    int fd;
+
+    if (o->fd >= 0 || !o->found)
+        return o->fd >= 0;
+    fd = file_open(o->where, &st, &text);
+    if (fd >= 0 && st.st_dev == o->dev && st.st_ino == o->ino) {
+        stream_attach(f, o, fd, &st);
+        return true;
+    }
+    if (fd >= 0)
+        close(fd);
+    f->scan_us = file_now(f);
+    return false;
+}
+
 /* May find that the other is lost; then the caller judges the file against that. */
 static bool hold_for_living(struct file_input *f, struct stream *s, struct stream *o,
                             const struct stat *st)
 {
     if (was_read(s, o, st) || copies_the_unread_log(s, o, st))
         return true;
-    if (o->fd < 0 || o->packed.size || o->offset == 0 ||
-        !stream_begins(o, s->fd, (uint64_t)st->st_size) || !still_itself(f, o))
+    if (o->packed.size || o->offset == 0 || !stream_begins(o, s->fd, (uint64_t)st->st_size) ||
+        !is_open(f, o) || !still_itself(f, o))
         return false;
     if (replaces(s, o, st)) {
         take_over(f, o, s, st);

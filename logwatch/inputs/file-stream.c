@@ -217,7 +217,7 @@ struct stream *stream_load(const struct cursor *c, struct arena *a)
     s->packed.size = json_u64(j, "packed_size", 0);
     s->packed.mtime_ns = json_u64(j, "packed_mtime", 0);
     s->packed.done = json_bool(j, "packed_done", false);
-    s->ended = s->packed.done;
+    s->ended = s->packed.done || json_bool(j, "ended", false);
     s->state = STREAM_LOST; /* until the first scan has found it */
     if (json_u64(j, "version", 0) != 1 || !load_texts(s, c, j) ||
         !load_hash(j, "head", "head_n", HEAD_MAX, &s->head) ||
@@ -268,6 +268,8 @@ void stream_cursor(const struct stream *s, struct buf *out)
         json_member_bool(&w, "told", true);
     else if (s->lost_us && s->cut)
         json_member_u64(&w, "cut_to", s->cut_to);
+    if (s->ended && !s->packed.size)
+        json_member_bool(&w, "ended", true);
     if (s->flags)
         json_member_u64(&w, "flags", s->flags);
     if (s->offset < s->backfill_end)

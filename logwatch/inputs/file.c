@@ -255,7 +255,7 @@ static void poll_open(struct file_input *f, struct stream *s)
         s->grown_us = now;
     }
     if (is_done(f, s, &st)) {
-        s->ended = true;
+        s->ended = s->dirty = true;
         stream_detach(f, s);
         return;
     }

@@ -6,6 +6,7 @@
 #include "tests/unit/input_rig.h"
 
 #define LOG "{path: @/a.log, from: begin}"
+#define GLOB "{path: '@/a.log*', from: begin}"
 #define SECOND USEC_PER_SEC
 
 static void begin(struct rig *r, const char *yaml)
@@ -218,6 +219,74 @@ static void a_short_file_that_is_young_waits_unless_it_is_configured(void **stat
     assert_string_equal(rig_lines(&r), "");
     rig_wait(&r, 3 * SECOND);
     assert_string_equal(rig_lines(&r), "short|");
+    rig_free(&r);
+}
+
+/* Since the restart there was nothing to read, so the log itself is not open. */
+static void a_copy_of_a_log_that_is_not_open_is_not_read(void **state)
+{
+    struct rig r;
+
+    (void)state;
+    begin(&r, GLOB);
+    many_lines(&r, "a.log", 0, 50);
+    rig_wait(&r, 3 * SECOND);
+    assert_int_equal(count(rig_lines(&r), '|'), 50);
+    restart(&r, GLOB);
+    assert_string_equal(rig_lines(&r), "");
+    rig_copy(&r, "a.log", "a.log.1");
+    rig_wait(&r, 30 * SECOND);
+    assert_string_equal(rig_lines(&r), "");
+    rig_write(&r, "a.log", O_TRUNC, SLICE("next\n"));
+    assert_string_equal(rig_lines(&r), "next|");
+    rig_wait(&r, 30 * SECOND);
+    assert_string_equal(rig_lines(&r), "");
+    rig_free(&r);
+}
+
+static void a_copy_that_is_just_being_made_of_an_unread_log_is_not_read(void **state)
+{
+    struct rig r;
+
+    (void)state;
+    begin(&r, "{path: ['@/a.log.*', '@/a.log'], from: begin}");
+    assert_string_equal(rig_lines(&r), "");
+    rig_stop(&r);
+    many_lines(&r, "a.log", 0, 50);
+    many_lines(&r, "a.log.1", 0, 40); /* cp is at work */
+    restart(&r, "{path: ['@/a.log.*', '@/a.log'], from: begin}");
+    rig_wait(&r, 3 * SECOND);
+    assert_int_equal(count(rig_lines(&r), '|'), 50);
+    rig_wait(&r, 30 * SECOND);
+    assert_string_equal(rig_lines(&r), "");
+    rig_free(&r);
+}
+
+/* It was known to be read to its end before the restart. */
+static void the_end_of_a_rotated_file_is_no_loss(void **state)
+{
+    struct rig r;
+
+    (void)state;
+    begin(&r, LOG);
+    many_lines(&r, "a.log", 0, 50);
+    assert_int_equal(count(rig_lines(&r), '|'), 50);
+    rig_rename(&r, "a.log", "a.log.1");
+    rig_append(&r, "a.log", "next\n");
+    assert_string_equal(rig_lines(&r), "next|");
+    for (unsigned i = 0; i < 3; i++) {
+        rig_wait(&r, 12 * SECOND);
+        assert_string_equal(rig_lines(&r), "");
+    }
+    (void)rig_notices(&r);
+    rig_stop(&r);
+    assert_int_equal(unlink(rig_path(&r, "a.log.1")), 0);
+    restart(&r, LOG);
+    for (unsigned i = 0; i < 3; i++) {
+        rig_wait(&r, 12 * SECOND);
+        assert_string_equal(rig_lines(&r), "");
+    }
+    assert_string_equal(rig_notices(&r), "");
     rig_free(&r);
 }
 
@@ -658,6 +727,9 @@ int main(void)
         cmocka_unit_test(a_lost_stream_is_forgotten_after_seven_days),
         cmocka_unit_test(a_lost_stream_that_comes_back_is_known),
         cmocka_unit_test(a_short_file_that_is_young_waits_unless_it_is_configured),
+        cmocka_unit_test(a_copy_of_a_log_that_is_not_open_is_not_read),
+        cmocka_unit_test(a_copy_that_is_just_being_made_of_an_unread_log_is_not_read),
+        cmocka_unit_test(the_end_of_a_rotated_file_is_no_loss),
         cmocka_unit_test(a_full_queue_of_events_loses_nothing),
         cmocka_unit_test(a_limit_of_no_watches_costs_only_time),
         cmocka_unit_test(no_inotify_at_all_costs_only_time),
