@@ -63,6 +63,15 @@ void near_roots(struct file_input *f)
     f->roots_stale = false;
 }
 
+/*
+ * Is there more to look for? Also after a start when nothing was read of the stream: by its
+ * inode alone, which may have been used again, nobody knows whether the file is the same.
+ */
+static bool is_missing(const struct file_input *f, const struct stream *s)
+{
+    return !s->forgotten && (!s->found || (!f->scanned && s->offset == 0));
+}
+
 /* Is the name worth a look: that inode, or a rotated name of such a log? */
 static bool is_neighbour(const struct file_input *f, const char *folder, const struct dirent *e)
 {
@@ -70,7 +79,7 @@ static bool is_neighbour(const struct file_input *f, const char *folder, const s
         const struct stream *s = f->streams[i];
         size_t n = strlen(folder);
 
-        if (s->found || s->forgotten)
+        if (!is_missing(f, s))
             continue;
         if (s->ino && s->ino == e->d_ino)
             return true;
@@ -118,7 +127,7 @@ int scan_neighbours(struct scan *sc)
         const struct stream *s = sc->f->streams[i];
         const char *paths[] = { s->path, s->where };
 
-        for (size_t k = 0; r == 0 && k < 2 && !s->found && !s->forgotten; k++) {
+        for (size_t k = 0; r == 0 && k < 2 && is_missing(sc->f, s); k++) {
             AUTO_FREE char *folder = name_folder(paths[k]);
             bool known = false;
 

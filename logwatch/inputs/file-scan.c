@@ -540,7 +540,8 @@ static void settle(struct file_input *f)
         if (f->scanned && !s->told && mono >= s->since_us + f->options->rotate_wait_us &&
             !packs_may_hold(f, s))
             tell_lost(f, s);
-        if (s->offset == 0 || now > s->lost_us + FORGET_US)
+        /* It still says since when the log is known, for those who are not judged yet. */
+        if ((s->offset == 0 && !packs_may_hold(f, s)) || now > s->lost_us + FORGET_US)
             s->forgotten = true;
     }
 }

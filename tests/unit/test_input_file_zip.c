@@ -435,6 +435,34 @@ static void generations_that_were_compressed_while_we_were_away_are_read_in_orde
     rig_free(&r);
 }
 
+/* Of the log nothing was read before: all that is known is that we were here first. */
+static void generations_of_a_log_that_was_empty_are_read(void **state)
+{
+    struct rig r;
+
+    (void)state;
+    begin(&r);
+    rig_append(&r, "a.log", "");
+    assert_string_equal(rig_lines(&r), "");
+    rig_wait(&r, 12 * SECOND);
+    assert_string_equal(rig_lines(&r), "");
+    rig_stop(&r);
+    r.clock.now_us = clock_now(&(struct clock)CLOCK_REAL);
+    number_lines(&r, "a.log", 0, 20);
+    {
+        const struct timespec later[2] = { { (time_t)(r.clock.now_us / SECOND) + 60, 0 },
+                                           { (time_t)(r.clock.now_us / SECOND) + 60, 0 } };
+
+        assert_int_equal(utimensat(AT_FDCWD, rig_path(&r, "a.log"), later, 0), 0);
+    }
+    zip_file(&r, "a.log", "a.log.1.gz", ZIP_GZIP);
+    number_lines(&r, "a.log", 20, 30);
+    rig_wait(&r, 120 * SECOND);
+    restart(&r);
+    assert_numbers(all_lines(&r), 0, 30);
+    rig_free(&r);
+}
+
 static void dated_archives_are_read_in_order(void **state)
 {
     struct rig r;
@@ -776,6 +804,7 @@ int main(void)
         cmocka_unit_test(replay_says_what_is_wrong_with_an_archive_and_reads_the_rest),
         cmocka_unit_test(a_stream_goes_on_in_the_archive_of_its_file),
         cmocka_unit_test(generations_that_were_compressed_while_we_were_away_are_read_in_order),
+        cmocka_unit_test(generations_of_a_log_that_was_empty_are_read),
         cmocka_unit_test(dated_archives_are_read_in_order),
         cmocka_unit_test(archives_from_before_our_time_are_left_alone),
         cmocka_unit_test(compressing_what_we_read_reads_nothing_twice),
