@@ -50,9 +50,9 @@ static void scan_file(struct scan *s, int folder, const char *name)
         s->refused += errno == EACCES || errno == EPERM;
         return;
     }
-    if (pread(fd, b, sizeof b, 0) != (ssize_t)sizeof b || memcmp(b, "LPKSHHRH", 8) != 0 ||
-        le64(b + AT_ENTRIES) == 0)
+    if (pread(fd, b, sizeof b, 0) != (ssize_t)sizeof b || memcmp(b, "LPKSHHRH", 8) != 0)
         return;
+    h.empty = le64(b + AT_ENTRIES) == 0;
     memcpy(h.id, b + AT_SEQUENCE, sizeof h.id);
     memcpy(h.boot, b + AT_TAIL_BOOT, sizeof h.boot);
     h.head = le64(b + AT_HEAD);

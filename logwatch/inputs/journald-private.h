@@ -144,8 +144,9 @@ struct journal_header {
     uint8_t id[16]; /* of the sequence */
     uint8_t boot[16]; /* of its last entry */
     uint64_t head, tail; /* numbers of its first and last entry */
+    bool empty; /* no entry yet: tail is the last number of the file before it, 0 = none */
 };
-/* Calls fn for every file that holds entries. 0, or how many may not be read. */
+/* Calls fn for every file. 0, or how many may not be read. */
 int journal_files(const struct journald_options *o,
                   void (*fn)(void *ctx, const struct journal_header *h), void *ctx);
 

@@ -84,7 +84,7 @@ static void survey_file(void *ctx, const struct journal_header *h)
 {
     struct survey *v = ctx;
 
-    v->any = true;
+    v->any = v->any || !h->empty;
     if (memcmp(h->id, v->s->place.id, sizeof h->id) != 0)
         return;
     v->known = true;
@@ -101,6 +101,8 @@ static void reach_head(void *ctx, const struct journal_header *h)
 {
     struct sequence *q = sequence_find(ctx, h->id);
 
+    if (h->empty)
+        return;
     if (!q)
         sequence_reach(ctx, h->id, h->head - 1);
     else if (q->seqnum >= h->head)
@@ -156,7 +158,7 @@ static int seek_stored(struct journal *s, const struct journald_options *o)
     (void)journal_files(o, survey_file, &v);
     if (r < 0)
         return r;
-    if (v.known && v.tail < s->place.seqnum) {
+    if (v.known && v.tail && v.tail < s->place.seqnum) {
         sequence_forget(s, s->place.id);
         return resync(s, "the journal ends before the stored cursor");
     }
@@ -305,8 +307,8 @@ static void find_least(void *ctx, const struct journal_header *h)
     uint64_t n = h->head > l->from ? h->head : l->from;
 
     if (memcmp(h->id, l->place->id, sizeof h->id) == 0)
-        l->later = l->later || h->tail > l->place->seqnum;
-    if (!l->at || memcmp(h->id, l->at->id, sizeof h->id) != 0 || h->tail < l->from ||
+        l->later = l->later || h->empty || h->tail > l->place->seqnum;
+    if (!l->at || h->empty || memcmp(h->id, l->at->id, sizeof h->id) != 0 || h->tail < l->from ||
         n >= l->at->seqnum)
         return;
     l->least = n < l->least ? n : l->least;
@@ -360,13 +362,14 @@ int journal_hole(struct pass *p, const struct place *at, struct hole *ret)
 {
     struct journal *s = p->s;
     const struct sequence *q = sequence_find(s, at->id);
-    struct hole h = { .any = true, .from = q ? q->seqnum + 1 : 1, .to = at->seqnum - 1 };
+    struct hole h = { .from = q ? q->seqnum + 1 : 1, .to = at->seqnum - 1 };
     struct place next;
     bool gone = false;
     int r = 1;
 
     *ret = (struct hole){ 0 };
     h.first = !q;
+    h.any = h.to >= h.from;
     if (!s->whole || s->nsequences == 0 || (q && at->seqnum == h.from))
         return 1;
     if (!s->again) {
@@ -419,7 +422,7 @@ static void find_stray(void *ctx, const struct journal_header *h)
     struct stray *f = ctx;
     const struct sequence *q = sequence_find(f->s, h->id);
 
-    if (f->found || (q && h->tail <= q->seqnum) ||
+    if (f->found || h->empty || (q && h->tail <= q->seqnum) ||
         memcmp(h->boot, f->s->boot, sizeof h->boot) == 0 ||
         (f->s->focused && memcmp(h->boot, f->s->focus, sizeof h->boot) == 0))
         return;

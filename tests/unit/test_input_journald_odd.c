@@ -470,6 +470,7 @@ static void a_sequence_that_went_away_whole_is_told_after_a_start(void **state)
     notices = rig_notices(&r);
     assert_non_null(strstr(notices, "source.resync"));
     assert_non_null(strstr(notices, "\"from\":2,\"sequence\":\"ended\""));
+    assert_null(strstr(notices, "\"new\"")); /* the new one has its first entry */
     rig_free(&r);
 }
 
