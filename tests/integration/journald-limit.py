@@ -6,6 +6,7 @@ usage: journald-limit.py UNIT MESSAGES
 import os
 import socket
 import struct
+import subprocess
 import sys
 import time
 
@@ -32,7 +33,13 @@ def main():
         s.sendall(f"message {i}\n".encode())
     time.sleep(2.5)  # journald's interval is two seconds: only then it tells
     s.sendall(b"the last\n")
-    time.sleep(0.2)
+    for _ in range(200):
+        out = subprocess.run(["journalctl", "-q", "-o", "cat", f"_SYSTEMD_UNIT={unit}"], stdout=subprocess.PIPE,
+                             check=False).stdout
+        if b"the last\n" in out:
+            return
+        time.sleep(0.1)
+    sys.exit("the last message did not come")
 
 
 def forge(unit):
