@@ -46,9 +46,13 @@ bool merkle_check_consistency(uint64_t old, uint64_t size, const struct hash *ol
 
 /* "tile/0/x001/x234/067" or with ".p/W" for width < 256. */
 void tile_path(struct buf *out, unsigned level, uint64_t n, unsigned width);
-/* old_width: of the partial file that this one replaces; 0 = none. */
 int tile_write(int dir, unsigned level, uint64_t n, const struct hash *hashes, unsigned width,
-               unsigned old_width, struct err *err);
+               struct err *err);
+/*
+ * Removes the partial files beside the one of this width (all of them beside a full tile). Not
+ * before the checkpoint that needs this one is signed: until then the former checkpoint needs them.
+ */
+void tile_tidy(int dir, unsigned level, uint64_t n, unsigned width);
 int tile_read(int dir, unsigned level, uint64_t n, unsigned width, struct hash *out);
 
 /* ---- note.c: C2SP signed-note and tlog-checkpoint ---- */

@@ -1,10 +1,12 @@
 /* Tiles in the C2SP tlog-tiles layout. A tile file never changes but by becoming wider. */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 
 #include "audit/audit-private.h"
 #include "base/file.h"
+#include "base/num.h"
 
 /* Three digits an element, every element but the last with an x: 1234067 -> x001/x234/067 */
 void tile_path(struct buf *out, unsigned level, uint64_t n, unsigned width)
@@ -32,37 +34,50 @@ static int make_parent(int dir, const char *path, struct err *err)
     return buf_ok(&folder) ? dir_make(dir, folder.p, 0750, err) : err_nomem(err);
 }
 
-/* The newest partial file alone is kept: a narrower one is its prefix. */
-static void remove_older(int dir, unsigned level, uint64_t n, unsigned width, unsigned old_width)
-{
-    AUTO_BUF path = BUF_INIT;
-
-    if (old_width == 0 || old_width == width)
-        return;
-    tile_path(&path, level, n, old_width);
-    if (buf_ok(&path))
-        unlinkat(dir, path.p, 0);
-    buf_reset(&path);
-    tile_path(&path, level, n, TILE_WIDTH);
-    buf_str(&path, ".p");
-    if (width == TILE_WIDTH && buf_ok(&path))
-        unlinkat(dir, path.p, AT_REMOVEDIR);
-}
-
 int tile_write(int dir, unsigned level, uint64_t n, const struct hash *hashes, unsigned width,
-               unsigned old_width, struct err *err)
+               struct err *err)
 {
     AUTO_BUF path = BUF_INIT;
 
     tile_path(&path, level, n, width);
     if (!buf_ok(&path))
         return err_nomem(err);
-    if (make_parent(dir, path.p, err) < 0 ||
-        file_replace(dir, path.p, slice_of((const char *)hashes, width * sizeof *hashes), 0640,
-                     err) < 0)
+    if (make_parent(dir, path.p, err) < 0)
         return err_code(err);
-    remove_older(dir, level, n, width, old_width);
-    return 0;
+    return file_replace(dir, path.p, slice_of((const char *)hashes, width * sizeof *hashes), 0640,
+                        err);
+}
+
+static void remove_all_but(int folder, unsigned width)
+{
+    DIR *d = fdopendir(folder);
+    struct dirent *e;
+
+    while (d && (e = readdir(d))) {
+        uint64_t w;
+
+        if (parse_u64(slice_str(e->d_name), 1, TILE_WIDTH - 1, &w) == 0 && w != width)
+            unlinkat(folder, e->d_name, 0);
+    }
+    if (d)
+        closedir(d);
+    else
+        close(folder);
+}
+
+void tile_tidy(int dir, unsigned level, uint64_t n, unsigned width)
+{
+    AUTO_BUF path = BUF_INIT;
+    int folder;
+
+    tile_path(&path, level, n, TILE_WIDTH);
+    buf_str(&path, ".p");
+    folder = buf_ok(&path) ? openat(dir, path.p, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+    if (folder < 0)
+        return;
+    remove_all_but(folder, width);
+    if (width == TILE_WIDTH)
+        unlinkat(dir, path.p, AT_REMOVEDIR);
 }
 
 int tile_read(int dir, unsigned level, uint64_t n, unsigned width, struct hash *out)

@@ -29,7 +29,9 @@ struct audit {
     struct edge *edge; /* committed entries */
     struct full_tile *full; /* not on disk yet */
     size_t nfull, full_cap;
+    size_t nfull_written; /* of them on disk, not tidied yet */
     unsigned written[LEVELS_MAX]; /* width of the partial file on disk */
+    bool untidy[LEVELS_MAX]; /* and narrower ones are beside it */
     struct hash *pending; /* leaves appended, not committed */
     size_t npending, pending_cap;
     bool pending_epoch; /* the last of them is a key.epoch */

@@ -12,28 +12,41 @@
 
 int trail_write_tiles(struct audit *a, struct err *err)
 {
-    for (size_t i = 0; i < a->nfull; i++) {
-        const struct full_tile *t = &a->full[i];
+    for (; a->nfull_written < a->nfull; a->nfull_written++) {
+        const struct full_tile *t = &a->full[a->nfull_written];
 
-        if (tile_write(a->dir, t->level, t->n, t->hashes, TILE_WIDTH, a->written[t->level], err) <
-            0)
+        if (tile_write(a->dir, t->level, t->n, t->hashes, TILE_WIDTH, err) < 0)
             return err_code(err);
         a->written[t->level] = 0;
         fault_point(FAULT_TRAIL_AFTER_TILE);
     }
-    a->nfull = 0;
     for (unsigned level = 0; level < LEVELS_MAX; level++) {
         unsigned width = (unsigned)edge_width(a->edge, level);
 
         if (width == 0 || width == a->written[level])
             continue;
         if (tile_write(a->dir, level, (a->edge->size >> (level * 8)) / TILE_WIDTH,
-                       a->edge->tile[level], width, a->written[level], err) < 0)
+                       a->edge->tile[level], width, err) < 0)
             return err_code(err);
         a->written[level] = width;
+        a->untidy[level] = true;
         fault_point(FAULT_TRAIL_AFTER_TILE);
     }
     return 0;
+}
+
+/* The new checkpoint is signed: the tiles that only the former one needed may go. */
+static void tidy_tiles(struct audit *a)
+{
+    for (size_t i = 0; i < a->nfull_written; i++)
+        tile_tidy(a->dir, a->full[i].level, a->full[i].n, TILE_WIDTH);
+    a->nfull = a->nfull_written = 0;
+    for (unsigned level = 0; level < LEVELS_MAX; level++) {
+        if (a->untidy[level])
+            tile_tidy(a->dir, level, (a->edge->size >> (level * 8)) / TILE_WIDTH,
+                      a->written[level]);
+        a->untidy[level] = false;
+    }
 }
 
 void trail_make_note(const struct audit *a, const struct signing_key *const *keys, size_t n,
@@ -154,6 +167,7 @@ static int sign(struct audit *a, struct err *err)
     a->signed_size = a->end.count;
     a->signed_us = mono;
     fault_point(FAULT_TRAIL_AFTER_CHECKPOINT);
+    tidy_tiles(a);
     return a->roll_at ? finish_roll(a, err) : 0;
 }
 

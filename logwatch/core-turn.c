@@ -19,7 +19,9 @@ static void commit_failed(struct core_turn *t, const struct err *err)
     t->blocked = true;
     t->lost = err->code == -ENOTRECOVERABLE;
     t->blocked_until_us = clock_mono(t->clock) + RETRY_US;
-    if (log_gate(&t->gate, clock_mono(t->clock), &missed)) {
+    if (t->lost) {
+        log_err(LOG_LEVEL_ERROR, err);
+    } else if (log_gate(&t->gate, clock_mono(t->clock), &missed)) {
         log_err(LOG_LEVEL_ERROR, err);
         log_error("nothing is read until this commit succeeds; the logs themselves are the buffer");
     }
@@ -69,13 +71,13 @@ int core_turn(struct core_turn *t, struct err *err)
     t->full = !core_has_room(t->core);
     if (commit_due(t))
         commit(t);
-    if (!t->blocked)
+    if (!t->blocked) { /* who waits for an alert does not wait for the signature's syncs */
+        r = sender_dispatch(t->sender, t->core, err);
         checkpoint(t, false);
+    }
     if (t->lost)
         return err_set(err, -ENOTRECOVERABLE, "ending: what the disk holds must be looked at");
-    if (t->blocked)
-        return 0;
-    return sender_dispatch(t->sender, t->core, err);
+    return r < 0 ? r : 0;
 }
 
 static uint64_t until(uint64_t when, uint64_t now)

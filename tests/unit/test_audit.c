@@ -6,10 +6,13 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 
 #include <cmocka.h>
 
+#include "base/fault.h"
 #include "base/file.h"
 #include "base/proc.h"
 
@@ -420,6 +423,45 @@ static void a_roll_that_ended_before_its_proof_is_finished_at_the_next_start(voi
     audit_free(a);
 }
 
+/* Killed when the new tiles are there and the checkpoint is the old one: at every tile. */
+static void tiles_ahead_of_the_checkpoint_hide_none_that_it_needs(void **state)
+{
+    struct trail *t = *state;
+    struct audit *a = opened(t, NULL);
+    struct trail_end *end =
+        mmap(NULL, sizeof *end, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    static const char *const points[] = { "trail: after tile:1", "trail: after tile:2",
+                                          "trail: after tile:3", "trail: before sign:1" };
+
+    assert_true(end != MAP_FAILED);
+    *end = append(t, a, 600, true); /* a level above the first has a partial tile */
+    assert_int_equal(audit_checkpoint(a, true, NULL), 0);
+    audit_free(a);
+    for (size_t i = 0; i < ARRAY_SIZE(points); i++) {
+        pid_t pid = fork();
+        int status;
+
+        assert_true(pid >= 0);
+        if (pid == 0) {
+            fault_state = FAULT_UNASKED; /* the parent has passed some without it */
+            setenv("TW_FAULT", points[i], 1);
+            a = opened(t, end);
+            *end = append(t, a, 700, true);
+            (void)audit_checkpoint(a, true, NULL);
+            _exit(0);
+        }
+        assert_int_equal(waitpid(pid, &status, 0), pid);
+        assert_int_equal(WEXITSTATUS(status), FAULT_EXIT);
+        a = opened(t, end);
+        assert_non_null(a);
+        *end = append(t, a, 3, true);
+        assert_int_equal(audit_checkpoint(a, true, NULL), 0);
+        audit_free(a);
+        assert_true(verified(t, NULL, NULL));
+    }
+    munmap(end, sizeof *end);
+}
+
 static void lines_behind_the_committed_end_are_cut(void **state)
 {
     struct trail *t = *state;
@@ -748,6 +790,8 @@ int main(void)
                                         make, unmake),
         cmocka_unit_test_setup_teardown(
             a_roll_that_ended_before_its_proof_is_finished_at_the_next_start, make, unmake),
+        cmocka_unit_test_setup_teardown(tiles_ahead_of_the_checkpoint_hide_none_that_it_needs, make,
+                                        unmake),
         cmocka_unit_test_setup_teardown(lines_behind_the_committed_end_are_cut, make, unmake),
         cmocka_unit_test_setup_teardown(a_batch_given_up_is_overwritten_by_the_next, make, unmake),
         cmocka_unit_test_setup_teardown(an_older_state_cuts_nothing_signed_and_doubles_nothing,
