@@ -65,6 +65,8 @@ with tempfile.TemporaryDirectory() as folder:
     run("run", "--once", "--quiet", "--config", config)
     validate("alert", run("alerts", "list", "--json", "--config", config), 15)
     validate("status", run("status", "--json", "--config", config))
+    validate("state", run("state", "show", "--json", "--config", config))
+    validate("state-export", run("state", "export", "--config", config), 100)
     validate("verify", run("trail", "verify", "--json", "--config", config))
     entries = run("trail", "show", "--json", "--config", config)
     validate("entry", entries, 100)
