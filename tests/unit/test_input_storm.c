@@ -65,7 +65,7 @@ static void let_reader_follow(struct storm *s)
         if (st.st_mtim.tv_sec != last.tv_sec || st.st_mtim.tv_nsec != last.tv_nsec)
             ahead = 0;
         last = st.st_mtim;
-        if (ahead < keep_of(s) / 2)
+        if (st.st_size && ahead < keep_of(s) / 2) /* what came before its first start is not its */
             break;
         nap(1000);
     }
