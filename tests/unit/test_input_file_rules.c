@@ -1,4 +1,36 @@
-/* The file input under machines that are not kind: rights, limits, clocks, mounts; and its lag. */
+/*
+ * The file input under machines that are not kind: rights, limits, clocks, mounts; and its lag.
+ *
+ * Which test shows which rule of following files (f: test_input_file.c, z: ..._zip.c, l:
+ * test_input_lines.c, storm and random: their files, else here):
+ *
+ *   identity   an_inode_that_two_streams_claim (f), a_reused_inode (f), a_file_cut_and_grown (f),
+ *              a_restart_before_the_first_line (f), the_device_of_a_mount, a_bind_mount,
+ *              two_names_of_one_file (f), storm, random
+ *   copies     copytruncate_* (f), a_copy_* (f and here), equal_beginnings (z), storm, random
+ *   young      a_short_file_that_is_young, generations_that_came_and_went (f)
+ *   two passes rotation_under_a_glob_does_not_depend_on_the_order_of_names, storm
+ *   forgetting a_lost_stream_is_forgotten, a_lost_stream_that_comes_back
+ *   inotify    a_full_queue_of_events, a_limit_of_no_watches, no_inotify_at_all,
+ *              a_folder_that_comes_back
+ *   rotation   a_renamed_file, a_rename_while_we_were_away (f), the_end_of_a_rotated_file
+ *   opening    a_socket_and_a_device, a_folder_and_a_pipe (f), a_hundred_megabyte_line (f)
+ *   lines      lines_are_read_once (f), test_input_lines.c, a_restart_goes_on (f)
+ *   partial    what_follows_a_partial_line, an_unlinked_file (f)
+ *   too long   a_line_that_is_too_long, a_restart_inside_a_long_line (f)
+ *   NUL bytes  nul_bytes_before_text, a_writer_that_does_not_append, room_made_beforehand (f)
+ *   bad text   bytes_that_are_no_text, what_is_no_log_is_refused (f)
+ *   compressed test_input_file_zip.c, random
+ *   links      a_symlink_that_flips (f), a_file_of_another_user_in_an_open_folder
+ *   rights     a_missing_right (f), a_right_that_is_lost_at_rotation
+ *   deleted    an_unlinked_file (f), a_deleted_file_is_kept_as_long_as_its_writer_has_it
+ *   many       more_files_than_descriptors (f), a_small_table_of_descriptors,
+ *              a_flooded_file (f), a_quiet_log_has_its_turn
+ *   first      the_end_is_the_default, what_was_there_before, a_file_that_appear* (f)
+ *   clock      a_clock_that_is_set_back
+ *   source     the_key_is_the_content (f), the_key_of_an_archive (z), what_is_read_is_what (z)
+ *   lag        lag_*, a_file_cut_to_nothing, the_end_of_a_file_that_is_cut_off
+ */
 #include <sched.h>
 #include <sys/mount.h>
 
