@@ -12,7 +12,7 @@
 #include "tests/unit/zip_rig.h"
 
 #define SECOND USEC_PER_SEC
-#define SEEDS 40
+#define SEEDS 25
 #define STEPS 120
 #define KEEP 7 /* rotated files; the oldest goes when it was read */
 #define LINES_MAX 20000
