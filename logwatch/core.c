@@ -547,8 +547,9 @@ static int take_notices(struct core *core, const struct reader_result *result, s
 static int take_counts(struct core *core, const struct reader_result *result, struct err *err)
 {
     struct channel_count *c = batch_count(&core->batch, result->input->channel->name);
+    struct input_health *h = batch_health(&core->batch, slice_str(result->input->name));
 
-    if (!c)
+    if (!c || !h)
         return err_nomem(err);
     c->lines += result->lines;
     c->bytes += result->bytes;
@@ -556,6 +557,13 @@ static int take_counts(struct core *core, const struct reader_result *result, st
     c->matches += result->nmatches;
     if (result->last_event_us > c->last_event_us)
         c->last_event_us = result->last_event_us;
+    h->channel = result->input->channel->name;
+    h->lag_bytes = result->lag.bytes;
+    h->lag_since_us = result->lag.since_us;
+    h->streams = result->lag.streams;
+    h->trouble = result->trouble;
+    if (result->last_event_us > h->last_event_us)
+        h->last_event_us = result->last_event_us;
     core->stats.lines += result->lines;
     core->stats.bytes += result->bytes;
     core->stats.events += result->events;

@@ -153,6 +153,13 @@ static int follower_open(struct follow *f, struct follower *w, struct err *err)
     return 0;
 }
 
+/* How the input stands, behind each of its results. */
+static void stand(const struct follower *w, struct reader_result *r)
+{
+    r->lag = w->input.lag;
+    r->trouble = health_trouble(w->health) | (w->failed ? TROUBLE_FAILED : 0u);
+}
+
 /* Something of our own to tell about an input: a block of one notice and no lines. */
 static int tell(struct follow *f, const struct follower *w, const char *type, struct slice members,
                 struct err *err)
@@ -170,7 +177,7 @@ static int tell(struct follow *f, const struct follower *w, const char *type, st
 
     arena_reset(f->own);
     r = reader_run(f->reader, &w->source, &b, &result, err);
-    result.lag = w->input.lag;
+    stand(w, &result);
     return r < 0 ? r : f->out.result(f->out.ctx, &result, err);
 }
 
@@ -266,6 +273,7 @@ static int read_block(struct follow *f, struct follower *w, struct err *err)
         return r;
     result.lag = w->input.lag;
     health_count(w->health, &result, clock_mono(f->clock));
+    stand(w, &result);
     r = f->out.result(f->out.ctx, &result, err);
     return r < 0 ? r : 1;
 }

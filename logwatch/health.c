@@ -18,10 +18,17 @@ void health_count(struct health *h, const struct reader_result *r, uint64_t now_
     h->window_events += r->events;
     h->window_unparsed += r->unparsed;
     h->sees_logins = h->sees_logins || r->shows_logins;
+    h->blind = h->blind && !h->sees_logins;
     if (r->lag.since_us == 0)
         h->behind_us = 0;
     else if (h->behind_us == 0)
         h->behind_us = now_us;
+}
+
+unsigned health_trouble(const struct health *h)
+{
+    return (h->silent ? TROUBLE_SILENT : 0u) | (h->behind ? TROUBLE_BEHIND : 0u) |
+           (h->unparsed ? TROUBLE_UNPARSED : 0u) | (h->blind ? TROUBLE_BLIND : 0u);
 }
 
 static void seconds(struct buf *b, const char *name, uint64_t us)

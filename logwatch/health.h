@@ -23,6 +23,7 @@ struct health {
 void health_begin(struct health *h, uint64_t now_us);
 /* What a result says about it. */
 void health_count(struct health *h, const struct reader_result *r, uint64_t now_us);
+unsigned health_trouble(const struct health *h); /* enum input_trouble */
 /* The next thing to tell: its type, members into `members`; NULL = nothing. Call until NULL. */
 const char *health_judge(struct health *h, const struct config_channel *c, uint64_t now_us,
                          struct buf *members);

@@ -26,6 +26,7 @@ struct reader_result {
     uint64_t regex_limits;
     uint64_t last_event_us;
     struct input_lag lag;
+    unsigned trouble; /* enum input_trouble */
     bool shows_logins; /* an event proves that failed logins can be seen (format_shows_logins) */
     bool end;
 };

@@ -187,9 +187,9 @@ static void put_matches(struct buf *out, const struct config *c, const struct re
 int wire_put_result(struct buf *out, const struct config *c, const struct reader_result *r)
 {
     const uint64_t numbers[] = {
-        r->lines,        r->bytes,         r->events,    r->unparsed,
-        r->regex_limits, r->last_event_us, r->lag.bytes, r->lag.since_us,
-        r->lag.streams,  r->shows_logins,  r->end,
+        r->lines,        r->bytes,         r->events,       r->unparsed,
+        r->regex_limits, r->last_event_us, r->lag.bytes,    r->lag.since_us,
+        r->lag.streams,  r->trouble,       r->shows_logins, r->end,
     };
 
     wire_u32(out, (uint32_t)inputs_index(c, r->input));
@@ -294,6 +294,7 @@ int wire_get_result(struct slice body, const struct config *c, struct arena *a,
     r.lag.bytes = wire_get_u64(&w);
     r.lag.since_us = wire_get_u64(&w);
     r.lag.streams = (unsigned)wire_get_u64(&w);
+    r.trouble = (unsigned)wire_get_u64(&w);
     r.shows_logins = wire_get_u64(&w) != 0;
     r.end = wire_get_u64(&w) != 0;
     r.name = wire_get_slice(&w);

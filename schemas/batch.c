@@ -91,3 +91,27 @@ struct channel_count *batch_count(struct batch *b, struct slice channel)
         c->channel = channel;
     return c;
 }
+
+struct input_health *batch_health(struct batch *b, struct slice input)
+{
+    struct input_health *h;
+
+    for (size_t i = 0; i < b->nhealths; i++)
+        if (slice_eq(b->healths[i].input, input))
+            return &b->healths[i];
+    h = GROW(b, healths);
+    if (h)
+        h->input = input;
+    return h;
+}
+
+const char *trouble_name(unsigned bit)
+{
+    static const char *const names[TROUBLES] = { "failed", "silent", "behind", "unparsed",
+                                                 "blind" };
+
+    for (unsigned i = 0; i < TROUBLES; i++)
+        if (bit == 1u << i)
+            return names[i];
+    return "?";
+}

@@ -66,6 +66,25 @@ struct channel_count {
     uint64_t last_event_us;
 };
 
+/* What is wrong with an input or its channel now; told as notices, too (logwatch/health.h). */
+enum input_trouble {
+    TROUBLE_FAILED = 1, /* it cannot be opened or read */
+    TROUBLE_SILENT = 2,
+    TROUBLE_BEHIND = 4,
+    TROUBLE_UNPARSED = 8,
+    TROUBLE_BLIND = 16, /* nothing shows that failed logins can be seen */
+};
+/* "failed", "silent" ... for one bit. */
+const char *trouble_name(unsigned bit);
+#define TROUBLES 5
+
+/* How an input stands; the newest one counts. */
+struct input_health {
+    struct slice input, channel;
+    uint64_t lag_bytes, lag_since_us, last_event_us; /* wall; 0 = none */
+    unsigned streams, trouble;
+};
+
 struct trail_end {
     uint64_t count; /* entries */
     uint64_t segment; /* first index of the open segment */
@@ -89,6 +108,8 @@ struct batch {
     size_t noutcomes, outcomes_cap;
     struct channel_count *counts;
     size_t ncounts, counts_cap;
+    struct input_health *healths;
+    size_t nhealths, healths_cap;
     struct trail_end trail; /* set by audit_append() */
     uint64_t now_us;
 };
@@ -103,3 +124,4 @@ struct entry *batch_entry(struct batch *b, const char *type);
 struct outgoing *batch_outgoing(struct batch *b);
 struct outcome *batch_outcome(struct batch *b);
 struct channel_count *batch_count(struct batch *b, struct slice channel); /* finds or adds */
+struct input_health *batch_health(struct batch *b, struct slice input); /* finds or adds */

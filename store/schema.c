@@ -22,9 +22,15 @@ const char store_schema[] =
     "CREATE INDEX outbox_waiting ON outbox (receiver, id) WHERE state IN (0, 2);"
     "CREATE TABLE channel (name TEXT PRIMARY KEY, lines INTEGER NOT NULL, bytes INTEGER NOT NULL,"
     "  unparsed INTEGER NOT NULL, matches INTEGER NOT NULL, last_event_us INTEGER NOT NULL)"
-    "  WITHOUT ROWID;";
+    "  WITHOUT ROWID;"
+    "CREATE TABLE input (name TEXT PRIMARY KEY, channel TEXT NOT NULL, lag_bytes INTEGER NOT NULL,"
+    "  lag_since_us INTEGER NOT NULL, last_event_us INTEGER NOT NULL, streams INTEGER NOT NULL,"
+    "  trouble INTEGER NOT NULL) WITHOUT ROWID;";
 
 /* From the version before to this one; the first makes version 2. */
 const char *const store_upgrades[STORE_VERSION - 1] = {
     "ALTER TABLE cursor ADD COLUMN committed_us INTEGER NOT NULL DEFAULT 0;",
+    "CREATE TABLE input (name TEXT PRIMARY KEY, channel TEXT NOT NULL, lag_bytes INTEGER NOT NULL,"
+    "  lag_since_us INTEGER NOT NULL, last_event_us INTEGER NOT NULL, streams INTEGER NOT NULL,"
+    "  trouble INTEGER NOT NULL) WITHOUT ROWID;",
 };

@@ -224,6 +224,27 @@ static int put_counts(struct store *s, const struct batch *b)
     return 0;
 }
 
+static int put_healths(struct store *s, const struct batch *b)
+{
+    for (size_t i = 0; i < b->nhealths; i++) {
+        const struct input_health *h = &b->healths[i];
+        sqlite3_stmt *st = stmt_ready(s, S_INPUT_PUT);
+
+        if (!st)
+            return -1;
+        stmt_text(st, 1, h->input);
+        stmt_text(st, 2, h->channel);
+        stmt_u64(st, 3, h->lag_bytes);
+        stmt_u64(st, 4, h->lag_since_us);
+        stmt_u64(st, 5, h->last_event_us);
+        stmt_u64(st, 6, h->streams);
+        stmt_u64(st, 7, h->trouble);
+        if (stmt_run(s, st) < 0)
+            return -1;
+    }
+    return 0;
+}
+
 static int put_meta(struct store *s, const struct batch *b)
 {
     const struct {
@@ -251,7 +272,8 @@ static int put_all(struct store *s, const struct batch *b)
     for (size_t i = 0; i < b->nalerts; i++)
         if (put_alert(s, b->alerts[i]) < 0)
             return -1;
-    if (put_outgoing(s, b) < 0 || put_outcomes(s, b) < 0 || put_counts(s, b) < 0)
+    if (put_outgoing(s, b) < 0 || put_outcomes(s, b) < 0 || put_counts(s, b) < 0 ||
+        put_healths(s, b) < 0)
         return -1;
     fault_point(FAULT_STORE_IN_TXN);
     return put_meta(s, b);

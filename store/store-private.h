@@ -14,7 +14,7 @@
 
 #include "store/store.h"
 
-#define STORE_VERSION 2
+#define STORE_VERSION 3
 #define STORE_APPLICATION 0x74776172 /* "twar" */
 
 extern const char store_schema[];
@@ -41,6 +41,8 @@ enum statement {
     S_OUTCOME,
     S_CHANNEL_ADD,
     S_CHANNELS,
+    S_INPUT_PUT,
+    S_INPUTS,
     S_META_PUT,
     S_META_GET,
     S_TOTALS,

@@ -218,6 +218,30 @@ int store_channels_each(struct store *s, int (*fn)(void *ctx, const struct chann
     return walked(s, st, rc, r, err);
 }
 
+int store_inputs_each(struct store *s, int (*fn)(void *ctx, const struct input_health *h),
+                      void *ctx, struct err *err)
+{
+    sqlite3_stmt *st = stmt_ready(s, S_INPUTS);
+    int rc = SQLITE_DONE, r = 0;
+
+    if (!st)
+        return store_error(s, err);
+    while (r == 0 && (rc = sqlite3_step(st)) == SQLITE_ROW) {
+        const struct input_health h = {
+            .input = stmt_column(st, 0),
+            .channel = stmt_column(st, 1),
+            .lag_bytes = stmt_column_u64(st, 2),
+            .lag_since_us = stmt_column_u64(st, 3),
+            .last_event_us = stmt_column_u64(st, 4),
+            .streams = (unsigned)stmt_column_u64(st, 5),
+            .trouble = (unsigned)stmt_column_u64(st, 6),
+        };
+
+        r = fn(ctx, &h);
+    }
+    return walked(s, st, rc, r, err);
+}
+
 int store_totals(struct store *s, struct store_totals *ret, struct err *err)
 {
     sqlite3_stmt *st = stmt_ready(s, S_TOTALS);

@@ -47,6 +47,10 @@ static const char *const statements[STATEMENTS] = {
                       " unparsed = unparsed + ?4, matches = matches + ?5,"
                       " last_event_us = max(last_event_us, ?6)",
     [S_CHANNELS] = "SELECT * FROM channel ORDER BY name",
+    [S_INPUT_PUT] = "INSERT INTO input VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT (name) DO"
+                    " UPDATE SET channel = ?2, lag_bytes = ?3, lag_since_us = ?4,"
+                    " last_event_us = max(last_event_us, ?5), streams = ?6, trouble = ?7",
+    [S_INPUTS] = "SELECT * FROM input ORDER BY channel, name",
     [S_META_PUT] = "INSERT OR REPLACE INTO meta VALUES (?1, ?2)",
     [S_META_GET] = "SELECT value FROM meta WHERE name = ?1",
     [S_TOTALS] = "SELECT (SELECT count(*) FROM alert), (SELECT coalesce(sum(n), 0) FROM signals),"

@@ -134,6 +134,10 @@ struct channel_row {
 int store_channels_each(struct store *s, int (*fn)(void *ctx, const struct channel_row *row),
                         void *ctx, struct err *err);
 
+/* How each input stood at its last commit, by channel and name. */
+int store_inputs_each(struct store *s, int (*fn)(void *ctx, const struct input_health *h),
+                      void *ctx, struct err *err);
+
 struct store_totals {
     uint64_t alerts, signals, outbox_waiting, outbox_sent, outbox_dead;
     uint64_t batches, trail_entries, bytes;

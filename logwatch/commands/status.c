@@ -64,6 +64,74 @@ static void when(uint64_t us, char out[TIME_TEXT_SIZE])
     out[20] = '\0';
 }
 
+static void age(uint64_t since_us, char out[24])
+{
+    const struct clock real = CLOCK_REAL;
+    uint64_t now = clock_now(&real), s = now > since_us ? (now - since_us) / USEC_PER_SEC : 0;
+
+    if (since_us == 0)
+        snprintf(out, 24, "-");
+    else if (s < 120)
+        snprintf(out, 24, "%llus", (unsigned long long)s);
+    else if (s < 7200)
+        snprintf(out, 24, "%llum", (unsigned long long)(s / 60));
+    else
+        snprintf(out, 24, "%lluh", (unsigned long long)(s / 3600));
+}
+
+static void troubles_text(unsigned trouble, struct buf *out)
+{
+    for (unsigned bit = 1; bit < 1u << TROUBLES; bit <<= 1)
+        if (trouble & bit)
+            buf_printf(out, "%s%s", out->n ? ", " : "", trouble_name(bit));
+    if (!out->n)
+        buf_str(out, "good");
+}
+
+static void input_json(const struct input_health *h, struct json_writer *w)
+{
+    json_object(w);
+    json_member_slice(w, "input", h->input);
+    json_member_slice(w, "channel", h->channel);
+    json_member_u64(w, "lag_bytes", h->lag_bytes);
+    json_member_time(w, "lag_since", h->lag_since_us);
+    json_member_time(w, "last_event", h->last_event_us);
+    json_member_u64(w, "streams", h->streams);
+    json_key(w, "trouble");
+    json_array(w);
+    for (unsigned bit = 1; bit < 1u << TROUBLES; bit <<= 1)
+        if (h->trouble & bit)
+            json_put_str(w, trouble_name(bit));
+    json_array_end(w);
+    json_object_end(w);
+}
+
+static int show_input(void *ctx, const struct input_health *h)
+{
+    struct showing *s = ctx;
+    AUTO_BUF text = BUF_INIT;
+    char lag[24], last[24];
+
+    if (cli_has(s->cli, CLI_JSON)) {
+        input_json(h, &s->w);
+        return 0;
+    }
+    age(h->lag_since_us, lag);
+    age(h->last_event_us, last);
+    troubles_text(h->trouble, &text);
+    text_table_cellf(s->table, "%llu", (unsigned long long)h->lag_bytes);
+    text_table_cell(s->table, slice_str(lag));
+    text_table_cell(s->table, slice_str(last));
+    text_table_cell(s->table, buf_view(&text));
+    text_table_cell(s->table, h->input);
+    return 0;
+}
+
+static unsigned unparsed_share(const struct channel_row *row)
+{
+    return row->lines ? (unsigned)(row->unparsed * 100 / row->lines) : 0;
+}
+
 static int show_channel(void *ctx, const struct channel_row *row)
 {
     struct showing *s = ctx;
@@ -83,7 +151,8 @@ static int show_channel(void *ctx, const struct channel_row *row)
     when(row->last_event_us, time);
     text_table_cell(s->table, row->channel);
     text_table_cellf(s->table, "%llu", (unsigned long long)row->lines);
-    text_table_cellf(s->table, "%llu", (unsigned long long)row->unparsed);
+    text_table_cellf(s->table, "%llu (%u%%)", (unsigned long long)row->unparsed,
+                     unparsed_share(row));
     text_table_cellf(s->table, "%llu", (unsigned long long)row->matches);
     text_table_cell(s->table, slice_str(time));
     return 0;
@@ -121,6 +190,42 @@ static void totals_text(struct showing *s, const struct store_totals *t, const s
             (unsigned long long)t->outbox_dead);
 }
 
+static int status_text(struct showing *s, struct store *store, struct err *err)
+{
+    static const char *const headings[] = { "LAG BYTES", "LAG",   "LAST EVENT",
+                                            "HEALTH",    "INPUT", NULL };
+    AUTO(text_table) inputs = text_table_new(headings);
+    struct text_table *channels = s->table;
+    int r = store_channels_each(store, show_channel, s, err);
+
+    if (r < 0)
+        return r;
+    text_table_print(channels, s->cli->out);
+    s->table = inputs;
+    r = store_inputs_each(store, show_input, s, err);
+    s->table = channels;
+    if (r < 0)
+        return r;
+    fputc('\n', s->cli->out);
+    text_table_print(inputs, s->cli->out);
+    return 0;
+}
+
+static int status_json(struct showing *s, struct store *store, struct err *err)
+{
+    json_key(&s->w, "channels");
+    json_array(&s->w);
+    if (store_channels_each(store, show_channel, s, err) < 0)
+        return err_code(err);
+    json_array_end(&s->w);
+    json_key(&s->w, "inputs");
+    json_array(&s->w);
+    if (store_inputs_each(store, show_input, s, err) < 0)
+        return err_code(err);
+    json_array_end(&s->w);
+    return 0;
+}
+
 int command_status(struct cli *cli)
 {
     static const char *const headings[] = { "CHANNEL", "LINES",      "UNPARSED",
@@ -141,18 +246,12 @@ int command_status(struct cli *cli)
         return cli_error(&err);
     if (!cli_has(cli, CLI_JSON)) {
         totals_text(&s, &t, c, daemon_runs(path.p));
-        if (store_channels_each(store, show_channel, &s, &err) < 0)
-            return cli_error(&err);
-        text_table_print(table, cli->out);
-        return EXIT_DONE;
+        return status_text(&s, store, &err) < 0 ? cli_error(&err) : EXIT_DONE;
     }
     json_object(&s.w);
     totals_json(&s, &t, c, daemon_runs(path.p));
-    json_key(&s.w, "channels");
-    json_array(&s.w);
-    if (store_channels_each(store, show_channel, &s, &err) < 0)
+    if (status_json(&s, store, &err) < 0)
         return cli_error(&err);
-    json_array_end(&s.w);
     json_object_end(&s.w);
     fprintf(cli->out, "%.*s\n", SLICE_FMT(buf_view(&out)));
     return EXIT_DONE;

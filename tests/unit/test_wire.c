@@ -98,6 +98,7 @@ static void a_result(struct bench *t, struct reader_result *r)
         .regex_limits = 1,
         .last_event_us = 5,
         .lag = { 1, 2, 3 },
+        .trouble = TROUBLE_SILENT | TROUBLE_BLIND,
         .shows_logins = true,
     };
     buf_reset(&t->body);
@@ -119,6 +120,7 @@ static void a_result_crosses_unchanged(void **state)
     assert_int_equal(got.lines, 10);
     assert_int_equal(got.unparsed, 2);
     assert_int_equal(got.lag.streams, 3);
+    assert_int_equal(got.trouble, TROUBLE_SILENT | TROUBLE_BLIND);
     assert_true(got.shows_logins);
     assert_false(got.end);
     assert_true(slice_is(got.name, "/tmp/b"));
