@@ -27,6 +27,7 @@ struct core {
     struct batch batch;
     struct core_stats stats;
     bool full; /* the reserve is in use */
+    bool once_only; /* the batch has what cannot be read again */
 };
 
 static void batch_open(struct core *core)
@@ -34,9 +35,19 @@ static void batch_open(struct core *core)
     arena_reset(core->arena);
     batch_init(&core->batch, core->arena, clock_now(core->clock));
     core->batch.signals_keep_us = rules_keep_us(core->config->engine->rules);
+    core->once_only = false;
 }
 
 /* ---- start ---- */
+
+/* What cannot be read again must survive a power failure from its commit on. */
+static bool any_once_only(const struct config *c)
+{
+    for (size_t i = 0; i < inputs_count(c); i++)
+        if (inputs_at(c, i)->ops->once_only)
+            return true;
+    return false;
+}
 
 static int restore_signal(void *ctx, const struct signal *s)
 {
@@ -130,6 +141,8 @@ int core_attach(const struct config *c, const struct clock *clock, struct core *
     if (store_open(path.p, true, &core->store, err) < 0)
         return err_code(err);
     store_reserve(core->store, RESERVE_BYTES);
+    if (any_once_only(c) && store_sync(core->store, true, err) < 0)
+        return err_code(err);
     r = open_trail(core, err);
     if (r < 0)
         return r;
@@ -564,6 +577,7 @@ static int take_counts(struct core *core, const struct reader_result *result, st
     h->trouble = result->trouble;
     if (result->last_event_us > h->last_event_us)
         h->last_event_us = result->last_event_us;
+    core->once_only = core->once_only || (result->input->ops->once_only && result->lines);
     core->stats.lines += result->lines;
     core->stats.bytes += result->bytes;
     core->stats.events += result->events;
@@ -655,7 +669,7 @@ bool core_urgent(const struct core *core)
 {
     const struct batch *b = &core->batch;
 
-    return b->nentries || b->nalerts || b->noutcomes || b->nsignals > 4096;
+    return b->nentries || b->nalerts || b->noutcomes || b->nsignals > 4096 || core->once_only;
 }
 
 static int commit_batch(struct core *core, struct err *err);

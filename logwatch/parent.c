@@ -31,6 +31,8 @@ struct child {
     pid_t pid; /* 0 = does not run */
     uint64_t started_us, restart_us; /* monotonic */
     uint64_t wait_us; /* before the next start */
+    uint8_t mark[32]; /* what its rights lie on */
+    bool renewed; /* told to end for new rights: no fault */
 };
 
 enum phase {
@@ -210,6 +212,7 @@ static int start_other(struct parent *p, struct child *c, struct err *err)
     if (ipc_pair(c->role == ROLE_READER ? SOCK_STREAM : SOCK_SEQPACKET, pair, err) < 0)
         return err_code(err);
     s.core = pair[1];
+    role_rights_mark(c->role, &s, c->mark);
     r = child_fork(p, c, &s, err);
     close(pair[1]);
     if (r == 0) {
@@ -350,6 +353,11 @@ static void child_ended(struct parent *p, struct child *c, int status)
     c->pid = 0;
     if (p->phase != PHASE_RUN && c->role != ROLE_CORE)
         return;
+    if (c->renewed) {
+        c->renewed = false;
+        c->restart_us = 0;
+        return;
+    }
     if (p->phase == PHASE_RUN) {
         log_warning("%s%s%s%s ended (%s)", role_name(c->role), *receiver ? " '" : "", receiver,
                     *receiver ? "'" : "", how(status, text));
@@ -594,6 +602,27 @@ static void take_notes(struct parent *p)
 
 /* ---- by time ---- */
 
+/* A log folder that was made anew is out of an old process's reach: a new one gets to it. */
+static void renew_rights(struct parent *p)
+{
+    for (size_t i = 1; i < p->n; i++) {
+        struct child *c = &p->children[i];
+        struct role_start s = { .config = p->config, .index = c->index };
+        uint8_t mark[32];
+
+        if (!c->pid || c->renewed)
+            continue;
+        role_rights_mark(c->role, &s, mark);
+        if (memcmp(mark, c->mark, sizeof mark) == 0)
+            continue;
+        log_notice("folders of the %s%s%s changed: it begins anew with rights to them",
+                   role_name(c->role), c->role == ROLE_SENDER ? " to " : "",
+                   c->role == ROLE_SENDER ? sender_sink(p->config, c->index)->name : "");
+        c->renewed = true;
+        kill(c->pid, SIGTERM);
+    }
+}
+
 static void ping(struct parent *p, uint64_t now)
 {
     AUTO_BUF body = BUF_INIT;
@@ -601,6 +630,7 @@ static void ping(struct parent *p, uint64_t now)
     if (now < p->ping_us || p->core < 0 || !p->ready)
         return;
     p->ping_us = now + p->ping_every_us;
+    renew_rights(p);
     wire_u64(&body, ++p->ping_n);
     tell_core(p, MESSAGE_PING, &body, -1);
 }

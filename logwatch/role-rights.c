@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 
 #include "base/file.h"
+#include "base/hash.h"
 #include "base/log.h"
 #include "base/privileges.h"
 #include "logwatch/roles.h"
@@ -178,6 +179,42 @@ static unsigned sender_may(const struct sink *s, const struct paths *write)
     return write->n ? may | MAY_WRITE_FILES : may;
 }
 
+static void mark_each(struct sha256 *h, const struct paths *p)
+{
+    for (size_t i = 0; i < p->n; i++) {
+        struct stat st = { 0 };
+        uint64_t id[2];
+
+        (void)stat(p->items[i], &st);
+        id[0] = st.st_dev;
+        id[1] = st.st_ino;
+        sha256_add(h, p->items[i], strlen(p->items[i]));
+        sha256_add(h, id, sizeof id);
+    }
+}
+
+void role_rights_mark(enum role role, const struct role_start *s, uint8_t ret_mark[32])
+{
+    AUTO(arena) a = arena_new(16384, 1 << 20);
+    struct paths read = { .arena = a }, write = { .arena = a };
+    struct sha256 h;
+    int r = -ENOMEM;
+
+    memset(ret_mark, 0, 32);
+    if (!a || sha256_init(&h) < 0)
+        return;
+    if (role == ROLE_READER)
+        r = reader_paths(&read, s->config);
+    else if (role == ROLE_SENDER)
+        r = sender_paths(&read, &write, sender_sink(s->config, s->index));
+    if (r == 0) {
+        mark_each(&h, &read);
+        mark_each(&h, &write);
+        sha256_end(&h, ret_mark);
+    }
+    sha256_fini(&h);
+}
+
 static void tell_missing(enum role role, const struct buf *missing)
 {
     if (missing->n && role == ROLE_READER)
@@ -225,12 +262,14 @@ int role_drop_rights(enum role role, const struct role_start *s, struct err *err
 
 int role_sender(const struct role_start *s)
 {
+    const struct sigaction on_term = { .sa_handler = sender_stop }; /* no SA_RESTART */
     struct err err = ERR_NONE;
 
     if (role_drop_rights(ROLE_SENDER, s, &err) < 0) {
         log_err(LOG_LEVEL_ERROR, &err);
         return ROLE_FAILED;
     }
+    (void)sigaction(SIGTERM, &on_term, NULL); /* what is being delivered is delivered */
     sender_work(sender_sink(s->config, s->index), s->config->host, s->core);
     return ROLE_DONE;
 }

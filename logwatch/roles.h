@@ -38,5 +38,12 @@ int role_sender(const struct role_start *s);
 
 /* ---- role-rights.c ---- */
 
+/*
+ * Which files and folders the role's rights lie on, now: they belong to what is there, not to its
+ * name. Another mark than at the start means that a folder was made anew (or for the first
+ * time), and only a new process gets to it.
+ */
+void role_rights_mark(enum role role, const struct role_start *s, uint8_t ret_mark[32]);
+
 /* Fails closed: the caller ends. Says on its first call what the kernel cannot take away. */
 int role_drop_rights(enum role role, const struct role_start *s, struct err *err);

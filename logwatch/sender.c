@@ -110,12 +110,20 @@ static void deliver(struct sink *sink, const char *host, struct arena *a, const 
     memcpy(ret->remote, result.remote, sizeof ret->remote);
 }
 
+static volatile sig_atomic_t stopped;
+
+void sender_stop(int sig)
+{
+    (void)sig;
+    stopped = 1;
+}
+
 void sender_work(struct sink *sink, const char *host, int fd)
 {
     AUTO(arena) a = arena_new(65536, 8 << 20);
     char *message = malloc(MESSAGE_MAX);
 
-    while (a && message) {
+    while (a && message && !stopped) {
         struct order o;
         struct slice text[4];
         struct answer answer;

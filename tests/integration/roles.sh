@@ -99,6 +99,23 @@ kill -HUP "$daemon"
 sed -i "s|^state: .*|state: $SCRATCH/state|" "$CONFIG"
 want "the reader" "$reader" "$(child reader)"
 
+# A folder that is made anew is another one for a process whose rights lie on the old one.
+mkdir "$SCRATCH/sub"
+config "  api: {inputs: [{type: file, path: '$SCRATCH/sub/api*.log', from: begin}]}
+processes: {stall: 4s}"
+want "reload" "ok: the new configuration runs" "$("$TW_BIN" reload --config "$CONFIG")"
+reader=$(child reader)
+rm -r "$SCRATCH/sub"
+sleep 1.2 # a sign of life in between: the folder is away
+mkdir "$SCRATCH/sub"
+api() { printf '{"timestamp": "2026-11-21 01:42:39,498", "level": "INFO", "name": "x", "message": "login_success", "username": "b", "client_ip": "198.51.100.7"}\n'; }
+api > "$SCRATCH/sub/api-1.log"
+has_two() { "$TW_BIN" status --json --config "$CONFIG" | grep -q '"channel":"api","lines":2'; }
+wait_for "a line of the new folder" has_two
+[ "$reader" != "$(child reader)" ] || fail "the reader did not begin anew"
+config ""
+want "reload" "ok: the new configuration runs" "$("$TW_BIN" reload --config "$CONFIG")"
+
 # Told to end: all is committed and signed, nobody is left.
 failures 203.0.113.22 7
 wait_for "the alert before the end" is_told 203.0.113.22
