@@ -354,9 +354,9 @@ static const char *input_key(struct build *b, const struct config_channel *ch,
 {
     const struct yaml *what = NULL;
 
-    YAML_EACH (m, node)
-        if (!slice_is(m->key, "type") && !slice_is(m->key, "zone") && !what)
-            what = m;
+    /* The first of the kind's own options that is given: a path, a unit, an address. */
+    for (const struct option *o = ops->options; !what && o->name; o++)
+        what = yaml_get(node, o->name);
     if (what && what->kind == YAML_SEQ)
         what = what->child;
     return arena_printf(b->a, "%.*s:%s:%.*s", SLICE_FMT(ch->name), ops->name,
@@ -377,6 +377,14 @@ static const struct input_ops *find_input_kind(struct build *b, const struct yam
     return NULL;
 }
 
+static void check_input(struct build *b, const struct yaml *node, const struct config_input *in)
+{
+    struct err err = ERR_NONE;
+
+    if (in->ops->check && in->ops->check(in->state, &err) < 0)
+        diag_add_err(b->d, place(node), &err);
+}
+
 static void build_input(struct build *b, struct config_channel *ch, const struct yaml *node,
                         struct config_input *in)
 {
@@ -387,7 +395,7 @@ static void build_input(struct build *b, struct config_channel *ch, const struct
     in->channel = ch;
     in->socket = -1;
     if (!type || type->kind != YAML_SCALAR) {
-        diag_error(b->d, place(node), "an input needs a type: file, journald or stdin");
+        diag_error(b->d, place(node), "an input needs a type: file, journald, stdin or syslog");
         return;
     }
     in->ops = find_input_kind(b, type);
@@ -400,9 +408,9 @@ static void build_input(struct build *b, struct config_channel *ch, const struct
     in->service = common.service;
     in->name = common.name ? common.name : input_key(b, ch, in->ops, node);
     in->state = need(b, 1, in->ops->state_size);
-    if (in->state)
-        (void)option_load(in->ops->options, node, place(node), input_common_names, in->state, b->a,
-                          b->d);
+    if (in->state && option_load(in->ops->options, node, place(node), input_common_names, in->state,
+                                 b->a, b->d) == 0)
+        check_input(b, node, in);
 }
 
 static void build_channel(struct build *b, const struct yaml *node, struct config_channel *ch)

@@ -30,6 +30,8 @@ struct input_ops {
     const struct option *options; /* ends with { 0 } */
     size_t state_size; /* what the options fill; zeroed for you */
 
+    /* Checks what the option table cannot; NULL: nothing. */
+    int (*check)(const void *state, struct err *err);
     /*
      * Only for inputs with a socket of their own, else NULL. It is opened with rights before any
      * reader runs and outlives readers and reloads: `listen_key` says what it is ("udp

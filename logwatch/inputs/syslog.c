@@ -88,6 +88,20 @@ static void key_text(const void *state, struct buf *out)
         syslog_place_text(&at, out);
 }
 
+/* Said by `trailwarden check`, not first at night when the daemon begins. */
+static int check(const void *state, struct err *err)
+{
+    const struct syslog_options *o = state;
+    AUTO(senders) senders = NULL;
+    struct syslog_place at;
+    unsigned mode;
+    int r = o->listen ? syslog_place_read(slice_str(o->listen), &at, err) : 0;
+
+    if (r == 0)
+        r = syslog_mode_read(slice_str(o->mode), &mode, err);
+    return r < 0 ? r : senders_new(&o->senders, o->rate, &senders, err);
+}
+
 static int hear(const void *state, int *ret_fd, struct err *err)
 {
     const struct syslog_options *o = state;
@@ -539,6 +553,7 @@ const struct input_ops input_syslog = {
     .summary = "messages over UDP, TCP or a local socket",
     .options = syslog_options,
     .state_size = sizeof(struct syslog_options),
+    .check = check,
     .listen_key = key_text,
     .listen = hear,
     .once_only = true,

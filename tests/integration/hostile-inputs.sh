@@ -77,6 +77,17 @@ said err "bad.yaml:4:16: error: unknown type of input 'fiel'"
 said err "did you mean 'file'?"
 said err "no format is called 'nosuch'"
 said err "unknown key 'notifers'"
+cat > syslog.yaml <<'EOF'
+channels:
+  xui:
+    inputs:
+      - {type: syslog, listen: "udp:nowhere:99999"}
+      - {type: syslog, listen: "tcp:127.0.0.1:5514", senders: [300.1.1.1]}
+EOF
+"$TW_BIN" check --config syslog.yaml > /dev/null 2> err
+want "exit of check with a wrong address" 78 $?
+said err "syslog.yaml:4:9: error: listen 'udp:nowhere:99999'"
+said err "syslog.yaml:5:9: error: senders: '300.1.1.1' is no address"
 said err "did you mean 'notifiers'?"
 printf 'a: [1\nb: 2\n' > worse.yaml
 "$TW_BIN" check --config worse.yaml > out 2> err
