@@ -86,8 +86,8 @@ channels:
 EOF
 "$TW_BIN" check --config syslog.yaml > /dev/null 2> err
 want "exit of check with a wrong address" 78 $?
-said err "syslog.yaml:4:9: error: listen 'udp:nowhere:99999'"
-said err "syslog.yaml:5:9: error: senders: '300.1.1.1' is no address"
+said err "syslog.yaml:4:10: error: listen 'udp:nowhere:99999'"
+said err "syslog.yaml:5:10: error: senders: '300.1.1.1' is no address"
 said err "did you mean 'notifiers'?"
 printf 'a: [1\nb: 2\n' > worse.yaml
 "$TW_BIN" check --config worse.yaml > out 2> err
