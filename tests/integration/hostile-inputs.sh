@@ -77,6 +77,7 @@ said err "bad.yaml:4:16: error: unknown type of input 'fiel'"
 said err "did you mean 'file'?"
 said err "no format is called 'nosuch'"
 said err "unknown key 'notifers'"
+said err "did you mean 'notifiers'?"
 cat > syslog.yaml <<'EOF'
 channels:
   xui:
@@ -88,7 +89,6 @@ EOF
 want "exit of check with a wrong address" 78 $?
 said err "syslog.yaml:4:10: error: listen 'udp:nowhere:99999'"
 said err "syslog.yaml:5:10: error: senders: '300.1.1.1' is no address"
-said err "did you mean 'notifiers'?"
 printf 'a: [1\nb: 2\n' > worse.yaml
 "$TW_BIN" check --config worse.yaml > out 2> err
 want "exit for bad YAML" 78 $?
