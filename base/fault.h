@@ -35,6 +35,8 @@
     X(TRAIL_EPOCH_PROVED, "trail: epoch proved", "the proof is there, the old secret, too")        \
     X(TRAIL_IN_INIT, "trail: in init", "keys and genesis, no checkpoint")                          \
     X(FILE_BEFORE_RENAME, "file: before rename", "a whole temporary file beside the old one")      \
+    X(READER_AFTER_READ, "reader: after read", "read and matched, not handed over")                \
+    X(CORE_AFTER_TAKE, "core: after take", "taken into the open batch, not committed")             \
     X(CORE_STARTED, "core: started", "nothing new is committed")                                   \
     X(SEND_BEFORE, "send: before", "the row waits, nothing was sent")                              \
     X(SEND_BEFORE_MARK, "send: after send, before mark", "sent, and the row still waits")

@@ -594,7 +594,10 @@ int core_take(struct core *core, const struct reader_result *result, struct err 
         r = take_notices(core, result, err);
     if (r == 0)
         r = take_counts(core, result, err);
-    return r < 0 ? r : take_cursors(core, result, err);
+    if (r == 0)
+        r = take_cursors(core, result, err);
+    fault_point(FAULT_CORE_AFTER_TAKE);
+    return r;
 }
 
 int core_note(struct core *core, const char *type, struct slice members, struct err *err)
