@@ -113,7 +113,9 @@ int trail_write_epoch_proof(struct audit *a, unsigned n, struct err *err)
     char path[48];
     int r = segment_each(a->dir, a->end.segment, on_find, &f, &end, err);
 
-    if (r == 1 && proof_of_last(a, buf_view(&f.leaf), &proof) == 0) {
+    if (r == 1 && proof_of_last(a, buf_view(&f.leaf), &proof) < 0) {
+        r = err_nomem(err);
+    } else if (r == 1) {
         buf_slice(&proof, buf_view(&a->note));
         snprintf(path, sizeof path, "epochs/%06u.tlog-proof", n);
         r = buf_ok(&proof) ? file_replace(a->dir, path, buf_view(&proof), 0640, err)

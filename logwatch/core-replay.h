@@ -13,8 +13,9 @@
 #include "audit/audit.h"
 #include "store/store.h"
 
-/* All 0 = none. */
-struct audit_range core_replay_range(struct store *store, uint64_t now_us);
+/* All 0 = none. A fault is never taken for "none". */
+int core_replay_range(struct store *store, uint64_t now_us, struct audit_range *ret_range,
+                      struct err *err);
 /*
  * Keeps the range with the next commit. Rows of the outbox that the trail knows as delivered
  * become so in the batch: nobody is told twice.

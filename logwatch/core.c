@@ -90,7 +90,9 @@ static int open_trail(struct core *core, struct err *err)
     int r;
 
     (void)store_trail_end(core->store, &end);
-    ac.replay = core_replay_range(core->store, core->batch.now_us);
+    r = core_replay_range(core->store, core->batch.now_us, &ac.replay, err);
+    if (r < 0)
+        return err_while(err, "state '%s'", c->state);
     r = audit_open(&ac, &end, &core->audit, &replay_from, err);
     if (r == -ENOENT && end.count == 0) {
         struct audit_anchors anchors;
@@ -462,7 +464,12 @@ static int respond_all(struct core *core, size_t first, struct err *err)
     for (size_t i = first; i < b->nalerts; i++) {
         struct alert *alert = b->alerts[i];
 
-        if (known_in_batch(core, kept, alert) || store_alert_known(core->store, alert->id))
+        int known =
+            known_in_batch(core, kept, alert) ? 1 : store_alert_known(core->store, alert->id, err);
+
+        if (known < 0)
+            return known;
+        if (known)
             continue;
         b->alerts[kept++] = alert;
         core->stats.alerts++;

@@ -19,7 +19,7 @@ int store_meta_get(struct store *s, const char *name, struct buf *out)
 {
     const struct pending *p = pending_of(s, name);
     sqlite3_stmt *st = p ? NULL : stmt_ready(s, S_META_GET);
-    int r = -ENOENT;
+    int r = -ENOENT, rc;
 
     if (p) {
         buf_slice(out, buf_view(&p->value));
@@ -28,9 +28,12 @@ int store_meta_get(struct store *s, const char *name, struct buf *out)
     if (!st)
         return -EINVAL;
     stmt_text(st, 1, slice_str(name));
-    if (sqlite3_step(st) == SQLITE_ROW) {
+    rc = sqlite3_step(st);
+    if (rc == SQLITE_ROW) {
         buf_slice(out, stmt_column(st, 0));
         r = buf_ok(out) ? 0 : -ENOMEM;
+    } else if (rc != SQLITE_DONE) {
+        r = rc == SQLITE_NOMEM ? -ENOMEM : -EIO;
     }
     sqlite3_reset(st);
     return r;
@@ -77,6 +80,10 @@ bool store_trail_end(struct store *s, struct trail_end *ret_end)
 {
     if (s->batches == 0)
         return false;
+    if (s->lock_fd >= 0) {
+        *ret_end = s->end;
+        return true;
+    }
     ret_end->count = store_meta_u64(s, "trail_count");
     ret_end->segment = store_meta_u64(s, "trail_segment");
     ret_end->bytes = store_meta_u64(s, "trail_bytes");
@@ -295,6 +302,7 @@ int store_commit(struct store *s, const struct batch *b, struct err *err)
         return r;
     }
     s->batches++;
+    s->end = b->trail;
     store_drop_pending(s);
     fault_point(FAULT_STORE_AFTER_COMMIT);
     return 0;

@@ -63,6 +63,7 @@ struct store {
     int lock_fd;
     char *path;
     uint64_t batches;
+    struct trail_end end; /* of the writer */
     bool full_sync, folder_synced;
     uint64_t reserve_bytes; /* 0 = none is wanted */
     bool reserved;

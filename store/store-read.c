@@ -185,19 +185,21 @@ int store_alerts_each(struct store *s, const struct alert_filter *f,
     return walked(s, st, rc, r, err);
 }
 
-bool store_alert_known(struct store *s, const uint8_t id[16])
+int store_alert_known(struct store *s, const uint8_t id[16], struct err *err)
 {
     sqlite3_stmt *st = stmt_ready(s, S_ALERT_KNOWN);
     AUTO_BUF hex = BUF_INIT;
-    bool known;
+    int rc;
 
     buf_hex(&hex, id, 16);
     if (!st || !buf_ok(&hex))
-        return false;
+        return store_error(s, err);
     stmt_text(st, 1, buf_view(&hex));
-    known = sqlite3_step(st) == SQLITE_ROW;
+    rc = sqlite3_step(st);
     sqlite3_reset(st);
-    return known;
+    if (rc == SQLITE_ROW || rc == SQLITE_DONE)
+        return rc == SQLITE_ROW;
+    return store_error(s, err);
 }
 
 int store_channels_each(struct store *s, int (*fn)(void *ctx, const struct channel_row *row),

@@ -321,6 +321,32 @@ uint64_t store_meta_u64(struct store *s, const char *name)
     return v;
 }
 
+/* A number that cannot be read now is not one that is not there: that would be a lost state. */
+static int load_end(struct store *s, struct err *err)
+{
+    const struct {
+        const char *name;
+        uint64_t *value;
+    } numbers[] = { { "batches", &s->batches },
+                    { "trail_count", &s->end.count },
+                    { "trail_segment", &s->end.segment },
+                    { "trail_bytes", &s->end.bytes } };
+
+    for (size_t i = 0; i < ARRAY_SIZE(numbers); i++) {
+        AUTO_BUF b = BUF_INIT;
+        int r = store_meta_get(s, numbers[i].name, &b);
+
+        if (r == 0 && b.n == 0) /* none is empty: it had no memory for the column */
+            r = -ENOMEM;
+        if (r == 0 && parse_u64(buf_view(&b), 0, UINT64_MAX, numbers[i].value) < 0)
+            return err_set(err, -EUCLEAN, "the state's '%s' is no number", numbers[i].name);
+        if (r < 0 && r != -ENOENT)
+            return err_set(err, r, "cannot read the state's '%s': %s", numbers[i].name,
+                           err_name(r));
+    }
+    return 0;
+}
+
 int store_open(const char *path, bool create, struct store **ret_store, struct err *err)
 {
     AUTO(store) s = calloc(1, sizeof *s);
@@ -359,9 +385,8 @@ int store_open(const char *path, bool create, struct store **ret_store, struct e
         return refused(s, path, err);
     if (check_pages(s, path, err) < 0)
         return err_code(err);
-    if (check_version(s, path, err) < 0)
+    if (check_version(s, path, err) < 0 || load_end(s, err) < 0)
         return err_code(err);
-    s->batches = store_meta_u64(s, "batches");
     *ret_store = TAKE(s);
     return 0;
 }

@@ -125,7 +125,8 @@ struct alert_filter {
 int store_alerts_each(struct store *s, const struct alert_filter *f,
                       int (*fn)(void *ctx, const struct alert_row *row), void *ctx,
                       struct err *err);
-bool store_alert_known(struct store *s, const uint8_t id[16]);
+/* 1 = it is there, 0 = not, negative: it cannot be known now. */
+int store_alert_known(struct store *s, const uint8_t id[16], struct err *err);
 
 struct channel_row {
     struct slice channel;
