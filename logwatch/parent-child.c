@@ -286,11 +286,13 @@ static void schedule(struct parent *p, struct child *c)
 /* Without a core nobody else has work: all end, and all begin again. */
 static void core_ended(struct parent *p, struct child *c, int status)
 {
+    parent_take_notes(p); /* its last words */
     parent_close_core(p);
     parent_kill(p, SIGKILL);
     p->pong_us = 0;
     if (p->phase == PHASE_RUN && WIFEXITED(status) && WEXITSTATUS(status) == ROLE_HOPELESS) {
-        p->status = 1;
+        if (!p->hopeless.code) /* it could not even say so */
+            err_set(&p->hopeless, -EIO, "the core cannot work");
         p->leaving = true;
         p->phase = PHASE_STOP;
     } else if (p->phase == PHASE_RUN) {

@@ -48,9 +48,13 @@ struct parent {
     uint64_t watchdog_us; /* systemd's; 0 = none */
     uint64_t ping_every_us;
     uint64_t ping_us, ping_n, pong_us, tock_us, tock_n; /* last: monotonic */
-    int status; /* exit status of `run` */
+    struct err hopeless; /* why `run` ends; code 0 = it does not */
     char last_words[200]; /* entry for the trail about who ended, JSON members */
 };
+
+/* ---- parent.c ---- */
+
+void parent_take_notes(struct parent *p); /* what the core has said so far */
 
 /* ---- parent-child.c ---- */
 

@@ -80,7 +80,16 @@ static void take_pong(struct parent *p, struct wire *w)
     }
 }
 
-static void take_notes(struct parent *p)
+static void take_hopeless(struct parent *p, struct wire *w)
+{
+    uint32_t code = wire_get_u32(w);
+    struct slice text = wire_get_slice(w);
+
+    if (!w->bad && code && code < 4096)
+        err_set(&p->hopeless, -(int)code, "%.*s", SLICE_FMT(text));
+}
+
+void parent_take_notes(struct parent *p)
 {
     char bytes[NOTE_SIZE];
     ssize_t n;
@@ -98,6 +107,8 @@ static void take_notes(struct parent *p)
             generation_ready(p);
         else if (type == MESSAGE_PONG)
             take_pong(p, &w);
+        else if (type == MESSAGE_HOPELESS)
+            take_hopeless(p, &w);
         else if (!p->leaving) { /* MESSAGE_DONE */
             p->leaving = true;
             parent_stop(p);
@@ -222,7 +233,7 @@ static int turn(struct parent *p, struct err *err)
                              { .fd = p->control, .events = POLLIN } };
 
     (void)poll(fds, 3, wait_ms(p));
-    take_notes(p);
+    parent_take_notes(p);
     take_signals(p);
     if (fds[2].revents & POLLIN)
         take_control(p);
@@ -281,7 +292,7 @@ static void close_all(struct parent *p)
     free(p->children);
 }
 
-int parent_run(struct config *c, const struct parent_options *o, int *ret_status, struct err *err)
+int parent_run(struct config *c, const struct parent_options *o, struct err *err)
 {
     struct parent p = {
         .options = o, .config = c, .core = -1, .signals = -1, .control = -1, .asker = -1
@@ -293,7 +304,10 @@ int parent_run(struct config *c, const struct parent_options *o, int *ret_status
     r = open_all(&p, err);
     while (r == 0 && p.phase != PHASE_ENDED)
         r = turn(&p, err);
-    *ret_status = p.status;
+    if (r == 0 && p.hopeless.code) {
+        *err = p.hopeless;
+        r = err->code;
+    }
     close_all(&p);
     return r;
 }

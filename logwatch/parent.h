@@ -27,5 +27,5 @@ struct parent_options {
     void (*loaded)(const struct config *c); /* told of each configuration that begins to run */
 };
 
-/* Takes the configuration. *ret_status: what `run` exits with, when nothing failed here. */
-int parent_run(struct config *c, const struct parent_options *o, int *ret_status, struct err *err);
+/* Takes the configuration. 0 when it was told to end; else why it had to. */
+int parent_run(struct config *c, const struct parent_options *o, struct err *err);

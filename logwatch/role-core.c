@@ -49,6 +49,18 @@ static void tell_parent(struct role_core *c, unsigned type, uint64_t a, uint64_t
         c->parent_gone = true;
 }
 
+/* The parent says it, with the exit status that fits. */
+static void tell_hopeless(struct role_core *c, const struct err *err)
+{
+    AUTO_BUF note = BUF_INIT;
+
+    wire_u8(&note, MESSAGE_HOPELESS);
+    wire_u32(&note, (uint32_t)-err->code);
+    wire_slice(&note, slice_str(err->text));
+    if (!buf_ok(&note) || ipc_note_send(c->start->parent, buf_view(&note), -1) < 0)
+        log_err(LOG_LEVEL_ERROR, err);
+}
+
 /* ---- from the reader ---- */
 
 static int take_frame(struct role_core *c, const struct ipc_frame *f, struct err *err)
@@ -296,6 +308,7 @@ int role_core(const struct role_start *s)
     struct role_core c = { .start = s, .reader = { .fd = -1 } };
     struct err err = ERR_NONE;
     int r = open_all(&c, &err), opened = r;
+    bool hopeless;
 
     while (r == 0 && !ended(&c)) {
         r = turn(&c, &err);
@@ -304,7 +317,10 @@ int role_core(const struct role_start *s)
     }
     if (r == 0)
         r = core_turn_stop(&c.turn, PATIENCE_US, &err);
-    if (r < 0)
+    hopeless = opened < 0 || r == -ENOTRECOVERABLE;
+    if (hopeless)
+        tell_hopeless(&c, &err);
+    else if (r < 0)
         log_err(LOG_LEVEL_ERROR, &err);
     ipc_close(&c.reader);
     sender_free(c.turn.sender);
@@ -312,5 +328,5 @@ int role_core(const struct role_start *s)
     arena_free(c.frame);
     if (r == 0)
         return ROLE_DONE;
-    return opened < 0 || r == -ENOTRECOVERABLE ? ROLE_HOPELESS : ROLE_FAILED;
+    return hopeless ? ROLE_HOPELESS : ROLE_FAILED;
 }

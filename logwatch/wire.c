@@ -24,6 +24,7 @@ static const struct {
     [MESSAGE_READY] = { "ready", ROLE_CORE, ROLE_PARENT, SMALL },
     [MESSAGE_PONG] = { "pong", ROLE_CORE, ROLE_PARENT, SMALL },
     [MESSAGE_DONE] = { "done", ROLE_CORE, ROLE_PARENT, SMALL },
+    [MESSAGE_HOPELESS] = { "hopeless", ROLE_CORE, ROLE_PARENT, SMALL },
 };
 
 const char *role_name(enum role r)

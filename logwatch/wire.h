@@ -35,6 +35,7 @@ enum message {
     MESSAGE_READY, /* state and trail are open */
     MESSAGE_PONG, /* its number, the newest tock's number, 1 = waits for a commit */
     MESSAGE_DONE, /* `once`: all was read, committed and delivered */
+    MESSAGE_HOPELESS, /* errno and text: why only the operator can help; `run` ends with them */
     MESSAGES
 };
 

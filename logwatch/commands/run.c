@@ -39,9 +39,8 @@ static int run_roles(struct cli *cli, struct config *c, const struct run_options
         .loaded = say_what_is_followed,
     };
     struct err err = ERR_NONE;
-    int status = EXIT_DONE;
 
-    return parent_run(c, &o, &status, &err) < 0 ? cli_error(&err) : status;
+    return parent_run(c, &o, &err) < 0 ? cli_error(&err) : EXIT_DONE;
 }
 
 int command_run(struct cli *cli)
