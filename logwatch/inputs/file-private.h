@@ -228,6 +228,9 @@ void stream_lost(struct file_input *f, struct stream *s);
 void stream_cut(struct file_input *f, struct stream *s, const struct stat *st);
 /* Moves without handing over: head and mark are read from the file. -EIO when it cannot. */
 int stream_jump(struct stream *s, uint64_t offset);
+/* The same for bytes of this content that are not handed over: -ESTALE when it was cut meanwhile.
+ */
+int stream_skip(struct stream *s, uint64_t offset);
 /* Where following from the end begins: behind the last LF. */
 uint64_t stream_end_offset(int fd, uint64_t size);
 /* What kind of file is this not? NULL = looks like text. */

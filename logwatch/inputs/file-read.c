@@ -148,8 +148,15 @@ static uint64_t hole_ends(struct reading *r, bool *ret_known)
             }
         at += (uint64_t)n;
     }
-    s->hole_end = at;
     return at;
+}
+
+static bool hole_is_ours(const struct reading *r, uint64_t end)
+{
+    struct stream *s = r->s;
+    struct stat st;
+
+    return fstat(s->fd, &st) == 0 && (uint64_t)st.st_size >= end && stream_is(s, s->fd, &st) > 0;
 }
 
 /*
@@ -173,11 +180,15 @@ static int read_hole(struct reading *r, struct err *err)
     bool known;
     uint64_t from = s->offset, end = hole_ends(r, &known);
 
+    /* A file that was cut in the meantime looks like a hole up to its old end. */
+    if (!hole_is_ours(r, end))
+        return -ESTALE;
+    s->hole_end = end;
     if (!known && !(r->last && end >= r->size)) {
         s->ready = end < r->size;
         return 0;
     }
-    if (stream_jump(s, end) < 0)
+    if (stream_skip(s, end) < 0)
         return -ESTALE;
     s->hole_end = 0;
     return nulls_notice(r, from, end) < 0 ? out_of_memory(err) : finish(r, err);

@@ -108,20 +108,53 @@ void stream_advance(struct stream *s, struct slice read)
     s->dirty = true;
 }
 
-int stream_jump(struct stream *s, uint64_t offset)
+static bool read_known(struct known_bytes *k, int fd, unsigned n, uint64_t at)
 {
-    unsigned head = offset < HEAD_MAX ? (unsigned)offset : HEAD_MAX;
-    unsigned mark = offset < MARK_MAX ? (unsigned)offset : MARK_MAX;
+    *k = (struct known_bytes){ .n = n, .held = true };
+    return n == 0 || read_at(fd, k->bytes, n, at) > 0;
+}
 
-    if (read_at(s->fd, s->head.bytes, head, 0) <= 0 && head)
-        return -EIO;
-    if (read_at(s->fd, s->mark.bytes, mark, offset - mark) <= 0 && mark)
-        return -EIO;
-    s->head.n = head;
-    s->mark.n = mark;
-    s->head.held = s->mark.held = true;
+/* What would be known of the file, were it read up to there. */
+static int look_ahead(struct stream *s, uint64_t offset, struct known_bytes *head,
+                      struct known_bytes *mark)
+{
+    unsigned n = offset < MARK_MAX ? (unsigned)offset : MARK_MAX;
+
+    return read_known(head, s->fd, offset < HEAD_MAX ? (unsigned)offset : HEAD_MAX, 0) &&
+                   read_known(mark, s->fd, n, offset - n)
+               ? 0
+               : -EIO;
+}
+
+static void place(struct stream *s, uint64_t offset, const struct known_bytes *head,
+                  const struct known_bytes *mark)
+{
+    s->head = *head;
+    s->mark = *mark;
     s->offset = offset;
     s->dirty = true;
+}
+
+int stream_jump(struct stream *s, uint64_t offset)
+{
+    struct known_bytes head, mark;
+
+    if (look_ahead(s, offset, &head, &mark) < 0)
+        return -EIO;
+    place(s, offset, &head, &mark);
+    return 0;
+}
+
+int stream_skip(struct stream *s, uint64_t offset)
+{
+    struct known_bytes head, mark;
+    struct stat st;
+
+    if (look_ahead(s, offset, &head, &mark) < 0)
+        return -EIO;
+    if (fstat(s->fd, &st) < 0 || stream_is(s, s->fd, &st) <= 0)
+        return -ESTALE;
+    place(s, offset, &head, &mark);
     return 0;
 }
 
@@ -349,6 +382,7 @@ void stream_attach(struct file_input *f, struct stream *s, int fd, const struct 
     }
     s->tried_size = UINT64_MAX;
     s->size = UINT64_MAX;
+    s->hole_end = 0;
     s->ended = s->told = false;
     s->grown_us = file_now(f);
     s->ready = true;
