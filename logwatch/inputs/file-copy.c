@@ -216,45 +216,50 @@ static bool hold_for_living(struct file_input *f, struct stream *s, struct strea
     return false;
 }
 
-static bool hold_for_lost(struct file_input *f, struct stream *s, struct stream *o,
-                          const struct stat *st)
+static enum hold hold_for_lost(struct file_input *f, struct stream *s, struct stream *o,
+                               const struct stat *st)
 {
     int fd;
 
     if (o->offset == 0 || !related(o, s->path))
-        return false;
+        return HOLD_NOT;
     fd = dup(s->fd);
     if (fd >= 0 && file_find_lost(f, o, s->where, fd, st)) {
         if (s->state == STREAM_LIVE)
             o->plain_name = s->plain_name;
         s->forgotten = true;
         stream_detach(f, s);
-        return true;
+        return HOLD_COPY;
     }
     if (fd >= 0)
         close(fd);
     /* It may become the copy: cp is still at work. */
     return !file_is_older(o, st) && (uint64_t)st->st_size < o->offset && is_young(f, st) &&
-           stream_begins(o, s->fd, (uint64_t)st->st_size);
+                   stream_begins(o, s->fd, (uint64_t)st->st_size)
+               ? HOLD_WAIT
+               : HOLD_NOT;
 }
 
-bool file_hold(struct file_input *f, struct stream *s)
+enum hold file_hold(struct file_input *f, struct stream *s)
 {
     struct stat st;
     bool near = false;
 
     if (fstat(s->fd, &st) < 0)
-        return true;
+        return HOLD_COPY;
     for (size_t i = 0; i < f->nstreams; i++) {
         struct stream *o = f->streams[i];
+        enum hold hold;
 
         if (o == s || o->forgotten || !related(o, s->path))
             continue;
         near = true;
         if (o->state != STREAM_LOST && hold_for_living(f, s, o, &st))
-            return true;
-        if (o->state == STREAM_LOST && hold_for_lost(f, s, o, &st))
-            return true;
+            return HOLD_COPY;
+        hold = o->state == STREAM_LOST ? hold_for_lost(f, s, o, &st) : HOLD_NOT;
+        if (hold)
+            return hold;
     }
-    return near && !s->plain_name && st.st_size < HEAD_MAX && is_young(f, &st);
+    return near && !s->plain_name && st.st_size < HEAD_MAX && is_young(f, &st) ? HOLD_WAIT
+                                                                               : HOLD_NOT;
 }

@@ -64,12 +64,14 @@ void near_roots(struct file_input *f)
 }
 
 /*
- * Is there more to look for? Also after a start when nothing was read of the stream: by its
- * inode alone, which may have been used again, nobody knows whether the file is the same.
+ * Its own file is all there is of it. Of a log of which nothing was read that is not known: a
+ * whole generation may have been copied from it and cut.
  */
-static bool is_missing(const struct file_input *f, const struct stream *s)
+static bool is_complete(const struct file_input *f, const struct stream *s)
 {
-    return !s->forgotten && (!s->found || (!f->scanned && s->offset == 0));
+    bool near = f->look_near || !f->scanned; /* after a start its inode may have been used again */
+
+    return s->forgotten || (s->found && (s->offset > 0 || !near));
 }
 
 /* Is the name worth a look: that inode, or a rotated name of such a log? */
@@ -79,7 +81,7 @@ static bool is_neighbour(const struct file_input *f, const char *folder, const s
         const struct stream *s = f->streams[i];
         size_t n = strlen(folder);
 
-        if (!is_missing(f, s))
+        if (is_complete(f, s))
             continue;
         if (s->ino && s->ino == e->d_ino)
             return true;
@@ -127,7 +129,7 @@ int scan_neighbours(struct scan *sc)
         const struct stream *s = sc->f->streams[i];
         const char *paths[] = { s->path, s->where };
 
-        for (size_t k = 0; r == 0 && k < 2 && is_missing(sc->f, s); k++) {
+        for (size_t k = 0; r == 0 && k < 2 && !is_complete(sc->f, s); k++) {
             AUTO_FREE char *folder = name_folder(paths[k]);
             bool known = false;
 

@@ -2,6 +2,7 @@
  * Files: what the parts of this input share.
  *
  *     file.c         the options, the turn of the wheel
+ *     file-turn.c    whose turn it is, and the order of a log's generations
  *     file-replay.c  replay of named files
  *     file-stream.c  one generation of content: is it still itself, its cursor
  *     file-read.c    its lines
@@ -68,6 +69,12 @@ enum stream_flags {
     STREAM_SKIP = 2, /* the offset is inside a line that is too long: its rest is not handed over */
 };
 
+enum hold {
+    HOLD_NOT,
+    HOLD_COPY, /* of what is read elsewhere: nobody waits for it */
+    HOLD_WAIT, /* not known yet */
+};
+
 /* The content of a compressed file, from the stream's offset on. */
 struct unpack {
     struct zip *zip;
@@ -128,7 +135,10 @@ struct stream {
     bool told; /* what became of it */
     bool cut; /* lost because its file was cut or replaced in place */
     uint64_t cut_to; /* and that long it was then */
-    bool held; /* not read: it may be a copy of another */
+    enum hold held; /* not read: it may be a copy of another */
+    uint64_t wait_us; /* monotonic: since when it is not known; 0 = it is */
+    uint64_t turn; /* in which it was tried last */
+    unsigned looks; /* scans before its first block, because names had moved */
     bool forgotten; /* its cursor goes with the next block */
     bool gone; /* and has gone */
 };
@@ -181,6 +191,10 @@ struct file_input {
     bool roots_stale; /* streams have come */
     bool scanned, at_limit, started, ended;
     bool again; /* a stream was lost in this turn: scan and try once more */
+    bool busy; /* a stream has more to do, and nothing to give yet */
+    bool names_moved; /* since the last scan */
+    bool look_near; /* in this scan: also beside logs of which nothing was read */
+    uint64_t turns;
     struct err fault_err; /* to be returned by the next read; code 0 = none */
     /* Replay. */
     char **replay;
@@ -200,6 +214,14 @@ static inline uint64_t stat_mtime_ns(const struct stat *st)
 
 /* Tells once; members take ownership of nothing. Silent when memory or room is out. */
 void file_notice(struct file_input *f, const char *type, const char *name, struct slice members);
+
+/* Nothing more will come to the stream: then the last line is given as it is. */
+bool stream_is_over(const struct file_input *f, const struct stream *s);
+
+/* ---- file-turn.c ---- */
+
+/* A block of the stream whose turn it is; as stream_read(). */
+int turns_read(struct file_input *f, struct block *b, struct err *err);
 
 /* ---- file-stream.c ---- */
 
@@ -339,10 +361,10 @@ bool file_is_older(const struct stream *s, const struct stat *st);
 
 /*
  * Before the first block of a stream: is its file a copy of another stream's
- * content? True: leave it alone for now, or it has become that stream (then
+ * content? Then it is left alone for now, or has become that stream (then
  * `s->forgotten` is set).
  */
-bool file_hold(struct file_input *f, struct stream *s);
+enum hold file_hold(struct file_input *f, struct stream *s);
 /* The lost stream goes on in this file if its content is there. Takes fd when true. */
 bool file_find_lost(struct file_input *f, struct stream *s, const char *path, int fd,
                     const struct stat *st);

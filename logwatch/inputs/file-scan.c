@@ -569,6 +569,8 @@ int file_scan(struct file_input *f, struct err *err)
     bool moved;
     int r = sc.files ? 0 : -ENOMEM;
 
+    f->look_near = !f->scanned || f->names_moved || f->inotify < 0;
+    f->names_moved = false;
     for (size_t i = 0; i < f->nstreams; i++)
         f->streams[i]->found = false;
     for (size_t i = 0; r == 0 && i < f->options->path.n; i++)

@@ -23,7 +23,6 @@
 #define BLOCK_BYTES (UINT64_C(1) << 20)
 #define HINT_US (10 * USEC_PER_MSEC) /* scans by hint are at least this far apart */
 #define CURSORS_A_BLOCK 256
-#define OLDER_A_TURN 16
 
 /* Says that an input was here: a file that appears after that is new, also after a restart. */
 #define STARTED SLICE("-")
@@ -192,7 +191,7 @@ static uint64_t quiet_since(const struct stream *s)
 }
 
 /* Nothing more will come: then the last line is given as it is. */
-static bool is_over(const struct file_input *f, const struct stream *s)
+bool stream_is_over(const struct file_input *f, const struct stream *s)
 {
     uint64_t quiet = file_now(f) - quiet_since(s);
 
@@ -263,7 +262,7 @@ static void poll_open(struct file_input *f, struct stream *s)
         f->scan_us = now;
     s->ready = s->ready || size != s->tried_size || stat_mtime_ns(&st) != s->tried_ns ||
                (s->flush_us && now >= s->flush_us) || (s->first_look && size > 0) ||
-               (size > s->offset && is_over(f, s)) || (s->skip && is_over(f, s));
+               (size > s->offset && stream_is_over(f, s)) || (s->skip && stream_is_over(f, s));
 }
 
 static void poll_closed(struct file_input *f, struct stream *s)
@@ -327,6 +326,7 @@ static int look_around(struct file_input *f, struct err *err)
     bool any = watches_read(f, &names);
     uint64_t now = file_now(f);
 
+    f->names_moved = f->names_moved || names;
     if (names && f->scan_us > f->hinted_us + HINT_US)
         f->scan_us = f->hinted_us + HINT_US;
     if (now >= f->scan_us) {
@@ -411,143 +411,6 @@ static int give_cursors(struct file_input *f, struct block *b, struct err *err)
     return add_cursors(f, b, err);
 }
 
-/* Before anything of a stream is believed. True: not now. */
-static bool hold(struct file_input *f, struct stream *s)
-{
-    struct stat st;
-
-    if (!s->first_look)
-        return false;
-    if (fstat(s->fd, &st) < 0 || st.st_size == 0)
-        return true;
-    if (content_refusal(s->fd, (uint64_t)st.st_size)) {
-        f->scan_us = file_now(f); /* it will say so */
-        return true;
-    }
-    return file_hold(f, s);
-}
-
-static int read_one(struct file_input *f, struct stream *s, struct block *b, struct err *err)
-{
-    struct stat st;
-    int r;
-
-    if (packs_before(f, s))
-        return 0; /* and it stays ready */
-    s->ready = false;
-    s->held = !s->packed.size && hold(f, s);
-    if (s->held)
-        return 0;
-    s->first_look = false;
-    r = stream_read(f, s, b, is_over(f, s), err);
-    s->first_look = s->offset == 0 && !s->packed.size;
-    if (s->packed.done) {
-        stream_detach(f, s);
-        f->scan_us = file_now(f); /* the next one may begin */
-        f->again = true;
-    }
-    if (r == -ESTALE) {
-        if (s->offset > 0 && !s->packed.size && fstat(s->fd, &st) == 0)
-            stream_cut(f, s, &st);
-        else if (s->offset > 0)
-            stream_lost(f, s);
-        f->scan_us = file_now(f);
-        f->again = true;
-        return 0;
-    }
-    return r;
-}
-
-static bool is_ready(const struct stream *s)
-{
-    return s->ready && s->fd >= 0 && !s->forgotten && !s->refusal;
-}
-
-/* By their names where both have one; what was deleted has only its time. */
-static bool is_before(const struct stream *a, const struct stream *b)
-{
-    AUTO_BUF root = BUF_INIT;
-    int r = 0;
-
-    name_root(name_base(b->where), &root);
-    if (a->found && b->found && buf_ok(&root))
-        r = name_cmp_age(root.p, name_base(a->where), name_base(b->where));
-    return r ? r < 0 : a->seen_ns < b->seen_ns;
-}
-
-/* Names of one log in one folder: a glob may name the rotated files as well. */
-static bool are_one_log(const struct stream *a, const struct stream *b)
-{
-    size_t folder = (size_t)(name_base(a->where) - a->where);
-    AUTO_BUF x = BUF_INIT;
-    AUTO_BUF y = BUF_INIT;
-
-    if ((size_t)(name_base(b->where) - b->where) != folder ||
-        strncmp(a->where, b->where, folder) != 0)
-        return false;
-    name_root(name_base(a->where), &x);
-    name_root(name_base(b->where), &y);
-    return slice_eq(buf_view(&x), buf_view(&y));
-}
-
-static bool is_older_of(const struct stream *o, const struct stream *s)
-{
-    if (o->state == STREAM_ROTATED)
-        return s->state == STREAM_LIVE && strcmp(o->path, s->path) == 0;
-    return o != s && are_one_log(o, s) && is_before(o, s);
-}
-
-/* What was written before the rotation is read before what came after it. */
-static struct stream *older_generation(const struct file_input *f, struct stream *s)
-{
-    struct stream *first = s;
-
-    if (s->state != STREAM_LIVE)
-        return s;
-    for (size_t i = 0; i < f->nstreams; i++) {
-        struct stream *o = f->streams[i];
-
-        if (is_ready(o) && is_older_of(o, s) && (first == s || is_before(o, first)))
-            first = o;
-    }
-    return first;
-}
-
-/* The stream's turn; an older generation of the same log takes it first. */
-static int read_turn(struct file_input *f, struct stream *s, struct block *b, struct err *err)
-{
-    for (unsigned i = 0; i < OLDER_A_TURN; i++) {
-        struct stream *o = older_generation(f, s);
-        int r;
-
-        if (o == s)
-            break;
-        r = read_one(f, o, b, err);
-        if (r != 0)
-            return r;
-    }
-    return is_ready(s) ? read_one(f, s, b, err) : 0;
-}
-
-static int read_streams(struct file_input *f, struct block *b, struct err *err)
-{
-    size_t n = f->nstreams;
-
-    for (size_t i = 0; i < n; i++) {
-        size_t at = (f->turn + i) % n;
-        int r;
-
-        if (!is_ready(f->streams[at]))
-            continue;
-        r = read_turn(f, f->streams[at], b, err);
-        if (r == 0)
-            continue;
-        f->turn = at + 1;
-        return r;
-    }
-    return 0;
-}
-
 /* Bytes of the file that were not handed over; of a compressed file, not unpacked. */
 static uint64_t unread(const struct stream *s)
 {
@@ -587,12 +450,12 @@ static int follow(struct file_input *f, struct block *b, struct err *err)
 
     /* Twice at most: a file that turned out to be another is looked for at once. */
     for (unsigned i = 0; i < 2; i++) {
-        f->again = false;
+        f->again = f->busy = false;
         r = look_around(f, err);
         if (r == 0 && f->nnotices)
             r = give_notice(f, b, err);
         if (r == 0)
-            r = read_streams(f, b, err);
+            r = turns_read(f, b, err);
         if (r != 0 || !f->again)
             break;
     }
@@ -602,7 +465,7 @@ static int follow(struct file_input *f, struct block *b, struct err *err)
     if (r == 0)
         r = give_cursors(f, b, err);
     tell_lag(f);
-    f->in->wake_us = judging ? file_now(f) : wake_at(f);
+    f->in->wake_us = judging || f->busy ? file_now(f) : wake_at(f);
     if (r == 0 && f->fault_err.code) {
         *err = f->fault_err;
         f->fault_err.code = 0;

@@ -7,7 +7,8 @@
 #include "logwatch/inputs/file-private.h"
 #include "tests/unit/input_rig.h"
 
-#define LOG "{path: @/a.log, from: begin}"
+#define LOG "{path: @/a.log, from: begin, max_line: 1KiB}"
+#define GLOB "{path: '@/a.log*', from: begin, max_line: 1KiB}"
 #define SECOND USEC_PER_SEC
 
 /* What happens between two calls of the input, once; NULL = nothing. */
@@ -29,6 +30,12 @@ off_t lseek(int fd, off_t offset, int whence)
 static void begin(struct rig *r, const char *yaml)
 {
     rig_new(r);
+    assert_int_equal(rig_start(r, &input_file, yaml, false), 0);
+}
+
+static void restart(struct rig *r, const char *yaml)
+{
+    rig_stop(r);
     assert_int_equal(rig_start(r, &input_file, yaml, false), 0);
 }
 
@@ -83,10 +90,154 @@ static void a_file_that_is_cut_is_no_hole_up_to_its_old_end(void **state)
     rig_free(&r);
 }
 
+/* ---- order ---- */
+
+static void cut(struct rig *r, const char *copy)
+{
+    rig_copy(r, "a.log", copy);
+    assert_int_equal(truncate(rig_path(r, "a.log"), 0), 0);
+}
+
+static void two_generations_were_copied_while_away(const char *yaml)
+{
+    struct rig r;
+
+    begin(&r, yaml);
+    some_lines(&r, "a.log", 0, 100);
+    expect_lines(&r, 0, 100);
+    rig_stop(&r);
+    some_lines(&r, "a.log", 100, 200);
+    cut(&r, "a.log.2");
+    some_lines(&r, "a.log", 200, 300);
+    cut(&r, "a.log.1");
+    some_lines(&r, "a.log", 300, 400);
+    restart(&r, yaml);
+    expect_lines(&r, 100, 400);
+    rig_free(&r);
+}
+
+static void generations_that_were_copied_while_we_were_away_come_in_order(void **state)
+{
+    (void)state;
+    two_generations_were_copied_while_away(LOG);
+    two_generations_were_copied_while_away(GLOB);
+}
+
+/* Bytes of the log, from..to, to the copy: cp at work. */
+static void copy_some(struct rig *r, size_t from, size_t to)
+{
+    struct buf text = BUF_INIT;
+
+    assert_int_equal(file_read(AT_FDCWD, rig_path(r, "a.log"), 1 << 20, &text, NULL), 0);
+    rig_write(r, "a.log.1", O_APPEND, slice_take(slice_skip(buf_view(&text), from), to - from));
+    buf_fini(&text);
+}
+
+static void the_copy_is_held_while_it_is_made(const char *yaml)
+{
+    struct rig r;
+
+    rig_new(&r);
+    r.in.block_max = 4096;
+    assert_int_equal(rig_start(&r, &input_file, yaml, false), 0);
+    some_lines(&r, "a.log", 0, 100);
+    expect_lines(&r, 0, 100);
+    some_lines(&r, "a.log", 100, 400);
+    copy_some(&r, 0, 9000);
+    assert_int_equal(rig_read(&r), 1); /* not all of it: the copy is seen */
+    rig_wait(&r, SECOND / 10);
+    assert_int_equal(rig_read(&r), 1);
+    copy_some(&r, 9000, 1 << 20);
+    assert_int_equal(truncate(rig_path(&r, "a.log"), 0), 0);
+    some_lines(&r, "a.log", 400, 500);
+    expect_lines(&r, 100, 500);
+    rig_free(&r);
+}
+
+static void a_copy_that_was_held_comes_before_what_was_written_after_the_cut(void **state)
+{
+    (void)state;
+    the_copy_is_held_while_it_is_made(LOG);
+    the_copy_is_held_while_it_is_made(GLOB);
+}
+
+/* Of a log of which nothing was read yet there is no identity to miss. */
+static void a_log_that_was_copied_and_cut_before_its_first_block_comes_in_order(void **state)
+{
+    struct rig r;
+
+    (void)state;
+    begin(&r, LOG);
+    rig_append(&r, "a.log", "");
+    assert_string_equal(rig_lines(&r), "");
+    some_lines(&r, "a.log", 0, 100);
+    cut(&r, "a.log.1");
+    some_lines(&r, "a.log", 100, 200);
+    expect_lines(&r, 0, 200);
+    rig_free(&r);
+}
+
+static void so_it_does_while_we_are_away(void **state)
+{
+    struct rig r;
+
+    (void)state;
+    begin(&r, LOG);
+    rig_append(&r, "a.log", "");
+    assert_string_equal(rig_lines(&r), "");
+    rig_stop(&r);
+    some_lines(&r, "a.log", 0, 100);
+    cut(&r, "a.log.1");
+    some_lines(&r, "a.log", 100, 200);
+    restart(&r, LOG);
+    expect_lines(&r, 0, 200);
+    rig_free(&r);
+}
+
+static void a_copy_that_is_never_completed_does_not_stop_the_log(void **state)
+{
+    struct rig r;
+
+    (void)state;
+    begin(&r, LOG);
+    some_lines(&r, "a.log", 0, 100);
+    expect_lines(&r, 0, 100);
+    copy_some(&r, 0, 2000);
+    assert_int_equal(truncate(rig_path(&r, "a.log"), 0), 0);
+    some_lines(&r, "a.log", 100, 200);
+    rig_append(&r, "b.log", "");
+    assert_string_equal(rig_lines(&r), "");
+    rig_wait(&r, 2 * SECOND);
+    expect_lines(&r, 100, 200);
+    rig_free(&r);
+}
+
+static void another_log_does_not_wait_for_it(void **state)
+{
+    struct rig r;
+
+    (void)state;
+    begin(&r, "{path: ['@/a.log', '@/b.log'], from: begin}");
+    some_lines(&r, "a.log", 0, 100);
+    expect_lines(&r, 0, 100);
+    copy_some(&r, 0, 2000);
+    assert_int_equal(truncate(rig_path(&r, "a.log"), 0), 0);
+    some_lines(&r, "a.log", 100, 200);
+    some_lines(&r, "b.log", 500, 510);
+    expect_lines(&r, 500, 510);
+    rig_free(&r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_file_that_is_cut_is_no_hole_up_to_its_old_end),
+        cmocka_unit_test(generations_that_were_copied_while_we_were_away_come_in_order),
+        cmocka_unit_test(a_copy_that_was_held_comes_before_what_was_written_after_the_cut),
+        cmocka_unit_test(a_log_that_was_copied_and_cut_before_its_first_block_comes_in_order),
+        cmocka_unit_test(so_it_does_while_we_are_away),
+        cmocka_unit_test(a_copy_that_is_never_completed_does_not_stop_the_log),
+        cmocka_unit_test(another_log_does_not_wait_for_it),
     };
 
     return cmocka_run_group_tests_name("input_file_storms", tests, NULL, NULL);
