@@ -104,18 +104,33 @@ static bool is_ready(const struct stream *s)
     return s->ready && is_open(s);
 }
 
-/* By their names where both have one; what was deleted has only its time. */
-static bool is_before(const struct stream *a, const struct stream *b)
+static int cmp_names(const struct stream *a, const struct stream *b)
 {
     AUTO_BUF root = BUF_INIT;
-    int r = 0;
 
     name_root(name_base(b->where), &root);
-    if (a->found && b->found && buf_ok(&root))
-        r = name_cmp_age(root.p, name_base(a->where), name_base(b->where));
-    if (r == 0 && a->state != b->state)
-        return b->state == STREAM_LIVE;
-    return r ? r < 0 : a->seen_ns < b->seen_ns;
+    return buf_ok(&root) ? name_cmp_age(root.p, name_base(a->where), name_base(b->where)) : 0;
+}
+
+/* The log itself, not a rotated file that a glob names as well. */
+static bool is_log(const struct stream *s)
+{
+    AUTO_BUF root = BUF_INIT;
+
+    name_root(name_base(s->where), &root);
+    return s->state == STREAM_LIVE && slice_is(buf_view(&root), name_base(s->where));
+}
+
+/* By their names where both have one; what was deleted has only its time, and its last name. */
+static bool is_before(const struct stream *a, const struct stream *b)
+{
+    int r = cmp_names(a, b);
+
+    if (r != 0 && a->found && b->found)
+        return r < 0;
+    if (is_log(a) != is_log(b))
+        return is_log(b);
+    return a->seen_ns != b->seen_ns ? a->seen_ns < b->seen_ns : r < 0;
 }
 
 /* Found by the same name, or names of one log in one folder: a glob may name the rotated files as

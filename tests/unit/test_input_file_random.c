@@ -2,7 +2,7 @@
  * Logs under whatever a seed brings: lines split anywhere, rename, copytruncate,
  * delete, compress in pieces, links that flip, stops at any moment with and
  * without a block that was not committed. The lines that were read are those
- * that were written, none twice, in order within each file.
+ * that were written, none twice, in their order, over all generations.
  *
  * All in one process with a clock of its own, so a seed always does the same;
  * the times of files are set to that clock. TW_RANDOM_SEEDS says how many seeds
@@ -40,7 +40,7 @@ struct world {
     unsigned nlines;
     struct buf rest; /* of the line that is being written */
     unsigned generation;
-    unsigned last_read, last_generation;
+    unsigned latest; /* line that was read */
     unsigned nrotated; /* numbers: how many there are; dates and links: the last one */
     char *half; /* rotated file that is being compressed */
     char *half_to;
@@ -99,12 +99,9 @@ static void count_line(struct world *w, struct slice line)
     }
     if (w->lines[i].seen++)
         fault(w, "twice", line);
-    for (unsigned k = (unsigned)i + 1;
-         k < w->nlines && w->lines[k].generation == w->lines[i].generation; k++)
-        if (w->lines[k].seen) {
-            fault(w, "before its turn", w->lines[k].text);
-            break;
-        }
+    if (w->latest > i)
+        fault(w, "after its turn", line);
+    w->latest = w->latest > i ? w->latest : (unsigned)i;
 }
 
 static void count_lines(struct world *w)
