@@ -119,6 +119,7 @@ struct stream {
     uint64_t tried_size, tried_ns; /* as they were when reading gave nothing more */
     uint64_t seen_size, seen_ns; /* as they were when the scan last verified the identity */
     uint64_t hole_end; /* NUL bytes were seen up to here */
+    uint64_t text_at; /* the same from the beginning on, until the key is known */
     uint64_t backfill_end; /* what is before was there before our first start */
     uint64_t used; /* for the choice whom to close */
     uint64_t flush_us; /* monotonic: when held records are handed over; 0 = none held */
@@ -268,8 +269,11 @@ int read_at(int fd, void *p, size_t n, uint64_t offset);
 void mark_move(struct known_bytes *mark, struct slice more);
 /* Are these k->n bytes the known ones? Then they are held from now on. */
 bool known_is(struct known_bytes *k, const char *bytes);
-/* Where the text begins, behind a hole at the beginning; `size` when there is none within reach. */
-uint64_t text_begins(int fd, uint64_t size);
+/*
+ * Where the text begins, behind a hole at the beginning, looked for from *at on. False when none
+ * is there up to `*at`: there may be more to look at.
+ */
+bool text_begins(int fd, uint64_t size, uint64_t *at);
 
 /* ---- file-read.c ---- */
 

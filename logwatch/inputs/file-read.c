@@ -12,17 +12,6 @@
 #define PROBES_A_TURN 64
 #define OLD_US (UINT64_C(300) * USEC_PER_SEC) /* an archive that is older holds the past */
 
-static bool learn_key(struct stream *s, uint64_t size, bool end)
-{
-    char bytes[STREAM_KEY_BYTES];
-    uint64_t at = text_begins(s->fd, size);
-    ssize_t n = pread(s->fd, bytes, sizeof bytes, (off_t)at);
-
-    if (n <= 0)
-        return false;
-    return stream_key(slice_of(bytes, (size_t)n), end, s->key);
-}
-
 /* ---- reading ---- */
 
 struct reading {
@@ -186,6 +175,7 @@ static int read_hole(struct reading *r, struct err *err)
     s->hole_end = end;
     if (!known && !(r->last && end >= r->size)) {
         s->ready = end < r->size;
+        r->f->busy = r->f->busy || s->ready;
         return 0;
     }
     if (stream_skip(s, end) < 0)
@@ -199,10 +189,13 @@ static int read_packed_hole(struct reading *r, size_t n, struct err *err)
 {
     struct stream *s = r->s;
     struct unpack *u = s->unpack;
+    bool goes_on = n == r->bytes.n && !r->end;
 
+    if (goes_on)
+        n -= NUL_RUN_MIN; /* by these the rest is known as a hole */
     u->hole_bytes += n;
     stream_advance(s, slice_take(r->bytes, n));
-    if (n == r->bytes.n && !r->end)
+    if (goes_on)
         return finish(r, err);
     if (nulls_notice(r, s->offset - u->hole_bytes, s->offset) < 0)
         return out_of_memory(err);
@@ -242,12 +235,55 @@ static int take(struct reading *r, struct err *err)
     return hand_over(r, cut, err);
 }
 
+/* The text was found behind a hole, bit by bit: has nobody written into the hole since? */
+static bool begins_with_hole(const struct stream *s)
+{
+    char bytes[NUL_RUN_MIN] = { 0 }, nuls[NUL_RUN_MIN] = { 0 };
+
+    return pread(s->fd, bytes, sizeof bytes, 0) == sizeof bytes &&
+           memcmp(bytes, nuls, sizeof nuls) == 0;
+}
+
+/* True when the text was found; the key may be unknown then, too: of a line that is not complete.
+ */
+static bool learn_key(struct stream *s, uint64_t size, bool end)
+{
+    char bytes[STREAM_KEY_BYTES];
+    ssize_t n;
+
+    if (s->text_at > size || (s->text_at && !begins_with_hole(s)))
+        s->text_at = 0;
+    if (!text_begins(s->fd, size, &s->text_at))
+        return false;
+    n = pread(s->fd, bytes, sizeof bytes, (off_t)s->text_at);
+    s->key_known = n > 0 && stream_key(slice_of(bytes, (size_t)n), end, s->key);
+    return true;
+}
+
+/*
+ * Nothing is handed over before the key is known. False: there is more of a hole at the
+ * beginning than was looked at by now.
+ */
+static bool key_or_nothing(struct reading *r)
+{
+    struct stream *s = r->s;
+
+    if (s->key_known || learn_key(s, r->size, r->end))
+        return true;
+    s->ready = s->text_at < r->size;
+    r->f->busy = r->f->busy || s->ready;
+    if (!s->ready)
+        s->text_at = 0; /* nothing but room: the text may come anywhere */
+    return !s->ready;
+}
+
 /* The bytes at the offset, between two looks at the identity. 1 = there are some. */
 static int read_between(struct reading *r, struct err *err)
 {
     struct stream *s = r->s;
     struct stat st;
     size_t want;
+    bool known;
     ssize_t n;
     char *p;
 
@@ -272,12 +308,11 @@ static int read_between(struct reading *r, struct err *err)
     r->bytes = slice_of(p, (size_t)n);
     r->end = r->last && s->offset + (size_t)n == r->size;
     s->mtime_ns = s->tried_ns;
-    if (!s->key_known)
-        s->key_known = learn_key(s, r->size, r->end);
+    known = key_or_nothing(r);
     if (fstat(s->fd, &st) < 0 || stream_is(s, s->fd, &st) <= 0 ||
         (uint64_t)st.st_size < s->offset + (size_t)n)
         return -ESTALE;
-    return n > 0;
+    return known && n > 0;
 }
 
 static int read_plain(struct reading *r, struct err *err)

@@ -382,7 +382,7 @@ void stream_attach(struct file_input *f, struct stream *s, int fd, const struct 
     }
     s->tried_size = UINT64_MAX;
     s->size = UINT64_MAX;
-    s->hole_end = 0;
+    s->hole_end = s->text_at = 0;
     s->ended = s->told = false;
     s->grown_us = file_now(f);
     s->ready = true;
@@ -440,46 +440,66 @@ static const struct magic magics[] = {
     { "LPKSHHRH", 8, "is a journal: use an input of type journald with 'files'" },
 };
 
-uint64_t text_begins(int fd, uint64_t size)
+bool text_begins(int fd, uint64_t size, uint64_t *at)
 {
-    char bytes[4096];
-    uint64_t at = 0;
+    char bytes[PROBE_BYTES];
 
-    for (unsigned i = 0; at < size && i < PROBES_A_TURN; i++) {
-        off_t data = lseek(fd, (off_t)at, SEEK_DATA);
+    for (unsigned i = 0; *at < size && i < PROBES_A_TURN; i++) {
+        off_t data = lseek(fd, (off_t)*at, SEEK_DATA);
         ssize_t n;
 
-        if (data > (off_t)at)
-            at = (uint64_t)data;
-        n = pread(fd, bytes, sizeof bytes, (off_t)at);
+        if (data < 0 && errno == ENXIO)
+            *at = size;
+        else if (data > (off_t)*at)
+            *at = (uint64_t)data;
+        n = pread(fd, bytes, sizeof bytes, (off_t)*at);
         if (n <= 0)
-            return size;
+            return false;
         for (ssize_t k = 0; k < n; k++)
-            if (bytes[k] != '\0')
-                return at + (uint64_t)k < NUL_RUN_MIN ? 0 : at + (uint64_t)k;
-        at += (uint64_t)n;
+            if (bytes[k] != '\0') {
+                *at += (uint64_t)k;
+                *at = *at < NUL_RUN_MIN ? 0 : *at;
+                return true;
+            }
+        *at += (uint64_t)n;
     }
-    return size;
+    return false;
+}
+
+/* NUL bytes inside of lines, against all bytes; holes before lines are neither. */
+static bool has_many_nuls(struct slice b)
+{
+    size_t nuls = 0, holes = 0;
+
+    for (size_t i = 0; i < b.n; i++) {
+        size_t n = 0;
+
+        while (i + n < b.n && b.p[i + n] == '\0')
+            n++;
+        if (n >= NUL_RUN_MIN && (i == 0 || b.p[i - 1] == '\n'))
+            holes += n;
+        else
+            nuls += n;
+        i += n;
+    }
+    return nuls >= NUL_RUN_MIN && nuls * 10 > b.n - holes;
 }
 
 const char *bytes_refusal(struct slice b)
 {
-    size_t nuls = 0;
-
     for (size_t i = 0; i < ARRAY_SIZE(magics); i++)
         if (slice_starts(b, slice_of(magics[i].bytes, magics[i].n)))
             return magics[i].text;
     while (b.n > 0 && b.p[b.n - 1] == '\0')
         b.n--; /* room that a writer made beforehand */
-    for (size_t i = 0; i < b.n; i++)
-        nuls += b.p[i] == '\0';
-    return nuls >= NUL_RUN_MIN && nuls * 10 > b.n ? "is binary, not lines of text" : NULL;
+    return has_many_nuls(b) ? "is binary, not lines of text" : NULL;
 }
 
 const char *content_refusal(int fd, uint64_t size)
 {
     char bytes[4096];
-    ssize_t n = pread(fd, bytes, sizeof bytes, (off_t)text_begins(fd, size));
+    uint64_t at = 0;
+    ssize_t n = text_begins(fd, size, &at) ? pread(fd, bytes, sizeof bytes, (off_t)at) : 0;
 
     return n > 0 ? bytes_refusal(slice_of(bytes, (size_t)n)) : NULL;
 }

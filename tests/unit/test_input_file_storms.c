@@ -90,6 +90,75 @@ static void a_file_that_is_cut_is_no_hole_up_to_its_old_end(void **state)
     rig_free(&r);
 }
 
+static void hole(struct rig *r, const char *name, size_t n)
+{
+    char *nuls = calloc(1, n);
+
+    assert_non_null(nuls);
+    rig_write(r, name, O_APPEND, slice_of(nuls, n));
+    free(nuls);
+}
+
+/* A hole that is no hole of the file system, as after a crash; longer than one look. */
+static void no_line_is_handed_over_before_its_key_is_known(void **state)
+{
+    struct rig r;
+    uint8_t key[16], none[16] = { 0 };
+
+    (void)state;
+    begin(&r, LOG);
+    hole(&r, "a.log", 9000000);
+    assert_string_equal(rig_lines(&r), "");
+    some_lines(&r, "a.log", 0, 10);
+    for (unsigned i = 0; i < 3; i++) /* it takes some looks, and each says that it is not done */
+        rig_drain(&r);
+    expect_lines(&r, 0, 10);
+    memcpy(key, r.key, 16);
+    assert_memory_not_equal(key, none, 16);
+    rig_stop(&r);
+    assert_int_equal(rig_start(&r, &input_file, "{path: '@/a.log'}", true), 0);
+    expect_lines(&r, 0, 10);
+    assert_memory_equal(key, r.key, 16);
+    rig_free(&r);
+}
+
+static void room_for_the_first_line_does_not_hide_its_key(void **state)
+{
+    struct rig r;
+    uint8_t key[16];
+    int fd;
+
+    (void)state;
+    begin(&r, LOG);
+    hole(&r, "a.log", 300000);
+    assert_string_equal(rig_lines(&r), "");
+    fd = open(rig_path(&r, "a.log"), O_WRONLY);
+    assert_int_equal(write(fd, "one\ntwo\n", 8), 8);
+    close(fd);
+    rig_wait(&r, 2 * SECOND);
+    assert_string_equal(rig_lines(&r), "one|two|");
+    assert_true(stream_key(SLICE("one\n"), false, key));
+    assert_memory_equal(key, r.key, 16);
+    rig_free(&r);
+}
+
+static void a_hole_near_the_beginning_does_not_make_a_log_binary(void **state)
+{
+    struct rig r;
+
+    (void)state;
+    begin(&r, LOG);
+    some_lines(&r, "a.log", 0, 3);
+    hole(&r, "a.log", 3000);
+    some_lines(&r, "a.log", 3, 10);
+    expect_lines(&r, 0, 10);
+    rig_stop(&r);
+    assert_int_equal(rig_start(&r, &input_file, "{path: '@/a.log'}", true), 0);
+    expect_lines(&r, 0, 10);
+    assert_int_equal(r.failed, 0);
+    rig_free(&r);
+}
+
 /* ---- order ---- */
 
 static void cut(struct rig *r, const char *copy)
@@ -232,6 +301,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_file_that_is_cut_is_no_hole_up_to_its_old_end),
+        cmocka_unit_test(no_line_is_handed_over_before_its_key_is_known),
+        cmocka_unit_test(room_for_the_first_line_does_not_hide_its_key),
+        cmocka_unit_test(a_hole_near_the_beginning_does_not_make_a_log_binary),
         cmocka_unit_test(generations_that_were_copied_while_we_were_away_come_in_order),
         cmocka_unit_test(a_copy_that_was_held_comes_before_what_was_written_after_the_cut),
         cmocka_unit_test(a_log_that_was_copied_and_cut_before_its_first_block_comes_in_order),
