@@ -42,19 +42,38 @@ static bool same_so_far(int a, int b, uint64_t size)
            memcmp(x, y, tail) == 0;
 }
 
-/* Could the file at this path be what became of the stream? */
-static bool related(const struct stream *s, const char *path)
+static bool same_text(const char *a, const char *b)
+{
+    return a && b && strcmp(a, b) == 0;
+}
+
+/* Has the folder a log of this name itself? Then its rotated files are that log's. */
+static bool has_log(const struct file_input *f, const char *folder, const char *base)
+{
+    for (size_t i = 0; i < f->nstreams; i++) {
+        const struct stream *s = f->streams[i];
+        AUTO_FREE char *here = name_folder(s->path);
+
+        if (!s->forgotten && same_text(here, folder) && strcmp(name_base(s->path), base) == 0)
+            return true;
+    }
+    return false;
+}
+
+bool file_is_related(const struct file_input *f, const struct stream *s, const char *path)
 {
     AUTO_FREE char *here = name_folder(path);
     AUTO_FREE char *there = name_folder(s->path);
     AUTO_FREE char *where = name_folder(s->where);
     const char *base = near_root(s), *name = name_base(path);
 
-    if (s->head.n == HEAD_MAX)
-        return true; /* enough bytes to know it by content alone */
-    if (!here || !there || !where || (strcmp(here, there) != 0 && strcmp(here, where) != 0))
+    if (!here)
         return false;
-    return strcmp(base, name) == 0 || name_is_rotated(base, name);
+    if (same_text(here, there) || same_text(here, where))
+        return near_name(base, name) || strcmp(base, name) == 0 ||
+               strcmp(name_base(s->where), name) == 0;
+    /* Moved to a folder of old logs: there must be bytes enough to know it by its content. */
+    return s->head.n == HEAD_MAX && near_name(base, name) && !has_log(f, here, base);
 }
 
 static bool is_young(const struct file_input *f, const struct stat *st)
@@ -92,7 +111,7 @@ bool file_find_lost(struct file_input *f, struct stream *s, const char *path, in
 {
     uint64_t size = (uint64_t)st->st_size;
 
-    if (s->offset == 0 || size == 0 || file_is_older(s, st) || !related(s, path))
+    if (s->offset == 0 || size == 0 || file_is_older(s, st) || !file_is_related(f, s, path))
         return false;
     if (stream_content_is(s, fd, st) > 0) {
         go_on_in(f, s, path, fd, st);
@@ -117,13 +136,14 @@ static bool is_copy_of_living(const struct stream *s, const struct stream *o, ui
 }
 
 /* A name was given to a new file that holds all of the old one: an editor, or mv over it. */
-static bool replaces(const struct stream *s, struct stream *o, const struct stat *st)
+static bool replaces(const struct file_input *f, const struct stream *s, struct stream *o,
+                     const struct stat *st)
 {
     struct stat old;
 
     return o->state == STREAM_ROTATED && !o->packed.size && o->offset > 0 &&
            fstat(o->fd, &old) == 0 && old.st_nlink == 0 && (uint64_t)old.st_size == o->offset &&
-           related(o, s->path) && stream_content_is(o, s->fd, st) > 0;
+           file_is_related(f, o, s->path) && stream_content_is(o, s->fd, st) > 0;
 }
 
 /* The other stream takes the file over; this one was only a name for it. */
@@ -196,16 +216,24 @@ static bool is_open(struct file_input *f, struct stream *o)
     return false;
 }
 
+/* The log itself is no copy of its own rotated file: two generations may hold the same line. */
+static bool is_newer(const struct stream *s, const struct stream *o)
+{
+    return !o->packed.size && o->found && name_is_rotated(name_base(s->where), name_base(o->where));
+}
+
 /* May find that the other is lost; then the caller judges the file against that. */
 static bool hold_for_living(struct file_input *f, struct stream *s, struct stream *o,
                             const struct stat *st)
 {
+    if (is_newer(s, o))
+        return false;
     if (was_read(s, o, st) || copies_the_unread_log(s, o, st))
         return true;
     if (o->packed.size || o->offset == 0 || !stream_begins(o, s->fd, (uint64_t)st->st_size) ||
         !is_open(f, o) || !still_itself(f, o))
         return false;
-    if (replaces(s, o, st)) {
+    if (replaces(f, s, o, st)) {
         take_over(f, o, s, st);
         return true;
     }
@@ -221,7 +249,7 @@ static enum hold hold_for_lost(struct file_input *f, struct stream *s, struct st
 {
     int fd;
 
-    if (o->offset == 0 || !related(o, s->path))
+    if (o->offset == 0 || !file_is_related(f, o, s->path))
         return HOLD_NOT;
     fd = dup(s->fd);
     if (fd >= 0 && file_find_lost(f, o, s->where, fd, st)) {
@@ -251,7 +279,7 @@ enum hold file_hold(struct file_input *f, struct stream *s)
         struct stream *o = f->streams[i];
         enum hold hold;
 
-        if (o == s || o->forgotten || !related(o, s->path))
+        if (o == s || o->forgotten || !file_is_related(f, o, s->path))
             continue;
         near = true;
         if (o->state != STREAM_LOST && hold_for_living(f, s, o, &st))

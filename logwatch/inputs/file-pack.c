@@ -180,27 +180,16 @@ static bool begins_like_living(struct stream *s, const struct pack_job *j)
            read_at(fd, bytes, j->nhead, 0) > 0 && memcmp(bytes, j->head, j->nhead) == 0;
 }
 
-/* The same folder and log; or first bytes enough to know the content anywhere. */
-static bool is_related(const struct stream *s, const struct pack_job *j)
-{
-    AUTO_FREE char *here = name_folder(j->path);
-    AUTO_FREE char *there = name_folder(s->path);
-
-    if (s->head.n == HEAD_MAX)
-        return true;
-    return here && there && strcmp(here, there) == 0 && near_name(near_root(s), name_base(j->path));
-}
-
 static bool lives(const struct stream *s)
 {
     return s->found || s->fd >= 0;
 }
 
-static void add_target(struct pack_job *j, struct stream *s)
+static void add_target(const struct file_input *f, struct pack_job *j, struct stream *s)
 {
     bool living = lives(s);
 
-    if (s->forgotten || j->ntargets >= TARGETS_MAX || !is_related(s, j) ||
+    if (s->forgotten || j->ntargets >= TARGETS_MAX || !file_is_related(f, s, j->path) ||
         !(living ? begins_like_living(s, j) : s->offset && begins_like_lost(s, j)))
         return;
     if (living && !s->found && !s->packed.size)
@@ -228,7 +217,7 @@ static int job_begin(struct scan *sc, const struct found *x, struct pack_job *j)
     if (r < 0)
         return r;
     for (size_t i = 0; i < f->nstreams; i++)
-        add_target(j, f->streams[i]);
+        add_target(f, j, f->streams[i]);
     if (!has_lost_target(j) && !scan_generation_of(f, x))
         return 0;
     if (!has_lost_target(j))

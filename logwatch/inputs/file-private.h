@@ -360,6 +360,9 @@ void packs_free(struct file_input *f);
 
 /* ---- file-copy.c ---- */
 
+/* By its name, could the file at this path be what became of the stream, or a copy of it? */
+bool file_is_related(const struct file_input *f, const struct stream *s, const char *path);
+
 /* Did the file at this time change so long before the stream was read that it is no copy of it? */
 bool file_is_older(const struct stream *s, const struct stat *st);
 

@@ -244,6 +244,21 @@ static int claimed_fd(struct stream *claims, struct stat *st)
     return -1;
 }
 
+/*
+ * Was the file made after we saw the stream for the first time? Then its inode was used again, and
+ * nobody has cut anything. Not every file system knows when a file was made.
+ */
+static bool is_made_later(int fd, const struct stream *s)
+{
+    struct statx sx;
+    uint64_t us;
+
+    if (statx(fd, "", AT_EMPTY_PATH, STATX_BTIME, &sx) < 0 || !(sx.stx_mask & STATX_BTIME))
+        return false;
+    us = (uint64_t)sx.stx_btime.tv_sec * USEC_PER_SEC + sx.stx_btime.tv_nsec / 1000;
+    return us > s->first_seen_us;
+}
+
 /* Of those who claim the inode, the one whose content it holds, with the most read; the others have
  * lost it. */
 static struct stream *judge_claims(struct file_input *f, const struct found *x,
@@ -258,7 +273,8 @@ static struct stream *judge_claims(struct file_input *f, const struct found *x,
         if (r < 0)
             return s; /* cannot be read now: leave it all as it is */
         if (r == 0) {
-            if ((same_kind && s->fd >= 0) || strcmp(s->path, x->path) == 0)
+            if ((same_kind && s->fd >= 0) ||
+                (strcmp(s->path, x->path) == 0 && !is_made_later(fd, s)))
                 stream_cut(f, s, st);
             else
                 stream_lost(f, s);

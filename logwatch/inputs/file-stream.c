@@ -18,6 +18,7 @@
 
 #define PROBE_BYTES 65536
 #define PROBES_A_TURN 64
+#define NULS_OF_BINARY 256
 
 /* ---- bytes that were read ---- */
 
@@ -466,10 +467,14 @@ bool text_begins(int fd, uint64_t size, uint64_t *at)
     return false;
 }
 
-/* NUL bytes inside of lines, against all bytes; holes before lines are neither. */
+/*
+ * NUL bytes inside of lines, against all bytes; holes before lines are neither. UTF-16 has half of
+ * them, records of fixed length have more; a few in one line are only a strange line, and a file
+ * must not be refused by its first line and taken when there are more.
+ */
 static bool has_many_nuls(struct slice b)
 {
-    size_t nuls = 0, holes = 0;
+    size_t nuls = 0, runs = 0, holes = 0;
 
     for (size_t i = 0; i < b.n; i++) {
         size_t n = 0;
@@ -480,9 +485,10 @@ static bool has_many_nuls(struct slice b)
             holes += n;
         else
             nuls += n;
+        runs += n > 0;
         i += n;
     }
-    return nuls >= NUL_RUN_MIN && nuls * 10 > b.n - holes;
+    return (runs >= NUL_RUN_MIN || nuls >= NULS_OF_BINARY) && nuls * 4 > b.n - holes;
 }
 
 const char *bytes_refusal(struct slice b)

@@ -159,6 +159,91 @@ static void a_hole_near_the_beginning_does_not_make_a_log_binary(void **state)
     rig_free(&r);
 }
 
+static void a_line_with_many_nul_bytes_does_not_make_a_log_binary(void **state)
+{
+    struct rig r;
+
+    (void)state;
+    begin(&r, LOG);
+    rig_append(&r, "a.log", "000000 a");
+    hole(&r, "a.log", 60);
+    rig_append(&r, "a.log", "b\n");
+    rig_drain(&r);
+    assert_int_equal(r.lines.n, 8 + 60 + 1 + 1);
+    assert_string_equal(rig_notices(&r), "source.start{\"from\":\"begin\",\"offset\":0} ");
+    rig_free(&r);
+}
+
+/* ---- what is no rotation ---- */
+
+static void two_logs_with_the_same_lines_are_both_read(void **state)
+{
+    struct rig r;
+
+    (void)state;
+    rig_new(&r);
+    assert_int_equal(mkdir(rig_path(&r, "s1"), 0755), 0);
+    assert_int_equal(mkdir(rig_path(&r, "s2"), 0755), 0);
+    assert_int_equal(
+        rig_start(&r, &input_file, "{path: ['@/s*/a.log', '@/b.log'], from: begin}", false), 0);
+    some_lines(&r, "s1/a.log", 0, 100);
+    expect_lines(&r, 0, 100);
+    some_lines(&r, "s2/a.log", 0, 100);
+    rig_wait(&r, 12 * SECOND); /* a folder that a wildcard names is looked at now and then */
+    expect_lines(&r, 0, 100);
+    some_lines(&r, "b.log", 0, 100);
+    expect_lines(&r, 0, 100);
+    rig_free(&r);
+}
+
+static void a_new_log_is_no_copy_of_the_last_generation(void **state)
+{
+    struct rig r;
+
+    (void)state;
+    begin(&r, LOG);
+    rig_append(&r, "a.log", "started\n");
+    assert_string_equal(rig_lines(&r), "started|");
+    rig_rename(&r, "a.log", "a.log.1");
+    for (unsigned i = 0; i < 3; i++) {
+        rig_wait(&r, 12 * SECOND);
+        assert_string_equal(rig_lines(&r), "");
+    }
+    rig_append(&r, "a.log", "started\n");
+    rig_wait(&r, 3 * SECOND);
+    assert_string_equal(rig_lines(&r), "started|");
+    rig_free(&r);
+}
+
+/* A file of another content with this inode, as the file system gives it after a deletion. */
+static void an_inode_that_is_used_again_is_no_cut(void **state)
+{
+    struct rig r;
+    struct stat old, new;
+
+    (void)state;
+    begin(&r, LOG);
+    some_lines(&r, "a.log", 0, 100);
+    expect_lines(&r, 0, 100);
+    assert_int_equal(stat(rig_path(&r, "a.log"), &old), 0);
+    rig_stop(&r);
+    (void)rig_notices(&r);
+    assert_int_equal(unlink(rig_path(&r, "a.log")), 0);
+    (void)usleep(20000); /* clocks of file systems are coarse */
+    some_lines(&r, "a.log", 100, 200);
+    assert_int_equal(stat(rig_path(&r, "a.log"), &new), 0);
+    if (old.st_ino != new.st_ino) {
+        rig_free(&r);
+        skip();
+    }
+    restart(&r, LOG);
+    expect_lines(&r, 100, 200);
+    rig_wait(&r, 60 * SECOND);
+    assert_string_equal(rig_lines(&r), "");
+    assert_string_equal(rig_notices(&r), "source.lost{\"offset\":5300} ");
+    rig_free(&r);
+}
+
 /* ---- order ---- */
 
 static void cut(struct rig *r, const char *copy)
@@ -304,6 +389,10 @@ int main(void)
         cmocka_unit_test(no_line_is_handed_over_before_its_key_is_known),
         cmocka_unit_test(room_for_the_first_line_does_not_hide_its_key),
         cmocka_unit_test(a_hole_near_the_beginning_does_not_make_a_log_binary),
+        cmocka_unit_test(a_line_with_many_nul_bytes_does_not_make_a_log_binary),
+        cmocka_unit_test(two_logs_with_the_same_lines_are_both_read),
+        cmocka_unit_test(a_new_log_is_no_copy_of_the_last_generation),
+        cmocka_unit_test(an_inode_that_is_used_again_is_no_cut),
         cmocka_unit_test(generations_that_were_copied_while_we_were_away_come_in_order),
         cmocka_unit_test(a_copy_that_was_held_comes_before_what_was_written_after_the_cut),
         cmocka_unit_test(a_log_that_was_copied_and_cut_before_its_first_block_comes_in_order),
