@@ -270,7 +270,7 @@ static int run_in(struct pieces *memory, struct slice text, const yajl_callbacks
 static int run(struct slice text, const yajl_callbacks *callbacks, void *ctx, int *error,
                const char **why, struct err *err)
 {
-    struct pieces memory = { NULL };
+    struct pieces memory = { 0 };
 
     if (setjmp(memory.out) == 0)
         return run_in(&memory, text, callbacks, ctx, error, why, err);

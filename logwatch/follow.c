@@ -2,6 +2,7 @@
 
 #include <errno.h>
 
+#include "base/fault.h"
 #include "base/log.h"
 #include "logwatch/health.h"
 #include "logwatch/wire.h"
@@ -274,6 +275,7 @@ static int read_block(struct follow *f, struct follower *w, struct err *err)
     result.lag = w->input.lag;
     health_count(w->health, &result, clock_mono(f->clock));
     stand(w, &result);
+    fault_point(FAULT_READER_AFTER_READ);
     r = f->out.result(f->out.ctx, &result, err);
     return r < 0 ? r : 1;
 }

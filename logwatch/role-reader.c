@@ -7,7 +7,6 @@
 #include <signal.h>
 #include <sys/signalfd.h>
 
-#include "base/fault.h"
 #include "base/log.h"
 #include "logwatch/follow.h"
 #include "logwatch/roles.h"
@@ -48,7 +47,6 @@ static int give_result(void *ctx, const struct reader_result *result, struct err
 {
     struct role_reader *r = ctx;
 
-    fault_point(FAULT_READER_AFTER_READ);
     buf_reset(&r->body);
     if (wire_put_result(&r->body, r->start->config, result) < 0)
         return err_nomem(err);

@@ -47,8 +47,10 @@ cp -a "$DIR/." "$SCRATCH/half/"
 "$TW_BIN" run --single --once --quiet --config "$CONFIG" || fail "the undisturbed second run"
 
 keys() { sed -n 's/.*"type":"event".*"key":"\([^"]*\)".*/\1/p' "$DIR"/state/trail/log/*.jsonl | sort; }
-alerts() { sed -n 's/.*"type":"alert","id":"\([^"]*\)".*/\1/p' "$DIR"/state/trail/log/*.jsonl | sort; }
-told() { sed 's/.*"id":"\([0-9a-f]*\)","rule":{"id".*/\1/' "$DIR/out.jsonl" | sort -u; }
+# That a log could not be read is told, too: by the disturbed run alone.
+ours() { grep -v '"title":"An input cannot be read"' "$@"; }
+alerts() { ours -h "$DIR"/state/trail/log/*.jsonl | sed -n 's/.*"type":"alert","id":"\([^"]*\)".*/\1/p' | sort; }
+told() { ours "$DIR/out.jsonl" | sed 's/.*"id":"\([0-9a-f]*\)","rule":{"id".*/\1/' | sort -u; }
 keys > "$SCRATCH/keys"
 alerts > "$SCRATCH/alerts"
 want "entries of the undisturbed run" "$LINES_ALL" "$(sort -u "$SCRATCH/keys" | wc -l)"
@@ -90,7 +92,7 @@ named() {
     [ "$(wc -l < "$SCRATCH/steps")" -ge 10 ] || fail "no steps found in base/fault.h"
     while read -r step; do
         passed=0
-        for n in 1 2 3 5; do
+        for n in 1 3; do
             for from in fresh half; do
                 before=$HITS
                 disturbed $from "TW_FAULT=$step:$n"
