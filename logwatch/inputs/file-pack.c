@@ -472,7 +472,7 @@ bool packs_work(struct file_input *f)
 static bool is_young(const struct file_input *f, const struct stat *st)
 {
     uint64_t now = clock_now(f->in->clock);
-    uint64_t then = (uint64_t)st->st_ctim.tv_sec * USEC_PER_SEC;
+    uint64_t then = stat_mtime_ns(st) / 1000; /* of writing; a new name does not count */
 
     return now < then + YOUNG_US && then < now + YOUNG_US;
 }

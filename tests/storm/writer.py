@@ -134,6 +134,7 @@ class Rotation:
     """One file, never rotated; the others differ in what they say here."""
     path = "a.log"
     seen_each = False   # a generation must have been looked at before the next one begins
+    settle_s = 0        # so long it takes until the last file is believed to be complete
 
     def __init__(self, writer):
         self.w = writer
@@ -250,14 +251,20 @@ class Gzip(Rotation):
     def compress(path, name):
         with open(path, "rb") as old, gzip.open(name + ".gz", "wb", 1) as new:
             shutil.copyfileobj(old, new)
+        shutil.copystat(path, name + ".gz")     # as gzip does it
         os.unlink(path)
 
 
 class GzipAtOnce(Gzip):
     """compress without delaycompress: what was not read yet is in the compressed file only."""
+    settle_s = 2.5
 
     def rotate(self):
         w = self.w
+        if os.path.exists(self.name(KEEP) + ".gz"):     # it goes
+            w.read_up_to(w.ends[-KEEP + 1])
+            if w.stalled:
+                return
         os.rename(w.path("a.log"), self.name(1))
         for i in range(KEEP - 1, 0, -1):
             if os.path.exists(self.name(i) + ".gz"):
