@@ -65,13 +65,14 @@ void near_roots(struct file_input *f)
 
 /*
  * Its own file is all there is of it. Of a log of which nothing was read that is not known: a
- * whole generation may have been copied from it and cut.
+ * whole generation may have been copied from it and cut. And compressed files that wait to be
+ * judged are looked at until they are.
  */
 static bool is_complete(const struct file_input *f, const struct stream *s)
 {
     bool near = f->look_near || !f->scanned; /* after a start its inode may have been used again */
 
-    return s->forgotten || (s->found && (s->offset > 0 || !near));
+    return s->forgotten || (s->found && f->packs_due.n == 0 && (s->offset > 0 || !near));
 }
 
 /* Is the name worth a look: that inode, or a rotated name of such a log? */

@@ -435,6 +435,51 @@ static void generations_that_were_compressed_while_we_were_away_are_read_in_orde
     rig_free(&r);
 }
 
+/* It waits to be old enough; the log of which nothing was read waits for it. */
+static void a_young_archive_is_not_forgotten_while_it_waits(void **state)
+{
+    struct rig r;
+
+    (void)state;
+    begin(&r);
+    rig_append(&r, "a.log", "");
+    assert_string_equal(rig_lines(&r), "");
+    rig_stop(&r);
+    number_lines(&r, "a.log", 0, 40);
+    rig_copy(&r, "a.log", "a.log.1");
+    assert_int_equal(truncate(rig_path(&r, "a.log"), 0), 0);
+    zip_file(&r, "a.log.1", "a.log.1.gz", ZIP_GZIP);
+    number_lines(&r, "a.log", 40, 80);
+    restart(&r);
+    assert_string_equal(rig_lines(&r), "");
+    rig_wait(&r, 3 * USEC_PER_SEC);
+    assert_numbers(rig_lines(&r), 0, 80);
+    rig_free(&r);
+}
+
+/* Rotated again and again: each time it has a new name, and is no younger. */
+static void an_archive_that_was_renamed_just_now_is_read_at_once(void **state)
+{
+    struct rig r;
+    struct timespec past = { 0 };
+
+    (void)state;
+    begin(&r);
+    number_lines(&r, "a.log", 0, 40);
+    assert_numbers(rig_lines(&r), 0, 40);
+    rig_stop(&r);
+    number_lines(&r, "a.log", 40, 60);
+    past.tv_sec = (time_t)(r.clock.now_us / USEC_PER_SEC) - 10;
+    assert_int_equal(
+        utimensat(AT_FDCWD, rig_path(&r, "a.log"), (struct timespec[2]){ past, past }, 0), 0);
+    zip_file(&r, "a.log", "a.log.1.gz", ZIP_GZIP);
+    rig_rename(&r, "a.log.1.gz", "a.log.2.gz");
+    number_lines(&r, "a.log", 60, 80);
+    restart(&r);
+    assert_numbers(rig_lines(&r), 40, 80);
+    rig_free(&r);
+}
+
 /* Of the log nothing was read before: all that is known is that we were here first. */
 static void generations_of_a_log_that_was_empty_are_read(void **state)
 {
@@ -805,6 +850,8 @@ int main(void)
         cmocka_unit_test(a_stream_goes_on_in_the_archive_of_its_file),
         cmocka_unit_test(generations_that_were_compressed_while_we_were_away_are_read_in_order),
         cmocka_unit_test(generations_of_a_log_that_was_empty_are_read),
+        cmocka_unit_test(a_young_archive_is_not_forgotten_while_it_waits),
+        cmocka_unit_test(an_archive_that_was_renamed_just_now_is_read_at_once),
         cmocka_unit_test(dated_archives_are_read_in_order),
         cmocka_unit_test(archives_from_before_our_time_are_left_alone),
         cmocka_unit_test(compressing_what_we_read_reads_nothing_twice),
