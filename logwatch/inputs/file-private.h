@@ -139,6 +139,9 @@ struct stream {
     enum hold held; /* not read: it may be a copy of another */
     uint64_t wait_us; /* monotonic: since when it is not known; 0 = it is */
     uint64_t turn; /* in which it was tried last */
+    uint64_t waits_from; /* turn; 0 = it does not wait for older ones */
+    uint64_t goal, goal_set; /* where it ended in that turn */
+    uint64_t passed; /* turn in which the last goal was set that was passed */
     unsigned looks; /* scans before its first block, because names had moved */
     bool forgotten; /* its cursor goes with the next block */
     bool gone; /* and has gone */

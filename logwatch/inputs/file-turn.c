@@ -10,6 +10,12 @@
  * bytes), the newer ones wait, but not longer than a file is young: a copy that
  * is never completed must not stop the log. Nobody waits for a copy of what is
  * read elsewhere, and no log waits for another one.
+ *
+ * What an older file gets while a newer one waits for it is not waited for: somebody
+ * who writes into a rotated file faster than we read must not hide the log (and
+ * app.1 and app.2 may be two instances). So from time to time a mark is set at the
+ * end of each file, and who waits is done when a mark was passed that is younger
+ * than the waiting.
  */
 #include <errno.h>
 
@@ -82,7 +88,13 @@ static int read_one(struct file_input *f, struct stream *s, struct block *b, str
     if (s->held)
         return 0;
     s->first_look = false;
+    s->waits_from = 0;
     r = stream_read(f, s, b, stream_is_over(f, s), err);
+    if (s->offset >= s->goal) {
+        s->passed = s->goal_set;
+        s->goal_set = f->turns;
+        s->goal = s->size;
+    }
     s->first_look = s->offset == 0 && !s->packed.size;
     if (s->packed.done) {
         stream_detach(f, s);
@@ -156,6 +168,8 @@ static bool may_come_first(const struct stream *o, const struct stream *s)
 {
     if (!is_open(o) || o->packed.size || o == s)
         return false;
+    if (s->waits_from && o->passed > s->waits_from)
+        return false;
     return o->ready || o->held == HOLD_WAIT || (o->held && s->first_look);
 }
 
@@ -191,6 +205,8 @@ static int read_turn(struct file_input *f, struct stream *s, struct block *b, st
 
         o->turn = turn;
         r = read_one(f, o, b, err);
+        if (r > 0 && !s->waits_from)
+            s->waits_from = turn;
         if (r != 0 || f->again || must_wait_for(f, o))
             return r;
     }

@@ -366,6 +366,27 @@ static void a_copy_that_is_never_completed_does_not_stop_the_log(void **state)
     rig_free(&r);
 }
 
+static void who_floods_a_rotated_file_does_not_hide_the_log(void **state)
+{
+    struct rig r;
+    bool seen = false;
+
+    (void)state;
+    rig_new(&r);
+    r.in.block_max = 4096;
+    assert_int_equal(rig_start(&r, &input_file, GLOB, false), 0);
+    some_lines(&r, "a.log.1", 0, 200);
+    some_lines(&r, "a.log", 500000, 500100);
+    rig_wait(&r, 3 * SECOND);
+    for (unsigned i = 0; i < 60 && !seen; i++) {
+        (void)rig_read(&r);
+        some_lines(&r, "a.log.1", 0, 100);
+        seen = r.lines.n && memmem(r.lines.p, r.lines.n, "500099 ", 7);
+    }
+    assert_true(seen);
+    rig_free(&r);
+}
+
 static void another_log_does_not_wait_for_it(void **state)
 {
     struct rig r;
@@ -398,6 +419,7 @@ int main(void)
         cmocka_unit_test(a_log_that_was_copied_and_cut_before_its_first_block_comes_in_order),
         cmocka_unit_test(so_it_does_while_we_are_away),
         cmocka_unit_test(a_copy_that_is_never_completed_does_not_stop_the_log),
+        cmocka_unit_test(who_floods_a_rotated_file_does_not_hide_the_log),
         cmocka_unit_test(another_log_does_not_wait_for_it),
     };
 
