@@ -106,6 +106,26 @@ bool file_is_older(const struct stream *s, const struct stat *st)
     return stat_mtime_ns(st) + COPY_SLACK_NS < s->mtime_ns;
 }
 
+/*
+ * The first bytes may be a hole, and holes are all alike: the first line must be the same, too.
+ * With more of a hole than is looked at here, nobody knows.
+ */
+static bool first_line_is(const struct stream *s, int fd, uint64_t size)
+{
+    char bytes[STREAM_KEY_BYTES];
+    uint8_t key[sizeof s->key];
+    uint64_t at = 0;
+    ssize_t n;
+
+    if (!s->key_known)
+        return true;
+    if (!text_begins(fd, size, &at))
+        return at < size;
+    n = pread(fd, bytes, sizeof bytes, (off_t)at);
+    return n > 0 && stream_key(slice_of(bytes, (size_t)n), true, key) &&
+           memcmp(key, s->key, sizeof key) == 0;
+}
+
 bool file_find_lost(struct file_input *f, struct stream *s, const char *path, int fd,
                     const struct stat *st)
 {
@@ -114,10 +134,13 @@ bool file_find_lost(struct file_input *f, struct stream *s, const char *path, in
     if (s->offset == 0 || size == 0 || file_is_older(s, st) || !file_is_related(f, s, path))
         return false;
     if (stream_content_is(s, fd, st) > 0) {
+        if (!first_line_is(s, fd, size))
+            return false;
         go_on_in(f, s, path, fd, st);
         return true;
     }
-    if (size >= s->offset || !stream_begins(s, fd, size) || is_young(f, st))
+    if (size >= s->offset || !stream_begins(s, fd, size) || is_young(f, st) ||
+        !first_line_is(s, fd, size))
         return false;
     go_on_in(f, s, path, fd, st);
     if (stream_jump(s, size) < 0)

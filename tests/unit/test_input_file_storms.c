@@ -122,6 +122,27 @@ static void no_line_is_handed_over_before_its_key_is_known(void **state)
     rig_free(&r);
 }
 
+static void files_that_begin_with_holes_are_not_alike(void **state)
+{
+    struct rig r;
+
+    (void)state;
+    begin(&r, GLOB);
+    hole(&r, "a.log", 2000);
+    some_lines(&r, "a.log", 0, 300);
+    expect_lines(&r, 0, 300);
+    rig_stop(&r);
+    assert_int_equal(truncate(rig_path(&r, "a.log"), 0), 0);
+    hole(&r, "a.log", 2000);
+    some_lines(&r, "a.log", 300, 400);
+    rig_rename(&r, "a.log", "a.log.1");
+    some_lines(&r, "a.log", 400, 500);
+    rig_wait(&r, 3 * SECOND);
+    restart(&r, GLOB);
+    expect_lines(&r, 300, 500);
+    rig_free(&r);
+}
+
 static void room_for_the_first_line_does_not_hide_its_key(void **state)
 {
     struct rig r;
@@ -408,6 +429,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_file_that_is_cut_is_no_hole_up_to_its_old_end),
         cmocka_unit_test(no_line_is_handed_over_before_its_key_is_known),
+        cmocka_unit_test(files_that_begin_with_holes_are_not_alike),
         cmocka_unit_test(room_for_the_first_line_does_not_hide_its_key),
         cmocka_unit_test(a_hole_near_the_beginning_does_not_make_a_log_binary),
         cmocka_unit_test(a_line_with_many_nul_bytes_does_not_make_a_log_binary),
