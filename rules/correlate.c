@@ -657,10 +657,14 @@ static int listen(struct taking *t, size_t index, uint32_t part)
     struct group *g;
 
     if (!group_key(c, part, t->ev, &key)) {
+        if (!buf_ok(&key))
+            return -ENOMEM;
         t->c->stats.no_group++;
         return 0;
     }
     value_text(c, t->ev, &value);
+    if (!buf_ok(&value))
+        return -ENOMEM;
     s.value = value_hash(buf_view(&value));
     if (c->type >= CORRELATE_VALUE_SUM && !number_parse(buf_view(&value), &s.number))
         s.value = 0;
