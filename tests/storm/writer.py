@@ -134,7 +134,9 @@ class Rotation:
     """One file, never rotated; the others differ in what they say here."""
     path = "a.log"
     seen_each = False   # a generation must have been looked at before the next one begins
-    settle_s = 0        # so long it takes until the last file is believed to be complete
+    # So long it takes until the last file is believed to be complete: a short one may be a copy that
+    # is still being made. `run --once` does not wait for that.
+    settle_s = 2.2
 
     def __init__(self, writer):
         self.w = writer
@@ -257,7 +259,6 @@ class Gzip(Rotation):
 
 class GzipAtOnce(Gzip):
     """compress without delaycompress: what was not read yet is in the compressed file only."""
-    settle_s = 2.5
 
     def rotate(self):
         w = self.w
