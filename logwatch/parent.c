@@ -8,7 +8,6 @@
 #include <sys/wait.h>
 #include <systemd/sd-daemon.h>
 
-#include "base/file.h"
 #include "base/log.h"
 #include "logwatch/control.h"
 #include "logwatch/sender.h"
@@ -260,7 +259,7 @@ static int open_all(struct parent *p, struct err *err)
     (void)sd_watchdog_enabled(0, &p->watchdog_us);
     if (open_signals(p, err) < 0 || parent_make_children(p, err) < 0)
         return err_code(err);
-    if (dir_make(-1, p->config->state, 0750, err) < 0)
+    if (role_make_folders(p->config, err) < 0)
         return err_code(err);
     if (parent_take_sockets(p->config, NULL, err) < 0)
         return err_code(err);

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <glob.h>
 #include <limits.h>
+#include <pwd.h>
 #include <signal.h>
 #include <sys/stat.h>
 
@@ -125,17 +126,37 @@ static int reader_paths(struct paths *read, const struct config *c)
     return r;
 }
 
-static int core_paths(struct paths *write, const struct config *c, struct err *err)
+static int core_paths(struct paths *write, const struct config *c)
 {
     const char *const folders[] = { c->state, c->trail, c->keys };
     int r = 0;
 
-    for (size_t i = 0; i < ARRAY_SIZE(folders) && r == 0; i++) {
-        if (dir_make(-1, folders[i], i == 2 ? 0700 : 0750, err) < 0)
-            return err_code(err);
+    for (size_t i = 0; i < ARRAY_SIZE(folders) && r == 0; i++)
         r = add(write, folders[i]);
-    }
     return r;
+}
+
+/* One that is made belongs to whom the core will be. */
+static int make_folder(const char *path, unsigned mode, const struct passwd *owner, struct err *err)
+{
+    if (access(path, F_OK) == 0)
+        return 0;
+    if (dir_make(-1, path, mode, err) < 0)
+        return err_code(err);
+    if (owner && chown(path, owner->pw_uid, owner->pw_gid) < 0)
+        return err_set(err, -errno, "owner of '%s': %s", path, err_name(errno));
+    return 0;
+}
+
+int role_make_folders(const struct config *c, struct err *err)
+{
+    const struct passwd *owner = c->user && geteuid() == 0 ? getpwnam(c->user) : NULL;
+
+    if (c->user && geteuid() == 0 && !owner)
+        return err_set(err, -ENOENT, "processes: user '%s' does not exist", c->user);
+    if (make_folder(c->state, 0750, owner, err) < 0 || make_folder(c->trail, 0750, owner, err) < 0)
+        return err_code(err);
+    return make_folder(c->keys, 0700, owner, err);
 }
 
 /* Names, certificates and time zones; nothing else of the host. */
@@ -238,7 +259,7 @@ int role_drop_rights(enum role role, const struct role_start *s, struct err *err
         p.capabilities = logs_of_others;
         p.memory_max = s->config->reader_memory;
     } else if (r == 0 && role == ROLE_CORE) {
-        r = core_paths(&write, s->config, err);
+        r = core_paths(&write, s->config);
         p.may = MAY_WRITE_FILES | MAY_PASS;
     } else if (r == 0) {
         const struct sink *sink = sender_sink(s->config, s->index);

@@ -38,6 +38,9 @@ int role_sender(const struct role_start *s);
 
 /* ---- role-rights.c ---- */
 
+/* State, trail and keys, by the parent: for the core's user, who may not make them. */
+int role_make_folders(const struct config *c, struct err *err);
+
 /*
  * Which files and folders the role's rights lie on, now: they belong to what is there, not to its
  * name. Another mark than at the start means that a folder was made anew (or for the first

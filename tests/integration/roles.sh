@@ -150,6 +150,31 @@ done
 cmp "$SCRATCH/stored" "$SCRATCH/replayed" || fail "not the alerts of a replay"
 "$TW_BIN" trail verify --quiet --config "$CONFIG" || fail "the trail is not good"
 
+# Started as root with a user for the others: they are his, the state is, and all works.
+if [ "$(id -u)" = 0 ] && id nobody > /dev/null 2>&1; then
+    chmod 755 "$SCRATCH"
+    mkdir -m 777 "$SCRATCH/told"
+    cat > "$SCRATCH/user.yaml" <<EOF
+state: $SCRATCH/others
+channels:
+  xui: {inputs: [{type: file, path: $LOG, from: begin}]}
+notifiers:
+  out: {type: file, path: $SCRATCH/told/out.jsonl}
+processes: {user: nobody}
+EOF
+    chmod 600 "$LOG" # root's alone: the reader keeps the one right to read it
+    "$TW_BIN" run --quiet --config "$SCRATCH/user.yaml" > "$SCRATCH/run.log" 2>&1 &
+    daemon=$!
+    wait_for "alerts by another user" test -s "$SCRATCH/told/out.jsonl"
+    want "users of the roles" "nobody nobody nobody" \
+        "$(ps -o user= --ppid "$daemon" | tr -d ' ' | tr '\n' ' ' | sed 's/ $//')"
+    want "owner of the state" nobody "$(stat -c %U "$SCRATCH/others")"
+    kill -TERM "$daemon"
+    wait "$daemon"
+    want "exit status with a user" 0 $?
+    "$TW_BIN" trail verify --quiet --trail "$SCRATCH/others/trail" || fail "the trail of another user is not good"
+fi
+
 # What only the operator can mend ends `run`: here a trail that was cut.
 log=$(ls "$SCRATCH"/state/trail/log/*.jsonl | tail -1)
 head -c -200 "$log" > "$SCRATCH/cut" && cat "$SCRATCH/cut" > "$log"

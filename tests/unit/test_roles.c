@@ -237,7 +237,9 @@ static void holds(const struct bench *t, enum role role, size_t index, unsigned 
 {
     struct job job = { t, role, index, works };
     struct proc_result r = { .out = BUF_LIMIT(4000) };
+    struct err err = ERR_NONE;
 
+    assert_int_equal(role_make_folders(t->config, &err), 0);
     if (privileges_landlock_abi() == 0)
         skip(); /* paths are then the business of users and groups */
     assert_int_equal(proc_call(child, &job, 30 * USEC_PER_SEC, &r, NULL), 0);
