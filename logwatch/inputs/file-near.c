@@ -146,6 +146,26 @@ int scan_neighbours(struct scan *sc)
     return r;
 }
 
+static bool in_one_folder(const char *a, const char *b)
+{
+    size_t n = (size_t)(name_base(a) - a);
+
+    return (size_t)(name_base(b) - b) == n && strncmp(a, b, n) == 0;
+}
+
+void near_inherit(const struct file_input *f, struct stream *s)
+{
+    s->log_seen_us = s->first_seen_us;
+    for (size_t i = 0; i < f->nstreams; i++) {
+        const struct stream *o = f->streams[i];
+        const char *a = name_base(o->path), *b = name_base(s->path);
+
+        if (o->log_seen_us < s->log_seen_us && in_one_folder(o->path, s->path) &&
+            (strcmp(a, b) == 0 || name_is_rotated(a, b) || name_is_rotated(b, a)))
+            s->log_seen_us = o->log_seen_us;
+    }
+}
+
 /*
  * A generation of a log of ours that nobody knows: it came and went while we were away,
  * or while names moved under a scan. Older than our first sight of that log, it is none.
@@ -159,7 +179,7 @@ const char *scan_generation_of(const struct file_input *f, const struct found *x
         const struct stream *s = f->streams[i];
         AUTO_FREE char *folder = name_folder(s->path);
 
-        if (!s->forgotten && folder && strcmp(folder, here) == 0 && s->first_seen_us <= changed &&
+        if (!s->forgotten && folder && strcmp(folder, here) == 0 && s->log_seen_us <= changed &&
             near_name(name_base(s->path), name_base(x->path)))
             return s->path;
     }

@@ -409,6 +409,7 @@ static void begin(struct file_input *f, struct pack_job *j, const char *log)
     if (!s)
         return;
     s->first_seen_us = clock_now(f->in->clock);
+    near_inherit(f, s);
     zip_free(j->zip);
     j->zip = NULL;
     if (zip_new(j->fd, &j->zip, NULL) == 0 && file_keep(f, s))

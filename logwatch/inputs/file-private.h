@@ -105,6 +105,7 @@ struct stream {
     struct known_bytes head, mark;
     uint64_t offset;
     uint64_t first_seen_us; /* wall */
+    uint64_t log_seen_us; /* wall: its log, by the first of its generations */
     uint64_t mtime_ns; /* of the file when it was last read */
     uint64_t lost_us; /* wall; 0 = not lost */
     unsigned flags;
@@ -341,6 +342,8 @@ bool near_name(const char *base, const char *name);
 const char *near_root(const struct stream *s);
 /* Finds them for all, when streams have come. */
 void near_roots(struct file_input *f);
+/* What older generations know of the first sight of the log goes on in the new one. */
+void near_inherit(const struct file_input *f, struct stream *s);
 /*
  * The log of ours that this is an unknown generation of: it came and went while we were away, or
  * while names moved under a scan. NULL: of none, or older than our first sight of that log.

@@ -477,6 +477,7 @@ static int begin_stream(struct scan *sc, struct found *x)
         return -ENOMEM;
     }
     s->first_seen_us = clock_now(f->in->clock);
+    near_inherit(f, s);
     stream_attach(f, s, fd, &st);
     x->st = st;
     s->state = x->configured ? STREAM_LIVE : STREAM_ROTATED;

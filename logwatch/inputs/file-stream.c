@@ -241,6 +241,7 @@ struct stream *stream_load(const struct cursor *c, struct arena *a)
     s->dev = (dev_t)json_u64(j, "dev", 0);
     s->ino = (ino_t)json_u64(j, "ino", 0);
     s->first_seen_us = json_u64(j, "seen", 0);
+    s->log_seen_us = json_u64(j, "log_seen", s->first_seen_us);
     s->mtime_ns = json_u64(j, "mtime", 0);
     s->lost_us = json_u64(j, "lost", 0);
     s->flags = (unsigned)json_u64(j, "flags", 0);
@@ -295,6 +296,8 @@ void stream_cursor(const struct stream *s, struct buf *out)
         json_member_slice(&w, "key", buf_view(&key));
     }
     json_member_u64(&w, "seen", s->first_seen_us);
+    if (s->log_seen_us != s->first_seen_us)
+        json_member_u64(&w, "log_seen", s->log_seen_us);
     json_member_u64(&w, "mtime", s->mtime_ns);
     if (s->lost_us)
         json_member_u64(&w, "lost", s->lost_us);

@@ -303,6 +303,7 @@ static void rotate_by_rename(struct world *w)
         if (dice(w, 3) == 0)
             read_some(w);
     }
+    rig_wait(&w->rig, 5 * USEC_PER_MSEC); /* no two generations have one time */
     w->generation++;
     if (dice(w, 2)) {
         rig_append(&w->rig, "a.log", "");
@@ -330,6 +331,7 @@ static void rotate_by_copy(struct world *w)
         read_some(w);
     rig_write(&w->rig, "a.log", O_TRUNC, SLICE(""));
     stamp(w, "a.log");
+    rig_wait(&w->rig, 5 * USEC_PER_MSEC); /* no two generations have one time */
     w->generation++;
     buf_fini(&text);
 }
@@ -339,6 +341,7 @@ static void delete_and_begin_anew(struct world *w)
     end_line(w);
     read_all(w); /* nobody can read what is deleted unseen */
     assert_int_equal(unlink(rig_path(&w->rig, "a.log")), 0);
+    rig_wait(&w->rig, 5 * USEC_PER_MSEC); /* no two generations have one time */
     w->generation++;
     rig_append(&w->rig, "a.log", "");
     stamp(w, "a.log");

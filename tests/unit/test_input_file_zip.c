@@ -457,6 +457,35 @@ static void a_young_archive_is_not_forgotten_while_it_waits(void **state)
     rig_free(&r);
 }
 
+/* The stream of which nothing was read is forgotten; since when we know the log is not. */
+static void a_generation_that_was_seen_but_not_read_is_read_from_its_archive(void **state)
+{
+    struct rig r;
+    struct timespec now = { 0 };
+
+    (void)state;
+    begin(&r);
+    rig_append(&r, "a.log", "");
+    assert_string_equal(rig_lines(&r), "");
+    rig_stop(&r);
+    rig_wait(&r, USEC_PER_SEC);
+    number_lines(&r, "a.log", 0, 5);
+    now.tv_sec = (time_t)(r.clock.now_us / USEC_PER_SEC);
+    assert_int_equal(
+        utimensat(AT_FDCWD, rig_path(&r, "a.log"), (struct timespec[2]){ now, now }, 0), 0);
+    rig_rename(&r, "a.log", "a.log.1");
+    number_lines(&r, "a.log", 5, 45);
+    rig_wait(&r, USEC_PER_SEC / 2);
+    restart(&r);
+    assert_string_equal(rig_lines(&r), ""); /* it is young and short */
+    rig_stop(&r);
+    zip_file(&r, "a.log.1", "a.log.1.gz", ZIP_GZIP);
+    rig_wait(&r, 10 * USEC_PER_SEC);
+    restart(&r);
+    assert_numbers(all_lines(&r), 0, 45);
+    rig_free(&r);
+}
+
 /* Rotated again and again: each time it has a new name, and is no younger. */
 static void an_archive_that_was_renamed_just_now_is_read_at_once(void **state)
 {
@@ -851,6 +880,7 @@ int main(void)
         cmocka_unit_test(generations_that_were_compressed_while_we_were_away_are_read_in_order),
         cmocka_unit_test(generations_of_a_log_that_was_empty_are_read),
         cmocka_unit_test(a_young_archive_is_not_forgotten_while_it_waits),
+        cmocka_unit_test(a_generation_that_was_seen_but_not_read_is_read_from_its_archive),
         cmocka_unit_test(an_archive_that_was_renamed_just_now_is_read_at_once),
         cmocka_unit_test(dated_archives_are_read_in_order),
         cmocka_unit_test(archives_from_before_our_time_are_left_alone),
