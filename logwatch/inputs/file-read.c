@@ -111,6 +111,13 @@ static int hand_over(struct reading *r, struct cut cut, struct err *err)
     return finish(r, err);
 }
 
+/* A long hole takes several looks, one after the other; one that cannot be read waits. */
+static void look_on(struct reading *r, bool moved)
+{
+    r->s->ready = moved;
+    r->f->busy = r->f->busy || moved;
+}
+
 /* Where the NUL bytes that begin at the offset end; the size when nothing else is there (yet). */
 static uint64_t hole_ends(struct reading *r, bool *ret_known)
 {
@@ -167,15 +174,14 @@ static int read_hole(struct reading *r, struct err *err)
 {
     struct stream *s = r->s;
     bool known;
-    uint64_t from = s->offset, end = hole_ends(r, &known);
+    uint64_t from = s->offset, before = s->hole_end, end = hole_ends(r, &known);
 
     /* A file that was cut in the meantime looks like a hole up to its old end. */
     if (!hole_is_ours(r, end))
         return -ESTALE;
     s->hole_end = end;
     if (!known && !(r->last && end >= r->size)) {
-        s->ready = end < r->size;
-        r->f->busy = r->f->busy || s->ready;
+        look_on(r, end < r->size && end != before);
         return 0;
     }
     if (stream_skip(s, end) < 0)
@@ -267,14 +273,16 @@ static bool learn_key(struct stream *s, uint64_t size, bool end)
 static bool key_or_nothing(struct reading *r)
 {
     struct stream *s = r->s;
+    uint64_t before = s->text_at;
 
     if (s->key_known || learn_key(s, r->size, r->end))
         return true;
-    s->ready = s->text_at < r->size;
-    r->f->busy = r->f->busy || s->ready;
-    if (!s->ready)
+    if (s->text_at >= r->size) {
         s->text_at = 0; /* nothing but room: the text may come anywhere */
-    return !s->ready;
+        return true;
+    }
+    look_on(r, s->text_at != before);
+    return false;
 }
 
 /* The bytes at the offset, between two looks at the identity. 1 = there are some. */
