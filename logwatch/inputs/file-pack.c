@@ -207,6 +207,14 @@ static bool has_lost_target(const struct pack_job *j)
     return false;
 }
 
+static bool is_young(const struct file_input *f, const struct stat *st)
+{
+    uint64_t now = clock_now(f->in->clock);
+    uint64_t then = stat_mtime_ns(st) / 1000; /* of writing; a new name does not count */
+
+    return now < then + YOUNG_US && then < now + YOUNG_US;
+}
+
 /* 1 = it matters, 0 = it does not, <0 = cannot be judged now. */
 static int job_begin(struct scan *sc, const struct found *x, struct pack_job *j)
 {
@@ -223,7 +231,7 @@ static int job_begin(struct scan *sc, const struct found *x, struct pack_job *j)
     if (!has_lost_target(j))
         j->urgent = true;
     refusal = bytes_refusal(slice_of(j->head, j->nhead));
-    if (j->nhead == 0 && j->fault.code)
+    if (j->nhead == 0 && j->fault.code && !is_young(f, &j->st))
         refusal = j->fault.text;
     if (!refusal)
         return 1;
@@ -479,14 +487,6 @@ bool packs_work(struct file_input *f)
 }
 
 /* ---- which one is next ---- */
-
-static bool is_young(const struct file_input *f, const struct stat *st)
-{
-    uint64_t now = clock_now(f->in->clock);
-    uint64_t then = stat_mtime_ns(st) / 1000; /* of writing; a new name does not count */
-
-    return now < then + YOUNG_US && then < now + YOUNG_US;
-}
 
 static bool plain_beside(const char *path)
 {

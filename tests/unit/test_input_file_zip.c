@@ -457,6 +457,38 @@ static void a_young_archive_is_not_forgotten_while_it_waits(void **state)
     rig_free(&r);
 }
 
+/* Under a name that the plain file never had. */
+static void an_archive_that_has_just_begun_is_no_trouble(void **state)
+{
+    struct rig r;
+    struct buf zip = BUF_INIT, text = BUF_INIT;
+    struct timespec now = { 0 };
+
+    (void)state;
+    begin(&r);
+    number_lines(&r, "a.log", 0, 40);
+    assert_numbers(rig_lines(&r), 0, 40);
+    rig_stop(&r);
+    (void)rig_notices(&r);
+    number_lines(&r, "a.log", 40, 60);
+    assert_int_equal(file_read(AT_FDCWD, rig_path(&r, "a.log"), 1 << 20, &text, NULL), 0);
+    zip_add(&zip, ZIP_GZIP, buf_view(&text));
+    assert_int_equal(unlink(rig_path(&r, "a.log")), 0);
+    number_lines(&r, "a.log", 60, 80);
+    rig_write(&r, "a.log.2.gz", O_TRUNC, slice_of(zip.p, 12));
+    restart(&r);
+    assert_string_equal(rig_lines(&r), "");
+    rig_write(&r, "a.log.2.gz", O_TRUNC, buf_view(&zip));
+    now.tv_sec = (time_t)(r.clock.now_us / USEC_PER_SEC);
+    assert_int_equal(
+        utimensat(AT_FDCWD, rig_path(&r, "a.log.2.gz"), (struct timespec[2]){ now, now }, 0), 0);
+    assert_numbers(all_lines(&r), 40, 80);
+    assert_string_equal(rig_notices(&r), "");
+    buf_fini(&zip);
+    buf_fini(&text);
+    rig_free(&r);
+}
+
 /* The stream of which nothing was read is forgotten; since when we know the log is not. */
 static void a_generation_that_was_seen_but_not_read_is_read_from_its_archive(void **state)
 {
@@ -881,6 +913,7 @@ int main(void)
         cmocka_unit_test(generations_of_a_log_that_was_empty_are_read),
         cmocka_unit_test(a_young_archive_is_not_forgotten_while_it_waits),
         cmocka_unit_test(a_generation_that_was_seen_but_not_read_is_read_from_its_archive),
+        cmocka_unit_test(an_archive_that_has_just_begun_is_no_trouble),
         cmocka_unit_test(an_archive_that_was_renamed_just_now_is_read_at_once),
         cmocka_unit_test(dated_archives_are_read_in_order),
         cmocka_unit_test(archives_from_before_our_time_are_left_alone),
