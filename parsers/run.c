@@ -268,6 +268,7 @@ static bool read_json(struct run *r, struct slice s)
         r->ev->nfields = fields;
         e = json_flatten(repair(r, s), &flat, NULL);
     }
+    r->failed = r->failed || e == -ENOMEM; /* that it is no JSON is not known */
     if (e < 0) { /* told before the fault was known: taken back */
         r->ev->nfields = fields;
         r->has_time = before.has_time;

@@ -234,7 +234,8 @@ struct stream *stream_new(const char *path);
 void stream_free(struct stream *s);
 DEFINE_AUTO(stream)
 /* From and to the cursor's text. */
-struct stream *stream_load(const struct cursor *c, struct arena *a);
+/* NULL: not a cursor of ours; -ENOMEM in err: nobody knows (err is else untouched). */
+struct stream *stream_load(const struct cursor *c, struct arena *a, struct err *err);
 void stream_cursor(const struct stream *s, struct buf *out);
 
 /* Is the open file this stream? >0 yes, 0 no, <0 cannot be read. */

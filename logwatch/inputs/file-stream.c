@@ -229,11 +229,14 @@ static bool load_texts(struct stream *s, const struct cursor *c, const struct js
     return s->path && s->where;
 }
 
-struct stream *stream_load(const struct cursor *c, struct arena *a)
+struct stream *stream_load(const struct cursor *c, struct arena *a, struct err *err)
 {
-    const struct json *j = json_load(a, c->value, NULL);
+    struct err why = ERR_NONE;
+    const struct json *j = json_load(a, c->value, &why);
     AUTO(stream) s = calloc(1, sizeof *s);
 
+    if (!s || why.code == -ENOMEM)
+        err_nomem(err);
     if (!s || !j)
         return NULL;
     s->fd = -1;
@@ -254,8 +257,12 @@ struct stream *stream_load(const struct cursor *c, struct arena *a)
     s->packed.done = json_bool(j, "packed_done", false);
     s->ended = s->packed.done || json_bool(j, "ended", false);
     s->state = STREAM_LOST; /* until the first scan has found it */
-    if (json_u64(j, "version", 0) != 1 || !load_texts(s, c, j) ||
-        !load_hash(j, "head", "head_n", HEAD_MAX, &s->head) ||
+    if (!load_texts(s, c, j)) {
+        if (json_text(j, "path").n && c->stream.n == sizeof s->id - 1) /* no room for a copy */
+            err_nomem(err);
+        return NULL;
+    }
+    if (json_u64(j, "version", 0) != 1 || !load_hash(j, "head", "head_n", HEAD_MAX, &s->head) ||
         !load_hash(j, "mark", "mark_n", MARK_MAX, &s->mark))
         return NULL;
     if (s->head.n != (s->offset < HEAD_MAX ? s->offset : HEAD_MAX) ||

@@ -99,14 +99,17 @@ static int load_streams(struct file_input *f, struct err *err)
     if (!a)
         return err_nomem(err);
     for (size_t i = 0; i < in->ncursors; i++) {
+        struct err why = ERR_NONE;
         struct stream *s;
 
         if (slice_eq(in->cursors[i].stream, STARTED)) {
             f->started = true;
             continue;
         }
-        s = stream_load(&in->cursors[i], a);
+        s = stream_load(&in->cursors[i], a, &why);
         arena_reset(a);
+        if (why.code) /* to read it as a new one would double it */
+            return err_nomem(err);
         if (!s) {
             file_notice(f, "source.bad_cursor", in->name, SLICE(""));
             continue;

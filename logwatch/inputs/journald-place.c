@@ -152,13 +152,16 @@ static void load_lines(struct journal *s, const struct json *list)
 
 int cursor_load(struct input *in, struct journal *s)
 {
+    struct err why = ERR_NONE;
     const struct json *v;
     struct slice text;
     uint64_t covered;
 
     if (in->ncursors == 0 || !slice_eq(in->cursors[0].stream, CURSOR_NAME))
         return 0;
-    v = json_load(s->arena, in->cursors[0].value, NULL);
+    v = json_load(s->arena, in->cursors[0].value, &why);
+    if (why.code == -ENOMEM)
+        return -ENOMEM;
     text = json_text(v, "cursor");
     load_sequences(s, json_get(v, "sequences"));
     load_lines(s, json_get(v, "lines"));
