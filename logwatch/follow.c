@@ -375,5 +375,8 @@ uint64_t follow_wait_us(const struct follow *f)
 
 bool follow_settled(const struct follow *f)
 {
+    for (size_t i = 0; i < f->n; i++)
+        if (f->followers[i].open && f->followers[i].input.waiting)
+            return false;
     return clock_mono(f->clock) >= f->busy_us + f->settle_us;
 }

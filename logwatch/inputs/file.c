@@ -477,11 +477,27 @@ static int follow(struct file_input *f, struct block *b, struct err *err)
     return r;
 }
 
+/* Young files and archives wait until it is known what they are; not for ever. */
+static bool waits_for_time(const struct file_input *f)
+{
+    uint64_t now = file_now(f);
+
+    for (size_t i = 0; i < f->nstreams; i++) {
+        const struct stream *s = f->streams[i];
+
+        if (s->fd >= 0 && s->held == HOLD_WAIT && now < s->wait_us + 2 * YOUNG_US)
+            return true;
+    }
+    return f->packs_due.n > 0;
+}
+
 static int file_input_read(struct input *in, struct block *b, struct err *err)
 {
     struct file_input *f = in->private;
+    int r = in->once ? file_replay_read(f, b, err) : follow(f, b, err);
 
-    return in->once ? file_replay_read(f, b, err) : follow(f, b, err);
+    in->waiting = r == 0 && !in->once && waits_for_time(f);
+    return r;
 }
 
 const struct input_ops input_file = {

@@ -62,6 +62,7 @@ struct input {
     int events; /* poll events for fd; 0 = POLLIN */
     uint64_t wake_us; /* monotonic time at which read() wants to be called at the latest */
     struct input_lag lag; /* kept up to date by read */
+    bool waiting; /* read gave nothing, but time alone will free something: not all was read yet */
     void *private; /* the input's own */
     /* Stored cursors, given before open; borrowed for the call. */
     const struct cursor *cursors;

@@ -134,9 +134,6 @@ class Rotation:
     """One file, never rotated; the others differ in what they say here."""
     path = "a.log"
     seen_each = False   # a generation must have been looked at before the next one begins
-    # So long it takes until the last file is believed to be complete: a short one may be a copy that
-    # is still being made. `run --once` does not wait for that.
-    settle_s = 2.2
 
     def __init__(self, writer):
         self.w = writer
