@@ -628,6 +628,12 @@ void json_member_slice(struct json_writer *w, const char *key, struct slice text
     json_put_slice(w, text);
 }
 
+void json_member_buf(struct json_writer *w, const char *key, const struct buf *text)
+{
+    json_member_slice(w, key, buf_view(text));
+    w->out->failed = w->out->failed || !buf_ok(text);
+}
+
 void json_member_str(struct json_writer *w, const char *key, const char *text)
 {
     json_key(w, key);

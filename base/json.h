@@ -85,6 +85,8 @@ void json_put_raw(struct json_writer *w, struct slice json); /* already JSON: ou
 /* member = key and value in one call */
 void json_member_slice(struct json_writer *w, const char *key, struct slice text);
 void json_member_str(struct json_writer *w, const char *key, const char *text);
+/* What was written into a buffer; one that failed fails the document, too. */
+void json_member_buf(struct json_writer *w, const char *key, const struct buf *text);
 void json_member_u64(struct json_writer *w, const char *key, uint64_t v);
 void json_member_bool(struct json_writer *w, const char *key, bool v);
 void json_member_time(struct json_writer *w, const char *key, uint64_t us);

@@ -114,6 +114,8 @@ static int note_start(struct core *core, const char *why, struct err *err)
 
     buf_hex(&rules, core->config->engine->rules_digest, 32);
     buf_hex(&config, core->config->digest, 32);
+    if (!buf_ok(&rules) || !buf_ok(&config))
+        return err_nomem(err);
     buf_printf(&b, "\"version\":\"%s\",\"rules_sha256\":\"%s\",\"config_sha256\":\"%s\"",
                PACKAGE_VERSION, rules.p, config.p);
     if (!buf_ok(&b))
@@ -304,12 +306,12 @@ static int alert_entry(struct core *core, const struct alert *alert, struct err 
     if (!e)
         return err_nomem(err);
     buf_hex(&text, alert->id, sizeof alert->id);
-    json_member_slice(&w, "id", buf_view(&text));
+    json_member_buf(&w, "id", &text);
     json_member_slice(&w, "rule", alert->rule_id);
     json_member_slice(&w, "title", alert->rule_title);
     buf_reset(&text);
     buf_hex(&text, alert->rule_digest, sizeof alert->rule_digest);
-    json_member_slice(&w, "rule_sha256", buf_view(&text));
+    json_member_buf(&w, "rule_sha256", &text);
     json_member_str(&w, "level", level_name(alert->level));
     json_member_slice(&w, "channel", alert->channel);
     json_member_time(&w, "time", alert->time_us);
@@ -317,7 +319,7 @@ static int alert_entry(struct core *core, const struct alert *alert, struct err 
     json_member_bool(&w, "backfill", alert->backfill);
     buf_reset(&text);
     buf_source_key(&text, &alert->key);
-    json_member_slice(&w, "key", buf_view(&text));
+    json_member_buf(&w, "key", &text);
     if (!keep(core, &b, &e->members) || !alert_pii(core, e, alert))
         return err_nomem(err);
     return 0;

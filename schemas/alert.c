@@ -124,7 +124,7 @@ static void hex_member(struct json_writer *w, const char *key, const uint8_t *p,
     AUTO_BUF hex = BUF_INIT;
 
     buf_hex(&hex, p, n);
-    json_member_slice(w, key, buf_view(&hex));
+    json_member_buf(w, key, &hex);
 }
 
 static void rule_json(const struct alert *alert, struct json_writer *w)
@@ -199,7 +199,7 @@ void alert_json(const struct alert *alert, struct json_writer *w)
     json_member_str(w, "trust", trust_name(alert->trust));
     json_member_bool(w, "backfill", alert->backfill);
     ban_json(alert, w);
-    json_member_slice(w, "key", buf_view(&key));
+    json_member_buf(w, "key", &key);
     evidence_json(alert, w);
     json_object_end(w);
 }

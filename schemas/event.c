@@ -203,7 +203,7 @@ static void event_write(const struct event *ev, size_t raw_max, size_t value_max
     json_member_slice(w, "channel", ev->channel);
     json_member_slice(w, "format", ev->format);
     json_member_slice(w, "input", ev->input);
-    json_member_slice(w, "key", buf_view(&key));
+    json_member_buf(w, "key", &key);
     json_member_str(w, "trust", trust_name(ev->trust));
     flags_json(ev, w);
     json_member_slice(w, "raw", utf8_cut(ev->raw, raw_max));

@@ -96,6 +96,7 @@ wait_for "the alert behind a refused reload" is_told 203.0.113.21
 config ""
 sed -i "s|^state: .*|state: $SCRATCH/elsewhere|" "$CONFIG"
 kill -HUP "$daemon"
+wait_for "an entry of the second refusal" entry config.refused "state, trail, keys and origin"
 sed -i "s|^state: .*|state: $SCRATCH/state|" "$CONFIG"
 want "the reader" "$reader" "$(child reader)"
 
