@@ -127,7 +127,7 @@ static int append_epoch(struct append *p, uint64_t time_us, struct err *err)
         return err_code(err);
     vkey_text(&a->next_epoch.public, &vkey);
     json_member_u64(&w, "epoch", a->epoch_n + 1);
-    json_member_slice(&w, "epoch_vkey", buf_view(&vkey));
+    json_member_buf(&w, "epoch_vkey", &vkey);
     e.members = buf_view(&b);
     if (append_one(p, &e, time_us, err) < 0)
         return err_code(err);

@@ -146,8 +146,8 @@ static int genesis_members(struct audit *a, struct buf *out)
     json_member_str(&w, "format", "trailwarden-trail/1");
     json_member_str(&w, "origin", a->config.origin);
     json_member_u64(&w, "epoch", 0);
-    json_member_slice(&w, "vkey", buf_view(&identity));
-    json_member_slice(&w, "epoch_vkey", buf_view(&epoch));
+    json_member_buf(&w, "vkey", &identity);
+    json_member_buf(&w, "epoch_vkey", &epoch);
     json_member_u64(&w, "heartbeat_s", a->config.heartbeat_s);
     json_member_u64(&w, "epoch_s", a->config.epoch_s);
     return buf_ok(out) ? 0 : -ENOMEM;

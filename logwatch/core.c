@@ -499,7 +499,7 @@ static int event_entry(struct core *core, const struct event *ev, struct err *er
     json_member_slice(&w, "channel", ev->channel);
     json_member_time(&w, "time", ev->time_us);
     json_member_slice(&w, "action", event_text(ev, FIELD_EVENT_ACTION));
-    json_member_slice(&w, "key", buf_view(&key));
+    json_member_buf(&w, "key", &key);
     event_json(ev, &dw);
     e->pii = arena_array(core->arena, 1, sizeof *e->pii);
     if (!e->pii || !buf_ok(&key) || !buf_ok(&document) || !keep(core, &b, &e->members) ||

@@ -89,7 +89,7 @@ int command_reload(struct cli *cli)
 
         json_object(&w);
         json_member_bool(&w, "ok", slice_starts(buf_view(&answer), SLICE("ok")));
-        json_member_slice(&w, "answer", buf_view(&answer));
+        json_member_buf(&w, "answer", &answer);
         json_object_end(&w);
         fprintf(cli->out, "%.*s\n", SLICE_FMT(buf_view(&out)));
     } else {

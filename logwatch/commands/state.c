@@ -275,14 +275,14 @@ static int export_signal(void *ctx, const struct signal *s)
 
     begin(x, "signal");
     buf_hex(&text, s->rule, sizeof s->rule);
-    json_member_slice(&x->look.w, "rule", buf_view(&text));
+    json_member_buf(&x->look.w, "rule", &text);
     json_member_u64(&x->look.w, "part", s->part);
     json_member_time(&x->look.w, "time", s->time_us);
     json_member_slice(&x->look.w, "group", s->group);
     json_member_slice(&x->look.w, "value", s->value);
     buf_reset(&text);
     buf_source_key(&text, &s->key);
-    json_member_slice(&x->look.w, "key", buf_view(&text));
+    json_member_buf(&x->look.w, "key", &text);
     member_document(x, "evidence", s->evidence);
     return buf_ok(&text) ? end(x) : -ENOMEM;
 }

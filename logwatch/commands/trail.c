@@ -67,7 +67,7 @@ static void report_json(const struct audit_report *r, const char *folder, struct
     json_member_bool(&w, "good", r->good);
     json_member_u64(&w, "entries", r->entries);
     json_member_u64(&w, "signed", r->signed_size);
-    json_member_slice(&w, "root", buf_view(&root));
+    json_member_buf(&w, "root", &root);
     json_member_u64(&w, "epochs", r->epochs);
     json_member_u64(&w, "notes", r->notes);
     json_member_time(&w, "first", r->first_us);

@@ -300,7 +300,7 @@ void stream_cursor(const struct stream *s, struct buf *out)
     cursor_hash(&w, "mark", "mark_n", &s->mark);
     if (s->key_known) {
         buf_hex(&key, s->key, sizeof s->key);
-        json_member_slice(&w, "key", buf_view(&key));
+        json_member_buf(&w, "key", &key);
     }
     json_member_u64(&w, "seen", s->first_seen_us);
     if (s->log_seen_us != s->first_seen_us)

@@ -183,7 +183,7 @@ static void put_sequences(const struct journal *s, struct json_writer *w)
 
         buf_hex(&id, s->sequences[i].id, sizeof s->sequences[i].id);
         json_object(w);
-        json_member_slice(w, "id", buf_view(&id));
+        json_member_buf(w, "id", &id);
         json_member_u64(w, "seqnum", s->sequences[i].seqnum);
         json_object_end(w);
     }

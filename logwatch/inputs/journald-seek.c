@@ -284,7 +284,7 @@ static int tell_gap(struct block *b, const uint8_t id[16], uint64_t from, uint64
     struct json_writer w = json_writer(&members);
 
     buf_hex(&text, id, 16);
-    json_member_slice(&w, "stream", buf_view(&text));
+    json_member_buf(&w, "stream", &text);
     json_member_u64(&w, "from", from);
     if (to)
         json_member_u64(&w, "to", to);

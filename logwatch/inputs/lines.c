@@ -130,7 +130,7 @@ int long_line_notice(struct long_line *l, struct block *b)
     json_member_u64(&w, "position", l->position);
     if (l->known) {
         json_member_u64(&w, "bytes", l->bytes);
-        json_member_slice(&w, "sha256", buf_view(&hex));
+        json_member_buf(&w, "sha256", &hex);
     }
     if (!buf_ok(&members) || !buf_ok(&hex))
         return -ENOMEM;

@@ -206,11 +206,11 @@ static int save_cursor(struct syslog *s, struct block *b)
     buf_hex(&hex, s->stream, sizeof s->stream);
     json_object(&w);
     json_member_u64(&w, "version", 1);
-    json_member_slice(&w, "stream", buf_view(&hex));
+    json_member_buf(&w, "stream", &hex);
     json_member_u64(&w, "count", s->count);
     buf_reset(&hex);
     buf_hex(&hex, s->socket_id, sizeof s->socket_id);
-    json_member_slice(&w, "socket", buf_view(&hex));
+    json_member_buf(&w, "socket", &hex);
     json_member_u64(&w, "dropped", s->dropped);
     json_key(&w, "lost");
     json_object(&w);

@@ -248,7 +248,7 @@ static int request(const struct telegram *t, const struct message *m, const char
         json_put_str(&w, chat);
     if (t->thread)
         json_member_u64(&w, "message_thread_id", t->thread);
-    json_member_slice(&w, "text", buf_view(&text.html));
+    json_member_buf(&w, "text", &text.html);
     if (!plain)
         json_member_str(&w, "parse_mode", "HTML");
     json_key(&w, "link_preview_options");
