@@ -61,7 +61,7 @@ static void checkpoint(struct core_turn *t, bool now)
         commit_failed(t, &err);
 }
 
-/* What was taken becomes evidence, then true, then signed, then it leaves. */
+/* What was taken becomes evidence, then true, then it leaves, and is signed. */
 int core_turn(struct core_turn *t, struct err *err)
 {
     int r = sender_collect(t->sender, t->core, err);

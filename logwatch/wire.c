@@ -8,23 +8,22 @@
 #define MEMBERS_MAX (256u << 10)
 
 static const struct {
-    const char *name;
     enum role from, to;
     size_t max;
 } messages[MESSAGES] = {
-    [MESSAGE_BEGIN] = { "begin", ROLE_CORE, ROLE_READER, RESULT_MAX },
-    [MESSAGE_TICK] = { "tick", ROLE_CORE, ROLE_READER, 8 },
-    [MESSAGE_RESULT] = { "result", ROLE_READER, ROLE_CORE, RESULT_MAX },
-    [MESSAGE_QUIET] = { "quiet", ROLE_READER, ROLE_CORE, 1 },
-    [MESSAGE_TOCK] = { "tock", ROLE_READER, ROLE_CORE, 8 },
-    [MESSAGE_ATTACH] = { "attach", ROLE_PARENT, ROLE_CORE, SMALL },
-    [MESSAGE_STOP] = { "stop", ROLE_PARENT, ROLE_CORE, SMALL },
-    [MESSAGE_PING] = { "ping", ROLE_PARENT, ROLE_CORE, SMALL },
-    [MESSAGE_TELL] = { "tell", ROLE_PARENT, ROLE_CORE, SMALL },
-    [MESSAGE_READY] = { "ready", ROLE_CORE, ROLE_PARENT, SMALL },
-    [MESSAGE_PONG] = { "pong", ROLE_CORE, ROLE_PARENT, SMALL },
-    [MESSAGE_DONE] = { "done", ROLE_CORE, ROLE_PARENT, SMALL },
-    [MESSAGE_HOPELESS] = { "hopeless", ROLE_CORE, ROLE_PARENT, SMALL },
+    [MESSAGE_BEGIN] = { ROLE_CORE, ROLE_READER, RESULT_MAX },
+    [MESSAGE_TICK] = { ROLE_CORE, ROLE_READER, 8 },
+    [MESSAGE_RESULT] = { ROLE_READER, ROLE_CORE, RESULT_MAX },
+    [MESSAGE_QUIET] = { ROLE_READER, ROLE_CORE, 1 },
+    [MESSAGE_TOCK] = { ROLE_READER, ROLE_CORE, 8 },
+    [MESSAGE_ATTACH] = { ROLE_PARENT, ROLE_CORE, SMALL },
+    [MESSAGE_STOP] = { ROLE_PARENT, ROLE_CORE, SMALL },
+    [MESSAGE_PING] = { ROLE_PARENT, ROLE_CORE, SMALL },
+    [MESSAGE_TELL] = { ROLE_PARENT, ROLE_CORE, SMALL },
+    [MESSAGE_READY] = { ROLE_CORE, ROLE_PARENT, SMALL },
+    [MESSAGE_PONG] = { ROLE_CORE, ROLE_PARENT, SMALL },
+    [MESSAGE_DONE] = { ROLE_CORE, ROLE_PARENT, SMALL },
+    [MESSAGE_HOPELESS] = { ROLE_CORE, ROLE_PARENT, SMALL },
 };
 
 const char *role_name(enum role r)
@@ -39,11 +38,6 @@ size_t message_limit(unsigned type, enum role from, enum role to)
     return type && type < MESSAGES && messages[type].from == from && messages[type].to == to
                ? messages[type].max
                : 0;
-}
-
-const char *message_name(unsigned type)
-{
-    return type && type < MESSAGES ? messages[type].name : "?";
 }
 
 /* ---- inputs by number ---- */

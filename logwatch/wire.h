@@ -41,7 +41,6 @@ enum message {
 
 /* Largest body of a message of this type that `to` takes from `from`; 0 = it is not for it. */
 size_t message_limit(unsigned type, enum role from, enum role to);
-const char *message_name(unsigned type);
 
 /* All inputs of the configuration in one numbering, that of the file. */
 size_t inputs_count(const struct config *c);
