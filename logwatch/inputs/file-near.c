@@ -9,6 +9,7 @@
 #include "logwatch/inputs/file-private.h"
 
 #define FOLDER_ENTRIES_MAX 20000
+#define TICK_US (10 * USEC_PER_MSEC) /* times of files are those of the kernel's last tick */
 
 bool near_name(const char *base, const char *name)
 {
@@ -179,7 +180,8 @@ const char *scan_generation_of(const struct file_input *f, const struct found *x
         const struct stream *s = f->streams[i];
         AUTO_FREE char *folder = name_folder(s->path);
 
-        if (!s->forgotten && folder && strcmp(folder, here) == 0 && s->log_seen_us <= changed &&
+        if (!s->forgotten && folder && strcmp(folder, here) == 0 &&
+            s->log_seen_us <= changed + TICK_US &&
             near_name(name_base(s->path), name_base(x->path)))
             return s->path;
     }

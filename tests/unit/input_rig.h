@@ -1,6 +1,10 @@
 /*
  * An input on the bench: options from YAML text, a clock of its own, cursors
  * that are kept as the store would keep them. Used by the tests of inputs.
+ *
+ * What the rig writes, copies and cuts has the time of the rig's clock, and each
+ * change is a moment later than the one before: no test depends on how fast the
+ * machine is or how coarse its clock.
  */
 #pragma once
 
@@ -91,6 +95,11 @@ static inline void rig_free(struct rig *r)
     }
     while (pid > 0 && waitpid(pid, NULL, 0) < 0 && errno == EINTR)
         ;
+}
+
+static inline void rig_wait(struct rig *r, uint64_t us)
+{
+    clock_set(&r->clock, r->clock.now_us + us);
 }
 
 /* A path in the rig's folder; lives as long as the rig. */
@@ -212,11 +221,6 @@ static inline int rig_read(struct rig *r)
     return ret;
 }
 
-static inline void rig_wait(struct rig *r, uint64_t us)
-{
-    clock_set(&r->clock, r->clock.now_us + us);
-}
-
 /* Until there is nothing now, nor a moment later. */
 static inline void rig_drain(struct rig *r)
 {
@@ -249,6 +253,28 @@ static inline const char *rig_notices(struct rig *r)
     return s;
 }
 
+static inline struct timespec timespec_of(uint64_t us)
+{
+    return (struct timespec){ (time_t)(us / USEC_PER_SEC), (long)(us % USEC_PER_SEC * 1000) };
+}
+
+/* The time of the file's last change, wall. */
+static inline void rig_date(struct rig *r, const char *name, uint64_t us)
+{
+    const struct timespec at[2] = { timespec_of(us), timespec_of(us) };
+
+    assert_int_equal(utimensat(AT_FDCWD, rig_path(r, name), at, 0), 0);
+}
+
+/* The file changed now: a moment after all that was before. */
+static inline void rig_stamp(struct rig *r, const char *name)
+{
+    if (!r->clock.given)
+        return;
+    rig_wait(r, USEC_PER_MSEC);
+    rig_date(r, name, r->clock.now_us);
+}
+
 static inline void rig_write(struct rig *r, const char *name, int flags, struct slice text)
 {
     int fd = open(rig_path(r, name), O_WRONLY | O_CREAT | flags, 0640);
@@ -261,6 +287,7 @@ static inline void rig_write(struct rig *r, const char *name, int flags, struct 
         at += (size_t)n;
     }
     close(fd);
+    rig_stamp(r, name);
 }
 
 static inline void rig_append(struct rig *r, const char *name, const char *text)
@@ -273,19 +300,20 @@ static inline void rig_rename(struct rig *r, const char *from, const char *to)
     assert_int_equal(rename(rig_path(r, from), rig_path(r, to)), 0);
 }
 
-/* As logrotate's copytruncate does. */
+static inline void rig_truncate(struct rig *r, const char *name, off_t size)
+{
+    assert_int_equal(truncate(rig_path(r, name), size), 0);
+    rig_stamp(r, name);
+}
+
+/* As logrotate's copytruncate does, without the cut. */
 static inline void rig_copy(struct rig *r, const char *from, const char *to)
 {
-    char bytes[4096];
-    int in = open(rig_path(r, from), O_RDONLY), out;
-    ssize_t n;
+    struct buf bytes = BUF_INIT;
 
-    out = open(rig_path(r, to), O_WRONLY | O_CREAT | O_TRUNC, 0640);
-    assert_true(in >= 0 && out >= 0);
-    while ((n = read(in, bytes, sizeof bytes)) > 0)
-        assert_int_equal(write(out, bytes, (size_t)n), n);
-    close(in);
-    close(out);
+    assert_int_equal(file_read(AT_FDCWD, rig_path(r, from), 1 << 26, &bytes, NULL), 0);
+    rig_write(r, to, O_TRUNC, buf_view(&bytes));
+    buf_fini(&bytes);
 }
 
 /* ---- results and cursors that become true together, for readers that are killed ---- */

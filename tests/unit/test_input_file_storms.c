@@ -5,11 +5,10 @@
 #include <sys/syscall.h>
 
 #include "logwatch/inputs/file-private.h"
-#include "tests/unit/input_rig.h"
+#include "tests/unit/input_file_rig.h"
 
 #define LOG "{path: @/a.log, from: begin, max_line: 1KiB}"
 #define GLOB "{path: '@/a.log*', from: begin, max_line: 1KiB}"
-#define SECOND USEC_PER_SEC
 
 /* What happens between two calls of the input, once; NULL = nothing. */
 static void (*at_seek)(void);
@@ -27,61 +26,12 @@ off_t lseek(int fd, off_t offset, int whence)
     return (off_t)syscall(SYS_lseek, fd, offset, whence);
 }
 
-static void begin(struct rig *r, const char *yaml)
-{
-    rig_new(r);
-    assert_int_equal(rig_start(r, &input_file, yaml, false), 0);
-}
-
-static void restart(struct rig *r, const char *yaml)
-{
-    rig_stop(r);
-    assert_int_equal(rig_start(r, &input_file, yaml, false), 0);
-}
-
-/* Until the file system's clock has moved: equal times tell no order. */
-static void next_tick(struct rig *r)
-{
-    struct stat first, now;
-
-    rig_write(r, "tick", O_APPEND, SLICE("x"));
-    assert_int_equal(stat(rig_path(r, "tick"), &first), 0);
-    do {
-        rig_write(r, "tick", O_APPEND, SLICE("x"));
-        assert_int_equal(stat(rig_path(r, "tick"), &now), 0);
-    } while (now.st_mtim.tv_sec == first.st_mtim.tv_sec &&
-             now.st_mtim.tv_nsec == first.st_mtim.tv_nsec);
-}
-
-static void some_lines(struct rig *r, const char *name, unsigned from, unsigned to)
-{
-    struct buf b = BUF_INIT;
-
-    for (unsigned i = from; i < to; i++)
-        buf_printf(&b, "%06u a line of a log that is long enough to be one\n", i);
-    rig_write(r, name, O_APPEND, buf_view(&b));
-    next_tick(r);
-    buf_fini(&b);
-}
-
-/* "000000 .. 000099" when these lines and no others came in their order. */
-static void expect_lines(struct rig *r, unsigned from, unsigned to)
-{
-    const char *p = rig_lines(r);
-
-    for (unsigned i = from; i < to; i++, p = strchr(p, '|') + 1) {
-        if (strtoul(p, NULL, 10) != i || !strchr(p, '|'))
-            fail_msg("line %u is '%.20s'", i, p);
-    }
-    assert_string_equal(p, "");
-}
-
 /* ---- holes ---- */
 
 static void copy_and_cut(void)
 {
     rig_copy(rig_at_seek, "a.log", "a.log.1");
-    assert_int_equal(truncate(rig_path(rig_at_seek, "a.log"), 0), 0);
+    rig_truncate(rig_at_seek, "a.log", 0);
 }
 
 /* A hole, lines behind it, and the log is cut while the end of the hole is looked for. */
@@ -91,17 +41,17 @@ static void a_file_that_is_cut_is_no_hole_up_to_its_old_end(void **state)
 
     (void)state;
     begin(&r, LOG);
-    some_lines(&r, "a.log", 0, 100);
-    expect_lines(&r, 0, 100);
-    assert_int_equal(truncate(rig_path(&r, "a.log"), 100000), 0);
-    some_lines(&r, "a.log", 100, 200);
+    number_lines(&r, "a.log", 0, 100);
+    assert_numbers(rig_lines(&r), 0, 100);
+    rig_truncate(&r, "a.log", 100000);
+    number_lines(&r, "a.log", 100, 200);
     rig_at_seek = &r;
     at_seek = copy_and_cut;
-    expect_lines(&r, 100, 200);
+    assert_numbers(rig_lines(&r), 100, 200);
     assert_null(at_seek);
-    some_lines(&r, "a.log", 200, 210);
+    number_lines(&r, "a.log", 200, 210);
     rig_wait(&r, 3 * SECOND);
-    expect_lines(&r, 200, 210);
+    assert_numbers(rig_lines(&r), 200, 210);
     rig_free(&r);
 }
 
@@ -124,15 +74,15 @@ static void no_line_is_handed_over_before_its_key_is_known(void **state)
     begin(&r, LOG);
     hole(&r, "a.log", 9000000);
     assert_string_equal(rig_lines(&r), "");
-    some_lines(&r, "a.log", 0, 10);
+    number_lines(&r, "a.log", 0, 10);
     for (unsigned i = 0; i < 3; i++) /* it takes some looks, and each says that it is not done */
         rig_drain(&r);
-    expect_lines(&r, 0, 10);
+    assert_numbers(rig_lines(&r), 0, 10);
     memcpy(key, r.key, 16);
     assert_memory_not_equal(key, none, 16);
     rig_stop(&r);
     assert_int_equal(rig_start(&r, &input_file, "{path: '@/a.log'}", true), 0);
-    expect_lines(&r, 0, 10);
+    assert_numbers(rig_lines(&r), 0, 10);
     assert_memory_equal(key, r.key, 16);
     rig_free(&r);
 }
@@ -144,17 +94,17 @@ static void files_that_begin_with_holes_are_not_alike(void **state)
     (void)state;
     begin(&r, GLOB);
     hole(&r, "a.log", 2000);
-    some_lines(&r, "a.log", 0, 300);
-    expect_lines(&r, 0, 300);
+    number_lines(&r, "a.log", 0, 300);
+    assert_numbers(rig_lines(&r), 0, 300);
     rig_stop(&r);
-    assert_int_equal(truncate(rig_path(&r, "a.log"), 0), 0);
+    rig_truncate(&r, "a.log", 0);
     hole(&r, "a.log", 2000);
-    some_lines(&r, "a.log", 300, 400);
+    number_lines(&r, "a.log", 300, 400);
     rig_rename(&r, "a.log", "a.log.1");
-    some_lines(&r, "a.log", 400, 500);
+    number_lines(&r, "a.log", 400, 500);
     rig_wait(&r, 3 * SECOND);
     restart(&r, GLOB);
-    expect_lines(&r, 300, 500);
+    assert_numbers(rig_lines(&r), 300, 500);
     rig_free(&r);
 }
 
@@ -184,13 +134,13 @@ static void a_hole_near_the_beginning_does_not_make_a_log_binary(void **state)
 
     (void)state;
     begin(&r, LOG);
-    some_lines(&r, "a.log", 0, 3);
+    number_lines(&r, "a.log", 0, 3);
     hole(&r, "a.log", 3000);
-    some_lines(&r, "a.log", 3, 10);
-    expect_lines(&r, 0, 10);
+    number_lines(&r, "a.log", 3, 10);
+    assert_numbers(rig_lines(&r), 0, 10);
     rig_stop(&r);
     assert_int_equal(rig_start(&r, &input_file, "{path: '@/a.log'}", true), 0);
-    expect_lines(&r, 0, 10);
+    assert_numbers(rig_lines(&r), 0, 10);
     assert_int_equal(r.failed, 0);
     rig_free(&r);
 }
@@ -222,13 +172,13 @@ static void two_logs_with_the_same_lines_are_both_read(void **state)
     assert_int_equal(mkdir(rig_path(&r, "s2"), 0755), 0);
     assert_int_equal(
         rig_start(&r, &input_file, "{path: ['@/s*/a.log', '@/b.log'], from: begin}", false), 0);
-    some_lines(&r, "s1/a.log", 0, 100);
-    expect_lines(&r, 0, 100);
-    some_lines(&r, "s2/a.log", 0, 100);
+    number_lines(&r, "s1/a.log", 0, 100);
+    assert_numbers(rig_lines(&r), 0, 100);
+    number_lines(&r, "s2/a.log", 0, 100);
     rig_wait(&r, 12 * SECOND); /* a folder that a wildcard names is looked at now and then */
-    expect_lines(&r, 0, 100);
-    some_lines(&r, "b.log", 0, 100);
-    expect_lines(&r, 0, 100);
+    assert_numbers(rig_lines(&r), 0, 100);
+    number_lines(&r, "b.log", 0, 100);
+    assert_numbers(rig_lines(&r), 0, 100);
     rig_free(&r);
 }
 
@@ -258,22 +208,23 @@ static void an_inode_that_is_used_again_is_no_cut(void **state)
     struct stat old, new;
 
     (void)state;
-    begin(&r, LOG);
-    some_lines(&r, "a.log", 0, 100);
-    expect_lines(&r, 0, 100);
+    rig_new(&r);
+    r.clock.now_us -= SECOND; /* the birth of a file is by the machine's clock */
+    assert_int_equal(rig_start(&r, &input_file, LOG, false), 0);
+    number_lines(&r, "a.log", 0, 100);
+    assert_numbers(rig_lines(&r), 0, 100);
     assert_int_equal(stat(rig_path(&r, "a.log"), &old), 0);
     rig_stop(&r);
     (void)rig_notices(&r);
     assert_int_equal(unlink(rig_path(&r, "a.log")), 0);
-    (void)usleep(20000); /* clocks of file systems are coarse */
-    some_lines(&r, "a.log", 100, 200);
+    number_lines(&r, "a.log", 100, 200);
     assert_int_equal(stat(rig_path(&r, "a.log"), &new), 0);
     if (old.st_ino != new.st_ino) {
         rig_free(&r);
         skip();
     }
     restart(&r, LOG);
-    expect_lines(&r, 100, 200);
+    assert_numbers(rig_lines(&r), 100, 200);
     rig_wait(&r, 60 * SECOND);
     assert_string_equal(rig_lines(&r), "");
     assert_string_equal(rig_notices(&r), "source.lost{\"offset\":5300} ");
@@ -284,11 +235,8 @@ static void an_inode_that_is_used_again_is_no_cut(void **state)
 
 static void cut(struct rig *r, const char *copy)
 {
-    next_tick(r);
     rig_copy(r, "a.log", copy);
-    next_tick(r);
-    assert_int_equal(truncate(rig_path(r, "a.log"), 0), 0);
-    next_tick(r);
+    rig_truncate(r, "a.log", 0);
 }
 
 static void two_generations_were_copied_while_away(const char *yaml)
@@ -296,16 +244,16 @@ static void two_generations_were_copied_while_away(const char *yaml)
     struct rig r;
 
     begin(&r, yaml);
-    some_lines(&r, "a.log", 0, 100);
-    expect_lines(&r, 0, 100);
+    number_lines(&r, "a.log", 0, 100);
+    assert_numbers(rig_lines(&r), 0, 100);
     rig_stop(&r);
-    some_lines(&r, "a.log", 100, 200);
+    number_lines(&r, "a.log", 100, 200);
     cut(&r, "a.log.2");
-    some_lines(&r, "a.log", 200, 300);
+    number_lines(&r, "a.log", 200, 300);
     cut(&r, "a.log.1");
-    some_lines(&r, "a.log", 300, 400);
+    number_lines(&r, "a.log", 300, 400);
     restart(&r, yaml);
-    expect_lines(&r, 100, 400);
+    assert_numbers(rig_lines(&r), 100, 400);
     rig_free(&r);
 }
 
@@ -323,7 +271,6 @@ static void copy_some(struct rig *r, size_t from, size_t to)
 
     assert_int_equal(file_read(AT_FDCWD, rig_path(r, "a.log"), 1 << 20, &text, NULL), 0);
     rig_write(r, "a.log.1", O_APPEND, slice_take(slice_skip(buf_view(&text), from), to - from));
-    next_tick(r);
     buf_fini(&text);
 }
 
@@ -334,17 +281,17 @@ static void the_copy_is_held_while_it_is_made(const char *yaml)
     rig_new(&r);
     r.in.block_max = 4096;
     assert_int_equal(rig_start(&r, &input_file, yaml, false), 0);
-    some_lines(&r, "a.log", 0, 100);
-    expect_lines(&r, 0, 100);
-    some_lines(&r, "a.log", 100, 400);
+    number_lines(&r, "a.log", 0, 100);
+    assert_numbers(rig_lines(&r), 0, 100);
+    number_lines(&r, "a.log", 100, 400);
     copy_some(&r, 0, 9000);
     assert_int_equal(rig_read(&r), 1); /* not all of it: the copy is seen */
     rig_wait(&r, SECOND / 10);
     assert_int_equal(rig_read(&r), 1);
     copy_some(&r, 9000, 1 << 20);
-    assert_int_equal(truncate(rig_path(&r, "a.log"), 0), 0);
-    some_lines(&r, "a.log", 400, 500);
-    expect_lines(&r, 100, 500);
+    rig_truncate(&r, "a.log", 0);
+    number_lines(&r, "a.log", 400, 500);
+    assert_numbers(rig_lines(&r), 100, 500);
     rig_free(&r);
 }
 
@@ -364,10 +311,10 @@ static void a_log_that_was_copied_and_cut_before_its_first_block_comes_in_order(
     begin(&r, LOG);
     rig_append(&r, "a.log", "");
     assert_string_equal(rig_lines(&r), "");
-    some_lines(&r, "a.log", 0, 100);
+    number_lines(&r, "a.log", 0, 100);
     cut(&r, "a.log.1");
-    some_lines(&r, "a.log", 100, 200);
-    expect_lines(&r, 0, 200);
+    number_lines(&r, "a.log", 100, 200);
+    assert_numbers(rig_lines(&r), 0, 200);
     rig_free(&r);
 }
 
@@ -380,11 +327,11 @@ static void so_it_does_while_we_are_away(void **state)
     rig_append(&r, "a.log", "");
     assert_string_equal(rig_lines(&r), "");
     rig_stop(&r);
-    some_lines(&r, "a.log", 0, 100);
+    number_lines(&r, "a.log", 0, 100);
     cut(&r, "a.log.1");
-    some_lines(&r, "a.log", 100, 200);
+    number_lines(&r, "a.log", 100, 200);
     restart(&r, LOG);
-    expect_lines(&r, 0, 200);
+    assert_numbers(rig_lines(&r), 0, 200);
     rig_free(&r);
 }
 
@@ -394,15 +341,15 @@ static void a_copy_that_is_never_completed_does_not_stop_the_log(void **state)
 
     (void)state;
     begin(&r, LOG);
-    some_lines(&r, "a.log", 0, 100);
-    expect_lines(&r, 0, 100);
+    number_lines(&r, "a.log", 0, 100);
+    assert_numbers(rig_lines(&r), 0, 100);
     copy_some(&r, 0, 2000);
-    assert_int_equal(truncate(rig_path(&r, "a.log"), 0), 0);
-    some_lines(&r, "a.log", 100, 200);
+    rig_truncate(&r, "a.log", 0);
+    number_lines(&r, "a.log", 100, 200);
     rig_append(&r, "b.log", "");
     assert_string_equal(rig_lines(&r), "");
     rig_wait(&r, 2 * SECOND);
-    expect_lines(&r, 100, 200);
+    assert_numbers(rig_lines(&r), 100, 200);
     rig_free(&r);
 }
 
@@ -415,12 +362,12 @@ static void who_floods_a_rotated_file_does_not_hide_the_log(void **state)
     rig_new(&r);
     r.in.block_max = 4096;
     assert_int_equal(rig_start(&r, &input_file, GLOB, false), 0);
-    some_lines(&r, "a.log.1", 0, 200);
-    some_lines(&r, "a.log", 500000, 500100);
+    number_lines(&r, "a.log.1", 0, 200);
+    number_lines(&r, "a.log", 500000, 500100);
     rig_wait(&r, 3 * SECOND);
     for (unsigned i = 0; i < 60 && !seen; i++) {
         (void)rig_read(&r);
-        some_lines(&r, "a.log.1", 0, 100);
+        number_lines(&r, "a.log.1", 0, 100);
         seen = r.lines.n && memmem(r.lines.p, r.lines.n, "500099 ", 7);
     }
     assert_true(seen);
@@ -433,13 +380,13 @@ static void another_log_does_not_wait_for_it(void **state)
 
     (void)state;
     begin(&r, "{path: ['@/a.log', '@/b.log'], from: begin}");
-    some_lines(&r, "a.log", 0, 100);
-    expect_lines(&r, 0, 100);
+    number_lines(&r, "a.log", 0, 100);
+    assert_numbers(rig_lines(&r), 0, 100);
     copy_some(&r, 0, 2000);
-    assert_int_equal(truncate(rig_path(&r, "a.log"), 0), 0);
-    some_lines(&r, "a.log", 100, 200);
-    some_lines(&r, "b.log", 500, 510);
-    expect_lines(&r, 500, 510);
+    rig_truncate(&r, "a.log", 0);
+    number_lines(&r, "a.log", 100, 200);
+    number_lines(&r, "b.log", 500, 510);
+    assert_numbers(rig_lines(&r), 500, 510);
     rig_free(&r);
 }
 

@@ -1,8 +1,7 @@
 /* Compressed logs: what they hold is read as if they were plain, once, and bombs are refused. */
 #include "logwatch/inputs/file-private.h"
+#include "tests/unit/input_file_rig.h"
 #include "tests/unit/zip_rig.h"
-
-#define SECOND USEC_PER_SEC
 
 static const enum zip_kind kinds[] = { ZIP_GZIP, ZIP_ZSTD };
 
@@ -341,18 +340,6 @@ static void replay_says_what_is_wrong_with_an_archive_and_reads_the_rest(void **
 
 #define LOG "{path: @/a.log, from: begin}"
 
-static void begin(struct rig *r)
-{
-    rig_new(r);
-    assert_int_equal(rig_start(r, &input_file, LOG, false), 0);
-}
-
-static void restart(struct rig *r)
-{
-    rig_stop(r);
-    assert_int_equal(rig_start(r, &input_file, LOG, false), 0);
-}
-
 /* All that comes, with a minute in which nothing may come any more. */
 static const char *all_lines(struct rig *r)
 {
@@ -363,36 +350,13 @@ static const char *all_lines(struct rig *r)
     return rig_lines(r);
 }
 
-static void number_lines(struct rig *r, const char *name, unsigned from, unsigned to)
-{
-    struct buf b = BUF_INIT;
-
-    for (unsigned i = from; i < to; i++)
-        buf_printf(&b, "%06u a line of a log that is long enough to be one\n", i);
-    rig_write(r, name, O_APPEND, buf_view(&b));
-    buf_fini(&b);
-}
-
-/* Are these the lines from..to, in order? */
-static void assert_numbers(const char *text, unsigned from, unsigned to)
-{
-    for (unsigned i = from; i < to; i++) {
-        const char *end = strchr(text, '|');
-
-        if (!end || strtoul(text, NULL, 10) != i)
-            fail_msg("line %u: %.60s", i, text);
-        text = end + 1;
-    }
-    assert_string_equal(text, "");
-}
-
 static void a_stream_goes_on_in_the_archive_of_its_file(void **state)
 {
     (void)state;
     for (size_t k = 0; k < ARRAY_SIZE(kinds); k++) {
         struct rig r;
 
-        begin(&r);
+        begin(&r, LOG);
         number_lines(&r, "a.log", 0, 100);
         assert_numbers(rig_lines(&r), 0, 100);
         rig_stop(&r);
@@ -400,10 +364,10 @@ static void a_stream_goes_on_in_the_archive_of_its_file(void **state)
         rig_rename(&r, "a.log", "a.log.1");
         zip_file(&r, "a.log.1", kinds[k] == ZIP_GZIP ? "a.log.1.gz" : "a.log.1.zst", kinds[k]);
         number_lines(&r, "a.log", 150, 160);
-        restart(&r);
+        restart(&r, LOG);
         assert_numbers(all_lines(&r), 100, 160);
         assert_null(strstr(rig_notices(&r), "source.lost"));
-        restart(&r);
+        restart(&r, LOG);
         assert_string_equal(all_lines(&r), "");
         assert_null(strstr(rig_notices(&r), "source.lost"));
         rig_free(&r);
@@ -415,7 +379,7 @@ static void generations_that_were_compressed_while_we_were_away_are_read_in_orde
     struct rig r;
 
     (void)state;
-    begin(&r);
+    begin(&r, LOG);
     number_lines(&r, "a.log", 0, 40);
     assert_numbers(rig_lines(&r), 0, 40);
     rig_stop(&r);
@@ -428,9 +392,9 @@ static void generations_that_were_compressed_while_we_were_away_are_read_in_orde
     number_lines(&r, "a.log", 100, 120);
     rig_rename(&r, "a.log", "a.log.1");
     number_lines(&r, "a.log", 120, 140);
-    restart(&r);
+    restart(&r, LOG);
     assert_numbers(all_lines(&r), 40, 140);
-    restart(&r);
+    restart(&r, LOG);
     assert_string_equal(all_lines(&r), "");
     rig_free(&r);
 }
@@ -441,16 +405,16 @@ static void a_young_archive_is_not_forgotten_while_it_waits(void **state)
     struct rig r;
 
     (void)state;
-    begin(&r);
+    begin(&r, LOG);
     rig_append(&r, "a.log", "");
     assert_string_equal(rig_lines(&r), "");
     rig_stop(&r);
     number_lines(&r, "a.log", 0, 40);
     rig_copy(&r, "a.log", "a.log.1");
-    assert_int_equal(truncate(rig_path(&r, "a.log"), 0), 0);
+    rig_truncate(&r, "a.log", 0);
     zip_file(&r, "a.log.1", "a.log.1.gz", ZIP_GZIP);
     number_lines(&r, "a.log", 40, 80);
-    restart(&r);
+    restart(&r, LOG);
     assert_string_equal(rig_lines(&r), "");
     rig_wait(&r, 3 * USEC_PER_SEC);
     assert_numbers(rig_lines(&r), 0, 80);
@@ -462,10 +426,9 @@ static void an_archive_that_has_just_begun_is_no_trouble(void **state)
 {
     struct rig r;
     struct buf zip = BUF_INIT, text = BUF_INIT;
-    struct timespec now = { 0 };
 
     (void)state;
-    begin(&r);
+    begin(&r, LOG);
     number_lines(&r, "a.log", 0, 40);
     assert_numbers(rig_lines(&r), 0, 40);
     rig_stop(&r);
@@ -476,12 +439,9 @@ static void an_archive_that_has_just_begun_is_no_trouble(void **state)
     assert_int_equal(unlink(rig_path(&r, "a.log")), 0);
     number_lines(&r, "a.log", 60, 80);
     rig_write(&r, "a.log.2.gz", O_TRUNC, slice_of(zip.p, 12));
-    restart(&r);
+    restart(&r, LOG);
     assert_string_equal(rig_lines(&r), "");
     rig_write(&r, "a.log.2.gz", O_TRUNC, buf_view(&zip));
-    now.tv_sec = (time_t)(r.clock.now_us / USEC_PER_SEC);
-    assert_int_equal(
-        utimensat(AT_FDCWD, rig_path(&r, "a.log.2.gz"), (struct timespec[2]){ now, now }, 0), 0);
     assert_numbers(all_lines(&r), 40, 80);
     assert_string_equal(rig_notices(&r), "");
     buf_fini(&zip);
@@ -493,27 +453,23 @@ static void an_archive_that_has_just_begun_is_no_trouble(void **state)
 static void a_generation_that_was_seen_but_not_read_is_read_from_its_archive(void **state)
 {
     struct rig r;
-    struct timespec now = { 0 };
 
     (void)state;
-    begin(&r);
+    begin(&r, LOG);
     rig_append(&r, "a.log", "");
     assert_string_equal(rig_lines(&r), "");
     rig_stop(&r);
     rig_wait(&r, USEC_PER_SEC);
     number_lines(&r, "a.log", 0, 5);
-    now.tv_sec = (time_t)(r.clock.now_us / USEC_PER_SEC);
-    assert_int_equal(
-        utimensat(AT_FDCWD, rig_path(&r, "a.log"), (struct timespec[2]){ now, now }, 0), 0);
     rig_rename(&r, "a.log", "a.log.1");
     number_lines(&r, "a.log", 5, 45);
     rig_wait(&r, USEC_PER_SEC / 2);
-    restart(&r);
+    restart(&r, LOG);
     assert_string_equal(rig_lines(&r), ""); /* it is young and short */
     rig_stop(&r);
     zip_file(&r, "a.log.1", "a.log.1.gz", ZIP_GZIP);
     rig_wait(&r, 10 * USEC_PER_SEC);
-    restart(&r);
+    restart(&r, LOG);
     assert_numbers(all_lines(&r), 0, 45);
     rig_free(&r);
 }
@@ -522,21 +478,18 @@ static void a_generation_that_was_seen_but_not_read_is_read_from_its_archive(voi
 static void an_archive_that_was_renamed_just_now_is_read_at_once(void **state)
 {
     struct rig r;
-    struct timespec past = { 0 };
 
     (void)state;
-    begin(&r);
+    begin(&r, LOG);
     number_lines(&r, "a.log", 0, 40);
     assert_numbers(rig_lines(&r), 0, 40);
     rig_stop(&r);
     number_lines(&r, "a.log", 40, 60);
-    past.tv_sec = (time_t)(r.clock.now_us / USEC_PER_SEC) - 10;
-    assert_int_equal(
-        utimensat(AT_FDCWD, rig_path(&r, "a.log"), (struct timespec[2]){ past, past }, 0), 0);
+    rig_date(&r, "a.log", r.clock.now_us - 10 * SECOND);
     zip_file(&r, "a.log", "a.log.1.gz", ZIP_GZIP);
     rig_rename(&r, "a.log.1.gz", "a.log.2.gz");
     number_lines(&r, "a.log", 60, 80);
-    restart(&r);
+    restart(&r, LOG);
     assert_numbers(rig_lines(&r), 40, 80);
     rig_free(&r);
 }
@@ -547,24 +500,17 @@ static void generations_of_a_log_that_was_empty_are_read(void **state)
     struct rig r;
 
     (void)state;
-    begin(&r);
+    begin(&r, LOG);
     rig_append(&r, "a.log", "");
     assert_string_equal(rig_lines(&r), "");
     rig_wait(&r, 12 * SECOND);
     assert_string_equal(rig_lines(&r), "");
     rig_stop(&r);
-    r.clock.now_us = clock_now(&(struct clock)CLOCK_REAL);
     number_lines(&r, "a.log", 0, 20);
-    {
-        const struct timespec later[2] = { { (time_t)(r.clock.now_us / SECOND) + 60, 0 },
-                                           { (time_t)(r.clock.now_us / SECOND) + 60, 0 } };
-
-        assert_int_equal(utimensat(AT_FDCWD, rig_path(&r, "a.log"), later, 0), 0);
-    }
     zip_file(&r, "a.log", "a.log.1.gz", ZIP_GZIP);
     number_lines(&r, "a.log", 20, 30);
     rig_wait(&r, 120 * SECOND);
-    restart(&r);
+    restart(&r, LOG);
     assert_numbers(all_lines(&r), 0, 30);
     rig_free(&r);
 }
@@ -574,7 +520,7 @@ static void dated_archives_are_read_in_order(void **state)
     struct rig r;
 
     (void)state;
-    begin(&r);
+    begin(&r, LOG);
     number_lines(&r, "a.log", 0, 40);
     assert_numbers(rig_lines(&r), 0, 40);
     rig_stop(&r);
@@ -583,7 +529,7 @@ static void dated_archives_are_read_in_order(void **state)
     number_lines(&r, "a.log", 60, 80);
     zip_file(&r, "a.log", "a-20261120.log.zst", ZIP_ZSTD);
     number_lines(&r, "a.log", 80, 100);
-    restart(&r);
+    restart(&r, LOG);
     assert_numbers(all_lines(&r), 40, 100);
     rig_free(&r);
 }
@@ -591,12 +537,11 @@ static void dated_archives_are_read_in_order(void **state)
 static void archives_from_before_our_time_are_left_alone(void **state)
 {
     struct rig r;
-    const struct timespec old[2] = { { 1, 0 }, { 1, 0 } };
 
     (void)state;
     rig_new(&r);
     zip_write(&r, "a.log.1.gz", ZIP_GZIP, SLICE("ancient\n"));
-    assert_int_equal(utimensat(AT_FDCWD, rig_path(&r, "a.log.1.gz"), old, 0), 0);
+    rig_date(&r, "a.log.1.gz", SECOND);
     number_lines(&r, "a.log", 0, 10);
     assert_int_equal(rig_start(&r, &input_file, LOG, false), 0);
     assert_numbers(all_lines(&r), 0, 10);
@@ -605,7 +550,7 @@ static void archives_from_before_our_time_are_left_alone(void **state)
     zip_file(&r, "a.log.1", "a.log.1.gz", ZIP_GZIP);
     number_lines(&r, "a.log", 10, 20);
     assert_numbers(all_lines(&r), 10, 20);
-    restart(&r);
+    restart(&r, LOG);
     assert_string_equal(all_lines(&r), "");
     rig_free(&r);
 }
@@ -615,7 +560,7 @@ static void compressing_what_we_read_reads_nothing_twice(void **state)
     struct rig r;
 
     (void)state;
-    begin(&r);
+    begin(&r, LOG);
     for (unsigned i = 0; i < 5; i++) {
         number_lines(&r, "a.log", i * 50, i * 50 + 50);
         assert_numbers(rig_lines(&r), i * 50, i * 50 + 50);
@@ -627,9 +572,9 @@ static void compressing_what_we_read_reads_nothing_twice(void **state)
         zip_file(&r, "a.log.1", "a.log.1.gz", ZIP_GZIP);
         assert_string_equal(all_lines(&r), "");
         if (i == 2)
-            restart(&r);
+            restart(&r, LOG);
     }
-    restart(&r);
+    restart(&r, LOG);
     assert_string_equal(all_lines(&r), "");
     assert_null(strstr(rig_notices(&r), "source.lost"));
     rig_free(&r);
@@ -640,7 +585,7 @@ static void a_file_compressed_under_us_is_read_to_its_end_first(void **state)
     struct rig r;
 
     (void)state;
-    begin(&r);
+    begin(&r, LOG);
     number_lines(&r, "a.log", 0, 50);
     assert_numbers(rig_lines(&r), 0, 50);
     number_lines(&r, "a.log", 50, 60);
@@ -657,7 +602,7 @@ static void an_archive_beside_its_file_is_not_read(void **state)
     struct rig r;
 
     (void)state;
-    begin(&r);
+    begin(&r, LOG);
     number_lines(&r, "a.log", 0, 50);
     assert_numbers(rig_lines(&r), 0, 50);
     rig_stop(&r);
@@ -666,11 +611,11 @@ static void an_archive_beside_its_file_is_not_read(void **state)
     zip_file(&r, "copy", "a.log.1.gz", ZIP_GZIP); /* gzip is at work */
     rig_rename(&r, "a.log", "a.log.1");
     number_lines(&r, "a.log", 60, 70);
-    restart(&r);
+    restart(&r, LOG);
     assert_numbers(all_lines(&r), 50, 70);
     assert_int_equal(unlink(rig_path(&r, "a.log.1")), 0); /* and is done now */
     assert_string_equal(all_lines(&r), "");
-    restart(&r);
+    restart(&r, LOG);
     assert_string_equal(all_lines(&r), "");
     rig_free(&r);
 }
@@ -680,7 +625,7 @@ static void a_second_archive_of_the_same_is_not_read(void **state)
     struct rig r;
 
     (void)state;
-    begin(&r);
+    begin(&r, LOG);
     number_lines(&r, "a.log", 0, 50);
     assert_numbers(rig_lines(&r), 0, 50);
     rig_stop(&r);
@@ -688,12 +633,12 @@ static void a_second_archive_of_the_same_is_not_read(void **state)
     rig_copy(&r, "a.log", "copy");
     zip_file(&r, "a.log", "a.log.1.gz", ZIP_GZIP);
     zip_file(&r, "copy", "a.log.1.zst", ZIP_ZSTD);
-    restart(&r);
+    restart(&r, LOG);
     assert_numbers(all_lines(&r), 50, 60);
     assert_int_equal(unlink(rig_path(&r, "a.log.1.gz")), 0); /* packed anew */
     assert_string_equal(all_lines(&r), "");
     zip_write(&r, "x", ZIP_GZIP, SLICE("other\n"));
-    restart(&r);
+    restart(&r, LOG);
     assert_string_equal(all_lines(&r), "");
     rig_free(&r);
 }
@@ -704,7 +649,7 @@ static void unpacking_what_was_read_reads_nothing_twice(void **state)
     struct stat st;
 
     (void)state;
-    begin(&r);
+    begin(&r, LOG);
     number_lines(&r, "a.log", 0, 50);
     assert_numbers(rig_lines(&r), 0, 50);
     rig_stop(&r);
@@ -712,7 +657,7 @@ static void unpacking_what_was_read_reads_nothing_twice(void **state)
     rig_copy(&r, "a.log", "copy");
     zip_file(&r, "a.log", "a.log.1.gz", ZIP_GZIP);
     number_lines(&r, "a.log", 60, 65);
-    restart(&r);
+    restart(&r, LOG);
     assert_numbers(all_lines(&r), 50, 65);
     assert_int_equal(stat(rig_path(&r, "a.log.1.gz"), &st), 0);
     rig_rename(&r, "copy", "a.log.1"); /* as gunzip does */
@@ -722,7 +667,7 @@ static void unpacking_what_was_read_reads_nothing_twice(void **state)
     assert_string_equal(all_lines(&r), "");
     assert_int_equal(unlink(rig_path(&r, "a.log.1.gz")), 0);
     assert_string_equal(all_lines(&r), "");
-    restart(&r);
+    restart(&r, LOG);
     assert_string_equal(all_lines(&r), "");
     rig_free(&r);
 }
@@ -732,7 +677,7 @@ static void copytruncate_and_compress_while_away_loses_and_doubles_nothing(void 
     struct rig r;
 
     (void)state;
-    begin(&r);
+    begin(&r, LOG);
     number_lines(&r, "a.log", 0, 50);
     assert_numbers(rig_lines(&r), 0, 50);
     rig_stop(&r);
@@ -741,7 +686,7 @@ static void copytruncate_and_compress_while_away_loses_and_doubles_nothing(void 
     rig_write(&r, "a.log", O_TRUNC, SLICE(""));
     zip_file(&r, "a.log.1", "a.log.1.gz", ZIP_GZIP);
     number_lines(&r, "a.log", 60, 70);
-    restart(&r);
+    restart(&r, LOG);
     assert_numbers(all_lines(&r), 50, 70);
     assert_null(strstr(rig_notices(&r), "truncated"));
     rig_free(&r);
@@ -753,7 +698,7 @@ static void a_compressed_copy_that_is_shorter_is_not_read_again(void **state)
     struct rig r;
 
     (void)state;
-    begin(&r);
+    begin(&r, LOG);
     number_lines(&r, "a.log", 0, 50);
     assert_numbers(rig_lines(&r), 0, 50);
     rig_copy(&r, "a.log", "a.log.1");
@@ -763,9 +708,9 @@ static void a_compressed_copy_that_is_shorter_is_not_read_again(void **state)
     rig_write(&r, "a.log", O_TRUNC, SLICE(""));
     zip_file(&r, "a.log.1", "a.log.1.gz", ZIP_GZIP);
     number_lines(&r, "a.log", 55, 60);
-    restart(&r);
+    restart(&r, LOG);
     assert_numbers(all_lines(&r), 55, 60);
-    restart(&r);
+    restart(&r, LOG);
     assert_string_equal(all_lines(&r), "");
     rig_free(&r);
 }
@@ -778,7 +723,7 @@ static void equal_beginnings_do_not_make_equal_files(void **state)
     (void)state;
     for (unsigned i = 0; i < 30; i++)
         buf_str(&head, "#the same header in every file, whoever writes it\n");
-    begin(&r);
+    begin(&r, LOG);
     rig_write(&r, "a.log", O_APPEND, buf_view(&head));
     rig_append(&r, "a.log", "1\n");
     assert_non_null(strstr(rig_lines(&r), "|1|"));
@@ -790,7 +735,7 @@ static void equal_beginnings_do_not_make_equal_files(void **state)
     zip_file(&r, "a.log", "a.log.2.gz", ZIP_GZIP);
     rig_write(&r, "a.log", O_APPEND, buf_view(&head));
     rig_append(&r, "a.log", "6\n");
-    restart(&r);
+    restart(&r, LOG);
     {
         const char *lines = all_lines(&r);
         assert_memory_equal(lines, "2|#the", 6);
@@ -845,7 +790,7 @@ static void an_archive_that_is_cut_short_is_told_and_goes_on_when_it_is_whole(vo
     unsigned n = 0;
 
     (void)state;
-    begin(&r);
+    begin(&r, LOG);
     number_lines(&r, "a.log", 0, 10);
     assert_numbers(rig_lines(&r), 0, 10);
     rig_stop(&r);
@@ -854,13 +799,13 @@ static void an_archive_that_is_cut_short_is_told_and_goes_on_when_it_is_whole(vo
     zip_add(&zip, ZIP_GZIP, buf_view(&text));
     assert_int_equal(unlink(rig_path(&r, "a.log")), 0);
     rig_write(&r, "a.log.1.gz", 0, slice_of(zip.p, zip.n / 2));
-    restart(&r);
+    restart(&r, LOG);
     lines = all_lines(&r);
     for (const char *p = lines; (p = strchr(p, '|')); p++)
         n++;
     assert_in_range(n, 1000, 19000);
     assert_non_null(strstr(rig_notices(&r), "source.unreadable{\"error\":\"is cut short"));
-    restart(&r);
+    restart(&r, LOG);
     assert_string_equal(all_lines(&r), "");
     rig_write(&r, "a.log.1.gz", O_TRUNC, buf_view(&zip));
     lines = all_lines(&r);
@@ -879,14 +824,14 @@ static void the_key_of_an_archive_is_that_of_its_log(void **state)
     uint8_t live[16];
 
     (void)state;
-    begin(&r);
+    begin(&r, LOG);
     rig_append(&r, "a.log", "first line\nsecond\n");
     assert_string_equal(rig_lines(&r), "first line|second|");
     memcpy(live, r.key, sizeof live);
     rig_stop(&r);
     rig_append(&r, "a.log", "third\n");
     zip_file(&r, "a.log", "a.log.1.gz", ZIP_GZIP);
-    restart(&r);
+    restart(&r, LOG);
     assert_string_equal(all_lines(&r), "third|");
     assert_memory_equal(live, r.key, sizeof live);
     assert_int_equal(r.position, 18);
