@@ -106,8 +106,8 @@ static int look_into(struct scan *sc, const char *folder)
         AUTO_BUF path = BUF_INIT;
         const char *text;
         struct stat st;
-
         bool packed = name_unpacked(e->d_name) > 0;
+        int code;
 
         if (e->d_type == DT_DIR || (!packed && name_is_compressed(e->d_name)) ||
             !is_neighbour(sc->f, folder, e))
@@ -115,8 +115,10 @@ static int look_into(struct scan *sc, const char *folder)
         buf_printf(&path, "%s/%s", folder, e->d_name);
         if (!buf_ok(&path))
             r = -ENOMEM;
-        else if (file_look(path.p, &st, &text) == 0)
+        else if ((code = file_look(path.p, &st, &text)) == 0)
             r = scan_add(sc, path.p, &(struct found){ .st = st, .packed = packed });
+        else if (code == -ENOENT)
+            sc->moved = true;
     }
     closedir(d);
     return r;

@@ -7,7 +7,7 @@
  * have read already, or are reading from the file that it is made of: then it
  * must not be read. So it is judged by what it holds, never by its name:
  *
- *   the plain file stands beside it          it is being made: left alone
+ *   it begins like the plain file beside it  it is being made: left alone
  *   it begins like a stream that still has   it is a copy: left alone, until
  *   its file                                 that stream has lost its file
  *   it begins like a lost stream, and the    the stream goes on in it
@@ -215,6 +215,22 @@ static bool is_young(const struct file_input *f, const struct stat *st)
     return now < then + YOUNG_US && then < now + YOUNG_US;
 }
 
+/*
+ * Is it being made of the plain file beside it? While names are shifted, a generation's plain file
+ * may stand beside the archive of another: that is no reason to leave the archive for later.
+ */
+static bool is_being_made(const struct pack_job *j)
+{
+    AUTO_FREE char *plain = strndup(j->path, name_unpacked(j->path));
+    char bytes[HEAD_MAX];
+    const char *text;
+    struct stat st;
+    AUTO_FD fd = plain ? file_open(plain, &st, &text) : -1;
+
+    return fd >= 0 && (j->nhead == 0 || (read_at(fd, bytes, j->nhead, 0) > 0 &&
+                                         memcmp(bytes, j->head, j->nhead) == 0));
+}
+
 /* 1 = it matters, 0 = it does not, <0 = cannot be judged now. */
 static int job_begin(struct scan *sc, const struct found *x, struct pack_job *j)
 {
@@ -224,6 +240,8 @@ static int job_begin(struct scan *sc, const struct found *x, struct pack_job *j)
 
     if (r < 0)
         return r;
+    if (is_being_made(j))
+        return -EAGAIN;
     for (size_t i = 0; i < f->nstreams; i++)
         add_target(f, j, f->streams[i]);
     if (!has_lost_target(j) && !scan_generation_of(f, x))
@@ -403,6 +421,7 @@ static bool end_in(struct file_input *f, struct pack_job *j, struct stream *s)
         s->head.held = true;
     }
     s->flags = 0;
+    s->hole_bytes = 0;
     go_on(f, j, s);
     return true;
 }
@@ -488,14 +507,6 @@ bool packs_work(struct file_input *f)
 
 /* ---- which one is next ---- */
 
-static bool plain_beside(const char *path)
-{
-    AUTO_FREE char *plain = strndup(path, name_unpacked(path));
-    struct stat st;
-
-    return plain && lstat(plain, &st) == 0;
-}
-
 static bool is_busy(const struct file_input *f)
 {
     for (size_t i = 0; i < f->nstreams; i++)
@@ -532,7 +543,7 @@ static int pack_seen(struct scan *sc, struct found *x)
 
     if (is_job(f, &x->st))
         return f->job->urgent ? names_add(&f->packs_due, f->job->path) : 0;
-    if (was_seen(f, &x->st) || plain_beside(x->path))
+    if (was_seen(f, &x->st))
         return 0;
     j = calloc(1, sizeof *j);
     if (!j)
@@ -597,6 +608,10 @@ int packs_scan(struct scan *sc)
 
 /* ---- who waits ---- */
 
+/*
+ * While names are shifted, an archive and the plain file of the next generation may have the same
+ * number: the archive is the older one.
+ */
 static bool waits_for(const struct stream *s, const char *path)
 {
     AUTO_FREE char *here = name_folder(path);
@@ -605,7 +620,7 @@ static bool waits_for(const struct stream *s, const char *path)
 
     return here && there && strcmp(here, there) == 0 && near_name(base, name_base(path)) &&
            ((s->state == STREAM_LIVE && !name_is_rotated(base, name_base(s->where))) ||
-            name_cmp_age(base, name_base(path), name_base(s->where)) < 0);
+            name_cmp_age(base, name_base(path), name_base(s->where)) <= 0);
 }
 
 bool packs_before(const struct file_input *f, const struct stream *s)

@@ -83,7 +83,6 @@ struct unpack {
     bool over; /* nothing follows `bytes`: the end, or a fault */
     struct err fault;
     struct known_bytes tail; /* of what was passed over, on the way to the offset */
-    uint64_t hole_bytes; /* NUL bytes passed over, not told yet */
 };
 
 /* Of a compressed file: its size and time say whether it is still the same. */
@@ -108,6 +107,7 @@ struct stream {
     uint64_t log_seen_us; /* wall: its log, by the first of its generations */
     uint64_t mtime_ns; /* of the file when it was last read */
     uint64_t lost_us; /* wall; 0 = not lost */
+    uint64_t hole_bytes; /* NUL bytes before the offset that were passed over, not told yet */
     unsigned flags;
     struct packed packed;
 

@@ -187,25 +187,30 @@ static int read_hole(struct reading *r, struct err *err)
     if (stream_skip(s, end) < 0)
         return -ESTALE;
     s->hole_end = 0;
-    return nulls_notice(r, from, end) < 0 ? out_of_memory(err) : finish(r, err);
+    if (nulls_notice(r, from - s->hole_bytes, end) < 0)
+        return out_of_memory(err);
+    s->hole_bytes = 0;
+    return finish(r, err);
 }
 
-/* The same in a compressed file: a hole that is longer than what was unpacked is told in one. */
+/*
+ * The same in a compressed file: a hole that is longer than what was unpacked is told in one, by
+ * whoever comes to its end.
+ */
 static int read_packed_hole(struct reading *r, size_t n, struct err *err)
 {
     struct stream *s = r->s;
-    struct unpack *u = s->unpack;
     bool goes_on = n == r->bytes.n && !r->end;
 
     if (goes_on)
         n -= NUL_RUN_MIN; /* by these the rest is known as a hole */
-    u->hole_bytes += n;
+    s->hole_bytes += n;
     stream_advance(s, slice_take(r->bytes, n));
     if (goes_on)
         return finish(r, err);
-    if (nulls_notice(r, s->offset - u->hole_bytes, s->offset) < 0)
+    if (nulls_notice(r, s->offset - s->hole_bytes, s->offset) < 0)
         return out_of_memory(err);
-    u->hole_bytes = 0;
+    s->hole_bytes = 0;
     return finish(r, err);
 }
 

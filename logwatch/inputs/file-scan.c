@@ -148,9 +148,10 @@ static int find_pattern(struct scan *sc, const char *pattern)
 {
     struct names names = { 0 };
     bool plain = !name_is_pattern(pattern);
-    int r = names_glob(&names, pattern);
+    int r;
 
-    watch_folder_of(sc->f, pattern);
+    watch_folder_of(sc->f, pattern); /* before looking: what moves from now on is told */
+    r = names_glob(&names, pattern);
     if (r == 0 && names.n == 0)
         fault_seen(sc->f, pattern, -ENOENT, "nothing has such a name");
     if (names.cut && !sc->f->at_limit) {
@@ -614,6 +615,7 @@ int file_scan(struct file_input *f, struct err *err)
     check_contents(f);
     faults_tell(f);
     moved = sc.moved;
+    f->names_moved = f->names_moved || moved; /* nothing new is believed before the next scan */
     scan_fini(&sc);
     f->scanned = f->scanned || r == 0;
     f->scan_us = file_now(f) + (moved ? MOVED_US : sc.young ? YOUNG_US : SCAN_US);

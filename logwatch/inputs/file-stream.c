@@ -143,6 +143,7 @@ int stream_jump(struct stream *s, uint64_t offset)
     if (look_ahead(s, offset, &head, &mark) < 0)
         return -EIO;
     place(s, offset, &head, &mark);
+    s->hole_bytes = 0;
     return 0;
 }
 
@@ -247,6 +248,7 @@ struct stream *stream_load(const struct cursor *c, struct arena *a, struct err *
     s->log_seen_us = json_u64(j, "log_seen", s->first_seen_us);
     s->mtime_ns = json_u64(j, "mtime", 0);
     s->lost_us = json_u64(j, "lost", 0);
+    s->hole_bytes = json_u64(j, "hole", 0);
     s->flags = (unsigned)json_u64(j, "flags", 0);
     s->backfill_end = json_u64(j, "backfill", 0);
     s->told = json_bool(j, "told", false);
@@ -265,7 +267,7 @@ struct stream *stream_load(const struct cursor *c, struct arena *a, struct err *
     if (json_u64(j, "version", 0) != 1 || !load_hash(j, "head", "head_n", HEAD_MAX, &s->head) ||
         !load_hash(j, "mark", "mark_n", MARK_MAX, &s->mark))
         return NULL;
-    if (s->head.n != (s->offset < HEAD_MAX ? s->offset : HEAD_MAX) ||
+    if (s->hole_bytes > s->offset || s->head.n != (s->offset < HEAD_MAX ? s->offset : HEAD_MAX) ||
         s->mark.n != (s->offset < MARK_MAX ? s->offset : MARK_MAX))
         return NULL;
     s->first_look = s->offset == 0 && !s->packed.size;
@@ -308,6 +310,8 @@ void stream_cursor(const struct stream *s, struct buf *out)
     json_member_u64(&w, "mtime", s->mtime_ns);
     if (s->lost_us)
         json_member_u64(&w, "lost", s->lost_us);
+    if (s->hole_bytes)
+        json_member_u64(&w, "hole", s->hole_bytes);
     if (s->lost_us && s->told)
         json_member_bool(&w, "told", true);
     else if (s->lost_us && s->cut)

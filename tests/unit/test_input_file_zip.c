@@ -818,6 +818,58 @@ static void an_archive_that_is_cut_short_is_told_and_goes_on_when_it_is_whole(vo
     rig_free(&r);
 }
 
+/* A kill in the middle of it; the whole hole is told once. */
+static void a_long_hole_in_an_archive_is_told_whole_after_a_kill(void **state)
+{
+    struct rig r;
+    struct buf text = BUF_INIT;
+
+    (void)state;
+    begin(&r, LOG);
+    r.in.block_max = 65536;
+    number_lines(&r, "a.log", 0, 40);
+    assert_numbers(rig_lines(&r), 0, 40);
+    rig_stop(&r);
+    (void)rig_notices(&r);
+    assert_int_equal(file_read(AT_FDCWD, rig_path(&r, "a.log"), 1 << 20, &text, NULL), 0);
+    for (unsigned i = 0; i < 3000000; i++)
+        buf_char(&text, '\0');
+    buf_str(&text, "000040 behind the hole\n");
+    rig_write(&r, "a.log", O_TRUNC, buf_view(&text));
+    zip_file(&r, "a.log", "a.log.1.gz", ZIP_GZIP);
+    rig_wait(&r, 3 * SECOND);
+    for (unsigned i = 0; i < 200 && r.lines.n == 0; i++) {
+        restart(&r, LOG);
+        for (unsigned k = 0; k < 30 && r.lines.n == 0; k++) /* further each time, never far */
+            (void)rig_read(&r);
+        rig_wait(&r, 20 * USEC_PER_MSEC);
+    }
+    assert_numbers(all_lines(&r), 40, 41);
+    assert_non_null(strstr(rig_notices(&r), "source.nulls{\"position\":2120,\"bytes\":3000000}"));
+    buf_fini(&text);
+    rig_free(&r);
+}
+
+/* Between two renames of a rotation the archive has the number of the next generation. */
+static void an_archive_beside_the_next_generation_comes_first(void **state)
+{
+    struct rig r;
+
+    (void)state;
+    begin(&r, LOG);
+    number_lines(&r, "a.log", 0, 40);
+    assert_numbers(rig_lines(&r), 0, 40);
+    rig_stop(&r);
+    number_lines(&r, "a.log", 40, 60);
+    zip_file(&r, "a.log", "a.log.1.gz", ZIP_GZIP);
+    number_lines(&r, "a.log", 60, 80);
+    rig_rename(&r, "a.log", "a.log.1");
+    number_lines(&r, "a.log", 80, 100);
+    restart(&r, LOG);
+    assert_numbers(all_lines(&r), 40, 100);
+    rig_free(&r);
+}
+
 static void the_key_of_an_archive_is_that_of_its_log(void **state)
 {
     struct rig r;
@@ -872,6 +924,8 @@ int main(void)
         cmocka_unit_test(equal_beginnings_do_not_make_equal_files),
         cmocka_unit_test(a_stop_anywhere_in_an_archive_goes_on_there),
         cmocka_unit_test(an_archive_that_is_cut_short_is_told_and_goes_on_when_it_is_whole),
+        cmocka_unit_test(a_long_hole_in_an_archive_is_told_whole_after_a_kill),
+        cmocka_unit_test(an_archive_beside_the_next_generation_comes_first),
         cmocka_unit_test(the_key_of_an_archive_is_that_of_its_log),
     };
 
