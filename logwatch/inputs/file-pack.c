@@ -461,10 +461,26 @@ static bool shorter_than_lost(struct file_input *f, struct pack_job *j)
     return false;
 }
 
+/* A stream that had its own file when the job began has lost it: the next scan knows that. */
+static bool lost_meanwhile(const struct pack_job *j)
+{
+    for (size_t i = 0; i < j->ntargets; i++) {
+        const struct target *t = &j->targets[i];
+        AUTO_FD opened = -1;
+        struct stat st;
+
+        if (t->lives && !t->stream->packed.size && own_file(t->stream, &opened, &st) < 0)
+            return true;
+    }
+    return false;
+}
+
 static void decide(struct file_input *f, struct pack_job *j)
 {
     if (j->over)
         judge_end(j);
+    if (!j->copy && lost_meanwhile(j))
+        return;
     if (j->best) {
         go_on(f, j, j->best);
         return;

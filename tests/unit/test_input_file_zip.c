@@ -870,6 +870,27 @@ static void an_archive_beside_the_next_generation_comes_first(void **state)
     rig_free(&r);
 }
 
+/* Judging a large archive takes a while; meanwhile the plain file goes. */
+static void an_archive_whose_plain_file_goes_while_it_is_judged_is_not_read_again(void **state)
+{
+    struct rig r;
+
+    (void)state;
+    begin(&r, LOG);
+    number_lines(&r, "a.log", 0, 120000);
+    assert_numbers(rig_lines(&r), 0, 120000);
+    rig_rename(&r, "a.log", "a.log.1");
+    number_lines(&r, "a.log", 120000, 120040);
+    assert_numbers(all_lines(&r), 120000, 120040);
+    rig_copy(&r, "a.log.1", "copy");
+    zip_file(&r, "copy", "a.log.2.gz", ZIP_GZIP);
+    rig_wait(&r, 12 * SECOND);
+    (void)rig_read(&r); /* the judging begins */
+    assert_int_equal(unlink(rig_path(&r, "a.log.1")), 0);
+    assert_string_equal(all_lines(&r), "");
+    rig_free(&r);
+}
+
 static void the_key_of_an_archive_is_that_of_its_log(void **state)
 {
     struct rig r;
@@ -926,6 +947,7 @@ int main(void)
         cmocka_unit_test(an_archive_that_is_cut_short_is_told_and_goes_on_when_it_is_whole),
         cmocka_unit_test(a_long_hole_in_an_archive_is_told_whole_after_a_kill),
         cmocka_unit_test(an_archive_beside_the_next_generation_comes_first),
+        cmocka_unit_test(an_archive_whose_plain_file_goes_while_it_is_judged_is_not_read_again),
         cmocka_unit_test(the_key_of_an_archive_is_that_of_its_log),
     };
 
