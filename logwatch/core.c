@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/utf8.h"
 #include "logwatch/core-replay.h"
+#include "logwatch/core-time.h"
 #include "logwatch/follow.h"
 #include "logwatch/wire.h"
 #include <config.h>
@@ -23,6 +24,7 @@ struct core {
     struct store *store;
     struct audit *audit;
     struct correlator *correlator;
+    struct core_time *time;
     struct arena *arena;
     struct batch batch;
     struct core_stats stats;
@@ -34,7 +36,6 @@ static void batch_open(struct core *core)
 {
     arena_reset(core->arena);
     batch_init(&core->batch, core->arena, clock_now(core->clock));
-    core->batch.signals_keep_us = rules_keep_us(core->config->engine->rules);
     core->once_only = false;
 }
 
@@ -136,8 +137,9 @@ int core_attach(const struct config *c, const struct clock *clock, struct core *
     core->clock = clock;
     core->arena = arena_new(1 << 18, 256 << 20);
     core->correlator = correlator_new(c->engine->rules, c->groups_max);
+    core->time = core_time_new(c, clock_now(clock));
     buf_printf(&path, "%s/trailwarden.db", c->state);
-    if (!core->arena || !core->correlator || !buf_ok(&path))
+    if (!core->arena || !core->correlator || !core->time || !buf_ok(&path))
         return err_nomem(err);
     batch_open(core);
     if (dir_make(-1, c->state, 0750, err) < 0)
@@ -177,6 +179,7 @@ void core_free(struct core *core)
     if (!core)
         return;
     correlator_free(core->correlator);
+    core_time_free(core->time);
     audit_free(core->audit);
     store_free(core->store);
     arena_free(core->arena);
@@ -518,12 +521,13 @@ static int take_matches(struct core *core, const struct reader_result *result, s
 
         if (m->rule == MATCH_AUDIT)
             r = event_entry(core, m->event, err);
-        else if (correlator_advance(core->correlator, m->event->time_us, &core->batch, err) < 0 ||
-                 correlator_take(core->correlator, m, &core->batch, err) < 0)
+        else if (correlator_take(core->correlator, m, &core->batch, err) < 0)
             r = err_code(err);
         if (r < 0)
             return r;
     }
+    if (correlator_settle(core->correlator, &core->batch, err) < 0)
+        return err_code(err);
     return respond_all(core, first, err);
 }
 
@@ -597,7 +601,11 @@ static int take_counts(struct core *core, const struct reader_result *result, st
 
 int core_take(struct core *core, const struct reader_result *result, struct err *err)
 {
-    int r = take_matches(core, result, err);
+    int r;
+
+    core_time_take(core->time, result);
+    correlator_behind(core->correlator, core_time_behind(core->time, clock_now(core->clock)));
+    r = take_matches(core, result, err);
 
     if (r == 0)
         r = take_notices(core, result, err);
@@ -607,6 +615,28 @@ int core_take(struct core *core, const struct reader_result *result, struct err 
         r = take_cursors(core, result, err);
     fault_point(FAULT_CORE_AFTER_TAKE);
     return r;
+}
+
+uint64_t core_due_us(const struct core *core)
+{
+    uint64_t due = correlator_due_us(core->correlator);
+
+    return due == UINT64_MAX ? due : due + LATENESS_US;
+}
+
+int core_tick(struct core *core, struct err *err)
+{
+    uint64_t now = clock_now(core->clock), behind = core_time_behind(core->time, now);
+    size_t first = core->batch.nalerts;
+
+    if (core_due_us(core) > now || now < LATENESS_US)
+        return 0;
+    now = behind && behind < now - LATENESS_US ? behind : now - LATENESS_US;
+    if (behind && core_due_us(core) > now + LATENESS_US)
+        return 0; /* not yet: somebody still reads what is older */
+    if (correlator_advance(core->correlator, now, &core->batch, err) < 0)
+        return err_code(err);
+    return respond_all(core, first, err);
 }
 
 int core_note(struct core *core, const char *type, struct slice members, struct err *err)

@@ -43,6 +43,11 @@ const struct core_stats *core_stats(const struct core *core);
 
 int core_take(struct core *core, const struct reader_result *result, struct err *err);
 
+/* Event time moves by itself when nothing comes: windows that are over are judged. */
+int core_tick(struct core *core, struct err *err);
+/* Wall time at which that is due; UINT64_MAX = nothing waits for it. */
+uint64_t core_due_us(const struct core *core);
+
 /* An outcome of the sender for a row; the texts are copied. */
 struct core_delivery {
     uint64_t row;

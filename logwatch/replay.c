@@ -289,10 +289,23 @@ static int play(struct replay *r, struct player *p, struct err *err)
     p->time_us = m->event->time_us > p->time_us ? m->event->time_us : p->time_us;
     arena_reset(r->batch_arena);
     batch_init(&b, r->batch_arena, m->event->time_us);
-    if (m->rule != MATCH_AUDIT) {
-        e = correlator_advance(r->correlator, p->time_us, &b, err);
-        e = e ? e : correlator_take(r->correlator, m, &b, err);
-    }
+    if (m->rule != MATCH_AUDIT)
+        e = correlator_take(r->correlator, m, &b, err);
+    return e ? e : tell(r, &b);
+}
+
+/* There is nothing more: time stands at the last event. */
+static int play_end(struct replay *r, struct err *err)
+{
+    uint64_t last = 0;
+    struct batch b;
+    int e;
+
+    for (size_t i = 0; i < r->q->nfiles; i++)
+        last = r->players[i].time_us > last ? r->players[i].time_us : last;
+    arena_reset(r->batch_arena);
+    batch_init(&b, r->batch_arena, last);
+    e = correlator_advance(r->correlator, last, &b, err);
     return e ? e : tell(r, &b);
 }
 
@@ -332,6 +345,8 @@ int replay_run(const struct replay_request *q, struct replay_stats *ret_stats, s
             e = player_open(&r, &r.players[i], &q->files[i], err);
         if (e == 0)
             e = play_all(&r, err);
+        if (e == 0)
+            e = play_end(&r, err);
     } else {
         err_nomem(err);
     }

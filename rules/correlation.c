@@ -1,9 +1,12 @@
-/* `correlation:` and `trailwarden:` of a rule, checked and resolved. */
+/* `correlation:` of a rule, checked and resolved. */
 #include <errno.h>
 #include <stdio.h>
 
 #include "base/num.h"
-#include "rules/tree.h"
+#include "rules/build.h"
+#include "rules/window.h"
+
+#define PARTS_MAX 1000
 
 static const char *const type_names[] = {
     [CORRELATE_EVENT_COUNT] = "event_count",
@@ -16,49 +19,24 @@ static const char *const type_names[] = {
     [CORRELATE_VALUE_MEDIAN] = "value_median",
     [CORRELATE_VALUE_MIN] = "value_min",
     [CORRELATE_VALUE_MAX] = "value_max",
+    [CORRELATE_VALUE_NEW] = "value_new",
+    [CORRELATE_EVENT_RATIO] = "event_ratio",
+    [CORRELATE_EVENT_ABSENT] = "event_absent",
     [CORRELATION_TYPES] = NULL,
 };
-
-struct build {
-    struct rules *r;
-    struct rule *rule;
-    struct correlation *c;
-    const struct yaml *node;
-    struct diag *d;
-    bool failed;
-};
-
-static void fault(struct build *b, const struct yaml *at, const char *text)
-{
-    diag_error(b->d, at->key.n ? at->key_at : at->at, "%s", text);
-    b->failed = true;
-}
-
-static void unknown(struct build *b, const struct yaml *at, const char *what,
-                    const char *const *names)
-{
-    const char *near = diag_nearest(at->text, names);
-    char hint[80];
-
-    if (near)
-        snprintf(hint, sizeof hint, "did you mean '%s'?", near);
-    diag_add(b->d, DIAG_ERROR, at->at, (unsigned)at->text.n, near ? hint : NULL,
-             "unknown %s '%.*s'", what, SLICE_FMT(at->text));
-    b->failed = true;
-}
 
 static void load_type(struct build *b)
 {
     const struct yaml *y = yaml_get(b->node, "type");
 
     if (!y || y->kind != YAML_SCALAR)
-        return fault(b, b->node, "a correlation needs a type");
+        return build_fault(b, b->node, "a correlation needs a type");
     for (int i = 0; i < CORRELATION_TYPES; i++)
         if (slice_is(y->text, type_names[i])) {
             b->c->type = (enum correlation_type)i;
             return;
         }
-    unknown(b, y, "type of correlation", type_names);
+    build_unknown(b, y, "type of correlation", type_names);
 }
 
 static void load_part(struct build *b, const struct yaml *y)
@@ -68,27 +46,48 @@ static void load_part(struct build *b, const struct yaml *y)
     if (i == SIZE_MAX) {
         diag_error(b->d, y->at, "no rule has the id or name '%.*s'", SLICE_FMT(y->text));
         b->failed = true;
-    } else if (b->r->list[i].info.kind == RULE_CORRELATION) {
-        fault(b, y, "a correlation over correlations is not supported yet");
+    } else if (&b->r->list[i] == b->rule) {
+        build_fault(b, y, "a correlation cannot count itself");
     } else {
         b->c->parts[b->c->nparts++] = i;
     }
 }
 
-static void load_parts(struct build *b)
+static void load_part_list(struct build *b, const struct yaml *y)
 {
-    const struct yaml *y = yaml_get(b->node, "rules");
+    size_t *parts = arena_array(b->r->arena, b->c->nparts + y->nchildren + 1, sizeof *parts);
 
-    if (!y)
-        return fault(b, b->node, "a correlation needs 'rules'");
-    b->c->parts = arena_array(b->r->arena, y->nchildren + 1, sizeof *b->c->parts);
-    if (!b->c->parts)
-        return fault(b, y, "out of memory");
+    if (!parts)
+        return build_fault(b, y, "out of memory");
+    if (b->c->nparts + y->nchildren > PARTS_MAX)
+        return build_fault(b, y, "more rules than a correlation may have");
+    if (b->c->nparts)
+        memcpy(parts, b->c->parts, b->c->nparts * sizeof *parts);
+    b->c->parts = parts;
     if (y->kind == YAML_SCALAR)
         load_part(b, y);
     else
         YAML_EACH (item, y)
             load_part(b, item);
+}
+
+static void load_parts(struct build *b)
+{
+    const struct yaml *y = yaml_get(b->node, "rules"), *of = yaml_get(b->node, "of");
+    bool ratio = b->c->type == CORRELATE_EVENT_RATIO;
+
+    if (!y)
+        return build_fault(b, b->node, "a correlation needs 'rules'");
+    load_part_list(b, y);
+    b->c->nrules = b->c->nparts;
+    if (ratio && !of)
+        build_fault(b, b->node, "an event_ratio needs 'of': the rules of all that is counted");
+    else if (!ratio && of)
+        build_fault(b, of, "'of' is for event_ratio");
+    else if (of)
+        load_part_list(b, of);
+    if (b->c->nparts == 0)
+        build_fault(b, y, "'rules' names none");
 }
 
 static void load_timespan(struct build *b)
@@ -99,7 +98,7 @@ static void load_timespan(struct build *b)
         y = yaml_get(b->node, "timeframe");
     if (!y || y->kind != YAML_SCALAR || parse_duration(y->text, &b->rule->info.window_us) < 0 ||
         b->rule->info.window_us == 0)
-        fault(b, y ? y : b->node, "a correlation needs a timespan like 5m");
+        build_fault(b, y ? y : b->node, "a correlation needs a timespan like 5m");
 }
 
 /* The field of an alias for one part: `aliases: {name: {rule: field}}`. */
@@ -126,7 +125,7 @@ static void load_group(struct build *b, const struct yaml *y)
     g->fields = arena_array(b->r->arena, b->c->nparts + 1, sizeof *g->fields);
     g->names = arena_array(b->r->arena, b->c->nparts + 1, sizeof *g->names);
     if (!g->fields || !g->names)
-        return fault(b, y, "out of memory");
+        return build_fault(b, y, "out of memory");
     for (size_t i = 0; i < b->c->nparts; i++) {
         g->names[i] = alias_field(b, y->text, i);
         g->fields[i] = field_intern(b->r->names, g->names[i]);
@@ -141,7 +140,7 @@ static void load_groups(struct build *b)
         return;
     b->c->groups = arena_array(b->r->arena, y->nchildren + 1, sizeof *b->c->groups);
     if (!b->c->groups)
-        return fault(b, y, "out of memory");
+        return build_fault(b, y, "out of memory");
     if (y->kind == YAML_SCALAR)
         load_group(b, y);
     else
@@ -157,7 +156,7 @@ static void load_value_fields(struct build *b, const struct yaml *y)
     c->values = arena_array(b->r->arena, n, sizeof *c->values);
     c->value_names = arena_array(b->r->arena, n, sizeof *c->value_names);
     if (!c->values || !c->value_names)
-        return fault(b, y, "out of memory");
+        return build_fault(b, y, "out of memory");
     if (y->kind == YAML_SCALAR)
         c->value_names[c->nvalues++] = y->text;
     else
@@ -188,7 +187,7 @@ static void load_bound(struct build *b, const struct yaml *m)
             continue;
         if (b->c->nbounds == ARRAY_SIZE(b->c->bounds) || m->kind != YAML_SCALAR ||
             !number_parse(m->text, &bound->value))
-            return fault(b, m, "a bound must be a number");
+            return build_fault(b, m, "a bound must be a number");
         bound->compare = bound_names[i].compare;
         b->c->judged_at_end = b->c->judged_at_end || bound_names[i].upper;
         b->c->nbounds++;
@@ -199,43 +198,137 @@ static void load_bound(struct build *b, const struct yaml *m)
 
         key.text = m->key;
         key.at = m->key_at;
-        unknown(b, &key, "key of a condition", names);
+        build_unknown(b, &key, "key of a condition", names);
     }
 }
+
+static void load_percentile(struct build *b, const struct yaml *m)
+{
+    struct number n;
+
+    if (m->kind != YAML_SCALAR || !number_parse(m->text, &n) || n.d < 0 || n.d > 100)
+        return build_fault(b, m, "a percentile is a number from 0 to 100");
+    b->c->percentile = n.d;
+}
+
+static void load_bounds(struct build *b, const struct yaml *y)
+{
+    YAML_EACH (m, y) {
+        if (slice_is(m->key, "field"))
+            load_value_fields(b, m);
+        else if (slice_is(m->key, "percentile"))
+            load_percentile(b, m);
+        else
+            load_bound(b, m);
+    }
+}
+
+/* What each type needs of its condition. */
+static const struct needs {
+    bool bound, field, may_lack; /* may_lack: the whole condition */
+} needs[CORRELATION_TYPES] = {
+    [CORRELATE_EVENT_COUNT] = { .bound = true },
+    [CORRELATE_VALUE_COUNT] = { .bound = true, .field = true },
+    [CORRELATE_TEMPORAL] = { .may_lack = true },
+    [CORRELATE_TEMPORAL_ORDERED] = { .may_lack = true },
+    [CORRELATE_VALUE_SUM] = { .bound = true, .field = true },
+    [CORRELATE_VALUE_AVG] = { .bound = true, .field = true },
+    [CORRELATE_VALUE_PERCENTILE] = { .bound = true, .field = true },
+    [CORRELATE_VALUE_MEDIAN] = { .bound = true, .field = true },
+    [CORRELATE_VALUE_MIN] = { .bound = true, .field = true },
+    [CORRELATE_VALUE_MAX] = { .bound = true, .field = true },
+    [CORRELATE_VALUE_NEW] = { .field = true },
+    [CORRELATE_EVENT_RATIO] = { .bound = true },
+    [CORRELATE_EVENT_ABSENT] = { .may_lack = true },
+};
 
 static void load_condition(struct build *b)
 {
     const struct yaml *y = yaml_get(b->node, "condition");
-    bool temporal = b->c->type == CORRELATE_TEMPORAL || b->c->type == CORRELATE_TEMPORAL_ORDERED;
+    const struct needs *n = &needs[b->c->type];
 
     b->c->percentile = 50;
-    if (!y && temporal)
+    if (!y && n->may_lack)
         return;
     if (!y)
-        return fault(b, b->node, "a correlation needs a condition like {gte: 5}");
+        return build_fault(b, b->node,
+                           n->bound ? "a correlation needs a condition like {gte: 5}"
+                                    : "this type needs a condition: {field: NAME}");
+    if (y->kind == YAML_SCALAR && b->c->type == CORRELATE_TEMPORAL)
+        return correlation_text(b, y);
     if (y->kind != YAML_MAP)
-        return fault(b, y, "conditions in words are not supported yet: use {gte: N}");
-    YAML_EACH (m, y) {
-        struct number n;
+        return build_fault(b, y, "conditions in words are for type temporal: use {gte: N}");
+    load_bounds(b, y);
+    if (b->failed)
+        return;
+    if (n->bound && b->c->nbounds == 0)
+        build_fault(b, y, "a condition needs a bound: gt, gte, lt, lte, eq or neq");
+    if (n->field && b->c->nvalues == 0)
+        build_fault(b, y, "this type needs 'field:' in its condition");
+    if (b->c->nbounds &&
+        (b->c->type == CORRELATE_VALUE_NEW || b->c->type == CORRELATE_EVENT_ABSENT))
+        build_fault(b, y, "this type has no bound: each new value, each absence is told");
+}
 
-        if (slice_is(m->key, "field"))
-            load_value_fields(b, m);
-        else if (slice_is(m->key, "percentile"))
-            b->c->percentile = number_parse(m->text, &n) ? n.d : 50;
-        else
-            load_bound(b, m);
+/* ---- what single types have ---- */
+
+static void load_learn(struct build *b)
+{
+    const struct yaml *y = yaml_get(b->node, "learn");
+
+    if (!y)
+        return;
+    if (b->c->type != CORRELATE_VALUE_NEW)
+        return build_fault(b, y, "'learn' is for value_new");
+    if (y->kind != YAML_SCALAR || parse_duration(y->text, &b->c->learn_us) < 0)
+        return build_fault(b, y, "learn is a duration like 14d");
+    if (b->c->learn_us > b->rule->info.window_us)
+        build_fault(b, y, "learn is longer than the timespan: nothing would ever be told");
+}
+
+/* A group as it is written: one value, or a list of them in the order of group-by. */
+static bool expected_key(struct build *b, const struct yaml *y, struct slice *ret)
+{
+    AUTO_BUF key = BUF_INIT;
+    size_t n = 0;
+
+    if (y->kind == YAML_SCALAR && y->text.n)
+        group_key_add(&key, n++, y->text);
+    YAML_EACH (value, y) {
+        if (value->kind != YAML_SCALAR || value->text.n == 0)
+            return false;
+        group_key_add(&key, n++, value->text);
     }
-    if (b->c->nbounds == 0)
-        fault(b, y, "a condition needs a bound: gt, gte, lt, lte, eq or neq");
-    if (b->c->type >= CORRELATE_VALUE_COUNT && !temporal && b->c->nvalues == 0)
-        fault(b, y, "this type needs 'field:' in its condition");
+    if (n != b->c->ngroups)
+        return false;
+    *ret = arena_slice(b->r->arena, buf_view(&key));
+    return buf_ok(&key) && ret->p;
+}
+
+static void load_expect(struct build *b)
+{
+    const struct yaml *y = yaml_get(b->node, "expect");
+
+    if (!y)
+        return;
+    if (b->c->type != CORRELATE_EVENT_ABSENT)
+        return build_fault(b, y, "'expect' is for event_absent");
+    if (y->kind != YAML_SEQ)
+        return build_fault(b, y, "expect is a list of groups");
+    b->c->expect = arena_array(b->r->arena, y->nchildren + 1, sizeof *b->c->expect);
+    if (!b->c->expect)
+        return build_fault(b, y, "out of memory");
+    YAML_EACH (item, y)
+        if (!expected_key(b, item, &b->c->expect[b->c->nexpect++]))
+            return build_fault(b, item, "a group has one value for each field of group-by");
 }
 
 static void check_keys(struct build *b)
 {
-    static const char *const names[] = { "type",     "rules",     "group-by",
-                                         "timespan", "timeframe", "condition",
-                                         "aliases",  "generate",  NULL };
+    static const char *const names[] = { "type",     "rules",     "of",        "group-by",
+                                         "timespan", "timeframe", "condition", "aliases",
+                                         "generate", "learn",     "expect",    "min-events",
+                                         NULL };
 
     YAML_EACH (m, b->node) {
         struct yaml key = *m;
@@ -246,8 +339,21 @@ static void check_keys(struct build *b)
         key.text = m->key;
         key.at = m->key_at;
         if (!names[i])
-            unknown(b, &key, "key of a correlation", names);
+            build_unknown(b, &key, "key of a correlation", names);
     }
+}
+
+/* What `trailwarden:` asks for that this type cannot give. */
+static void check_response(struct build *b)
+{
+    const struct response *resp = &b->rule->response;
+    bool slides = !b->c->judged_at_end && b->c->type != CORRELATE_VALUE_NEW &&
+                  b->c->type != CORRELATE_EVENT_ABSENT;
+
+    if (resp->for_us && !slides)
+        build_fault(b, b->node, "'for' needs a window that slides: this one is judged once");
+    if (resp->gap_us && !slides)
+        build_fault(b, b->node, "'window: session' needs a window that slides");
 }
 
 int correlation_compile(struct rules *r, struct rule *rule, struct diag *d)
@@ -268,99 +374,11 @@ int correlation_compile(struct rules *r, struct rule *rule, struct diag *d)
     load_timespan(&b);
     load_groups(&b);
     load_condition(&b);
+    load_learn(&b);
+    load_expect(&b);
+    build_min_events(&b, yaml_get(b.node, "min-events"));
+    check_response(&b);
     (void)yaml_bool(yaml_get(b.node, "generate"), &b.c->generate);
     (void)yaml_bool(yaml_get(rule->doc, "generate"), &b.c->generate);
-    return b.failed ? -EINVAL : 0;
-}
-
-/* ---- trailwarden: ---- */
-
-static const char *const response_keys[] = { "notify", "ban",   "audit", "suppress",
-                                             "refire", "tests", NULL };
-
-static void load_notify(struct build *b, const struct yaml *y)
-{
-    struct slice *list = arena_array(b->r->arena, y->nchildren + 1, sizeof *list);
-    size_t n = 0;
-
-    if (!list)
-        return fault(b, y, "out of memory");
-    if (y->kind == YAML_SCALAR)
-        list[n++] = y->text;
-    else
-        YAML_EACH (item, y)
-            list[n++] = item->text;
-    b->rule->response.notify = list;
-    b->rule->response.nnotify = n;
-}
-
-static void load_ban(struct build *b, const struct yaml *y)
-{
-    const struct yaml *field = yaml_get(y, "field"), *span = yaml_get(y, "for");
-    struct response *resp = &b->rule->response;
-
-    YAML_EACH (m, y)
-        if (!slice_is(m->key, "field") && !slice_is(m->key, "for"))
-            fault(b, m, "a ban has 'field' and 'for'");
-    resp->ban_field = field ? field->text : SLICE("source.ip");
-    resp->ban_id = field_intern(b->r->names, resp->ban_field);
-    if (!span || parse_duration(span->text, &resp->ban_us) < 0 || resp->ban_us == 0)
-        fault(b, y, "a ban needs a duration: {for: 1h}");
-}
-
-static void load_refire(struct build *b, const struct yaml *y)
-{
-    static const char *const names[] = { "edge", "every", "reset", NULL };
-
-    for (int i = 0; names[i]; i++)
-        if (slice_is(y->text, names[i])) {
-            b->rule->response.refire = (enum refire)i;
-            return;
-        }
-    unknown(b, y, "refire", names);
-}
-
-static void load_response_key(struct build *b, const struct yaml *m)
-{
-    struct response *resp = &b->rule->response;
-
-    if (slice_is(m->key, "notify"))
-        load_notify(b, m);
-    else if (slice_is(m->key, "ban"))
-        load_ban(b, m);
-    else if (slice_is(m->key, "refire"))
-        load_refire(b, m);
-    else if (slice_is(m->key, "tests"))
-        resp->tests = m;
-    else if (slice_is(m->key, "audit")) {
-        if (!yaml_bool(m, &resp->audit))
-            fault(b, m, "audit is true or false");
-    } else if (slice_is(m->key, "suppress")) {
-        if (parse_duration(m->text, &resp->suppress_us) < 0)
-            fault(b, m, "suppress is a duration like 30m");
-    } else {
-        struct yaml key = *m;
-
-        key.text = m->key;
-        key.at = m->key_at;
-        unknown(b, &key, "key of trailwarden:", response_keys);
-    }
-}
-
-int response_load(struct rules *r, struct rule *rule, const struct yaml *node, struct diag *d)
-{
-    struct build b = { .r = r, .rule = rule, .d = d };
-
-    if (!node)
-        return 0;
-    if (node->kind != YAML_MAP) {
-        diag_error(d, node->key_at, "trailwarden must be a map");
-        rule->broken = true;
-        return -EINVAL;
-    }
-    YAML_EACH (m, node)
-        load_response_key(&b, m);
-    rule->broken = rule->broken || b.failed;
-    rule->info.ntests = rule->response.tests ? rule->response.tests->nchildren : 0;
     return b.failed ? -EINVAL : 0;
 }

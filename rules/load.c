@@ -9,6 +9,7 @@
 #include "rules/tree.h"
 
 #define DEPTH_MAX 16
+#define KEEP_MORE_US (600 * USEC_PER_SEC) /* for late events and wrong clocks */
 
 struct rules *rules_new(struct field_names *names)
 {
@@ -565,6 +566,36 @@ static int add_listener(struct rules *r, struct rule *target, size_t rule, size_
     return 0;
 }
 
+/* Is the rule one of those that it counts, at any depth? `seen`: 1 = on the way, 2 = done. */
+static bool counts_itself(const struct rules *r, size_t i, uint8_t *seen)
+{
+    const struct correlation *c = r->list[i].correlation;
+    bool found = seen[i] == 1;
+
+    if (seen[i] || !c || r->list[i].broken)
+        return found;
+    seen[i] = 1;
+    for (size_t p = 0; p < c->nparts && !found; p++)
+        found = counts_itself(r, c->parts[p], seen);
+    seen[i] = 2;
+    return found;
+}
+
+static int refuse_cycles(struct rules *r, struct diag *d)
+{
+    AUTO_FREE uint8_t *seen = calloc(r->n + 1, 1);
+
+    if (!seen)
+        return -ENOMEM;
+    for (size_t i = 0; i < r->n; i++) {
+        if (!counts_itself(r, i, seen))
+            continue;
+        diag_error(d, r->list[i].info.at, "this correlation counts itself, by way of others");
+        r->list[i].broken = true;
+    }
+    return 0;
+}
+
 static int compile_correlations(struct rules *r, struct diag *d)
 {
     for (size_t i = 0; i < r->n; i++) {
@@ -577,7 +608,8 @@ static int compile_correlations(struct rules *r, struct diag *d)
         if (e == -ENOMEM)
             return e;
         rule->broken = e < 0;
-        for (size_t p = 0; e == 0 && p < rule->correlation->nparts; p++) {
+        /* The last first: one event that is two steps of a sequence does not follow itself. */
+        for (size_t p = rule->broken ? 0 : rule->correlation->nparts; p-- > 0;) {
             struct rule *part = &r->list[rule->correlation->parts[p]];
 
             if (add_listener(r, part, i, p) < 0)
@@ -586,17 +618,18 @@ static int compile_correlations(struct rules *r, struct diag *d)
                 part->info.silent = true;
         }
     }
-    return 0;
+    return refuse_cycles(r, d);
 }
 
 static void keep_longest(struct rules *r)
 {
     for (size_t i = 0; i < r->n; i++) {
-        const struct rule *rule = &r->list[i];
-        uint64_t us = rule->info.window_us + rule->response.suppress_us;
+        struct rule *rule = &r->list[i];
 
-        if (us > r->keep_us)
-            r->keep_us = us;
+        rule->keep_us = rule->info.window_us + rule->response.suppress_us + rule->response.for_us +
+                        KEEP_MORE_US;
+        if (rule->keep_us > r->keep_us)
+            r->keep_us = rule->keep_us;
     }
 }
 

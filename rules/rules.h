@@ -60,7 +60,7 @@ const struct rule_info *rules_info(const struct rules *r, size_t i);
 size_t rules_find(const struct rules *r, struct slice what);
 /* Digest of the whole set: SHA-256 over the digests in order. */
 void rules_digest(const struct rules *r, uint8_t out[32]);
-/* Event time for which signals must be kept: the longest window, refire or suppress. */
+/* Event time for which signals must be kept at most: each says for itself. */
 uint64_t rules_keep_us(const struct rules *r);
 
 /* Log sources that channels give; the caller registers each before rules_compile(). None = all are
@@ -118,20 +118,50 @@ DEFINE_AUTO(correlator)
 /*
  * Takes one match: adds signals and alerts to the batch (texts copied to its
  * arena). Events that are duplicates (EVENT_DUPLICATE) count nowhere. Depends
- * on nothing but the order of calls and the events: no wall clock.
+ * on nothing but the order of calls and the events: no wall clock. All matches of
+ * an event come one after the other.
  */
 int correlator_take(struct correlator *c, const struct match *m, struct batch *b, struct err *err);
-/* Event time has reached t: windows that are judged at their end are judged. */
+/* The last event has no more matches: what waits for that is judged. Before each commit. */
+int correlator_settle(struct correlator *c, struct batch *b, struct err *err);
+/*
+ * Time. Taking an event moves it to LATENESS_US before the event, but not past
+ * what correlator_behind() says: what is older may still come (0 = nothing is, 1 = time stands
+ * still).
+ * correlator_advance(): nothing older than this will come.
+ */
+#define LATENESS_US (5 * USEC_PER_SEC)
+void correlator_behind(struct correlator *c, uint64_t since_us);
 int correlator_advance(struct correlator *c, uint64_t watermark_us, struct batch *b,
                        struct err *err);
+/* Event time at which the next window is judged, if nothing comes; UINT64_MAX = none. */
+uint64_t correlator_due_us(const struct correlator *c);
 /* At start: folds a stored signal, in stored order; alerts are not told again. */
 int correlator_restore(struct correlator *c, const struct signal *s, struct err *err);
 
 struct correlator_stats {
-    uint64_t groups, evicted, dropped, no_group;
+    uint64_t groups, evicted, dropped, no_group, late;
 };
 struct correlator_stats correlator_stats(const struct correlator *c);
-/* State of one rule and group for `explain`: count now, threshold. false when it has none. */
+
+/* The window of one rule and group, for `explain`. */
+struct correlator_view {
+    double value; /* what the condition compares */
+    uint64_t threshold; /* its first bound */
+    uint64_t events; /* in the window that ends now */
+    uint64_t parts; /* bit i: the i-th rule is among them */
+    uint64_t first_us, last_us; /* of its events */
+    uint64_t leaves_us; /* when the oldest one leaves it: more must come before */
+    uint64_t due_us; /* when time alone will judge it; 0 = never */
+    uint64_t pending_us; /* the condition holds since then, not long enough yet; 0 = no */
+    uint64_t silent_until_us;
+    bool active; /* the condition holds: told, or suppressed */
+    bool lower_bound; /* a limit dropped something */
+};
+/* False when nothing is known of that group. */
+bool correlator_view(const struct correlator *c, size_t rule, struct slice group, uint64_t now_us,
+                     struct correlator_view *ret);
+/* The number of events and the threshold alone. */
 bool correlator_peek(const struct correlator *c, size_t rule, struct slice group, uint64_t now_us,
                      uint64_t *ret_count, uint64_t *ret_threshold);
 

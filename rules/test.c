@@ -42,8 +42,7 @@ static int take(struct run *run, struct event *ev)
     for (size_t i = 0; i < n; i++) {
         struct match m = { hits[i], ev };
 
-        if (correlator_advance(run->correlator, ev->time_us, &run->batch, NULL) < 0 ||
-            correlator_take(run->correlator, &m, &run->batch, NULL) < 0)
+        if (correlator_take(run->correlator, &m, &run->batch, NULL) < 0)
             return -ENOMEM;
     }
     return 0;
@@ -149,29 +148,48 @@ static int run_events(struct run *run, const struct yaml *test, struct slice cha
     return e;
 }
 
+/* Of the first detection that it counts, by way of others or not. */
+static struct slice product_of(const struct rules *r, const struct rule *rule)
+{
+    while (rule->correlation && rule->correlation->nparts)
+        rule = &r->list[rule->correlation->parts[0]];
+    return rule->info.logsource ? rule->info.logsource->product : SLICE("");
+}
+
+/* Until all windows are judged; of what is expected, only the test can say how long it waits. */
+static uint64_t default_wait_us(const struct rule *rule)
+{
+    bool absent = rule->correlation && rule->correlation->type == CORRELATE_EVENT_ABSENT;
+
+    return absent ? 0 : 366 * 86400 * USEC_PER_SEC;
+}
+
 static int run_test(struct run *run, const struct yaml *test)
 {
-    const struct yaml *channel = yaml_get(test, "channel"), *every = yaml_get(test, "every");
+    const struct yaml *channel = yaml_get(test, "channel"), *every = yaml_get(test, "every"),
+                      *wait = yaml_get(test, "wait");
+    uint64_t wait_us = default_wait_us(run->rule);
     struct slice name = channel ? channel->text : SLICE("");
     int e;
 
     if (!channel && run->rule->info.logsource)
         name = run->rule->info.logsource->product;
-    if (!channel && run->rule->correlation && run->rule->correlation->nparts)
-        name = run->rules->list[run->rule->correlation->parts[0]].info.logsource->product;
+    if (!channel && run->rule->correlation)
+        name = product_of(run->rules, run->rule);
     arena_reset(run->arena);
     batch_init(&run->batch, run->arena, START_US);
     run->now_us = START_US;
     run->step_us = USEC_PER_SEC;
     if (every && parse_duration(every->text, &run->step_us) < 0)
         test_fault(run, test, "every is a duration like 10s");
+    if (wait && parse_duration(wait->text, &wait_us) < 0)
+        test_fault(run, test, "wait is a duration like 7d");
     run->correlator = correlator_new(run->rules, 1000);
     if (!run->correlator)
         return -ENOMEM;
     e = run_events(run, test, name);
     if (e == 0)
-        e = correlator_advance(run->correlator, run->now_us + 366 * 86400 * USEC_PER_SEC,
-                               &run->batch, NULL);
+        e = correlator_advance(run->correlator, run->now_us + wait_us, &run->batch, NULL);
     correlator_free(run->correlator);
     if (e == 0)
         judge(run, test);

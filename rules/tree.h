@@ -142,6 +142,9 @@ enum correlation_type {
     CORRELATE_VALUE_MEDIAN,
     CORRELATE_VALUE_MIN,
     CORRELATE_VALUE_MAX,
+    CORRELATE_VALUE_NEW,
+    CORRELATE_EVENT_RATIO,
+    CORRELATE_EVENT_ABSENT,
     CORRELATION_TYPES,
 };
 
@@ -163,11 +166,22 @@ struct group_part {
     struct slice *names;
 };
 
+/* A condition in words: which of the parts were seen. */
+struct part_test {
+    enum {
+        PART_SEEN,
+        PART_AND,
+        PART_OR,
+        PART_NOT,
+    } kind;
+    uint32_t part;
+    struct part_test *a, *b;
+};
+
 struct correlation {
     enum correlation_type type;
-    size_t *parts; /* indices of rules */
-    size_t nparts;
-    const struct yaml *part_nodes; /* until compiled */
+    size_t *parts; /* indices of rules: of `rules`, then of `of` */
+    size_t nparts, nrules;
     struct group_part *groups;
     size_t ngroups;
     struct bound bounds[4];
@@ -176,9 +190,18 @@ struct correlation {
     struct slice *value_names;
     size_t nvalues;
     double percentile;
-    bool judged_at_end; /* an upper bound: only known when the window is over */
+    struct part_test *text; /* NULL: bounds */
+    uint64_t learn_us; /* value_new: younger groups only learn */
+    struct slice *expect; /* event_absent: keys of groups that must exist */
+    size_t nexpect;
+    bool judged_at_end; /* an upper bound or a `not`: only known when the window is over */
     bool generate;
 };
+
+static inline bool correlation_is_numeric(const struct correlation *c)
+{
+    return c->type >= CORRELATE_VALUE_SUM && c->type <= CORRELATE_VALUE_MAX;
+}
 
 struct response {
     const struct slice *notify;
@@ -188,6 +211,9 @@ struct response {
     uint64_t ban_us;
     bool audit;
     uint64_t suppress_us;
+    uint64_t for_us; /* the condition must hold that long */
+    uint64_t min_events;
+    uint64_t gap_us; /* window: session; 0 = sliding */
     enum refire refire;
     const struct yaml *tests;
 };
@@ -202,6 +228,7 @@ struct rule {
     uint32_t *listener_parts;
     size_t nlisteners;
     bool broken; /* a finding: never evaluated */
+    uint64_t keep_us; /* for which its signals are needed */
     struct witness *witness;
     size_t nwitness;
 };

@@ -28,9 +28,19 @@ struct match {
 };
 #define MATCH_AUDIT UINT32_MAX /* no rule: the channel says `audit: all` */
 
+/* What a signal did when it was taken; those before it may be gone when it is folded again. */
+enum signal_flags {
+    SIGNAL_FIRED = 1, /* its rule fired */
+    SIGNAL_HOLDS = 2, /* the condition became true, and must hold for a while */
+    SIGNAL_OPENS = 4, /* a window or group begins with it */
+    SIGNAL_MARK = 8, /* nothing but that: no entry */
+};
+
 struct signal {
     uint8_t rule[16]; /* first 16 bytes of SHA-256 of the correlation rule's id */
     uint32_t part; /* which of its referenced rules */
+    unsigned flags;
+    uint64_t keep_us; /* event time for which it is needed */
     uint64_t time_us;
     struct slice group; /* encoded group key: values joined by 0x1f, escaped */
     struct slice value; /* for value_*; empty for counts */

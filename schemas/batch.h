@@ -97,7 +97,6 @@ struct batch {
     size_t ncursors, cursors_cap;
     struct signal *signals;
     size_t nsignals, signals_cap;
-    uint64_t signals_keep_us; /* older ones may go (event time) */
     struct alert **alerts;
     size_t nalerts, alerts_cap;
     struct entry *entries;

@@ -6,9 +6,10 @@ const char store_schema[] =
     "CREATE TABLE cursor (input TEXT NOT NULL, stream TEXT NOT NULL, value BLOB NOT NULL,"
     "  committed_us INTEGER NOT NULL DEFAULT 0,"
     "  PRIMARY KEY (input, stream)) WITHOUT ROWID;"
-    /* One row for the signals of a batch: append-only, pruned whole. */
+    /* One row for those signals of a batch that are kept alike: append-only, pruned whole. */
     "CREATE TABLE signals (batch INTEGER PRIMARY KEY, newest_us INTEGER NOT NULL,"
-    "  n INTEGER NOT NULL, data BLOB NOT NULL);"
+    "  n INTEGER NOT NULL, data BLOB NOT NULL, expires_us INTEGER NOT NULL DEFAULT 0);"
+    "CREATE INDEX signals_expire ON signals (expires_us);"
     "CREATE TABLE alert (n INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE,"
     "  rule TEXT NOT NULL, title TEXT NOT NULL, channel TEXT NOT NULL, level INTEGER NOT NULL,"
     "  time_us INTEGER NOT NULL, grp TEXT NOT NULL, document BLOB NOT NULL);"
@@ -33,4 +34,7 @@ const char *const store_upgrades[STORE_VERSION - 1] = {
     "CREATE TABLE input (name TEXT PRIMARY KEY, channel TEXT NOT NULL, lag_bytes INTEGER NOT NULL,"
     "  lag_since_us INTEGER NOT NULL, last_event_us INTEGER NOT NULL, streams INTEGER NOT NULL,"
     "  trouble INTEGER NOT NULL) WITHOUT ROWID;",
+    "ALTER TABLE signals ADD COLUMN expires_us INTEGER NOT NULL DEFAULT 0;"
+    "UPDATE signals SET expires_us = newest_us + 691200000000;" /* 8 days: no window was longer */
+    "CREATE INDEX signals_expire ON signals (expires_us);",
 };

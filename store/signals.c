@@ -1,5 +1,5 @@
 /*
- * A batch's signals in one blob: version byte, then each signal as fixed
+ * Signals of a batch in one blob: version byte, then each signal as fixed
  * little-endian numbers and length-prefixed texts.
  */
 #include <errno.h>
@@ -23,19 +23,18 @@ static void put_text(struct buf *b, struct slice s)
     buf_slice(b, s);
 }
 
-int signals_encode(const struct signal *s, size_t n, struct buf *out)
+int signals_encode(const struct signal *s, bool first, struct buf *out)
 {
-    buf_char(out, SIGNALS_VERSION);
-    for (size_t i = 0; i < n; i++) {
-        buf_add(out, s[i].rule, sizeof s[i].rule);
-        put_u64(out, s[i].part);
-        put_u64(out, s[i].time_us);
-        buf_add(out, s[i].key.stream, sizeof s[i].key.stream);
-        put_u64(out, s[i].key.position);
-        put_text(out, s[i].group);
-        put_text(out, s[i].value);
-        put_text(out, s[i].evidence);
-    }
+    if (first)
+        buf_char(out, SIGNALS_VERSION);
+    buf_add(out, s->rule, sizeof s->rule);
+    put_u64(out, s->part | (uint64_t)s->flags << 32);
+    put_u64(out, s->time_us);
+    buf_add(out, s->key.stream, sizeof s->key.stream);
+    put_u64(out, s->key.position);
+    put_text(out, s->group);
+    put_text(out, s->value);
+    put_text(out, s->evidence);
     return buf_ok(out) ? 0 : -ENOMEM;
 }
 
@@ -80,7 +79,8 @@ static bool get_signal(struct slice *s, struct signal *ret)
               get_text(s, &ret->value) && get_text(s, &ret->evidence);
 
     ret->part = (uint32_t)part;
-    return ok && part <= UINT32_MAX;
+    ret->flags = (unsigned)(part >> 32);
+    return ok;
 }
 
 int signals_decode(struct slice data, int (*fn)(void *ctx, const struct signal *s), void *ctx)

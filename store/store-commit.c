@@ -97,6 +97,8 @@ uint64_t store_batches(struct store *s)
 
 /* ---- the commit ---- */
 
+#define HOUR_US (UINT64_C(3600) * USEC_PER_SEC)
+
 static int put_cursors(struct store *s, const struct batch *b)
 {
     for (size_t i = 0; i < b->ncursors; i++) {
@@ -117,30 +119,65 @@ static int put_cursors(struct store *s, const struct batch *b)
     return 0;
 }
 
+/* Signals that are needed for minutes do not stay as long as those for months. */
+static const uint64_t signal_classes[] = { 2 * HOUR_US, 26 * HOUR_US, 8 * 24 * HOUR_US,
+                                           UINT64_MAX };
+
+static unsigned signal_class(const struct signal *s)
+{
+    unsigned i = 0;
+
+    while (s->keep_us > signal_classes[i])
+        i++;
+    return i;
+}
+
+/* The signals of one class, in their order; those of one rule are of one class. */
+static int put_class(struct store *s, const struct batch *b, unsigned class)
+{
+    uint64_t newest = 0, keep = 0, n = 0;
+    AUTO_BUF data = BUF_INIT;
+    sqlite3_stmt *st;
+
+    for (size_t i = 0; i < b->nsignals; i++) {
+        const struct signal *g = &b->signals[i];
+
+        if (signal_class(g) != class)
+            continue;
+        newest = g->time_us > newest ? g->time_us : newest;
+        keep = g->keep_us > keep ? g->keep_us : keep;
+        if (signals_encode(g, n++ == 0, &data) < 0)
+            return -1;
+    }
+    if (n == 0)
+        return 0;
+    st = stmt_ready(s, S_SIGNALS_PUT);
+    if (!st)
+        return -1;
+    stmt_u64(st, 1, (s->batches + 1) * ARRAY_SIZE(signal_classes) + class);
+    stmt_u64(st, 2, newest);
+    stmt_u64(st, 3, n);
+    stmt_blob(st, 4, buf_view(&data));
+    stmt_u64(st, 5, newest + keep);
+    return stmt_run(s, st);
+}
+
 static int put_signals(struct store *s, const struct batch *b)
 {
-    AUTO_BUF data = BUF_INIT;
     uint64_t newest = 0;
     sqlite3_stmt *st;
 
     if (b->nsignals == 0)
         return 0;
     for (size_t i = 0; i < b->nsignals; i++)
-        if (b->signals[i].time_us > newest)
-            newest = b->signals[i].time_us;
-    st = stmt_ready(s, S_SIGNALS_PUT);
-    if (!st || signals_encode(b->signals, b->nsignals, &data) < 0)
-        return -1;
-    stmt_u64(st, 1, s->batches + 1);
-    stmt_u64(st, 2, newest);
-    stmt_u64(st, 3, b->nsignals);
-    stmt_blob(st, 4, buf_view(&data));
-    if (stmt_run(s, st) < 0)
-        return -1;
-    st = newest > b->signals_keep_us ? stmt_ready(s, S_SIGNALS_PRUNE) : NULL;
+        newest = b->signals[i].time_us > newest ? b->signals[i].time_us : newest;
+    for (unsigned i = 0; i < ARRAY_SIZE(signal_classes); i++)
+        if (put_class(s, b, i) < 0)
+            return -1;
+    st = stmt_ready(s, S_SIGNALS_PRUNE);
     if (!st)
-        return 0;
-    stmt_u64(st, 1, newest - b->signals_keep_us);
+        return -1;
+    stmt_u64(st, 1, newest);
     return stmt_run(s, st);
 }
 

@@ -14,7 +14,7 @@
 
 #include "store/store.h"
 
-#define STORE_VERSION 3
+#define STORE_VERSION 4
 #define STORE_APPLICATION 0x74776172 /* "twar" */
 
 extern const char store_schema[];
@@ -84,5 +84,6 @@ struct slice stmt_column(sqlite3_stmt *st, int i);
 int stmt_run(struct store *s, sqlite3_stmt *st); /* a statement that gives no rows */
 
 /* Signals of a batch as bytes and back; decoding checks every bound. */
-int signals_encode(const struct signal *s, size_t n, struct buf *out);
+/* One more; the first one of a blob begins it. */
+int signals_encode(const struct signal *s, bool first, struct buf *out);
 int signals_decode(struct slice data, int (*fn)(void *ctx, const struct signal *s), void *ctx);

@@ -20,8 +20,8 @@ static const char *const statements[STATEMENTS] = {
                       " ORDER BY input, stream",
     [S_SIGNALS_SPAN] = "SELECT coalesce(sum(n), 0), count(*), coalesce(min(newest_us), 0),"
                        " coalesce(max(newest_us), 0) FROM signals",
-    [S_SIGNALS_PUT] = "INSERT INTO signals VALUES (?1, ?2, ?3, ?4)",
-    [S_SIGNALS_PRUNE] = "DELETE FROM signals WHERE newest_us < ?1",
+    [S_SIGNALS_PUT] = "INSERT INTO signals VALUES (?1, ?2, ?3, ?4, ?5)",
+    [S_SIGNALS_PRUNE] = "DELETE FROM signals WHERE expires_us < ?1",
     [S_SIGNALS] = "SELECT data FROM signals ORDER BY batch",
     [S_ALERT_PUT] = "INSERT OR IGNORE INTO alert (id, rule, title, channel, level, time_us, grp,"
                     " document) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",

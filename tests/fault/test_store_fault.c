@@ -19,7 +19,7 @@ static void fill(struct bench *t, unsigned n, size_t ballast)
 
     memset(big, 'b', ballast);
     add_cursor(t, "s", arena_printf(t->arena, "%u", n));
-    t->batch.signals_keep_us = 1u << 30;
+    t->keep_us = 1u << 30;
     add_signal(t, 1000 + n, "g");
     add_alert(t, n, LEVEL_LOW);
     add_outgoing(t, arena_printf(t->arena, "k%u", n), "ops", 0);

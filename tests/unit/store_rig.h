@@ -24,6 +24,7 @@ struct bench {
     struct store *store;
     struct batch batch;
     struct err err;
+    uint64_t keep_us; /* of signals that are added */
 };
 
 static inline void bench_new(struct bench *t)
@@ -85,6 +86,7 @@ static inline void add_signal(struct bench *t, uint64_t time_us, const char *gro
     *s = (struct signal){ .rule = "0123456789abcdef",
                           .part = 3,
                           .time_us = time_us,
+                          .keep_us = t->keep_us,
                           .group = slice_str(group),
                           .value = SLICE("v"),
                           .key = { "stream-of-source", 77 },

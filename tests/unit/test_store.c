@@ -88,11 +88,11 @@ static void signals_come_back_whole_and_in_the_order_of_their_commit(void **stat
     (void)state;
     bench_new(&t);
     bench_open(&t);
-    t.batch.signals_keep_us = 1000000;
+    t.keep_us = 1000000;
     add_signal(&t, 300, "z");
     add_signal(&t, 100, "a");
     assert_int_equal(commit(&t), 0);
-    t.batch.signals_keep_us = 1000000;
+    t.keep_us = 1000000;
     add_signal(&t, 200, "m");
     assert_int_equal(commit(&t), 0);
     assert_string_equal(SIGNALS(&t, t.store), "z@300 a@100 m@200 ");
@@ -108,15 +108,15 @@ static void signals_go_when_all_of_their_batch_are_too_old(void **state)
     (void)state;
     bench_new(&t);
     bench_open(&t);
-    t.batch.signals_keep_us = 100;
+    t.keep_us = 100;
     add_signal(&t, 1000, "old");
     add_signal(&t, 1050, "less");
     assert_int_equal(commit(&t), 0);
-    t.batch.signals_keep_us = 100;
+    t.keep_us = 100;
     add_signal(&t, 1150, "kept"); /* 1050 is just within */
     assert_int_equal(commit(&t), 0);
     assert_string_equal(SIGNALS(&t, t.store), "old@1000 less@1050 kept@1150 ");
-    t.batch.signals_keep_us = 100;
+    t.keep_us = 100;
     add_signal(&t, 1151, "new");
     assert_int_equal(commit(&t), 0);
     assert_string_equal(SIGNALS(&t, t.store), "kept@1150 new@1151 ");
@@ -576,7 +576,7 @@ static void a_later_version_is_refused(void **state)
     assert_int_equal(sqlite3_exec(db, "PRAGMA user_version = 9", NULL, NULL, NULL), SQLITE_OK);
     sqlite3_close(db);
     assert_int_equal(store_open(t.path, true, &t.store, &t.err), -EUCLEAN);
-    assert_non_null(strstr(t.err.text, "has version 9, this program knows 3"));
+    assert_non_null(strstr(t.err.text, "has version 9, this program knows 4"));
     bench_free(&t);
 }
 

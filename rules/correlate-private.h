@@ -1,0 +1,79 @@
+/*
+ * Private to rules/: the correlator's state and one taking.
+ *
+ *     correlate.c   matches in, signals and alerts out; time
+ *     judge.c       what an entry does to its group, by the type of the rule
+ *     window.c      groups: entries, totals, who is due
+ *     measure.c     what a condition compares
+ *     fire.c        alerts
+ *     restore.c     the fold of stored signals; a view for people
+ */
+#pragma once
+
+#include "rules/window.h"
+
+/* A group that is judged when all entries of an event are in. */
+struct open_judgement {
+    struct group *group;
+    size_t mark; /* the signal that says how it went */
+};
+
+struct correlator {
+    const struct rules *rules;
+    struct groups *groups; /* by rule; detections use them for suppress */
+    uint8_t (*ids)[16]; /* by rule, as in signals */
+    struct table *by_id;
+    struct dues dues;
+    struct open_judgement *open;
+    size_t nopen, open_cap;
+    size_t groups_max;
+    struct correlator_stats stats;
+    struct source_key key; /* of the event that was taken last */
+    uint64_t time_us; /* its time */
+    bool any; /* it may have more matches */
+    bool expected; /* groups that must exist were made */
+    uint64_t watermark_us, behind_us;
+};
+
+struct taking {
+    struct correlator *c;
+    const struct event *ev; /* NULL: time moves */
+    struct batch *b; /* NULL while restoring: nothing is told */
+    struct slice evidence;
+    unsigned flags; /* restoring: what the signal did */
+    unsigned did; /* else: what it does */
+};
+
+/* The group of that key; made when there is none and `create` says so. NULL: none, or no memory. */
+struct group *correlator_group(struct correlator *c, size_t rule, struct slice key, bool create);
+/* The event counts for part `part` of that correlation. */
+int correlator_listen(struct taking *t, size_t index, uint32_t part);
+/* A signal of the rule that becomes true with the batch; texts are copied. */
+struct signal *correlator_signal(const struct taking *t, size_t rule, uint64_t time_us,
+                                 const struct source_key *key, struct slice group,
+                                 struct slice value);
+/* The alert leaves, and counts for correlations over this one. Restoring: nothing. */
+int correlator_fire(struct taking *t, const struct rule *rule, const struct group *g,
+                    uint64_t time_us, const struct number *value);
+uint64_t value_hash(struct slice v);
+/* The value and its number, as the type of correlation needs it. */
+void stamp_value(const struct correlation *c, struct slice value, struct stamp *s);
+bool stamp_evidence(struct stamp *s, struct slice evidence);
+
+/* ---- judge.c ---- */
+
+/* One entry into its group, whose evidence is taken; `mark` is its signal in the batch. */
+int group_take(struct taking *t, const struct rule *rule, struct group *g, struct stamp *s,
+               size_t mark);
+/* What was put off until all entries of an event are in. */
+int judge_open(struct taking *t);
+/* Event time has come to what the group was due at. */
+int group_due(struct taking *t, const struct rule *rule, struct group *g);
+/* Too old for its group: it would change what was told. */
+bool group_is_past(const struct rule *rule, const struct group *g, uint64_t time_us);
+/* The last event of a group that must not be silent. */
+int group_expect(struct taking *t, const struct rule *rule, struct group *g, struct stamp *s);
+/* Restoring: it fired then, by time. */
+int group_fired(struct taking *t, const struct rule *rule, struct group *g, uint64_t time_us);
+/* Restoring: a window opens then, so the one before it was judged. */
+int window_opens(struct taking *t, const struct rule *rule, struct group *g, uint64_t time_us);

@@ -1,0 +1,104 @@
+/* The fold of stored signals, and what a window holds, for people. */
+#include "rules/correlate-private.h"
+
+static enum trust evidence_trust(struct slice evidence)
+{
+    if (slice_find(evidence, SLICE("\"trust\":\"forgeable\"")) != SIZE_MAX)
+        return TRUST_FORGEABLE;
+    if (slice_find(evidence, SLICE("\"trust\":\"line\"")) != SIZE_MAX)
+        return TRUST_LINE;
+    return TRUST_RECORD;
+}
+
+static int restore_entry(struct taking *t, const struct rule *rule, struct group *g,
+                         const struct signal *s)
+{
+    struct stamp stamp = { .time_us = s->time_us,
+                           .part = (uint16_t)s->part,
+                           .trust = (uint8_t)evidence_trust(s->evidence),
+                           .key = s->key };
+
+    if (rule->correlation->judged_at_end && s->flags & SIGNAL_OPENS &&
+        window_opens(t, rule, g, s->time_us) < 0)
+        return -1;
+    stamp_value(rule->correlation, s->value, &stamp);
+    if (group_is_past(rule, g, s->time_us))
+        return 0;
+    if (!stamp_evidence(&stamp, s->evidence))
+        return -1;
+    return group_take(t, rule, g, &stamp, SIZE_MAX);
+}
+
+int correlator_restore(struct correlator *c, const struct signal *s, struct err *err)
+{
+    const struct rule *rule = table_get(c->by_id, slice_of((const char *)s->rule, sizeof s->rule));
+    struct taking t = { .c = c, .flags = s->flags };
+    struct group *g;
+    int e = 0;
+
+    if (!rule || rule->broken)
+        return 0; /* the rule is gone or changed its name: so is its window */
+    if (rule->correlation && s->part >= rule->correlation->nparts)
+        return 0;
+    g = correlator_group(c, (size_t)(rule - c->rules->list), s->group, true);
+    if (!g)
+        return err_nomem(err);
+    if (!rule->correlation) /* a detection with suppress */
+        g->silent_until_us = s->time_us + rule->response.suppress_us;
+    else if (s->flags & SIGNAL_MARK && s->flags & SIGNAL_FIRED)
+        e = group_fired(&t, rule, g, s->time_us);
+    else if (rule->correlation->type == CORRELATE_EVENT_ABSENT && s->flags & SIGNAL_MARK)
+        g->expected = true;
+    else if (s->flags & SIGNAL_MARK)
+        e = window_opens(&t, rule, g, s->time_us);
+    else
+        e = restore_entry(&t, rule, g, s);
+    return e < 0 ? err_nomem(err) : 0;
+}
+
+bool correlator_view(const struct correlator *c, size_t rule, struct slice group, uint64_t now_us,
+                     struct correlator_view *ret)
+{
+    const struct rule *r = &c->rules->list[rule];
+    const struct groups *w = &c->groups[rule];
+    const struct group *g = w->by_key ? table_get(w->by_key, group) : NULL;
+    uint64_t span = r->info.window_us;
+    struct number value;
+
+    if (!g || !r->correlation)
+        return false;
+    value = measure(r->correlation, g);
+    *ret = (struct correlator_view){ .value = value.integer ? (double)value.i : value.d,
+                                     .threshold = threshold_of(r->correlation),
+                                     .last_us = g->last_us,
+                                     .due_us = g->due_us,
+                                     .pending_us = g->pending_us,
+                                     .silent_until_us = g->silent_until_us,
+                                     .active = g->active,
+                                     .lower_bound = g->lower_bound };
+    for (size_t i = 0; i < g->n; i++) {
+        const struct stamp *s = group_at(g, i);
+
+        if (s->time_us + span <= now_us)
+            continue;
+        if (ret->events++ == 0) {
+            ret->first_us = s->time_us;
+            ret->leaves_us = s->time_us + span;
+        }
+        if (s->part < 64)
+            ret->parts |= UINT64_C(1) << s->part;
+    }
+    return true;
+}
+
+bool correlator_peek(const struct correlator *c, size_t rule, struct slice group, uint64_t now_us,
+                     uint64_t *ret_count, uint64_t *ret_threshold)
+{
+    struct correlator_view view;
+
+    if (!correlator_view(c, rule, group, now_us, &view))
+        return false;
+    *ret_count = view.events;
+    *ret_threshold = view.threshold;
+    return true;
+}

@@ -1,0 +1,137 @@
+/*
+ * Private to rules/: groups and their windows.
+ *
+ * A group is one tuple of values (`group-by`) of one rule. It keeps what came in
+ * the order of event time, and totals that move with it, so that asking for a
+ * condition costs nothing that grows with the window (values for a percentile
+ * are kept sorted). The order of the groups that are due is that of time, then
+ * rule, then key: nothing depends on hash order.
+ */
+#pragma once
+
+#include "rules/tree.h"
+
+#define ENTRIES_MAX 10000 /* in one group; the oldest goes, the result is a lower bound */
+
+/* What is kept of one event. */
+struct stamp {
+    uint64_t time_us;
+    uint64_t value; /* hash of the value; 0 = none */
+    struct number number;
+    struct source_key key;
+    char *evidence; /* the last ALERT_EVIDENCE_MAX ones only */
+    uint32_t evidence_n;
+    uint16_t part;
+    uint8_t trust;
+};
+
+/* A value and how many entries have it, or (value_new) when it was seen last. */
+struct tally {
+    uint64_t value, n;
+};
+
+struct totals {
+    uint64_t *parts; /* entries by part */
+    struct tally *tally; /* open addressing; value 0 = free */
+    size_t tallies, tally_cap;
+    __int128 sum; /* of whole numbers */
+    struct number *sorted; /* all numbers */
+    size_t numbers, numbers_cap, fractions;
+};
+
+struct group {
+    uint32_t rule;
+    uint32_t due_at; /* place among those that are due, from 1; 0 = none */
+    struct slice key; /* in its own memory */
+    struct stamp *stamps;
+    uint32_t first, n, cap;
+    bool active; /* the condition held when it was judged last */
+    bool lower_bound; /* a limit dropped something */
+    bool expected; /* it must exist, so it is never forgotten */
+    uint64_t last_us; /* newest event time seen */
+    uint64_t opened_us; /* of a window that is judged at its end, or when the group began */
+    uint64_t judged_us; /* what is older was judged */
+    uint64_t pending_us; /* the condition holds since then, not long enough yet; 0 = no */
+    uint64_t silent_until_us;
+    uint64_t due_us;
+    struct totals *totals; /* NULL: only the number is asked */
+    struct group *older, *newer; /* least recent first */
+};
+
+struct groups {
+    struct table *by_key;
+    struct group *oldest, *newest;
+};
+
+/* Groups by when time alone makes a difference to them: a heap. */
+struct dues {
+    struct group **heap;
+    size_t n, cap;
+};
+
+struct group *group_new(uint32_t rule, struct slice key);
+void group_free(struct group *g);
+
+/* The i-th entry, oldest first. */
+static inline struct stamp *group_at(const struct group *g, size_t i)
+{
+    return &g->stamps[g->first + i];
+}
+
+/* In its place by time; equal times keep the order of arrival. Takes the evidence when true. */
+bool group_insert(const struct correlation *c, struct group *g, const struct stamp *s);
+void group_drop_first(const struct correlation *c, struct group *g);
+/* All entries go; what was told and silenced stays. */
+void group_clear(const struct correlation *c, struct group *g);
+/* What came at that time and later is set aside (NULL: no memory), and comes back (takes `later`).
+ */
+struct group *group_split(const struct correlation *c, struct group *g, uint64_t end_us);
+bool group_join(const struct correlation *c, struct group *g, struct group *later);
+void stamp_fini(struct stamp *s);
+
+/* The entry for a value; NULL when it has none and `add` is false, or memory is out. */
+struct tally *tally_find(struct totals *t, uint64_t value, bool add);
+/* Forgets the values whose n is not greater. */
+void tally_sweep(struct totals *t, uint64_t older_than);
+struct totals *group_totals(const struct correlation *c, struct group *g);
+
+/* Due at that time (0 = not at all). False when memory is out. */
+bool due_set(struct dues *d, struct group *g, uint64_t us);
+/* The first one that is due up to then; NULL = none. */
+struct group *due_first(const struct dues *d, uint64_t us);
+void dues_fini(struct dues *d);
+
+/* ---- measure.c ---- */
+
+/* What the condition compares: a number of events, distinct values, a sum ... */
+struct number measure(const struct correlation *c, const struct group *g);
+/* Is there enough, and does the condition hold? */
+bool condition_holds(const struct rule *rule, const struct group *g, struct number *ret_value);
+/* The first bound, for people; rounded towards zero. */
+uint64_t threshold_of(const struct correlation *c);
+
+/* ---- fire.c ---- */
+
+/* What fires: an event, or time. */
+struct cause {
+    uint64_t time_us;
+    const struct event *event; /* NULL: time */
+};
+
+/* An alert of a rule about one event; texts are in the arena. NULL when memory is out. */
+struct alert *alert_of_rule(const struct rule *rule, const struct event *ev, struct arena *a);
+bool alert_add_evidence(struct alert *alert, struct arena *a, struct slice text);
+/* The alert of a correlation for what its group holds now. */
+struct alert *alert_of_group(const struct rule *rule, const struct group *g,
+                             const struct cause *cause, const struct number *value,
+                             struct arena *a);
+/* The same as an event, for correlations over this one: the group's fields. NULL when memory is
+ * out. */
+struct event *event_of_alert(const struct rules *r, const struct rule *rule,
+                             const struct alert *alert, struct arena *a);
+/* Values joined by 0x1f, which is written double inside a value. False: a field is missing. */
+bool group_key(const struct correlation *c, uint32_t part, const struct event *ev, struct buf *out);
+/* The i-th value is added to a key. */
+void group_key_add(struct buf *key, size_t i, struct slice value);
+/* The value of a field, SLICE_NONE when it is missing or null. */
+struct slice event_value(const struct event *ev, uint32_t id, struct slice name);
