@@ -177,6 +177,16 @@ void diag_add_err(struct diag *d, struct src_pos at, const struct err *err)
     add(d, DIAG_ERROR, err->at.line ? err->at : at, 0, NULL, slice_str(err->text));
 }
 
+void diag_of_document(struct diag *d, size_t from, unsigned n)
+{
+    for (size_t i = from; i < d->n; i++) {
+        char *text = arena_printf(d->arena, "%s (document %u)", d->findings[i].text, n);
+
+        if (text)
+            d->findings[i].text = text;
+    }
+}
+
 size_t diag_errors(const struct diag *d)
 {
     return d->errors;

@@ -49,6 +49,9 @@ void diag_add(struct diag *d, enum diag_level level, struct src_pos at, unsigned
 /* The same for an error that a function returned; its own place wins over `at`. */
 void diag_add_err(struct diag *d, struct src_pos at, const struct err *err);
 
+/* Findings from `from` on (a diag_count() of before) are of document n of their file. */
+void diag_of_document(struct diag *d, size_t from, unsigned n);
+
 size_t diag_errors(const struct diag *d);
 size_t diag_count(const struct diag *d);
 /* Text of finding i as added ("file:1:2: error: ..."), for tests and err texts. */
