@@ -1,14 +1,10 @@
-/* Documents to rules: kinds, required keys, collections, references. */
-#include <dirent.h>
+/* Documents to rules: kinds, references, and the compiled set. */
 #include <errno.h>
 #include <stdio.h>
-#include <sys/stat.h>
 
 #include "base/hash.h"
-#include "base/num.h"
-#include "rules/tree.h"
+#include "rules/load.h"
 
-#define DEPTH_MAX 16
 #define KEEP_MORE_US (600 * USEC_PER_SEC) /* for late events and wrong clocks */
 
 struct rules *rules_new(struct field_names *names)
@@ -40,7 +36,7 @@ void rules_free(struct rules *r)
     free(r);
 }
 
-static void *room(void *array, size_t n, size_t *cap, size_t size)
+void *load_room(void *array, size_t n, size_t *cap, size_t size)
 {
     size_t more = *cap ? *cap * 2 : 32;
     void *p;
@@ -55,7 +51,8 @@ static void *room(void *array, size_t n, size_t *cap, size_t size)
 
 int rules_logsource(struct rules *r, const struct logsource *ls)
 {
-    struct logsource *list = room(r->logsources, r->nlogsources, &r->logsources_cap, sizeof *list);
+    struct logsource *list =
+        load_room(r->logsources, r->nlogsources, &r->logsources_cap, sizeof *list);
 
     if (!list)
         return -ENOMEM;
@@ -80,71 +77,6 @@ int rules_placeholder(struct rules *r, struct slice name, const struct slice *va
 
 /* ---- one document ---- */
 
-/* A scalar's text, or nothing; a map or list there is a finding. */
-static struct slice text_of(const struct yaml *doc, const char *key, struct diag *d)
-{
-    const struct yaml *y = yaml_get(doc, key);
-
-    if (!y || yaml_is_null(y))
-        return SLICE("");
-    if (y->kind != YAML_SCALAR) {
-        diag_error(d, y->key_at, "'%s' must be a text", key);
-        return SLICE("");
-    }
-    return y->text;
-}
-
-static void load_tags(struct rules *r, struct rule *rule, const struct yaml *tags)
-{
-    struct slice *list;
-    size_t n = 0;
-
-    if (!tags || tags->kind != YAML_SEQ)
-        return;
-    list = arena_array(r->arena, tags->nchildren + 1, sizeof *list);
-    YAML_EACH (t, tags)
-        if (list && t->kind == YAML_SCALAR)
-            list[n++] = t->text;
-    rule->info.tags = list;
-    rule->info.ntags = n;
-}
-
-static void load_level(struct rule *rule, const struct yaml *y, struct diag *d)
-{
-    static const char *const names[] = {
-        "informational", "low", "medium", "high", "critical", NULL
-    };
-
-    rule->info.level = LEVEL_MEDIUM;
-    if (!y || y->kind != YAML_SCALAR)
-        return;
-    if (level_parse(y->text, &rule->info.level) < 0) {
-        const char *near = diag_nearest(y->text, names);
-        char hint[64];
-
-        if (near)
-            snprintf(hint, sizeof hint, "did you mean '%s'?", near);
-        diag_add(d, DIAG_ERROR, y->at, (unsigned)y->text.n, near ? hint : NULL,
-                 "'%.*s' is no level", SLICE_FMT(y->text));
-    }
-}
-
-static struct logsource *load_logsource(struct rules *r, const struct yaml *y, struct diag *d)
-{
-    struct logsource *ls = arena_alloc(r->arena, sizeof *ls);
-
-    if (!ls || !y)
-        return ls;
-    if (y->kind != YAML_MAP) {
-        diag_error(d, y->key_at, "logsource must be a map of product, category, service");
-        return ls;
-    }
-    ls->product = text_of(y, "product", d);
-    ls->category = text_of(y, "category", d);
-    ls->service = text_of(y, "service", d);
-    return ls;
-}
-
 /* A digest of what was written, independent of comments and layout. */
 static void hash_yaml(struct sha256 *h, const struct yaml *y)
 {
@@ -160,14 +92,24 @@ static void hash_yaml(struct sha256 *h, const struct yaml *y)
     sha256_add(h, "\0e", 2);
 }
 
-static int digest(struct rule *rule, const struct yaml *doc)
+static void hash_placeholder(struct sha256 *h, const struct placeholder *p)
+{
+    sha256_add(h, "\0v", 2);
+    sha256_add(h, p->name.p, p->name.n);
+    for (size_t i = 0; i < p->n; i++) {
+        sha256_add(h, "\0i", 2);
+        sha256_add(h, p->values[i].p, p->values[i].n);
+    }
+}
+
+static int digest(const struct yaml *doc, uint8_t out[32])
 {
     struct sha256 h = { 0 };
 
     if (sha256_init(&h) < 0)
         return -ENOMEM;
     hash_yaml(&h, doc);
-    sha256_end(&h, rule->info.digest);
+    sha256_end(&h, out);
     sha256_fini(&h);
     return 0;
 }
@@ -179,274 +121,99 @@ static struct slice correlation_word(const struct yaml *doc)
     return type && type->kind == YAML_SCALAR ? type->text : SLICE_NONE;
 }
 
-static struct rule *rule_add(struct rules *r, const char *path, const struct yaml *doc,
-                             struct diag *d)
+void load_tell_document(struct diag *d, size_t from, unsigned number)
 {
-    struct rule *list = room(r->list, r->n, &r->cap, sizeof *list), *rule;
+    if (number)
+        diag_of_document(d, from, number);
+}
+
+static struct rule *rule_add(struct rules *r, const char *path, const struct yaml *doc,
+                             unsigned number, struct diag *d)
+{
+    struct rule *list = load_room(r->list, r->n, &r->cap, sizeof *list), *rule;
+    size_t before = diag_errors(d);
 
     if (!list)
         return NULL;
     r->list = list;
     rule = &list[r->n++];
-    *rule = (struct rule){ .doc = doc };
+    *rule = (struct rule){ .doc = doc, .number = number };
+    meta_check(doc, d);
     rule->info.at = doc->at;
     rule->info.file = arena_slice(r->arena, slice_str(path));
-    rule->info.title = text_of(doc, "title", d);
-    rule->info.id = text_of(doc, "id", d);
-    rule->info.name = text_of(doc, "name", d);
-    rule->info.status = text_of(doc, "status", d);
-    rule->info.description = text_of(doc, "description", d);
-    rule->info.author = text_of(doc, "author", d);
+    rule->info.title = meta_text(doc, "title");
+    rule->info.id = meta_text(doc, "id");
+    rule->info.name = meta_text(doc, "name");
+    rule->info.status = meta_text(doc, "status");
+    rule->info.description = meta_text(doc, "description");
+    rule->info.author = meta_text(doc, "author");
+    rule->info.level = meta_level(yaml_get(doc, "level"));
     rule->info.evaluated = true;
-    load_level(rule, yaml_get(doc, "level"), d);
-    load_tags(r, rule, yaml_get(doc, "tags"));
+    rule->broken = diag_errors(d) > before;
     if (rule->info.id.n == 0)
         rule->info.id = rule->info.name.n ? rule->info.name : rule->info.title;
-    return digest(rule, doc) < 0 ? NULL : rule;
+    return meta_tags(r, rule, yaml_get(doc, "tags")) < 0 || digest(doc, rule->info.digest) < 0
+               ? NULL
+               : rule;
 }
 
-static int add_detection(struct rules *r, const char *path, const struct yaml *doc, struct diag *d)
+static int add_detection(struct rules *r, const char *path, const struct yaml *doc, unsigned number,
+                         struct diag *d)
 {
-    struct rule *rule = rule_add(r, path, doc, d);
-    const struct yaml *logsource = yaml_get(doc, "logsource");
-    const struct yaml *taxonomy = yaml_get(doc, "taxonomy");
+    struct rule *rule = rule_add(r, path, doc, number, d);
     size_t before = diag_errors(d);
 
     if (!rule)
         return -ENOMEM;
     rule->info.kind = RULE_DETECTION;
-    rule->info.logsource = load_logsource(r, logsource, d);
-    if (rule->info.title.n == 0)
-        diag_error(d, doc->at, "a rule needs a title");
-    if (!logsource)
-        diag_error(d, doc->at, "a rule needs a logsource");
-    if (taxonomy && !slice_is(taxonomy->text, "sigma"))
-        diag_error(d, taxonomy->at, "taxonomy '%.*s' is not known", SLICE_FMT(taxonomy->text));
-    rule->broken = diag_errors(d) > before;
-    return 0;
+    rule->info.logsource = meta_logsource(r, doc, true, d);
+    rule->broken = rule->broken || diag_errors(d) > before;
+    return rule->info.logsource ? 0 : -ENOMEM;
 }
 
 static int add_correlation(struct rules *r, const char *path, const struct yaml *doc,
-                           struct diag *d)
+                           unsigned number, struct diag *d)
 {
-    struct rule *rule = rule_add(r, path, doc, d);
+    struct rule *rule = rule_add(r, path, doc, number, d);
 
     if (!rule)
         return -ENOMEM;
     rule->info.kind = RULE_CORRELATION;
     rule->info.correlation = correlation_word(doc);
-    rule->info.logsource = load_logsource(r, NULL, d);
-    if (rule->info.title.n == 0)
-        diag_error(d, doc->at, "a rule needs a title");
-    return 0;
+    /* A logsource means nothing here; an empty one fits everything. */
+    rule->info.logsource = arena_alloc(r->arena, sizeof *rule->info.logsource);
+    return rule->info.logsource ? 0 : -ENOMEM;
 }
 
-static int add_filter(struct rules *r, const struct yaml *doc, struct diag *d)
+static int add_kind(struct rules *r, const char *path, const struct yaml *doc, unsigned number,
+                    struct diag *d)
 {
-    struct filter *list = room(r->filters, r->nfilters, &r->filters_cap, sizeof *list);
-    const struct logsource *ls;
-
-    if (!list)
-        return -ENOMEM;
-    r->filters = list;
-    ls = load_logsource(r, yaml_get(doc, "logsource"), d);
-    if (!ls)
-        return -ENOMEM;
-    list[r->nfilters++] = (struct filter){
-        .doc = doc, .body = yaml_get(doc, "filter"), .logsource = *ls, .at = doc->at
-    };
-    return 0;
-}
-
-/* ---- collections: action global, reset, repeat ---- */
-
-static struct yaml *yaml_copy(struct arena *a, const struct yaml *y)
-{
-    struct yaml *c = arena_alloc(a, sizeof *c), **tail;
-
-    if (!c)
-        return NULL;
-    *c = *y;
-    c->child = NULL;
-    c->next = NULL;
-    tail = &c->child;
-    YAML_EACH (m, y) {
-        *tail = yaml_copy(a, m);
-        if (!*tail)
-            return NULL;
-        tail = &(*tail)->next;
-    }
-    return c;
-}
-
-/* Members of `over` go into `base`; maps are merged, anything else is replaced. */
-static bool yaml_merge(struct arena *a, struct yaml *base, const struct yaml *over)
-{
-    YAML_EACH (m, over) {
-        struct yaml **slot = &base->child;
-        struct yaml *copy;
-
-        if (slice_is(m->key, "action"))
-            continue;
-        while (*slot && !slice_eq((*slot)->key, m->key))
-            slot = &(*slot)->next;
-        if (*slot && (*slot)->kind == YAML_MAP && m->kind == YAML_MAP) {
-            if (!yaml_merge(a, *slot, m))
-                return false;
-            continue;
-        }
-        copy = yaml_copy(a, m);
-        if (!copy)
-            return false;
-        copy->next = *slot ? (*slot)->next : NULL;
-        base->nchildren += *slot ? 0 : 1;
-        *slot = copy;
-    }
-    return true;
-}
-
-/* What the document is after its collection; NULL: it was only an action, or a finding. */
-static const struct yaml *collect(struct rules *r, const struct yaml *doc, struct diag *d)
-{
-    const struct yaml *action = yaml_get(doc, "action");
-    struct yaml *whole;
-
-    if (action && slice_is(action->text, "global")) {
-        r->global = yaml_copy(r->arena, doc);
-        return NULL;
-    }
-    if (action && slice_is(action->text, "reset")) {
-        r->global = NULL;
-        return NULL;
-    }
-    if (action && !slice_is(action->text, "repeat")) {
-        diag_error(d, action->at, "unknown action '%.*s': global, reset or repeat",
-                   SLICE_FMT(action->text));
-        return NULL;
-    }
-    if (!action && !r->global) {
-        r->previous = NULL;
-        return doc;
-    }
-    if (action && !r->previous) {
-        diag_error(d, action->at, "'repeat' needs a rule before it");
-        return NULL;
-    }
-    whole = yaml_copy(r->arena, action ? r->previous : doc);
-    if (!whole || (action && !yaml_merge(r->arena, whole, doc)) ||
-        (!action && r->global && !yaml_merge(r->arena, whole, r->global)))
-        return NULL;
-    r->previous = whole;
-    return whole;
-}
-
-static int add_document(struct rules *r, const char *path, const struct yaml *doc, struct diag *d)
-{
-    if (doc->kind != YAML_MAP) {
-        diag_error(d, doc->at, "a rule is a map: title, logsource, detection ...");
-        return 0;
-    }
-    doc = collect(r, doc, d);
-    if (!doc)
-        return 0;
     if (yaml_get(doc, "correlation"))
-        return add_correlation(r, path, doc, d);
+        return add_correlation(r, path, doc, number, d);
     if (yaml_get(doc, "filter"))
-        return add_filter(r, doc, d);
-    if (!yaml_get(doc, "detection")) {
-        diag_error(d, doc->at, "this has no detection, correlation or filter: it is no Sigma rule");
-        return 0;
+        return filter_add(r, doc, number, d);
+    if (yaml_get(doc, "detection"))
+        return add_detection(r, path, doc, number, d);
+    diag_error(d, doc->at, "this has no detection, correlation or filter: it is no Sigma rule");
+    return 0;
+}
+
+int load_document(struct rules *r, const char *path, const struct yaml *doc, unsigned number,
+                  struct diag *d)
+{
+    size_t before = diag_count(d);
+    int e = 0;
+
+    if (doc->kind != YAML_MAP) {
+        if (!yaml_is_null(doc)) /* a document with nothing in it */
+            diag_error(d, doc->at, "a rule is a map: title, logsource, detection ...");
+    } else {
+        doc = collection_take(r, doc, d);
+        if (doc)
+            e = add_kind(r, path, doc, number, d);
     }
-    return add_detection(r, path, doc, d);
-}
-
-int rules_add(struct rules *r, const char *path, struct slice text, struct diag *d)
-{
-    struct yaml_docs docs;
-    size_t before = diag_errors(d);
-    int e = yaml_load_text(path, text, r->arena, d, &docs);
-
-    r->global = r->previous = NULL;
-    if (e == -ENOMEM)
-        return e;
-    if (e == 0 && docs.ndocs == 0)
-        diag_error(d, ((struct src_pos){ diag_path(d, path), 1, 1 }), "an empty file");
-    for (size_t i = 0; i < docs.ndocs; i++)
-        if (docs.docs[i] && add_document(r, path, docs.docs[i], d) == -ENOMEM)
-            return -ENOMEM;
-    return diag_errors(d) > before ? -EINVAL : 0;
-}
-
-/* ---- files and folders ---- */
-
-static int by_name(const struct dirent **a, const struct dirent **b)
-{
-    return strcmp((*a)->d_name, (*b)->d_name);
-}
-
-static bool is_rule_file(const char *name)
-{
-    struct slice s = slice_str(name);
-
-    return slice_ends(s, SLICE(".yml")) || slice_ends(s, SLICE(".yaml"));
-}
-
-static int add_file(struct rules *r, const char *path, struct diag *d)
-{
-    struct yaml_docs docs;
-    int e = yaml_load_file(path, r->arena, d, &docs);
-
-    r->global = r->previous = NULL;
-    for (size_t i = 0; e == 0 && i < docs.ndocs; i++)
-        if (docs.docs[i] && add_document(r, path, docs.docs[i], d) == -ENOMEM)
-            return -ENOMEM;
-    return e == -ENOMEM ? e : 0;
-}
-
-static int add_path(struct rules *r, const char *path, unsigned depth, struct diag *d);
-
-static int add_folder(struct rules *r, const char *path, unsigned depth, struct diag *d)
-{
-    struct dirent **list = NULL;
-    int n = scandir(path, &list, NULL, by_name), e = 0;
-
-    if (n < 0) {
-        struct err err;
-
-        err_set(&err, -errno, "cannot read folder '%s': %s", path, err_name(errno));
-        diag_add_err(d, (struct src_pos){ diag_path(d, path), 0, 0 }, &err);
-        return 0;
-    }
-    for (int i = 0; i < n; i++) {
-        AUTO_BUF child = BUF_INIT;
-
-        buf_printf(&child, "%s/%s", path, list[i]->d_name);
-        if (e == 0 && list[i]->d_name[0] != '.' && buf_ok(&child) &&
-            (list[i]->d_type == DT_DIR || is_rule_file(list[i]->d_name)))
-            e = add_path(r, child.p, depth + 1, d);
-        free(list[i]);
-    }
-    free(list);
+    load_tell_document(d, before, number);
     return e;
-}
-
-static int add_path(struct rules *r, const char *path, unsigned depth, struct diag *d)
-{
-    struct stat st;
-
-    if (depth > DEPTH_MAX)
-        return 0;
-    if (stat(path, &st) == 0 && S_ISDIR(st.st_mode))
-        return add_folder(r, path, depth, d);
-    return add_file(r, path, d);
-}
-
-int rules_add_path(struct rules *r, const char *path, struct diag *d)
-{
-    size_t before = diag_errors(d);
-    int e = add_path(r, path, 0, d);
-
-    return e == -ENOMEM ? e : diag_errors(d) > before ? -EINVAL : 0;
 }
 
 /* ---- compiling the set ---- */
@@ -463,23 +230,58 @@ size_t rules_find(const struct rules *r, struct slice what)
     return SIZE_MAX;
 }
 
-static void check_ids(struct rules *r, struct diag *d)
+/* A rule without an id is known by its title, which others may have: then by what is in it, too. */
+static struct slice own_id(struct rules *r, const struct rule *rule)
+{
+    AUTO_BUF text = BUF_INIT;
+
+    buf_slice(&text, rule->info.title);
+    buf_char(&text, ' ');
+    buf_hex(&text, rule->info.digest, 4);
+    return buf_ok(&text) ? arena_slice(r->arena, buf_view(&text)) : SLICE_NONE;
+}
+
+static void told_twice(struct rule *rule, const char *what, struct slice text, struct diag *d)
+{
+    size_t before = diag_count(d);
+
+    diag_error(d, rule->info.at, "a rule with the %s '%.*s' is already there", what,
+               SLICE_FMT(slice_take(text, 80)));
+    load_tell_document(d, before, rule->number);
+    rule->broken = true;
+}
+
+/* Ids and names are one space: a reference may be either. */
+static int check_ids(struct rules *r, struct diag *d)
 {
     AUTO(table) seen = table_new(0);
 
-    for (size_t i = 0; seen && i < r->n; i++) {
+    if (!seen)
+        return -ENOMEM;
+    for (size_t i = 0; i < r->n; i++) {
         struct rule *rule = &r->list[i];
+        bool given = yaml_get(rule->doc, "id") != NULL || rule->info.name.n;
+        struct slice name = rule->info.name;
 
         if (rule->info.id.n == 0)
             continue;
-        if (table_get(seen, rule->info.id)) {
-            diag_error(d, rule->info.at, "a rule with the id '%.*s' is already there",
-                       SLICE_FMT(rule->info.id));
-            rule->broken = true;
-        } else if (table_put(seen, rule->info.id, rule) < 0) {
-            return;
+        if (!given && table_get(seen, rule->info.id)) {
+            rule->info.id = own_id(r, rule);
+            if (!rule->info.id.p)
+                return -ENOMEM;
         }
+        if (table_get(seen, rule->info.id))
+            told_twice(rule, "id", rule->info.id, d);
+        else if (table_put(seen, rule->info.id, rule) < 0)
+            return -ENOMEM;
+        if (name.n == 0 || slice_eq(name, rule->info.id))
+            continue;
+        if (table_get(seen, name))
+            told_twice(rule, "name", name, d);
+        else if (table_put(seen, name, rule) < 0)
+            return -ENOMEM;
     }
+    return 0;
 }
 
 static bool source_known(const struct rules *r, const struct logsource *ls)
@@ -502,48 +304,31 @@ static void compile_detection(struct rules *r, struct rule *rule, struct diag *d
         rule->broken = true;
         return;
     }
-    rule->condition = detection_compile(r, detection, d);
+    rule->condition = detection_compile(r, detection, false, d);
     rule->broken = rule->broken || !rule->condition;
 }
 
-static bool filter_names(const struct filter *f, const struct rule *rule)
+static int compile_rule(struct rules *r, struct rule *rule, struct diag *d)
 {
-    const struct yaml *rules = yaml_get(f->body, "rules");
+    size_t before = diag_count(d);
 
-    if (!rules || (rules->kind == YAML_SCALAR && slice_is(rules->text, "any")))
-        return true;
-    if (rules->kind == YAML_SCALAR)
-        return slice_eq(rules->text, rule->info.id) || slice_eq(rules->text, rule->info.name);
-    YAML_EACH (n, rules)
-        if (slice_eq(n->text, rule->info.id) || slice_eq(n->text, rule->info.name))
-            return true;
-    return false;
+    if (response_load(r, rule, yaml_get(rule->doc, "trailwarden"), d) == -ENOMEM)
+        return -ENOMEM;
+    if (rule->info.kind == RULE_DETECTION)
+        compile_detection(r, rule, d);
+    load_tell_document(d, before, rule->number);
+    return 0;
 }
 
-/* The filter's condition is ANDed to the rule's, with names of its own. */
-static int compile_filter(struct rules *r, struct filter *f, struct diag *d)
+static int compile_filters(struct rules *r, struct diag *d)
 {
-    struct node *condition = f->body ? detection_compile(r, f->body, d) : NULL;
-    size_t hits = 0;
+    for (size_t i = 0; i < r->nfilters; i++) {
+        size_t before = diag_count(d);
 
-    if (!condition)
-        return 0;
-    for (size_t i = 0; i < r->n; i++) {
-        struct rule *rule = &r->list[i];
-        struct node *both;
-
-        if (!rule->condition || !filter_names(f, rule) ||
-            !logsource_fits(&f->logsource, rule->info.logsource))
-            continue;
-        both = node_new(r->arena, NODE_AND);
-        if (!both || node_add(r->arena, both, rule->condition) < 0 ||
-            node_add(r->arena, both, condition) < 0)
+        if (filter_compile(r, &r->filters[i], d) == -ENOMEM)
             return -ENOMEM;
-        rule->condition = both;
-        hits++;
+        load_tell_document(d, before, r->filters[i].number);
     }
-    if (!hits)
-        diag_warning(d, f->at, "this filter fits no rule");
     return 0;
 }
 
@@ -600,11 +385,13 @@ static int compile_correlations(struct rules *r, struct diag *d)
 {
     for (size_t i = 0; i < r->n; i++) {
         struct rule *rule = &r->list[i];
+        size_t before = diag_count(d);
         int e;
 
         if (rule->info.kind != RULE_CORRELATION || rule->broken)
             continue;
         e = correlation_compile(r, rule, d);
+        load_tell_document(d, before, rule->number);
         if (e == -ENOMEM)
             return e;
         rule->broken = e < 0;
@@ -637,19 +424,12 @@ int rules_compile(struct rules *r, struct diag *d)
 {
     size_t before = diag_errors(d);
 
-    check_ids(r, d);
-    for (size_t i = 0; i < r->n; i++) {
-        struct rule *rule = &r->list[i];
-
-        if (response_load(r, rule, yaml_get(rule->doc, "trailwarden"), d) == -ENOMEM)
+    if (check_ids(r, d) == -ENOMEM)
+        return -ENOMEM;
+    for (size_t i = 0; i < r->n; i++)
+        if (compile_rule(r, &r->list[i], d) == -ENOMEM)
             return -ENOMEM;
-        if (rule->info.kind == RULE_DETECTION)
-            compile_detection(r, rule, d);
-    }
-    for (size_t i = 0; i < r->nfilters; i++)
-        if (compile_filter(r, &r->filters[i], d) == -ENOMEM)
-            return -ENOMEM;
-    if (compile_correlations(r, d) == -ENOMEM)
+    if (compile_filters(r, d) == -ENOMEM || compile_correlations(r, d) == -ENOMEM)
         return -ENOMEM;
     for (size_t i = 0; i < r->n; i++)
         if (r->list[i].condition && witness_find(r, &r->list[i]) == -ENOMEM)
@@ -678,6 +458,11 @@ void rules_digest(const struct rules *r, uint8_t out[32])
         return;
     for (size_t i = 0; i < r->n; i++)
         sha256_add(&h, r->list[i].info.digest, sizeof r->list[i].info.digest);
+    /* What filters and placeholders say changes what the rules find. */
+    for (size_t i = 0; i < r->nfilters; i++)
+        hash_yaml(&h, r->filters[i].doc);
+    for (const struct placeholder *p = r->placeholders; p; p = p->next)
+        hash_placeholder(&h, p);
     sha256_end(&h, out);
     sha256_fini(&h);
 }

@@ -1,4 +1,4 @@
-/* Text patterns: Sigma's wildcards, compared without ASCII case unless `cased`. */
+/* Text patterns: Sigma's wildcards, compared without regard to case unless `cased`. */
 #include <errno.h>
 
 #include "base/utf8.h"
@@ -9,49 +9,39 @@ static unsigned char lower(unsigned char c)
     return c >= 'A' && c <= 'Z' ? c + 32 : c;
 }
 
-static int add(struct arena *a, struct pattern *p, size_t *cap, uint16_t token)
-{
-    if (p->n == *cap) {
-        size_t more = *cap ? *cap * 2 : 32;
-        uint16_t *t = arena_array(a, more, sizeof *t);
-
-        if (!t)
-            return -ENOMEM;
-        if (p->n)
-            memcpy(t, p->tokens, p->n * sizeof *t);
-        p->tokens = t;
-        *cap = more;
-    }
-    p->tokens[p->n++] = token;
-    return 0;
-}
-
 /*
  * sigma: \* and \? are plain, \\ is one backslash, a backslash before anything
  * else or at the end is itself.
  */
 int pattern_parse(struct arena *a, struct slice text, struct pattern *ret)
 {
-    struct pattern p = { 0 };
-    size_t cap = 0;
-    int r = 0;
+    struct pattern p = { .tokens = arena_array(a, text.n + 1, sizeof *p.tokens) };
 
-    for (size_t i = 0; i < text.n && r == 0; i++) {
-        unsigned char c = (unsigned char)text.p[i];
-        bool pair = c == '\\' && i + 1 < text.n && strchr("*?\\", text.p[i + 1]);
+    if (!p.tokens)
+        return -ENOMEM;
+    while (text.n) {
+        uint32_t cp;
+        unsigned n = utf8_decode(text, &cp);
 
-        if (pair && text.p[i + 1])
-            r = add(a, &p, &cap, (unsigned char)text.p[++i]);
-        else
-            r = add(a, &p, &cap, c == '*' ? TOKEN_ANY : c == '?' ? TOKEN_ONE : c);
+        if (!n) {
+            n = 1;
+            cp = TOKEN_BYTE + (unsigned char)text.p[0];
+        } else if (cp == '\\' && text.n > 1 && memchr("*?\\", text.p[1], 3)) {
+            n = 2;
+            cp = (unsigned char)text.p[1];
+        } else if (cp == '*' || cp == '?') {
+            cp = cp == '*' ? TOKEN_ANY : TOKEN_ONE;
+        }
+        p.tokens[p.n++] = cp;
+        text = slice_skip(text, n);
     }
     *ret = p;
-    return r;
+    return 0;
 }
 
-int pattern_append(struct arena *a, struct pattern *p, uint16_t token, bool in_front)
+int pattern_append(struct arena *a, struct pattern *p, uint32_t token, bool in_front)
 {
-    uint16_t *t = arena_array(a, p->n + 1, sizeof *t);
+    uint32_t *t = arena_array(a, p->n + 1, sizeof *t);
 
     if (!t)
         return -ENOMEM;
@@ -63,11 +53,23 @@ int pattern_append(struct arena *a, struct pattern *p, uint16_t token, bool in_f
     return 0;
 }
 
-static bool plain_range(const struct pattern *p, size_t from, size_t to)
+bool pattern_plain(const struct pattern *p)
 {
-    for (size_t i = from; i < to; i++)
+    for (size_t i = 0; i < p->n; i++)
         if (p->tokens[i] >= TOKEN_ANY)
             return false;
+    return true;
+}
+
+/* Bytes of which the value must hold exactly these: no wildcard, no letter with other forms. */
+static bool byte_range(const struct pattern *p, size_t from, size_t to)
+{
+    for (size_t i = from; i < to; i++) {
+        uint32_t t = p->tokens[i];
+
+        if (t >= TOKEN_ANY || (!p->cased && t >= 0x80 && t < TOKEN_BYTE && !fold_alone(t)))
+            return false;
+    }
     return true;
 }
 
@@ -80,7 +82,7 @@ static enum pattern_shape shape_of(const struct pattern *p, size_t *from, size_t
     *to = back && p->n > *from ? p->n - 1 : p->n;
     if (p->n == 1 && front)
         return SHAPE_ANY;
-    if (!plain_range(p, *from, *to))
+    if (!byte_range(p, *from, *to))
         return SHAPE_GLOB;
     return front && back ? SHAPE_CONTAINS
            : front       ? SHAPE_SUFFIX
@@ -88,30 +90,38 @@ static enum pattern_shape shape_of(const struct pattern *p, size_t *from, size_t
                          : SHAPE_EXACT;
 }
 
+static unsigned token_bytes(uint32_t token, char out[4])
+{
+    if (token < TOKEN_BYTE)
+        return utf8_encode(token, out);
+    out[0] = (char)(token - TOKEN_BYTE);
+    return 1;
+}
+
 int pattern_finish(struct arena *a, struct pattern *p)
 {
-    size_t from, to;
+    size_t from, to, n = 0;
     char *text;
 
     for (size_t i = 0; i < p->n && !p->cased; i++)
-        if (p->tokens[i] < TOKEN_ANY)
-            p->tokens[i] = lower((unsigned char)p->tokens[i]);
+        if (p->tokens[i] < TOKEN_BYTE)
+            p->tokens[i] = fold_char(p->tokens[i]);
     p->shape = shape_of(p, &from, &to);
     if (p->shape == SHAPE_GLOB || p->shape == SHAPE_ANY)
         return 0;
-    text = arena_text(a, to - from + 1);
+    text = arena_text(a, (to - from) * 4 + 4);
     if (!text)
         return -ENOMEM;
     for (size_t i = from; i < to; i++)
-        text[i - from] = (char)p->tokens[i];
-    p->literal = slice_of(text, to - from);
+        n += token_bytes(p->tokens[i], text + n);
+    p->literal = slice_of(text, n);
     return 0;
 }
 
 static bool same(const char *value, struct slice literal, bool cased)
 {
     if (cased)
-        return memcmp(value, literal.p, literal.n) == 0;
+        return literal.n == 0 || memcmp(value, literal.p, literal.n) == 0;
     for (size_t i = 0; i < literal.n; i++)
         if (lower((unsigned char)value[i]) != (unsigned char)literal.p[i])
             return false;
@@ -134,7 +144,7 @@ static bool contains(struct slice value, struct slice literal, bool cased)
 /* Bytes of the dash at the start of s, or 0. */
 static size_t dash_length(struct slice s)
 {
-    if (s.n && (s.p[0] == '-' || s.p[0] == '/'))
+    if (s.p[0] == '-' || s.p[0] == '/')
         return 1;
     if (s.n >= 3 && memcmp(s.p, "\xe2\x80", 2) == 0 && s.p[2] >= '\x93' && s.p[2] <= '\x95')
         return 3;
@@ -142,20 +152,34 @@ static size_t dash_length(struct slice s)
 }
 
 /* How many bytes the token takes at the start of s; 0 = it does not fit. */
-static size_t token_takes(uint16_t token, struct slice s, bool cased)
+static size_t token_takes(uint32_t token, struct slice s, bool cased)
 {
+    unsigned char c;
     uint32_t cp;
     unsigned n;
 
     if (s.n == 0)
         return 0;
-    if (token == TOKEN_ONE) {
-        n = utf8_decode(s, &cp);
-        return n ? n : 1;
-    }
+    c = (unsigned char)s.p[0];
+    if (token < 0x80)
+        return (cased ? c : lower(c)) == token ? 1 : 0;
     if (token == TOKEN_DASH)
         return dash_length(s);
-    return (cased ? (unsigned char)s.p[0] : lower((unsigned char)s.p[0])) == token ? 1 : 0;
+    if (token >= TOKEN_BYTE && token < TOKEN_ANY)
+        return c == token - TOKEN_BYTE ? 1 : 0;
+    n = utf8_decode(s, &cp);
+    if (token == TOKEN_ONE)
+        return n ? n : 1;
+    return n && (cased ? cp : fold_char(cp)) == token ? n : 0;
+}
+
+/* A whole character, so that no ? begins inside one. */
+static size_t character(struct slice value, size_t at)
+{
+    uint32_t cp;
+    unsigned n = (unsigned char)value.p[at] < 0x80 ? 1 : utf8_decode(slice_skip(value, at), &cp);
+
+    return n ? n : 1;
 }
 
 /* Backtracks to the last * only: linear in practice, quadratic at worst. */
@@ -180,7 +204,8 @@ static bool glob(const struct pattern *p, struct slice value)
         if (star == SIZE_MAX || star_at >= value.n)
             return false;
         i = star + 1;
-        at = ++star_at;
+        star_at += character(value, star_at);
+        at = star_at;
     }
     return true;
 }
@@ -212,7 +237,7 @@ struct slice pattern_longest(struct arena *a, const struct pattern *p)
     char *text;
 
     for (size_t i = 0; i <= p->n; i++) {
-        if (i < p->n && p->tokens[i] < TOKEN_ANY) {
+        if (i < p->n && p->tokens[i] < 0x80) {
             run++;
             continue;
         }

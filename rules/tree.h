@@ -12,11 +12,26 @@
 #include "base/yaml.h"
 #include "rules/rules.h"
 
+/* ---- letters in either case (pattern-fold.c) ---- */
+
+/*
+ * ASCII letters fold among themselves, all others by Unicode's simple case
+ * folding; never across that border (U+212A is no k), so that a search for
+ * ASCII bytes finds every value that an ASCII pattern can match.
+ */
+uint32_t fold_char(uint32_t cp);
+bool fold_alone(uint32_t cp); /* no other character folds to the same */
+bool fold_eq(struct slice a, struct slice b);
+bool fold_starts(struct slice s, struct slice prefix);
+bool fold_ends(struct slice s, struct slice suffix);
+bool fold_has(struct slice s, struct slice part);
+
 /* ---- text patterns ---- */
 
-/* A pattern is a sequence of tokens: a byte, or one of these. */
+/* A pattern is a sequence of tokens: a character, or one of these. */
 enum token {
-    TOKEN_ANY = 256, /* * : any run of characters, also none */
+    TOKEN_BYTE = 0x110000, /* + b: a byte >= 0x80 that is no character (UTF-16) */
+    TOKEN_ANY = 0x110100, /* * : any run of characters, also none */
     TOKEN_ONE, /* ? : exactly one character */
     TOKEN_DASH, /* - / U+2013 U+2014 U+2015 (windash) */
 };
@@ -31,20 +46,21 @@ enum pattern_shape {
 };
 
 struct pattern {
-    uint16_t *tokens;
+    uint32_t *tokens;
     size_t n;
     enum pattern_shape shape;
     struct slice literal; /* for the simple shapes; lower case unless cased */
     bool cased;
 };
 
-/* tokens are lowered (ASCII) and classified. */
+/* Tokens are folded and the shape is found; the pattern is read-only from then on. */
 int pattern_finish(struct arena *a, struct pattern *p);
 bool pattern_match(const struct pattern *p, struct slice value);
-/* Sigma's escapes and wildcards to tokens. */
+/* Sigma's escapes and wildcards to tokens; the text is valid UTF-8. */
 int pattern_parse(struct arena *a, struct slice text, struct pattern *ret);
-int pattern_append(struct arena *a, struct pattern *p, uint16_t token, bool in_front);
-/* The longest run of plain bytes. */
+int pattern_append(struct arena *a, struct pattern *p, uint32_t token, bool in_front);
+bool pattern_plain(const struct pattern *p); /* no wildcards */
+/* The longest run of ASCII characters. */
 struct slice pattern_longest(struct arena *a, const struct pattern *p);
 
 /* ---- predicates ---- */
@@ -79,8 +95,10 @@ enum time_part {
 };
 
 struct number {
-    bool integer;
+    bool integer; /* i is exact */
+    bool large; /* an integer over INT64_MAX: u is exact */
     int64_t i;
+    uint64_t u;
     double d;
 };
 bool number_parse(struct slice s, struct number *ret);
@@ -221,6 +239,7 @@ struct response {
 struct rule {
     struct rule_info info;
     const struct yaml *doc;
+    unsigned number; /* of the document in its file, from 1; 0 = the only one */
     struct node *condition; /* detection */
     struct correlation *correlation;
     struct response response;
@@ -238,10 +257,8 @@ struct filter {
     const struct yaml *body;
     struct logsource logsource;
     struct src_pos at;
-};
-
-struct route_entry {
-    struct logsource logsource;
+    unsigned number; /* as in struct rule */
+    bool broken;
 };
 
 struct rules {
@@ -263,13 +280,25 @@ struct rules {
 
 bool logsource_fits(const struct logsource *rule, const struct logsource *event);
 
-/* detection.c: `detection:` of a rule or filter -> one tree. NULL with findings. */
-struct node *detection_compile(struct rules *r, const struct yaml *detection, struct diag *d);
+/* detection.c: `detection:` of a rule, or a filter, to one tree. NULL with findings. */
+struct node *detection_compile(struct rules *r, const struct yaml *detection, bool filter,
+                               struct diag *d);
 /* correlation.c */
 int correlation_compile(struct rules *r, struct rule *rule, struct diag *d);
 int response_load(struct rules *r, struct rule *rule, const struct yaml *node, struct diag *d);
 /* witness.c */
 int witness_find(struct rules *r, struct rule *rule);
 
-bool predicate_holds(const struct rules *r, struct regex_scratch *s, uint64_t *limits,
-                     const struct predicate *p, const struct event *ev);
+bool predicate_holds(struct regex_scratch *s, uint64_t *limits, const struct predicate *p,
+                     const struct event *ev);
+
+/*
+ * match.c: a rule whose regular expressions have run into their limits: how
+ * often (false: never), how many events it was not asked about since, and
+ * whether it rests now. For status.
+ */
+struct rules_trouble {
+    uint64_t hits, skipped;
+    bool rests;
+};
+bool rules_scratch_trouble(const struct rules_scratch *s, size_t rule, struct rules_trouble *ret);

@@ -23,25 +23,17 @@ static void add(struct set *s, struct witness w)
         s->items[s->n++] = w;
 }
 
-static bool ascii(struct slice s)
-{
-    for (size_t i = 0; i < s.n; i++)
-        if ((unsigned char)s.p[i] >= 0x80)
-            return false;
-    return true;
-}
-
 static void of_predicate(struct rules *r, const struct predicate *p, struct set *out)
 {
     struct witness w = { .field = p->keyword ? FIELD_OTHER : p->field };
 
     if (p->kind == PREDICATE_TEXT) {
         w.literal = pattern_longest(r->arena, &p->pattern);
-        w.whole = p->pattern.shape == SHAPE_EXACT;
+        w.whole = p->pattern.shape == SHAPE_EXACT && w.literal.n == p->pattern.n;
     } else if (p->kind == PREDICATE_REGEX) {
         w.literal = regex_literal(p->regex);
     }
-    if (w.literal.n < LITERAL_MIN || !ascii(w.literal))
+    if (w.literal.n < LITERAL_MIN)
         out->none = true;
     else
         add(out, w);

@@ -1,0 +1,49 @@
+/*
+ * Private to rules/match*.c: what one thread needs to match.
+ *
+ *     match.c           routes, the walk of the trees, rules that run into limits
+ *     match-value.c     one predicate against the values of an event
+ *     match-explain.c   the same walk with a trace
+ */
+#pragma once
+
+#include "rules/tree.h"
+
+/* Log sources seen by one thread: channels, so few. */
+#define ROUTES_MAX 64
+
+/* Limit hits of one rule after which it rests, and for how many events of its log source. */
+#define TROUBLE_HITS 100
+#define TROUBLE_PAUSE 1000
+#define TROUBLE_PAUSE_MAX 1000000
+/* Events without a hit after which what was is forgotten. */
+#define TROUBLE_FORGOTTEN 1000000
+
+struct trouble {
+    uint64_t hits, skipped; /* in all */
+    uint64_t strikes; /* towards the next rest */
+    uint64_t pause, rest; /* events: of the last rest, still to come */
+    uint64_t last; /* event of the last hit */
+};
+
+struct route {
+    struct logsource logsource; /* copies */
+    uint32_t *rules;
+    size_t n;
+};
+
+struct rules_scratch {
+    const struct rules *rules;
+    struct regex_scratch *regex;
+    struct arena *arena;
+    struct route routes[ROUTES_MAX];
+    size_t nroutes;
+    uint32_t *hits;
+    uint64_t limits;
+    uint64_t events;
+    struct trouble *troubles; /* by rule */
+    bool troubled; /* some rule has rested */
+};
+
+bool node_holds(struct rules_scratch *s, const struct node *n, const struct event *ev);
+bool field_fits(const struct predicate *p, const struct field *f);
