@@ -82,15 +82,6 @@ static const struct company {
 #undef TEXTS
 };
 
-static const char *name_of(enum modifier m)
-{
-    size_t i = 0;
-
-    while (words[i].is != m)
-        i++;
-    return words[i].name;
-}
-
 static bool unknown(struct build *b, struct slice name, struct src_pos at)
 {
     const char *names[ARRAY_SIZE(words) + 1] = { 0 };
@@ -116,16 +107,16 @@ static bool fits(struct build *b, const struct item *item, const struct word *w,
     for (unsigned m = 0; m < MODIFIERS; m++) {
         if (!(item->has & 1u << m))
             continue;
-        if (m == w->is && !(c->beside & 1u << m)) {
+        if (m == w->is && m != MOD_RE_FLAG) {
             build_fault(b, at, "'%s': one of its kind has been said already", w->name);
             return false;
         }
         if (!(c->beside & 1u << m)) {
-            build_fault(b, at, "'%s' cannot stand with '%s'", w->name, name_of(m));
+            build_fault(b, at, "'%s' cannot stand with '%s'", w->name, item->words[m]);
             return false;
         }
         if (c->not_before & 1u << m) {
-            build_fault(b, at, "'%s' must stand before '%s'", w->name, name_of(m));
+            build_fault(b, at, "'%s' must stand before '%s'", w->name, item->words[m]);
             return false;
         }
     }
@@ -143,6 +134,7 @@ static bool fits(struct build *b, const struct item *item, const struct word *w,
 static void apply(struct item *item, const struct word *w)
 {
     item->has |= 1u << w->is;
+    item->words[w->is] = w->name;
     if (w->is == MOD_RE_FLAG)
         item->re_flags |= (unsigned)w->value;
     else if (w->is == MOD_WIDE)

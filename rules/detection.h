@@ -47,6 +47,7 @@ struct item {
     struct slice field;
     bool keyword;
     unsigned has; /* MOD() bits */
+    const char *words[MODIFIERS]; /* by which name each was said */
     unsigned re_flags;
     enum wide wide;
     enum comparison compare;
