@@ -9,7 +9,7 @@
 
 #include "rules/tree.h"
 
-struct build {
+struct rule_build {
     struct rules *r;
     struct rule *rule;
     struct correlation *c;
@@ -18,12 +18,12 @@ struct build {
     bool failed;
 };
 
-void build_fault(struct build *b, const struct yaml *at, const char *text);
+void rule_fault(struct rule_build *b, const struct yaml *at, const char *text);
 /* "unknown WHAT 'x'", with the nearest of the names (NULL at the end). */
-void build_unknown(struct build *b, const struct yaml *at, const char *what,
-                   const char *const *names);
+void rule_unknown(struct rule_build *b, const struct yaml *at, const char *what,
+                  const char *const *names);
 /* `min-events`; NULL = not given. */
-void build_min_events(struct build *b, const struct yaml *y);
+void rule_min_events(struct rule_build *b, const struct yaml *y);
 /* A condition in words over the names of the rules (specification 2.2): and, or, not, parentheses.
  */
-void correlation_text(struct build *b, const struct yaml *y);
+void correlation_text(struct rule_build *b, const struct yaml *y);

@@ -25,21 +25,21 @@ static const char *const type_names[] = {
     [CORRELATION_TYPES] = NULL,
 };
 
-static void load_type(struct build *b)
+static void load_type(struct rule_build *b)
 {
     const struct yaml *y = yaml_get(b->node, "type");
 
     if (!y || y->kind != YAML_SCALAR)
-        return build_fault(b, b->node, "a correlation needs a type");
+        return rule_fault(b, b->node, "a correlation needs a type");
     for (int i = 0; i < CORRELATION_TYPES; i++)
         if (slice_is(y->text, type_names[i])) {
             b->c->type = (enum correlation_type)i;
             return;
         }
-    build_unknown(b, y, "type of correlation", type_names);
+    rule_unknown(b, y, "type of correlation", type_names);
 }
 
-static void load_part(struct build *b, const struct yaml *y)
+static void load_part(struct rule_build *b, const struct yaml *y)
 {
     size_t i = y->kind == YAML_SCALAR ? rules_find(b->r, y->text) : SIZE_MAX;
 
@@ -47,20 +47,20 @@ static void load_part(struct build *b, const struct yaml *y)
         diag_error(b->d, y->at, "no rule has the id or name '%.*s'", SLICE_FMT(y->text));
         b->failed = true;
     } else if (&b->r->list[i] == b->rule) {
-        build_fault(b, y, "a correlation cannot count itself");
+        rule_fault(b, y, "a correlation cannot count itself");
     } else {
         b->c->parts[b->c->nparts++] = i;
     }
 }
 
-static void load_part_list(struct build *b, const struct yaml *y)
+static void load_part_list(struct rule_build *b, const struct yaml *y)
 {
     size_t *parts = arena_array(b->r->arena, b->c->nparts + y->nchildren + 1, sizeof *parts);
 
     if (!parts)
-        return build_fault(b, y, "out of memory");
+        return rule_fault(b, y, "out of memory");
     if (b->c->nparts + y->nchildren > PARTS_MAX)
-        return build_fault(b, y, "more rules than a correlation may have");
+        return rule_fault(b, y, "more rules than a correlation may have");
     if (b->c->nparts)
         memcpy(parts, b->c->parts, b->c->nparts * sizeof *parts);
     b->c->parts = parts;
@@ -71,26 +71,26 @@ static void load_part_list(struct build *b, const struct yaml *y)
             load_part(b, item);
 }
 
-static void load_parts(struct build *b)
+static void load_parts(struct rule_build *b)
 {
     const struct yaml *y = yaml_get(b->node, "rules"), *of = yaml_get(b->node, "of");
     bool ratio = b->c->type == CORRELATE_EVENT_RATIO;
 
     if (!y)
-        return build_fault(b, b->node, "a correlation needs 'rules'");
+        return rule_fault(b, b->node, "a correlation needs 'rules'");
     load_part_list(b, y);
     b->c->nrules = b->c->nparts;
     if (ratio && !of)
-        build_fault(b, b->node, "an event_ratio needs 'of': the rules of all that is counted");
+        rule_fault(b, b->node, "an event_ratio needs 'of': the rules of all that is counted");
     else if (!ratio && of)
-        build_fault(b, of, "'of' is for event_ratio");
+        rule_fault(b, of, "'of' is for event_ratio");
     else if (of)
         load_part_list(b, of);
     if (b->c->nparts == 0)
-        build_fault(b, y, "'rules' names none");
+        rule_fault(b, y, "'rules' names none");
 }
 
-static void load_timespan(struct build *b)
+static void load_timespan(struct rule_build *b)
 {
     const struct yaml *y = yaml_get(b->node, "timespan");
 
@@ -98,11 +98,11 @@ static void load_timespan(struct build *b)
         y = yaml_get(b->node, "timeframe");
     if (!y || y->kind != YAML_SCALAR || parse_duration(y->text, &b->rule->info.window_us) < 0 ||
         b->rule->info.window_us == 0)
-        build_fault(b, y ? y : b->node, "a correlation needs a timespan like 5m");
+        rule_fault(b, y ? y : b->node, "a correlation needs a timespan like 5m");
 }
 
 /* The field of an alias for one part: `aliases: {name: {rule: field}}`. */
-static struct slice alias_field(const struct build *b, struct slice name, size_t part)
+static struct slice alias_field(const struct rule_build *b, struct slice name, size_t part)
 {
     const struct rule_info *info = &b->r->list[b->c->parts[part]].info;
 
@@ -117,7 +117,7 @@ static struct slice alias_field(const struct build *b, struct slice name, size_t
     return name;
 }
 
-static void load_group(struct build *b, const struct yaml *y)
+static void load_group(struct rule_build *b, const struct yaml *y)
 {
     struct group_part *g = &b->c->groups[b->c->ngroups++];
 
@@ -125,14 +125,14 @@ static void load_group(struct build *b, const struct yaml *y)
     g->fields = arena_array(b->r->arena, b->c->nparts + 1, sizeof *g->fields);
     g->names = arena_array(b->r->arena, b->c->nparts + 1, sizeof *g->names);
     if (!g->fields || !g->names)
-        return build_fault(b, y, "out of memory");
+        return rule_fault(b, y, "out of memory");
     for (size_t i = 0; i < b->c->nparts; i++) {
         g->names[i] = alias_field(b, y->text, i);
         g->fields[i] = field_intern(b->r->names, g->names[i]);
     }
 }
 
-static void load_groups(struct build *b)
+static void load_groups(struct rule_build *b)
 {
     const struct yaml *y = yaml_get(b->node, "group-by");
 
@@ -140,7 +140,7 @@ static void load_groups(struct build *b)
         return;
     b->c->groups = arena_array(b->r->arena, y->nchildren + 1, sizeof *b->c->groups);
     if (!b->c->groups)
-        return build_fault(b, y, "out of memory");
+        return rule_fault(b, y, "out of memory");
     if (y->kind == YAML_SCALAR)
         load_group(b, y);
     else
@@ -148,7 +148,7 @@ static void load_groups(struct build *b)
             load_group(b, item);
 }
 
-static void load_value_fields(struct build *b, const struct yaml *y)
+static void load_value_fields(struct rule_build *b, const struct yaml *y)
 {
     size_t n = y->kind == YAML_SEQ ? y->nchildren : 1;
     struct correlation *c = b->c;
@@ -156,7 +156,7 @@ static void load_value_fields(struct build *b, const struct yaml *y)
     c->values = arena_array(b->r->arena, n, sizeof *c->values);
     c->value_names = arena_array(b->r->arena, n, sizeof *c->value_names);
     if (!c->values || !c->value_names)
-        return build_fault(b, y, "out of memory");
+        return rule_fault(b, y, "out of memory");
     if (y->kind == YAML_SCALAR)
         c->value_names[c->nvalues++] = y->text;
     else
@@ -175,7 +175,7 @@ static const struct {
     { "lte", COMPARE_LTE, true }, { "eq", COMPARE_EQ, true },    { "neq", COMPARE_NEQ, true },
 };
 
-static void load_bound(struct build *b, const struct yaml *m)
+static void load_bound(struct rule_build *b, const struct yaml *m)
 {
     static const char *const names[] = { "gt",  "gte",   "lt",         "lte", "eq",
                                          "neq", "field", "percentile", NULL };
@@ -187,7 +187,7 @@ static void load_bound(struct build *b, const struct yaml *m)
             continue;
         if (b->c->nbounds == ARRAY_SIZE(b->c->bounds) || m->kind != YAML_SCALAR ||
             !number_parse(m->text, &bound->value))
-            return build_fault(b, m, "a bound must be a number");
+            return rule_fault(b, m, "a bound must be a number");
         bound->compare = bound_names[i].compare;
         b->c->judged_at_end = b->c->judged_at_end || bound_names[i].upper;
         b->c->nbounds++;
@@ -198,20 +198,20 @@ static void load_bound(struct build *b, const struct yaml *m)
 
         key.text = m->key;
         key.at = m->key_at;
-        build_unknown(b, &key, "key of a condition", names);
+        rule_unknown(b, &key, "key of a condition", names);
     }
 }
 
-static void load_percentile(struct build *b, const struct yaml *m)
+static void load_percentile(struct rule_build *b, const struct yaml *m)
 {
     struct number n;
 
     if (m->kind != YAML_SCALAR || !number_parse(m->text, &n) || n.d < 0 || n.d > 100)
-        return build_fault(b, m, "a percentile is a number from 0 to 100");
+        return rule_fault(b, m, "a percentile is a number from 0 to 100");
     b->c->percentile = n.d;
 }
 
-static void load_bounds(struct build *b, const struct yaml *y)
+static void load_bounds(struct rule_build *b, const struct yaml *y)
 {
     YAML_EACH (m, y) {
         if (slice_is(m->key, "field"))
@@ -242,7 +242,7 @@ static const struct needs {
     [CORRELATE_EVENT_ABSENT] = { .may_lack = true },
 };
 
-static void load_condition(struct build *b)
+static void load_condition(struct rule_build *b)
 {
     const struct yaml *y = yaml_get(b->node, "condition");
     const struct needs *n = &needs[b->c->type];
@@ -251,43 +251,43 @@ static void load_condition(struct build *b)
     if (!y && n->may_lack)
         return;
     if (!y)
-        return build_fault(b, b->node,
-                           n->bound ? "a correlation needs a condition like {gte: 5}"
-                                    : "this type needs a condition: {field: NAME}");
+        return rule_fault(b, b->node,
+                          n->bound ? "a correlation needs a condition like {gte: 5}"
+                                   : "this type needs a condition: {field: NAME}");
     if (y->kind == YAML_SCALAR && b->c->type == CORRELATE_TEMPORAL)
         return correlation_text(b, y);
     if (y->kind != YAML_MAP)
-        return build_fault(b, y, "conditions in words are for type temporal: use {gte: N}");
+        return rule_fault(b, y, "conditions in words are for type temporal: use {gte: N}");
     load_bounds(b, y);
     if (b->failed)
         return;
     if (n->bound && b->c->nbounds == 0)
-        build_fault(b, y, "a condition needs a bound: gt, gte, lt, lte, eq or neq");
+        rule_fault(b, y, "a condition needs a bound: gt, gte, lt, lte, eq or neq");
     if (n->field && b->c->nvalues == 0)
-        build_fault(b, y, "this type needs 'field:' in its condition");
+        rule_fault(b, y, "this type needs 'field:' in its condition");
     if (b->c->nbounds &&
         (b->c->type == CORRELATE_VALUE_NEW || b->c->type == CORRELATE_EVENT_ABSENT))
-        build_fault(b, y, "this type has no bound: each new value, each absence is told");
+        rule_fault(b, y, "this type has no bound: each new value, each absence is told");
 }
 
 /* ---- what single types have ---- */
 
-static void load_learn(struct build *b)
+static void load_learn(struct rule_build *b)
 {
     const struct yaml *y = yaml_get(b->node, "learn");
 
     if (!y)
         return;
     if (b->c->type != CORRELATE_VALUE_NEW)
-        return build_fault(b, y, "'learn' is for value_new");
+        return rule_fault(b, y, "'learn' is for value_new");
     if (y->kind != YAML_SCALAR || parse_duration(y->text, &b->c->learn_us) < 0)
-        return build_fault(b, y, "learn is a duration like 14d");
+        return rule_fault(b, y, "learn is a duration like 14d");
     if (b->c->learn_us > b->rule->info.window_us)
-        build_fault(b, y, "learn is longer than the timespan: nothing would ever be told");
+        rule_fault(b, y, "learn is longer than the timespan: nothing would ever be told");
 }
 
 /* A group as it is written: one value, or a list of them in the order of group-by. */
-static bool expected_key(struct build *b, const struct yaml *y, struct slice *ret)
+static bool expected_key(struct rule_build *b, const struct yaml *y, struct slice *ret)
 {
     AUTO_BUF key = BUF_INIT;
     size_t n = 0;
@@ -305,25 +305,25 @@ static bool expected_key(struct build *b, const struct yaml *y, struct slice *re
     return buf_ok(&key) && ret->p;
 }
 
-static void load_expect(struct build *b)
+static void load_expect(struct rule_build *b)
 {
     const struct yaml *y = yaml_get(b->node, "expect");
 
     if (!y)
         return;
     if (b->c->type != CORRELATE_EVENT_ABSENT)
-        return build_fault(b, y, "'expect' is for event_absent");
+        return rule_fault(b, y, "'expect' is for event_absent");
     if (y->kind != YAML_SEQ)
-        return build_fault(b, y, "expect is a list of groups");
+        return rule_fault(b, y, "expect is a list of groups");
     b->c->expect = arena_array(b->r->arena, y->nchildren + 1, sizeof *b->c->expect);
     if (!b->c->expect)
-        return build_fault(b, y, "out of memory");
+        return rule_fault(b, y, "out of memory");
     YAML_EACH (item, y)
         if (!expected_key(b, item, &b->c->expect[b->c->nexpect++]))
-            return build_fault(b, item, "a group has one value for each field of group-by");
+            return rule_fault(b, item, "a group has one value for each field of group-by");
 }
 
-static void check_keys(struct build *b)
+static void check_keys(struct rule_build *b)
 {
     static const char *const names[] = { "type",     "rules",     "of",        "group-by",
                                          "timespan", "timeframe", "condition", "aliases",
@@ -339,26 +339,26 @@ static void check_keys(struct build *b)
         key.text = m->key;
         key.at = m->key_at;
         if (!names[i])
-            build_unknown(b, &key, "key of a correlation", names);
+            rule_unknown(b, &key, "key of a correlation", names);
     }
 }
 
 /* What `trailwarden:` asks for that this type cannot give. */
-static void check_response(struct build *b)
+static void check_response(struct rule_build *b)
 {
     const struct response *resp = &b->rule->response;
     bool slides = !b->c->judged_at_end && b->c->type != CORRELATE_VALUE_NEW &&
                   b->c->type != CORRELATE_EVENT_ABSENT;
 
     if (resp->for_us && !slides)
-        build_fault(b, b->node, "'for' needs a window that slides: this one is judged once");
+        rule_fault(b, b->node, "'for' needs a window that slides: this one is judged once");
     if (resp->gap_us && !slides)
-        build_fault(b, b->node, "'window: session' needs a window that slides");
+        rule_fault(b, b->node, "'window: session' needs a window that slides");
 }
 
 int correlation_compile(struct rules *r, struct rule *rule, struct diag *d)
 {
-    struct build b = { .r = r, .rule = rule, .d = d };
+    struct rule_build b = { .r = r, .rule = rule, .d = d };
 
     b.node = yaml_get(rule->doc, "correlation");
     b.c = rule->correlation = arena_alloc(r->arena, sizeof *rule->correlation);
@@ -376,7 +376,7 @@ int correlation_compile(struct rules *r, struct rule *rule, struct diag *d)
     load_condition(&b);
     load_learn(&b);
     load_expect(&b);
-    build_min_events(&b, yaml_get(b.node, "min-events"));
+    rule_min_events(&b, yaml_get(b.node, "min-events"));
     check_response(&b);
     (void)yaml_bool(yaml_get(b.node, "generate"), &b.c->generate);
     (void)yaml_bool(yaml_get(rule->doc, "generate"), &b.c->generate);

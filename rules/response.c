@@ -5,14 +5,14 @@
 #include "base/num.h"
 #include "rules/build.h"
 
-void build_fault(struct build *b, const struct yaml *at, const char *text)
+void rule_fault(struct rule_build *b, const struct yaml *at, const char *text)
 {
     diag_error(b->d, at->key.n ? at->key_at : at->at, "%s", text);
     b->failed = true;
 }
 
-void build_unknown(struct build *b, const struct yaml *at, const char *what,
-                   const char *const *names)
+void rule_unknown(struct rule_build *b, const struct yaml *at, const char *what,
+                  const char *const *names)
 {
     const char *near = diag_nearest(at->text, names);
     char hint[80];
@@ -28,13 +28,13 @@ static const char *const response_keys[] = { "notify",     "ban",   "audit",  "s
                                              "refire",     "for",   "window", "gap",
                                              "min-events", "tests", NULL };
 
-static void load_notify(struct build *b, const struct yaml *y)
+static void load_notify(struct rule_build *b, const struct yaml *y)
 {
     struct slice *list = arena_array(b->r->arena, y->nchildren + 1, sizeof *list);
     size_t n = 0;
 
     if (!list)
-        return build_fault(b, y, "out of memory");
+        return rule_fault(b, y, "out of memory");
     if (y->kind == YAML_SCALAR)
         list[n++] = y->text;
     else
@@ -44,21 +44,21 @@ static void load_notify(struct build *b, const struct yaml *y)
     b->rule->response.nnotify = n;
 }
 
-static void load_ban(struct build *b, const struct yaml *y)
+static void load_ban(struct rule_build *b, const struct yaml *y)
 {
     const struct yaml *field = yaml_get(y, "field"), *span = yaml_get(y, "for");
     struct response *resp = &b->rule->response;
 
     YAML_EACH (m, y)
         if (!slice_is(m->key, "field") && !slice_is(m->key, "for"))
-            build_fault(b, m, "a ban has 'field' and 'for'");
+            rule_fault(b, m, "a ban has 'field' and 'for'");
     resp->ban_field = field ? field->text : SLICE("source.ip");
     resp->ban_id = field_intern(b->r->names, resp->ban_field);
     if (!span || parse_duration(span->text, &resp->ban_us) < 0 || resp->ban_us == 0)
-        build_fault(b, y, "a ban needs a duration: {for: 1h}");
+        rule_fault(b, y, "a ban needs a duration: {for: 1h}");
 }
 
-static void load_refire(struct build *b, const struct yaml *y)
+static void load_refire(struct rule_build *b, const struct yaml *y)
 {
     static const char *const names[] = { "edge", "every", "reset", NULL };
 
@@ -67,45 +67,45 @@ static void load_refire(struct build *b, const struct yaml *y)
             b->rule->response.refire = (enum refire)i;
             return;
         }
-    build_unknown(b, y, "refire", names);
+    rule_unknown(b, y, "refire", names);
 }
 
-void build_min_events(struct build *b, const struct yaml *y)
+void rule_min_events(struct rule_build *b, const struct yaml *y)
 {
     if (y && (y->kind != YAML_SCALAR ||
               parse_u64(y->text, 1, 1000000, &b->rule->response.min_events) < 0))
-        build_fault(b, y, "min-events is a number of events");
+        rule_fault(b, y, "min-events is a number of events");
 }
 
-static void load_for(struct build *b, const struct yaml *m)
+static void load_for(struct rule_build *b, const struct yaml *m)
 {
     struct response *resp = &b->rule->response;
 
     if (m->kind != YAML_SCALAR || parse_duration(m->text, &resp->for_us) < 0)
-        return build_fault(b, m, "for is a duration like 5m");
+        return rule_fault(b, m, "for is a duration like 5m");
     if (b->rule->info.kind != RULE_CORRELATION)
-        build_fault(b, m, "'for' is for correlations: one event holds for no time");
+        rule_fault(b, m, "'for' is for correlations: one event holds for no time");
 }
 
 /* `window: session` ends where nothing came for `gap`. */
-static void check_window(struct build *b, const struct yaml *node)
+static void check_window(struct rule_build *b, const struct yaml *node)
 {
     const struct yaml *window = yaml_get(node, "window"), *gap = yaml_get(node, "gap");
     bool session = window && slice_is(window->text, "session");
 
     if (window && !session && !slice_is(window->text, "sliding"))
-        return build_fault(b, window, "window is sliding or session");
+        return rule_fault(b, window, "window is sliding or session");
     if (session != (gap != NULL))
-        return build_fault(b, window ? window : gap,
-                           "a session needs 'gap', and nothing else has it");
+        return rule_fault(b, window ? window : gap,
+                          "a session needs 'gap', and nothing else has it");
     if (gap &&
         (parse_duration(gap->text, &b->rule->response.gap_us) < 0 || b->rule->response.gap_us == 0))
-        return build_fault(b, gap, "gap is a duration like 5m");
+        return rule_fault(b, gap, "gap is a duration like 5m");
     if (session && b->rule->info.kind != RULE_CORRELATION)
-        build_fault(b, window, "sessions are for correlations");
+        rule_fault(b, window, "sessions are for correlations");
 }
 
-static void load_response_key(struct build *b, const struct yaml *m)
+static void load_response_key(struct rule_build *b, const struct yaml *m)
 {
     struct response *resp = &b->rule->response;
 
@@ -118,29 +118,29 @@ static void load_response_key(struct build *b, const struct yaml *m)
     else if (slice_is(m->key, "for"))
         load_for(b, m);
     else if (slice_is(m->key, "min-events"))
-        build_min_events(b, m);
+        rule_min_events(b, m);
     else if (slice_is(m->key, "window") || slice_is(m->key, "gap"))
         return; /* both together, below */
     else if (slice_is(m->key, "tests"))
         resp->tests = m;
     else if (slice_is(m->key, "audit")) {
         if (!yaml_bool(m, &resp->audit))
-            build_fault(b, m, "audit is true or false");
+            rule_fault(b, m, "audit is true or false");
     } else if (slice_is(m->key, "suppress")) {
         if (parse_duration(m->text, &resp->suppress_us) < 0)
-            build_fault(b, m, "suppress is a duration like 30m");
+            rule_fault(b, m, "suppress is a duration like 30m");
     } else {
         struct yaml key = *m;
 
         key.text = m->key;
         key.at = m->key_at;
-        build_unknown(b, &key, "key of trailwarden:", response_keys);
+        rule_unknown(b, &key, "key of trailwarden:", response_keys);
     }
 }
 
 int response_load(struct rules *r, struct rule *rule, const struct yaml *node, struct diag *d)
 {
-    struct build b = { .r = r, .rule = rule, .d = d };
+    struct rule_build b = { .r = r, .rule = rule, .d = d };
 
     if (!node)
         return 0;

@@ -11,7 +11,7 @@
 #define WORDS_MAX 1000
 
 struct words {
-    struct build *b;
+    struct rule_build *b;
     const struct yaml *y;
     struct slice rest, word; /* word.n == 0: the end */
     unsigned n;
@@ -79,7 +79,7 @@ static struct part_test *one(struct words *w, unsigned depth)
     struct part_test *t;
 
     if (depth > DEPTH_MAX || w->n > WORDS_MAX) {
-        build_fault(w->b, w->y, "this condition is too long or too deep");
+        rule_fault(w->b, w->y, "this condition is too long or too deep");
         return NULL;
     }
     if (is_word(w, "not")) {
@@ -93,7 +93,7 @@ static struct part_test *one(struct words *w, unsigned depth)
     next(w);
     t = any_of(w, depth + 1);
     if (t && !is_word(w, ")")) {
-        build_fault(w->b, w->y, "a parenthesis is open at the end of the condition");
+        rule_fault(w->b, w->y, "a parenthesis is open at the end of the condition");
         return NULL;
     }
     next(w);
@@ -122,7 +122,7 @@ static struct part_test *any_of(struct words *w, unsigned depth)
     return t;
 }
 
-void correlation_text(struct build *b, const struct yaml *y)
+void correlation_text(struct rule_build *b, const struct yaml *y)
 {
     struct words w = { .b = b, .y = y, .rest = y->text };
 
@@ -131,7 +131,7 @@ void correlation_text(struct build *b, const struct yaml *y)
     if (b->failed)
         return;
     if (!b->c->text)
-        build_fault(b, y, "out of memory");
+        rule_fault(b, y, "out of memory");
     else if (w.word.n)
-        build_fault(b, y, "something follows the condition: 'and' or 'or' is missing");
+        rule_fault(b, y, "something follows the condition: 'and' or 'or' is missing");
 }
