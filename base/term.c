@@ -149,8 +149,10 @@ void text_table_print(struct text_table *t, FILE *out)
 void progress_start(struct progress *p, const char *what, uint64_t total_bytes)
 {
     const struct clock real = CLOCK_REAL;
+    const char *term = getenv("TERM");
 
-    *p = (struct progress){ .what = what, .total = total_bytes, .on = isatty(STDERR_FILENO) };
+    *p = (struct progress){ .what = what, .unit = "lines", .total = total_bytes };
+    p->on = isatty(STDERR_FILENO) && !(term && strcmp(term, "dumb") == 0);
     p->start_us = clock_mono(&real);
 }
 
@@ -168,7 +170,7 @@ static void draw(const struct progress *p, uint64_t now)
         buf_char(&b, i < percent * WIDTH / 100 ? '#' : '.');
     buf_printf(&b, "] %3u%%  ", percent);
     if (used)
-        buf_printf(&b, "%.0f lines/s", (double)p->items * 1e6 / (double)used);
+        buf_printf(&b, "%.0f %s/s", (double)p->items * 1e6 / (double)used, p->unit);
     if (percent > 0 && percent < 100)
         buf_printf(&b, "  %us left",
                    (unsigned)((double)used / 1e6 * (100 - percent) / percent + 0.5));

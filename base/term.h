@@ -26,6 +26,7 @@ void text_table_print(struct text_table *t,
 /* Draws at most 10 times a second, nothing when stderr is no terminal. */
 struct progress {
     const char *what;
+    const char *unit; /* of the items; "lines" unless set after progress_start() */
     uint64_t total, done;
     uint64_t items;
     uint64_t start_us, next_us;

@@ -80,16 +80,10 @@ void engine_free(struct engine *e)
     free(e);
 }
 
-struct test_parser {
-    const struct engine *engine;
-    struct parser_scratch *scratch;
-};
-
-/* A raw line of a rule's test, as the channel's format reads it. */
-static const struct event *test_parse(void *ctx, struct slice channel, struct slice line,
-                                      struct arena *a)
+const struct event *engine_line(void *lines, struct slice channel, struct slice line,
+                                struct arena *a)
 {
-    struct test_parser *p = ctx;
+    struct engine_lines *p = lines;
     struct parser_source source = { .format = format_find(p->engine->formats, channel) };
     struct record record = { .text = line, .priority = -1 };
     struct event *ev = arena_alloc(a, sizeof *ev);
@@ -107,8 +101,8 @@ int engine_test(const struct engine *e, struct diag *d, size_t *ret_samples, siz
                 size_t *ret_failed)
 {
     AUTO(parser_scratch) scratch = parser_scratch_new(e->formats);
-    struct test_parser ctx = { e, scratch };
-    const struct rules_test_parser parser = { test_parse, &ctx };
+    struct engine_lines ctx = { e, scratch };
+    const struct rules_test_parser parser = { engine_line, &ctx };
     size_t before = diag_errors(d);
 
     if (!scratch)

@@ -27,6 +27,17 @@ int engine_load(const struct engine_request *request, struct diag *d, struct eng
 void engine_free(struct engine *e);
 DEFINE_AUTO(engine)
 
+/*
+ * Raw lines of a rule's tests, as the channel's format reads them: for rules_test_parser. The
+ * scratch is one thread's.
+ */
+struct engine_lines {
+    const struct engine *engine;
+    struct parser_scratch *scratch;
+};
+const struct event *engine_line(void *lines, struct slice channel, struct slice line,
+                                struct arena *a);
+
 /* Runs the samples of all formats and the tests of all rules. */
 int engine_test(const struct engine *e, struct diag *d, size_t *ret_samples, size_t *ret_tests,
                 size_t *ret_failed);

@@ -112,6 +112,7 @@ int filter_compile(struct rules *r, struct filter *f, struct diag *d)
     condition = detection_compile(r, f->body, true, d);
     if (!condition)
         return 0;
+    f->condition = condition;
     if (!condition->label.p)
         condition->label = meta_text(f->doc, "title");
     if (!negates(condition))

@@ -255,6 +255,7 @@ struct rule {
 struct filter {
     const struct yaml *doc;
     const struct yaml *body;
+    const struct node *condition; /* stands in every rule that it narrows */
     struct logsource logsource;
     struct src_pos at;
     unsigned number; /* as in struct rule */
@@ -278,6 +279,8 @@ struct rules {
     uint64_t keep_us;
 };
 
+bool rules_node_holds(const struct rules *r, struct rules_scratch *s, const struct node *n,
+                      const struct event *ev);
 bool logsource_fits(const struct logsource *rule, const struct logsource *event);
 
 /* detection.c: `detection:` of a rule, or a filter, to one tree. NULL with findings. */

@@ -1,19 +1,62 @@
-#include "logwatch/commands/common.h"
-
+/* check: the configuration, and everything that carries tests of its own. */
 #include <errno.h>
 
-static int check_rules(struct cli *cli, struct diag *d, const struct engine *e, size_t *samples,
-                       size_t *tests, size_t *failed)
-{
-    int r = engine_test(e, d, samples, tests, failed);
+#include "logwatch/commands/common.h"
+#include "logwatch/commands/testing.h"
 
-    (void)cli;
+struct checking {
+    struct cli *cli;
+    struct diag *diag;
+    struct config *config;
+    struct engine *own;
+    const struct engine *engine; /* NULL: it could not be loaded */
+    size_t samples, tests;
+};
+
+static int load(struct checking *c)
+{
+    struct config_request q = { .path = c->cli->values[CLI_CONFIG],
+                                .state = c->cli->values[CLI_STATE] };
+    int r;
+
+    if (c->cli->nargs) { /* rule files or folders alone */
+        struct engine_request er = { .rule_paths = c->cli->args,
+                                     .nrule_paths = c->cli->nargs,
+                                     .no_library = cli_has(c->cli, CLI_NO_LIBRARY) };
+
+        r = engine_load(&er, c->diag, &c->own);
+        c->engine = c->own;
+        return r;
+    }
+    r = config_load(&q, c->diag, &c->config);
+    c->engine = c->config ? c->config->engine : NULL;
     return r == -ENOMEM ? r : 0;
 }
 
-static void report(const struct cli *cli, const struct diag *d, const struct engine *e,
-                   size_t samples, size_t tests)
+static int check_formats(void *ctx)
 {
+    struct checking *c = ctx;
+
+    return formats_check(c->engine->formats, c->diag, &c->samples);
+}
+
+/* Formats in this thread, rules in all: findings of formats come first in any case. */
+static int run_tests(struct checking *c)
+{
+    AUTO(testing) t = testing_new(c->engine, NULL);
+    int r = t ? testing_run(t, check_formats, c) : -ENOMEM;
+
+    if (r < 0)
+        return r == -ENOMEM ? r : 0;
+    testing_findings(t, c->diag);
+    c->tests = testing_count(t);
+    return 0;
+}
+
+static void report(const struct checking *c)
+{
+    const struct cli *cli = c->cli;
+    const struct engine *e = c->engine;
     size_t idle = 0;
 
     if (cli_has(cli, CLI_JSON) || cli_has(cli, CLI_QUIET))
@@ -21,40 +64,32 @@ static void report(const struct cli *cli, const struct diag *d, const struct eng
     for (size_t i = 0; i < rules_count(e->rules); i++)
         idle += !rules_info(e->rules, i)->evaluated;
     fprintf(cli->out, "%zu formats with %zu samples, %zu rules with %zu tests: %s\n",
-            formats_count(e->formats), samples, rules_count(e->rules), tests,
-            diag_errors(d) ? "faults, see above" : "good");
+            formats_count(e->formats), c->samples, rules_count(e->rules), c->tests,
+            diag_errors(c->diag) ? "faults, see above" : "good");
     if (idle)
-        fprintf(cli->out, "%zu rules are for log sources that no channel gives: never evaluated\n",
+        fprintf(cli->out,
+                "%zu rules are for log sources that no channel gives: never evaluated;"
+                " see `trailwarden rules list`\n",
                 idle);
 }
 
 int command_check(struct cli *cli)
 {
-    struct config_request q = { .path = cli->values[CLI_CONFIG], .state = cli->values[CLI_STATE] };
     AUTO(diag) d = diag_new();
-    AUTO(config) c = NULL;
-    AUTO(engine) own = NULL;
-    const struct engine *e = NULL;
-    size_t samples = 0, tests = 0, failed = 0;
-    int r = d ? 0 : -ENOMEM;
+    struct checking c = { .cli = cli, .diag = d };
+    int r = d ? load(&c) : -ENOMEM;
 
-    if (r == 0 && cli->nargs) { /* rule files or folders alone */
-        struct engine_request er = { .rule_paths = cli->args, .nrule_paths = cli->nargs };
-
-        r = engine_load(&er, d, &own);
-        e = own;
-    } else if (r == 0) {
-        r = config_load(&q, d, &c);
-        e = c ? c->engine : NULL;
-    }
-    if (e && r != -ENOMEM)
-        r = check_rules(cli, d, e, &samples, &tests, &failed);
+    if (r != -ENOMEM && c.engine)
+        r = run_tests(&c);
     if (r == -ENOMEM) {
         fputs("trailwarden: out of memory\n", stderr);
-        return EXIT_FAILED;
+        r = EXIT_FAILED;
+    } else {
+        r = cli_diag(cli, d);
+        if (c.engine)
+            report(&c);
     }
-    r = cli_diag(cli, d);
-    if (e)
-        report(cli, d, e, samples, tests);
+    config_free(c.config);
+    engine_free(c.own);
     return r;
 }

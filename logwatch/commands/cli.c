@@ -34,6 +34,19 @@ const struct cli_option cli_options[CLI_OPTIONS] = {
     [CLI_JOURNAL] = { "journal", 0, "PATH", "A saved journal: a file, or a folder of them." },
     [CLI_UNIT] = { "unit", 0, "UNIT",
                    "Unit to take from a journal, may be a pattern; default: the channel's." },
+    [CLI_LEVEL] = { "level", 0, "LEVEL", "Only this level and above: informational, low, ..." },
+    [CLI_TO] = { "to", 0, "FOLDER",
+                 "Folder that gets the copies; default: only say what would be." },
+    [CLI_ALL] = { "all", 0, NULL, "Also those that no channel here gives a log source to." },
+    [CLI_FORCE] = { "force", 0, NULL, "Overwrite files that are there already." },
+    [CLI_FILE] = { "file", 'f', "FILE", "Read the lines from this file." },
+    [CLI_AT] = { "at", 0, "TIME",
+                 "A moment in the past: 2026-11-21T10:42:00Z, or how long ago, like 30m." },
+    [CLI_GROUP] = { "group", 0, "VALUE",
+                    "Only this group, like 203.0.113.5; several: with commas." },
+    [CLI_AGAINST_RULES] = { "against", 0, "PATH",
+                            "File or folder of rules to compare with; may be repeated." },
+    [CLI_FAIL_ON_CHANGE] = { "fail-on-change", 0, NULL, "Exit 10 when an alert differs." },
     [CLI_HELP] = { "help", 'h', NULL, "Help for the command." },
 };
 
@@ -120,7 +133,7 @@ static const char *near_option(const struct command *c, struct slice name)
 static int take_value(struct cli *cli, int id, const char *value)
 {
     cli->values[id] = value;
-    if (id != CLI_RULES && id != CLI_AGAINST)
+    if (id != CLI_RULES && id != CLI_AGAINST && id != CLI_AGAINST_RULES)
         return EXIT_DONE;
     if (cli->nmany == CLI_VALUES_MAX)
         return usage("too many of", cli_options[id].name, NULL);

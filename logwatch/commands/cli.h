@@ -49,6 +49,15 @@ enum cli_option_id {
     CLI_FORGET,
     CLI_JOURNAL,
     CLI_UNIT,
+    CLI_LEVEL,
+    CLI_TO,
+    CLI_ALL,
+    CLI_FORCE,
+    CLI_FILE,
+    CLI_AT,
+    CLI_GROUP,
+    CLI_AGAINST_RULES,
+    CLI_FAIL_ON_CHANGE,
     CLI_HELP,
     CLI_OPTIONS,
 };
@@ -66,7 +75,7 @@ extern const struct cli_option cli_options[CLI_OPTIONS];
 struct cli {
     const struct command *command;
     const char *values[CLI_OPTIONS]; /* the last one given; switches: "" */
-    const char *many[CLI_VALUES_MAX]; /* of --rules and --against, in order */
+    const char *many[CLI_VALUES_MAX]; /* of --rules and both --against, in order */
     enum cli_option_id many_of[CLI_VALUES_MAX];
     size_t nmany;
     const char **args; /* what is left, NULL-terminated */
@@ -110,7 +119,12 @@ int command_explain(struct cli *cli);
 int command_status(struct cli *cli);
 int command_doctor(struct cli *cli);
 int command_alerts(struct cli *cli);
-int command_rules(struct cli *cli);
+int command_rules_list(struct cli *cli);
+int command_rules_show(struct cli *cli);
+int command_rules_test(struct cli *cli);
+int command_rules_stats(struct cli *cli);
+int command_rules_lint(struct cli *cli);
+int command_rules_import(struct cli *cli);
 int command_state_show(struct cli *cli);
 int command_state_export(struct cli *cli);
 int command_state_set_cursor(struct cli *cli);

@@ -2,6 +2,7 @@
 #include "logwatch/commands/cli.h"
 
 #define COMMON (OPT(CONFIG) | OPT(STATE) | OPT(JSON))
+#define RULES (OPT(CONFIG) | OPT(JSON) | OPT(RULES) | OPT(NO_LIBRARY))
 
 const struct command commands[] = {
     { "run", "follow the logs: detect, record, tell, ban", "",
@@ -12,7 +13,8 @@ const struct command commands[] = {
           OPT(STATS) | OPT(FAIL_EMPTY) | OPT(QUIET) | OPT(JOURNAL) | OPT(UNIT),
       command_replay, "trailwarden replay --stats /var/log/xray/access.log" },
     { "check", "check configuration, formats and rules; run their samples and tests", "[RULES...]",
-      OPT(CONFIG) | OPT(STATE) | OPT(JSON) | OPT(QUIET), command_check, "trailwarden check" },
+      OPT(CONFIG) | OPT(STATE) | OPT(JSON) | OPT(QUIET) | OPT(NO_LIBRARY), command_check,
+      "trailwarden check" },
     { "explain", "what becomes of a line: format, fields, rules that matched or nearly", "[LINE]",
       OPT(CONFIG) | OPT(JSON) | OPT(CHANNEL) | OPT(ZONE) | OPT(RULE) | OPT(RULES) | OPT(NO_LIBRARY),
       command_explain, "tail -1 /var/log/openvpn.log | trailwarden explain --channel openvpn" },
@@ -25,8 +27,21 @@ const struct command commands[] = {
     { "alerts list", "alerts, newest first", "",
       COMMON | OPT(LIMIT) | OPT(CHANNEL) | OPT(RULE) | OPT(FAIL_EMPTY), command_alerts,
       "trailwarden alerts list --limit 5 --json" },
-    { "rules list", "rules that are loaded", "[RULES...]", OPT(CONFIG) | OPT(JSON), command_rules,
-      "trailwarden rules list" },
+    { "rules list", "rules that are loaded, and which of them are never evaluated", "[RULES...]",
+      RULES | OPT(CHANNEL) | OPT(LEVEL) | OPT(RULE) | OPT(LIMIT) | OPT(FAIL_EMPTY),
+      command_rules_list, "trailwarden rules list --channel xui --level high" },
+    { "rules show", "everything of one rule: place, condition, who counts it, response, cost",
+      "RULE", RULES, command_rules_show, "trailwarden rules show xui-login-failed" },
+    { "rules test", "run the tests inside rules; exit 10 when one fails", "[RULE|FILE...]",
+      RULES | OPT(QUIET), command_rules_test, "trailwarden rules test my-rules/" },
+    { "rules stats", "which lane each rule is in; with logs: candidates, matches, alerts, cost",
+      "[LOG...]", RULES | OPT(CHANNEL) | OPT(ZONE) | OPT(RULE) | OPT(LIMIT), command_rules_stats,
+      "trailwarden rules stats --channel xray /var/log/xray/access.log" },
+    { "rules lint", "good practice beyond faults; exit 10 when there are errors", "[FILE...]",
+      RULES | OPT(VERBOSE), command_rules_lint, "trailwarden rules lint my-rules/" },
+    { "rules import", "take public Sigma rules that can be evaluated here", "PATH",
+      OPT(JSON) | OPT(TO) | OPT(ALL) | OPT(FORCE) | OPT(VERBOSE), command_rules_import,
+      "trailwarden rules import sigma.tar.gz --to /etc/trailwarden/rules/sigma" },
     { "trail init", "make a new trail and print its two trust anchors", "", COMMON | OPT(TRAIL),
       command_trail_init, "trailwarden trail init" },
     { "trail verify", "check the whole trail against its signatures", "",

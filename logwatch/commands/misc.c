@@ -1,11 +1,10 @@
-/* help, version, completion, config schema, rules list. */
+/* help, version, completion, config schema. */
 #include <config.h> /* the one of configure */
 
 #include <curl/curl.h>
 #include <sodium.h>
 #include <sqlite3.h>
 
-#include "base/term.h"
 #include "base/utf8.h"
 #include "logwatch/commands/common.h"
 #include "schemas/field.h"
@@ -174,53 +173,6 @@ int command_config_schema(struct cli *cli)
 
     config_schema(&w);
     fprintf(cli->out, "%.*s\n", SLICE_FMT(buf_view(&b)));
-    return EXIT_DONE;
-}
-
-static void rule_json(const struct rule_info *r, struct json_writer *w)
-{
-    json_object(w);
-    json_member_slice(w, "id", r->id);
-    json_member_slice(w, "title", r->title);
-    json_member_str(w, "level", level_name(r->level));
-    json_member_str(w, "kind", r->kind == RULE_CORRELATION ? "correlation" : "detection");
-    json_member_slice(w, "file", r->file);
-    json_member_bool(w, "evaluated", r->evaluated);
-    json_member_bool(w, "silent", r->silent);
-    json_member_u64(w, "tests", r->ntests);
-    json_object_end(w);
-}
-
-int command_rules(struct cli *cli)
-{
-    static const char *const headings[] = { "LEVEL", "KIND", "TESTS", "TITLE", NULL };
-    AUTO(config) c = NULL;
-    AUTO(engine) own = NULL;
-    AUTO(text_table) table = text_table_new(headings);
-    const struct engine *e;
-    int r = cli_engine(cli, cli->args, cli->nargs, &c, &own, &e);
-
-    if (r)
-        return r;
-    for (size_t i = 0; i < rules_count(e->rules); i++) {
-        const struct rule_info *info = rules_info(e->rules, i);
-        AUTO_BUF b = BUF_INIT;
-        struct json_writer w = json_writer(&b);
-
-        if (cli_has(cli, CLI_JSON)) {
-            rule_json(info, &w);
-            fprintf(cli->out, "%.*s\n", SLICE_FMT(buf_view(&b)));
-            continue;
-        }
-        text_table_cell(table, slice_str(level_name(info->level)));
-        text_table_cellf(table, "%s%s",
-                         info->kind == RULE_CORRELATION ? "correlation" : "detection",
-                         info->silent ? ", counted only" : "");
-        text_table_cellf(table, "%zu", info->ntests);
-        text_table_cell(table, info->title);
-    }
-    if (!cli_has(cli, CLI_JSON))
-        text_table_print(table, cli->out);
     return EXIT_DONE;
 }
 

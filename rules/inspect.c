@@ -1,0 +1,158 @@
+#include "rules/inspect.h"
+
+#include "rules/tree.h"
+
+#define CHEAP_MAX 10
+#define MODERATE_MAX 100
+
+const struct yaml *rules_document(const struct rules *r, size_t i)
+{
+    return r->list[i].doc;
+}
+
+bool rules_usable(const struct rules *r, size_t i)
+{
+    const struct rule *rule = &r->list[i];
+
+    return !rule->broken && (rule->condition || rule->info.kind == RULE_CORRELATION);
+}
+
+size_t rules_part(const struct rules *r, size_t of, size_t i)
+{
+    const struct rule *rule = &r->list[i];
+
+    for (size_t n = 0; n < rule->nlisteners; n++)
+        if (rule->listeners[n] == of)
+            return rule->listener_parts[n];
+    return SIZE_MAX;
+}
+
+/* ---- filters: compile_filter() hangs each on top, as AND(what was there, filter) ---- */
+
+static const struct filter *filter_on(const struct rules *r, const struct node *n)
+{
+    for (size_t f = 0; n && n->kind == NODE_AND && n->n == 2 && f < r->nfilters; f++)
+        if (r->filters[f].condition && n->children[1] == r->filters[f].condition)
+            return &r->filters[f];
+    return NULL;
+}
+
+static const struct node *without_filters(const struct rules *r, const struct node *n)
+{
+    while (filter_on(r, n))
+        n = n->children[0];
+    return n;
+}
+
+size_t rules_filters(const struct rules *r)
+{
+    return r->nfilters;
+}
+
+const struct yaml *rules_filter_document(const struct rules *r, size_t filter)
+{
+    return r->filters[filter].doc;
+}
+
+struct slice rules_filter_title(const struct rules *r, size_t filter)
+{
+    const struct yaml *title = yaml_get(r->filters[filter].doc, "title");
+
+    return title && title->kind == YAML_SCALAR ? title->text : SLICE("(without a title)");
+}
+
+bool rules_filter_of(const struct rules *r, size_t filter, size_t i)
+{
+    const struct node *n = r->list[i].condition;
+
+    for (const struct filter *f = filter_on(r, n); f; n = n->children[0], f = filter_on(r, n))
+        if (f == &r->filters[filter])
+            return true;
+    return false;
+}
+
+static bool asks(const struct rules *r, size_t i, const struct event *ev)
+{
+    const struct rule *rule = &r->list[i];
+
+    return !rule->broken && rule->condition && logsource_fits(rule->info.logsource, ev->logsource);
+}
+
+bool rules_holds(const struct rules *r, struct rules_scratch *s, size_t i, const struct event *ev)
+{
+    return asks(r, i, ev) && rules_node_holds(r, s, r->list[i].condition, ev);
+}
+
+bool rules_filter_passes(const struct rules *r, struct rules_scratch *s, size_t filter,
+                         const struct event *ev)
+{
+    const struct node *n = r->filters[filter].condition;
+
+    return !n || rules_node_holds(r, s, n, ev);
+}
+
+bool rules_holds_unfiltered(const struct rules *r, struct rules_scratch *s, size_t i,
+                            const struct event *ev)
+{
+    return asks(r, i, ev) && rules_node_holds(r, s, without_filters(r, r->list[i].condition), ev);
+}
+
+/* ---- the tree ---- */
+
+static void tree_line(const struct node *n, unsigned depth, const struct rules_lines *out)
+{
+    static const char *const words[] = { "all of", "any of", "not" };
+    AUTO_BUF b = BUF_INIT;
+
+    if (n->kind == NODE_PREDICATE) {
+        buf_slice(&b, n->predicate->shown);
+        buf_str(&b, n->predicate->keyword ? " (anywhere)" : "");
+    } else {
+        buf_printf(&b, "%s%s", words[n->kind], n->label.n ? ": " : "");
+        buf_slice(&b, n->label);
+    }
+    out->line(out->ctx, depth, buf_view(&b));
+    for (size_t i = 0; i < n->n; i++)
+        tree_line(n->children[i], depth + 1, out);
+}
+
+void rules_tree(const struct rules *r, size_t i, const struct rules_lines *out)
+{
+    const struct node *n = without_filters(r, r->list[i].condition);
+
+    if (n)
+        tree_line(n, 0, out);
+}
+
+/* ---- cost ---- */
+
+static void add_cost(const struct node *n, struct rules_cost *cost)
+{
+    if (n->kind == NODE_PREDICATE) {
+        bool regex = n->predicate->kind == PREDICATE_REGEX && n->predicate->regex;
+
+        cost->predicates++;
+        cost->keywords += n->predicate->keyword;
+        cost->regexes += regex;
+        cost->bare_regexes += regex && regex_literal(n->predicate->regex).n == 0;
+        return;
+    }
+    for (size_t i = 0; i < n->n; i++)
+        add_cost(n->children[i], cost);
+}
+
+/* The weights are rough: a keyword looks at every field, a bare regex runs on every value. */
+struct rules_cost rules_cost(const struct rules *r, size_t i)
+{
+    struct rules_cost cost = { 0 };
+    size_t weight;
+
+    if (!r->list[i].condition)
+        return cost;
+    add_cost(r->list[i].condition, &cost);
+    weight = cost.predicates + 8 * cost.keywords + 10 * cost.regexes + 20 * cost.bare_regexes;
+    cost.cost = weight <= CHEAP_MAX      ? COST_CHEAP
+                : weight <= MODERATE_MAX ? COST_MODERATE
+                                         : COST_HIGH;
+    return cost;
+}
