@@ -850,6 +850,19 @@ size_t format_action_literals(const struct format *f, struct slice action,
 
 /* ---- can logins be seen? ---- */
 
+bool format_forgeable(const struct format *f, struct slice action)
+{
+    if (f->trust == TRUST_FORGEABLE)
+        return true;
+    for (size_t i = 0; i < f->nlayouts; i++)
+        if (f->layouts[i].has_trust && f->layouts[i].trust == TRUST_FORGEABLE)
+            return true;
+    for (size_t i = 0; i < f->nevents; i++)
+        if (f->events[i].forgeable && slice_eq(f->events[i].action, action))
+            return true;
+    return false;
+}
+
 struct slice format_logins_hint(const struct format *f)
 {
     return f->login_hint;
