@@ -341,6 +341,7 @@ int replay_run(const struct replay_request *q, struct replay_stats *ret_stats, s
     r.options = arena_new(4096, 16 << 20);
     if (r.players && r.reader && r.correlator && r.batch_arena && r.options) {
         e = 0;
+        reader_observe(r.reader, q->event, q->ctx);
         for (size_t i = 0; i < q->nfiles && e == 0; i++)
             e = player_open(&r, &r.players[i], &q->files[i], err);
         if (e == 0)

@@ -34,6 +34,7 @@ struct replay_request {
     size_t block_bytes; /* 0 = 256 KiB */
     size_t groups_max; /* 0 = 100,000 */
     int (*alert)(void *ctx, const struct alert *alert); /* in order; non-zero stops */
+    void (*event)(void *ctx, const struct event *ev); /* each, before the rules; may be NULL */
     void (*progress)(void *ctx, uint64_t bytes, uint64_t lines);
     void (*notice)(void *ctx, const char *path, const struct notice *n);
     void (*file)(void *ctx, const char *path, struct slice channel); /* what a file was taken for */

@@ -1,6 +1,7 @@
 #include "logwatch/commands/common.h"
 
 #include <errno.h>
+#include <sys/stat.h>
 
 int cli_config(struct cli *cli, bool discover, struct diag *d, struct config **ret_config)
 {
@@ -67,4 +68,17 @@ int cli_trail(struct cli *cli, struct config **ret_config, const char **ret_fold
     if (r == EXIT_DONE)
         *ret_folder = (*ret_config)->trail;
     return r;
+}
+
+uint64_t files_size(const char *const *paths, size_t n)
+{
+    uint64_t total = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        struct stat st;
+
+        if (stat(paths[i], &st) == 0)
+            total += (uint64_t)st.st_size;
+    }
+    return total;
 }

@@ -12,5 +12,7 @@ int cli_config(struct cli *cli, bool discover, struct diag *d, struct config **r
 /* Only formats and rules, by --rules and --no-library, or those of the configuration. */
 int cli_engine(struct cli *cli, const char *const *more, size_t nmore, struct config **ret_config,
                struct engine **ret_engine, const struct engine **ret_use);
+/* Bytes of all files, for a progress bar. */
+uint64_t files_size(const char *const *paths, size_t n);
 /* The trail folder: --trail, else the configuration's. */
 int cli_trail(struct cli *cli, struct config **ret_config, const char **ret_folder);

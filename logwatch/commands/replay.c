@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <fnmatch.h>
-#include <sys/stat.h>
 
 #include "base/clock.h"
 #include "base/num.h"
@@ -167,19 +166,6 @@ static int make_playlist(const struct cli *cli, const struct engine *e, struct p
     return EXIT_USAGE;
 }
 
-static uint64_t total_size(const struct cli *cli)
-{
-    uint64_t total = 0;
-
-    for (size_t i = 0; i < cli->nargs; i++) {
-        struct stat st;
-
-        if (stat(cli->args[i], &st) == 0)
-            total += (uint64_t)st.st_size;
-    }
-    return total;
-}
-
 static int play(struct cli *cli, const struct config *c, const struct engine *e,
                 const struct playlist *list)
 {
@@ -207,7 +193,7 @@ static int play(struct cli *cli, const struct config *c, const struct engine *e,
     q.geo = geo;
     q.groups_max = c ? c->groups_max : 0;
     q.block_bytes = c ? c->block_bytes : 0;
-    progress_start(&p.progress, "replay", total_size(cli));
+    progress_start(&p.progress, "replay", files_size(cli->args, cli->nargs));
     r = replay_run(&q, &stats, &err);
     progress_end(&p.progress);
     if (!cli_has(cli, CLI_JSON) && stats.alerts)
