@@ -939,6 +939,21 @@ void config_route(const struct config *c, const struct alert *alert,
     }
 }
 
+const char *config_ban_refusal(const struct config *c, const struct alert *alert, uint64_t now_us)
+{
+    const struct config_bans *bans = &c->bans;
+
+    if (!bans->sink)
+        return "no backend";
+    if (alert->ban.address.n == 0)
+        return "no address";
+    if (alert->trust == TRUST_FORGEABLE && !bans->forgeable)
+        return "forgeable";
+    if (bans->max_age_us && (alert->backfill || alert->time_us + bans->max_age_us < now_us))
+        return "too old";
+    return NULL;
+}
+
 /* ---- words about it ---- */
 
 static void kinds_help(struct buf *out, bool bans)

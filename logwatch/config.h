@@ -93,6 +93,8 @@ void config_forget_sinks(struct config *c, const struct sink *keep);
 void config_schema(struct json_writer *w);
 void config_help(struct buf *out);
 
+/* Why the address of an alert that wants a ban is not banned, in words; NULL when it is. */
+const char *config_ban_refusal(const struct config *c, const struct alert *alert, uint64_t now_us);
 /* Which receivers hear of the alert: calls fn(ctx, sink) for each, once. */
 void config_route(const struct config *c, const struct alert *alert,
                   void (*fn)(void *ctx, const struct sink *sink), void *ctx);

@@ -362,23 +362,6 @@ static void route_one(void *ctx, const struct sink *sink)
     };
 }
 
-/* Why an address is not banned although the rule wants it; NULL when it is. */
-static const char *ban_refusal(const struct core *core, const struct alert *alert)
-{
-    const struct config_bans *bans = &core->config->bans;
-
-    if (!bans->sink)
-        return "no backend";
-    if (alert->ban.address.n == 0)
-        return "no address";
-    if (alert->trust == TRUST_FORGEABLE && !bans->forgeable)
-        return "forgeable";
-    if (bans->max_age_us &&
-        (alert->backfill || alert->time_us + bans->max_age_us < core->batch.now_us))
-        return "too old";
-    return NULL;
-}
-
 static int ban_refused(struct core *core, const struct alert *alert, const char *why,
                        struct slice key, struct err *err)
 {
@@ -400,7 +383,7 @@ static int ban_refused(struct core *core, const struct alert *alert, const char 
 static int order_ban(struct core *core, const struct alert *alert, struct slice key,
                      struct err *err)
 {
-    const char *why = ban_refusal(core, alert);
+    const char *why = config_ban_refusal(core->config, alert, core->batch.now_us);
     struct outgoing *o;
     AUTO_BUF b = BUF_INIT;
     struct json_writer w = json_writer(&b);

@@ -1,0 +1,270 @@
+/*
+ * What follows an alert: who would be told by which route, and what would
+ * become of its ban. Asked of the same functions that the core and the blocker
+ * ask; nothing is sent and nobody is banned.
+ */
+#include "base/clock.h"
+#include "base/num.h"
+#include "base/utf8.h"
+#include "logwatch/commands/explain.h"
+#include "notifiers/blockers/order.h"
+
+/* ---- routes ---- */
+
+static void note_fit(void *ctx, const struct sink *sink UNUSED)
+{
+    *(bool *)ctx = true;
+}
+
+/* A route alone, with a receiver that it surely names: told means that it fits. */
+static bool route_fits(const struct config *c, size_t i, const struct alert *alert)
+{
+    const char *probe[] = { "-" };
+    struct config_route route = c->routes[i];
+    struct config one = *c;
+    bool fits = false;
+
+    route.notify = (struct option_strs){ .items = probe, .n = 1 };
+    one.routes = &route;
+    one.nroutes = 1;
+    config_route(&one, alert, note_fit, &fits);
+    return fits;
+}
+
+struct naming {
+    struct buf *text;
+    struct json_writer *json;
+    bool any;
+};
+
+static void name_sink(void *ctx, const struct sink *sink)
+{
+    struct naming *n = ctx;
+
+    if (!sink)
+        return;
+    if (n->json)
+        json_put_str(n->json, sink->name);
+    else
+        buf_printf(n->text, "%s%s", n->any ? ", " : "", sink->name);
+    n->any = true;
+}
+
+static void route_receivers(const struct config *c, size_t i, const struct alert *alert,
+                            struct naming *n)
+{
+    struct config one = *c;
+
+    one.routes = &c->routes[i];
+    one.nroutes = 1;
+    config_route(&one, alert, name_sink, n);
+}
+
+static void routes_text(const struct config *c, const struct alert *alert, struct buf *out)
+{
+    struct naming n = { .text = out };
+    bool fitted = false;
+
+    if (alert->nnotify || c->nroutes == 0) {
+        buf_str(out, alert->nnotify ? "    told      by the rule's own notify: "
+                                    : "    told      no routes, so all receivers: ");
+        config_route(c, alert, name_sink, &n);
+        buf_str(out, n.any ? "\n" : "nobody that is configured\n");
+        return;
+    }
+    for (size_t i = 0; i < c->nroutes; i++) {
+        if (!route_fits(c, i, alert))
+            continue;
+        n.any = false;
+        fitted = true;
+        buf_printf(out, "    told      by route %zu of %zu: ", i + 1, c->nroutes);
+        route_receivers(c, i, alert, &n);
+        buf_str(out, n.any ? "\n" : "nobody\n");
+        if (!c->routes[i].go_on)
+            return;
+    }
+    if (!fitted)
+        buf_str(out, "    told      nobody: no route fits\n");
+}
+
+static void json_route(const struct config *c, size_t i, const struct alert *alert,
+                       struct json_writer *out)
+{
+    struct naming n = { .json = out };
+
+    json_object(out);
+    json_member_u64(out, "route", i + 1);
+    json_key(out, "receivers");
+    json_array(out);
+    route_receivers(c, i, alert, &n);
+    json_array_end(out);
+    json_object_end(out);
+}
+
+static void routes_json(const struct config *c, const struct alert *alert, struct json_writer *out)
+{
+    struct naming n = { .json = out };
+
+    if (alert->nnotify || c->nroutes == 0) {
+        json_object(out);
+        json_member_u64(out, "route", 0);
+        json_key(out, "receivers");
+        json_array(out);
+        config_route(c, alert, name_sink, &n);
+        json_array_end(out);
+        json_object_end(out);
+        return;
+    }
+    for (size_t i = 0; i < c->nroutes; i++) {
+        if (!route_fits(c, i, alert))
+            continue;
+        json_route(c, i, alert, out);
+        if (!c->routes[i].go_on)
+            return;
+    }
+}
+
+/* ---- bans ---- */
+
+static const struct {
+    const char *reason, *meaning;
+} refusals[] = {
+    { "no backend", "no bans are configured" },
+    { "no address", "the event has no address" },
+    { "forgeable", "a stranger can write such a line" },
+    { "too old", "the event is older than bans.max_age" },
+};
+
+static const char *meaning_of(const char *reason)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(refusals); i++)
+        if (strcmp(refusals[i].reason, reason) == 0)
+            return refusals[i].meaning;
+    return "";
+}
+
+/* The backend's own allow list, wherever its options put it. */
+static const struct option_strs *allow_list(const struct sink *s)
+{
+    static const struct option_strs none;
+
+    for (const struct option *o = s->ops->options; o && o->name; o++)
+        if (o->type == OPTION_STRS && strcmp(o->name, "allow") == 0)
+            return (const struct option_strs *)(const void *)((const char *)s->state + o->offset);
+    return &none;
+}
+
+/* The blocker's last look, at the order that the core would write. */
+static bool blocker_takes(const struct sink *s, const struct alert *alert,
+                          struct delivery_result *ret)
+{
+    AUTO(arena) a = arena_new(4096, 1 << 20);
+    AUTO_BUF b = BUF_INIT;
+    struct json_writer w = json_writer(&b);
+    struct delivery d = { .kind = SLICE("ban") };
+    struct ban_order order;
+
+    json_object(&w);
+    json_member_str(&w, "action", "ban");
+    json_member_slice(&w, "address", alert->ban.address);
+    json_member_u64(&w, "for_s", alert->ban.for_us / USEC_PER_SEC);
+    json_object_end(&w);
+    d.document = a && buf_ok(&b) ? json_load(a, buf_view(&b), NULL) : NULL;
+    return ban_order_read(&d, allow_list(s), &order, ret);
+}
+
+struct ban_fate {
+    bool done;
+    bool dry;
+    char why[224];
+};
+
+/* As if the line were read at once: a line of last month would else only tell its age. */
+static struct ban_fate ban_fate(const struct config *c, const struct alert *alert)
+{
+    struct ban_fate f = { .why = "" };
+    struct delivery_result result = { .status = "" };
+    const char *reason = c ? config_ban_refusal(c, alert, alert->time_us) : NULL;
+
+    if (!c)
+        snprintf(f.why, sizeof f.why, "not known: no configuration says how bans are done");
+    else if (reason)
+        snprintf(f.why, sizeof f.why, "refused: %s (%s)", reason, meaning_of(reason));
+    else if (!blocker_takes(c->bans.sink, alert, &result))
+        snprintf(f.why, sizeof f.why, "%s", result.status);
+    else
+        f.done = true;
+    f.dry = f.done && strcmp(c->bans.sink->ops->name, "dry-run") == 0;
+    return f;
+}
+
+static void ban_text(const struct config *c, const struct alert *alert, struct buf *out)
+{
+    struct ban_fate f = ban_fate(c, alert);
+
+    buf_str(out, "    ban       ");
+    if (alert->ban.address.n)
+        buf_printable(out, alert->ban.address);
+    else
+        buf_printf(out, "(no %.*s)", SLICE_FMT(alert->ban.field));
+    buf_str(out, " for ");
+    buf_duration(out, alert->ban.for_us);
+    if (f.dry)
+        buf_str(out, ": only written down, bans are dry-run");
+    else if (f.done)
+        buf_printf(out, ": ordered, by '%s'", c->bans.sink->ops->name);
+    else
+        buf_printf(out, ": %s", f.why);
+    buf_char(out, '\n');
+}
+
+/* ---- both ---- */
+
+void alert_text(const struct config *c, const struct rules *r, const struct alert *alert,
+                struct buf *out)
+{
+    size_t rule = rules_find(r, alert->rule_id);
+    uint64_t suppress = rule == SIZE_MAX ? 0 : rule_suppress_us(r, rule);
+    char time[TIME_TEXT_SIZE];
+
+    buf_printf(out, "  alert, %s: ", level_name(alert->level));
+    buf_printable(out, alert->rule_title);
+    buf_str(out, "\n    id        ");
+    buf_hex(out, alert->id, sizeof alert->id);
+    buf_char(out, '\n');
+    if (c)
+        routes_text(c, alert, out);
+    else
+        buf_str(out, "    told      not known: no configuration names receivers\n");
+    if (alert->ban.wanted)
+        ban_text(c, alert, out);
+    if (suppress) {
+        time_text(alert->time_us + suppress, time);
+        buf_printf(out, "    suppress  the next of this group not before %.8s (", time + 11);
+        buf_duration(out, suppress);
+        buf_str(out, ")\n");
+    }
+}
+
+void alert_consequences_json(const struct config *c, const struct alert *alert,
+                             struct json_writer *out)
+{
+    struct ban_fate f = ban_fate(c, alert);
+
+    json_key(out, "told");
+    json_array(out);
+    if (c)
+        routes_json(c, alert, out);
+    json_array_end(out);
+    if (!alert->ban.wanted)
+        return;
+    json_key(out, "ban");
+    json_object(out);
+    json_member_slice(out, "address", alert->ban.address);
+    json_member_u64(out, "for_s", alert->ban.for_us / USEC_PER_SEC);
+    json_member_bool(out, "ordered", f.done);
+    json_member_bool(out, "dry_run", f.dry);
+    if (!f.done)
+        json_member_str(out, "why", f.why);
+    json_object_end(out);
+}
