@@ -51,7 +51,8 @@ const struct framing *format_framing(const struct format *f);
  */
 bool format_shows_logins(const struct format *f, const struct event *ev);
 struct slice format_logins_hint(const struct format *f);
-/* Can a stranger make a whole line that gives this action? Nobody is banned on such a line alone. */
+/* Can a stranger make a whole line that gives this action? Nobody is banned on such a line alone.
+ */
 bool format_forgeable(const struct format *f, struct slice action);
 /* Default systemd units and file globs for `run` without configuration; NULL-terminated. */
 const char *const *format_units(const struct format *f);

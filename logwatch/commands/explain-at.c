@@ -137,7 +137,7 @@ static bool alert_wanted(const struct asking *q, const struct alert_row *row)
         return true;
     for (const struct json *m = group ? group->child : NULL; m; m = m->next) {
         buf_str(&b, b.n ? ", " : "");
-        buf_slice(&b, m->text);
+        buf_slice(&b, json_text(m, "value"));
     }
     return slice_eq(buf_view(&b), q->group);
 }

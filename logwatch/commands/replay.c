@@ -6,7 +6,7 @@
 #include "base/clock.h"
 #include "base/num.h"
 #include "base/term.h"
-#include "logwatch/commands/common.h"
+#include "logwatch/commands/replaying.h"
 
 struct printing {
     struct cli *cli;
@@ -14,7 +14,7 @@ struct printing {
     struct progress progress;
 };
 
-static void group_text(const struct alert *a, struct buf *out)
+void replay_group(const struct alert *a, struct buf *out)
 {
     for (size_t i = 0; i < a->ngroup; i++)
         buf_printf(out, "%s%.*s", i ? " " : "", SLICE_FMT(a->group[i].value));
@@ -40,7 +40,7 @@ static int print_alert(void *ctx, const struct alert *a)
     text_table_cell(p->table, slice_str(level_name(a->level)));
     text_table_cell(p->table, a->channel);
     text_table_cellf(p->table, "%llu", (unsigned long long)a->count);
-    group_text(a, &b);
+    replay_group(a, &b);
     text_table_cell(p->table, buf_view(&b));
     text_table_cell(p->table, a->rule_title);
     return 0;
@@ -53,7 +53,7 @@ static void on_progress(void *ctx, uint64_t bytes, uint64_t lines)
     progress_step(&p->progress, bytes, lines);
 }
 
-static void on_notice(void *ctx UNUSED, const char *path, const struct notice *n)
+void replay_notice(void *ctx UNUSED, const char *path, const struct notice *n)
 {
     fprintf(stderr, "trailwarden: %s: %s {%.*s}\n", path, n->type, SLICE_FMT(n->members));
 }
@@ -88,13 +88,6 @@ static void print_stats(const struct cli *cli, const struct replay_stats *s, uin
 }
 
 /* ---- what is played ---- */
-
-struct playlist {
-    struct arena *arena;
-    struct replay_file *files;
-    size_t n;
-    const char *unit[2]; /* of --unit; ends with NULL */
-};
 
 static bool unit_fits(const char *const *units, const char *pattern)
 {
@@ -181,7 +174,7 @@ static int play(struct cli *cli, const struct config *c, const struct engine *e,
                                 .nfiles = list->n,
                                 .alert = print_alert,
                                 .progress = on_progress,
-                                .notice = on_notice,
+                                .notice = replay_notice,
                                 .ctx = &p };
     struct replay_stats stats;
     struct err err = ERR_NONE;
@@ -221,5 +214,10 @@ int command_replay(struct cli *cli)
     r = a ? cli_engine(cli, NULL, 0, &c, &own, &e) : EXIT_FAILED;
     if (r == 0)
         r = make_playlist(cli, e, &list);
-    return r ? r : play(cli, c, e, &list);
+    if (r)
+        return r;
+    for (size_t i = 0; i < cli->nmany; i++)
+        if (cli->many_of[i] == CLI_AGAINST_RULES)
+            return replay_against(cli, c, e, &list);
+    return play(cli, c, e, &list);
 }
