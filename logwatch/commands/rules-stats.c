@@ -19,6 +19,7 @@
 
 #define LITERALS_SHOWN 3
 #define HANDLE_MAX 24
+#define WIDE 110 /* columns that have room for titles */
 
 struct measured {
     struct lane lane;
@@ -229,9 +230,12 @@ static void literals_text(const struct lane *lane, struct buf *out)
         buf_printf(out, " and %zu more", lane->nliterals - LITERALS_SHOWN);
 }
 
-static void handle_cell(struct text_table *t, const struct rule_info *info)
+/* Without a title beside it a rule is better known by its own than by an id. */
+static void handle_cell(struct text_table *t, const struct rule_info *info, bool titled)
 {
-    text_table_cell(t, info->name.n ? utf8_cut(info->name, HANDLE_MAX) : slice_take(info->id, 8));
+    text_table_cell(t, info->name.n ? utf8_cut(info->name, HANDLE_MAX)
+                       : titled     ? slice_take(info->id, 8)
+                                    : utf8_cut(info->title, HANDLE_MAX));
 }
 
 static void table_lanes(const struct stats *s)
@@ -240,19 +244,20 @@ static void table_lanes(const struct stats *s)
                                             "REGEXES", "RULE", "LITERALS, OR WHY THERE IS NONE",
                                             NULL };
     AUTO(text_table) t = text_table_new(headings);
+    uint64_t shown = 0;
 
     for (size_t k = 0; t && k < s->n; k++) {
         const struct measured *m = &s->rules[s->order[k]];
         AUTO_BUF b = BUF_INIT;
 
-        if (m->lane.kind > LANE_FIELD || k >= s->limit)
+        if (m->lane.kind > LANE_FIELD || shown++ >= s->limit)
             continue;
         literals_text(&m->lane, &b);
         text_table_cell(t, slice_str(lane_names[m->lane.kind]));
         text_table_cell(t, slice_str(cost_names[m->cost.cost]));
         text_table_cellf(t, "%zu", m->cost.predicates);
         text_table_cellf(t, "%zu", m->cost.regexes);
-        handle_cell(t, rules_info(s->view.engine->rules, s->order[k]));
+        handle_cell(t, rules_info(s->view.engine->rules, s->order[k]), false);
         text_table_cell(t, buf_view(&b));
     }
     if (t)
@@ -267,14 +272,14 @@ static void percent(struct buf *b, uint64_t part, uint64_t whole)
         buf_str(b, "-");
 }
 
-static void row_of_log(const struct stats *s, struct text_table *t, size_t rule)
+static void row_of_log(const struct stats *s, struct text_table *t, size_t rule, bool titled)
 {
     const struct measured *m = &s->rules[rule];
     const struct rule_info *info = rules_info(s->view.engine->rules, rule);
     AUTO_BUF share = BUF_INIT;
 
     percent(&share, m->candidates, m->asked);
-    handle_cell(t, info);
+    handle_cell(t, info, titled);
     text_table_cell(t, slice_str(lane_names[m->lane.kind]));
     text_table_cellf(t, "%.2f", (double)m->ns / 1e6);
     text_table_cellf(t, "%llu", (unsigned long long)m->asked);
@@ -282,7 +287,8 @@ static void row_of_log(const struct stats *s, struct text_table *t, size_t rule)
     text_table_cellf(t, "%llu", (unsigned long long)m->matches);
     text_table_cellf(t, "%llu", (unsigned long long)m->alerts);
     text_table_cellf(t, "%llu", (unsigned long long)m->limits);
-    text_table_cell(t, info->title);
+    if (titled)
+        text_table_cell(t, info->title);
 }
 
 static void summary(const struct stats *s)
@@ -310,14 +316,19 @@ static void table_logs(const struct stats *s)
 {
     static const char *const headings[] = { "RULE",    "LANE",   "MS",     "LINES", "WITH",
                                             "MATCHES", "ALERTS", "LIMITS", "TITLE", NULL };
-    AUTO(text_table) t = text_table_new(headings);
+    static const char *const narrow[] = { "RULE",    "LANE",   "MS",     "LINES", "WITH",
+                                          "MATCHES", "ALERTS", "LIMITS", NULL };
+    FILE *out = s->view.cli->out;
+    bool titled = !isatty(fileno(out)) || term_width(out) >= WIDE;
+    AUTO(text_table) t = text_table_new(titled ? headings : narrow);
+    uint64_t shown = 0;
 
-    for (size_t k = 0; t && k < s->n && k < s->limit; k++) {
+    for (size_t k = 0; t && k < s->n; k++) {
         const struct measured *m = &s->rules[s->order[k]];
 
         /* Rules of other channels say nothing about this log. */
-        if (m->asked || m->alerts)
-            row_of_log(s, t, s->order[k]);
+        if ((m->asked || m->alerts) && shown++ < s->limit)
+            row_of_log(s, t, s->order[k], titled);
     }
     if (t)
         text_table_print(t, s->view.cli->out);

@@ -75,8 +75,37 @@ with tempfile.TemporaryDirectory() as folder:
     validate("event", "\n".join(events), 100)
     validate("version", run("version", "--json"))
     validate("rule", run("rules", "list", "--json"), 30)
-    validate("explain", run("explain", "--json", "--channel", "xui", stdin=(
-        '2026/11/21 01:38:59 WARNING - failed login: username="r", IP="203.0.113.66", reason="x"\n')))
+    foreign = os.path.join(folder, "windows.yml")
+    with open(foreign, "w") as f:
+        f.write("title: W\nid: w\nlogsource: {product: windows}\n"
+                "detection: {a: {User|expand: '%admins%'}, condition: a}\n")
+    idle = run("rules", "list", "--json", "--no-library", foreign)
+    assert json.loads(idle)["reason"], idle
+    validate("rule", idle)
+    rules = [json.loads(line) for line in run("rules", "list", "--json").splitlines()]
+    for rule in rules[:12]:
+        validate("rule-show", run("rules", "show", "--json", rule["id"]))
+    validate("rule-test", run("rules", "test", "--json"), 50)
+    validate("rule-stats", run("rules", "stats", "--json"))
+    validate("rule-stats", run("rules", "stats", "--json", *samples))
+    validate("check", run("rules", "lint", "--json"))
+    validate("rule-import", run("rules", "import", "--json", foreign, "--all", "--to", folder + "/sigma"))
+    line = '2026/11/21 01:38:59 WARNING - failed login: username="r", IP="203.0.113.66", reason="x"\n'
+    validate("explain", run("explain", "--json", "--channel", "xui", stdin=line))
+    followed = run("explain", "--json", "--config", config, stdin=line * 6)
+    validate("explain", followed)
+    explained = json.loads(followed)
+    validate("alert", "\n".join(json.dumps(a["alert"]) for a in explained["alerts"]))
+    assert explained["lines"] == 6 and explained["windows"] and explained["earlier"], followed
+    first = next(r for r in rules if r["title"].startswith("xui: more than 5"))
+    validate("explain-at", run("explain", "--json", "--config", config, "--at", "2026-11-21T01:45:00Z",
+                               "--rule", first["id"]))
+    changes = run("replay", "--json", "--against", foreign, *samples)
+    validate("replay-against", changes)
+    changes = run("replay", "--json", "--no-library", "--rules", foreign, "--against",
+                  os.path.join(source, "rules", "library", "xui"), *samples)
+    validate("replay-against", changes, 3)
+    validate("alert", "\n".join(json.dumps(json.loads(c)["alert"]) for c in changes.splitlines()[:-1]), 2)
     validate("check", run("check", "--json", "--config", config))
     broken = os.path.join(folder, "broken.yaml")
     with open(broken, "w") as f:
