@@ -175,6 +175,7 @@ int testing_run(struct testing *t, int (*beside)(void *ctx), void *ctx)
 
     progress_start(&p, "tests", t->total);
     p.unit = "tests";
+    progress_step(&p, 0, 0); /* `beside` may take a while */
     /* A thread that cannot be started is one fewer: its rules go to the others. */
     for (size_t i = 1; i < t->nworkers; i++)
         t->workers[i].started =
