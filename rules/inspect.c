@@ -99,14 +99,85 @@ bool rules_holds_unfiltered(const struct rules *r, struct rules_scratch *s, size
 
 /* ---- the tree ---- */
 
+static const char *const shape_words[] = {
+    [SHAPE_EXACT] = "is",          [SHAPE_PREFIX] = "begins with", [SHAPE_SUFFIX] = "ends with",
+    [SHAPE_CONTAINS] = "contains", [SHAPE_ANY] = "has any value",  [SHAPE_GLOB] = "is like",
+};
+static const char *const compare_words[] = {
+    [COMPARE_LT] = "<",   [COMPARE_LTE] = "<=", [COMPARE_GT] = ">",
+    [COMPARE_GTE] = ">=", [COMPARE_EQ] = "=",   [COMPARE_NEQ] = "!=",
+};
+static const char *const part_words[] = {
+    [TIME_MINUTE] = "minute", [TIME_HOUR] = "hour",   [TIME_DAY] = "day",
+    [TIME_WEEK] = "week",     [TIME_MONTH] = "month", [TIME_YEAR] = "year",
+};
+
+/* What the predicate does with its value; NULL: the value is not told. */
+static const char *verb_of(const struct predicate *p)
+{
+    switch (p->kind) {
+    case PREDICATE_TEXT:
+        return shape_words[p->pattern.shape];
+    case PREDICATE_REGEX:
+        return "matches the regex";
+    case PREDICATE_CIDR:
+        return "is in";
+    case PREDICATE_NUMBER:
+    case PREDICATE_TIME:
+        return compare_words[p->compare];
+    case PREDICATE_FIELD:
+        return p->starts     ? "begins with the field"
+               : p->ends     ? "ends with the field"
+               : p->contains ? "contains the field"
+                             : "equals the field";
+    case PREDICATE_EXISTS:
+        return p->exists ? "is there" : "is not there";
+    case PREDICATE_NULL:
+        break;
+    }
+    return "is missing or null";
+}
+
+/* The value as written, without the wildcards that the verb says already. */
+static struct slice value_of(const struct predicate *p)
+{
+    size_t head = p->keyword ? 0 : p->name.n + 2; /* "name: " */
+    struct slice v = slice_skip(p->shown, head);
+    bool simple = p->kind == PREDICATE_TEXT && p->pattern.shape != SHAPE_EXACT &&
+                  p->pattern.shape != SHAPE_GLOB;
+
+    if (p->kind == PREDICATE_EXISTS || p->kind == PREDICATE_NULL ||
+        (p->kind == PREDICATE_TEXT && p->pattern.shape == SHAPE_ANY))
+        return SLICE("");
+    if (simple && v.n > 1 && v.p[0] == '*')
+        v = slice_skip(v, 1);
+    if (simple && v.n > 1 && v.p[v.n - 1] == '*' && v.p[v.n - 2] != '\\')
+        v.n--;
+    return v;
+}
+
+static void predicate_text(const struct predicate *p, struct buf *b)
+{
+    struct slice value = value_of(p);
+
+    if (p->kind == PREDICATE_TIME)
+        buf_printf(b, "%s of ", part_words[p->part]);
+    buf_slice(b, p->keyword ? SLICE("any field or the line") : p->name);
+    buf_printf(b, " %s%s", verb_of(p), value.n ? " " : "");
+    buf_slice(b, value);
+    if (p->kind == PREDICATE_TEXT && p->pattern.shape == SHAPE_EXACT && value.n == 0)
+        buf_str(b, " empty");
+    if (p->kind == PREDICATE_TEXT && p->pattern.cased)
+        buf_str(b, " (in this case)");
+}
+
 static void tree_line(const struct node *n, unsigned depth, const struct rules_lines *out)
 {
     static const char *const words[] = { "all of", "any of", "not" };
     AUTO_BUF b = BUF_INIT;
 
     if (n->kind == NODE_PREDICATE) {
-        buf_slice(&b, n->predicate->shown);
-        buf_str(&b, n->predicate->keyword ? " (anywhere)" : "");
+        predicate_text(n->predicate, &b);
     } else {
         buf_printf(&b, "%s%s", words[n->kind], n->label.n ? ": " : "");
         buf_slice(&b, n->label);

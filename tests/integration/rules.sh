@@ -77,7 +77,7 @@ for text in "own.yml:10" "Somebody guesses." "https://example.org/a" "forgotten 
 done
 tw_show shop-failed || fail "rules show by name"
 for text in "counted by   Many shop logins" "filtered by  Not from the office (own.yml:" "all of" \
-    "    event.action: login_failed" "cost         moderate: 3 predicates, 0 keywords, 1 regexes" "lane         scan: a line must hold"; do
+    "    event.action is login_failed" "user.name matches the regex ^ro+t" "cost         moderate: 3 predicates, 0 keywords, 1 regexes" "lane         scan: a line must hold"; do
     said out "$text"
 done
 tw_show 11111111-1111-4111-8111-111111111112 || fail "rules show by id"
