@@ -1,6 +1,6 @@
 #include "rules/inspect.h"
 
-#include "rules/tree.h"
+#include "rules/match.h"
 
 #define CHEAP_MAX 10
 #define MODERATE_MAX 100
@@ -80,7 +80,7 @@ static bool asks(const struct rules *r, size_t i, const struct event *ev)
 
 bool rules_holds(const struct rules *r, struct rules_scratch *s, size_t i, const struct event *ev)
 {
-    return asks(r, i, ev) && rules_node_holds(r, s, r->list[i].condition, ev);
+    return asks(r, i, ev) && node_holds(s, r->list[i].condition, ev);
 }
 
 bool rules_filter_passes(const struct rules *r, struct rules_scratch *s, size_t filter,
@@ -88,13 +88,13 @@ bool rules_filter_passes(const struct rules *r, struct rules_scratch *s, size_t 
 {
     const struct node *n = r->filters[filter].condition;
 
-    return !n || rules_node_holds(r, s, n, ev);
+    return !n || node_holds(s, n, ev);
 }
 
 bool rules_holds_unfiltered(const struct rules *r, struct rules_scratch *s, size_t i,
                             const struct event *ev)
 {
-    return asks(r, i, ev) && rules_node_holds(r, s, without_filters(r, r->list[i].condition), ev);
+    return asks(r, i, ev) && node_holds(s, without_filters(r, r->list[i].condition), ev);
 }
 
 /* ---- the tree ---- */

@@ -15,12 +15,6 @@ bool node_holds(struct rules_scratch *s, const struct node *n, const struct even
     return n->kind == NODE_AND;
 }
 
-bool rules_node_holds(const struct rules *r, struct rules_scratch *s, const struct node *n,
-                      const struct event *ev)
-{
-    return node_holds(r, s, n, ev);
-}
-
 /* ---- routing ---- */
 
 static bool part_fits(struct slice rule, struct slice event)

@@ -279,8 +279,6 @@ struct rules {
     uint64_t keep_us;
 };
 
-bool rules_node_holds(const struct rules *r, struct rules_scratch *s, const struct node *n,
-                      const struct event *ev);
 bool logsource_fits(const struct logsource *rule, const struct logsource *event);
 
 /* detection.c: `detection:` of a rule, or a filter, to one tree. NULL with findings. */
