@@ -1,4 +1,4 @@
-/* The Sigma engine: language, windows, restart, and the public tree. */
+/* The Sigma engine: language, windows, restart. */
 #include "rules/rules.h"
 
 #include <errno.h>
@@ -8,7 +8,6 @@
 
 #include <cmocka.h>
 
-#include "base/proc.h"
 
 struct set {
     struct field_names *names;
@@ -506,43 +505,6 @@ static void groups_are_bounded_and_the_least_recent_goes(void **state)
     drop(&set);
 }
 
-/* ---- the public tree ---- */
-
-static void the_public_rules_load(void **state)
-{
-    const char *source = getenv("TW_SOURCE"), *tmp = getenv("TMPDIR");
-    char archive[512], folder[256];
-    static const char *const parts[] = { "rules", "rules-emerging-threats", "rules-threat-hunting",
-                                         "rules-compliance", "rules-placeholder" };
-    const char *const untar[] = { "/bin/tar", "xzf", archive, "-C", folder, NULL };
-    const char *const clean[] = { "/bin/rm", "-rf", folder, NULL };
-    struct proc_result r = { .out = BUF_LIMIT(1000) };
-    struct set s = { .names = field_names_new(), .diag = diag_new(), .arena = arena_new(4096, 0) };
-
-    (void)state;
-    s.rules = rules_new(s.names);
-    snprintf(archive, sizeof archive, "%s/../shared/data/sigmahq.tar.gz", source ? source : ".");
-    snprintf(folder, sizeof folder, "%s/tw-sigma-XXXXXX", tmp ? tmp : "/tmp");
-    if (access(archive, R_OK) < 0 || !mkdtemp(folder)) {
-        drop(&s);
-        skip();
-    }
-    assert_int_equal(proc_run(untar, NULL, SLICE_NONE, 60 * USEC_PER_SEC, &r, NULL), 0);
-    for (size_t i = 0; i < ARRAY_SIZE(parts); i++) {
-        char path[400];
-
-        snprintf(path, sizeof path, "%s/sigmahq/%s", folder, parts[i]);
-        rules_add_path(s.rules, path, s.diag);
-    }
-    rules_compile(s.rules, s.diag);
-    print_message("%zu rules, %zu errors\n", rules_count(s.rules), diag_errors(s.diag));
-    assert_int_equal(diag_errors(s.diag), 0);
-    assert_true(rules_count(s.rules) > 3700);
-    assert_int_equal(proc_run(clean, NULL, SLICE_NONE, 60 * USEC_PER_SEC, &r, NULL), 0);
-    buf_fini(&r.out);
-    drop(&s);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -563,7 +525,6 @@ int main(void)
         cmocka_unit_test(an_event_without_the_group_is_not_counted),
         cmocka_unit_test(a_restart_anywhere_changes_no_alert),
         cmocka_unit_test(groups_are_bounded_and_the_least_recent_goes),
-        cmocka_unit_test(the_public_rules_load),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
