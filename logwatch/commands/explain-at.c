@@ -48,11 +48,10 @@ static int take_signal(void *ctx, const struct signal *s)
 
     if (!q->oldest_us || s->time_us < q->oldest_us)
         q->oldest_us = s->time_us;
-    if (s->time_us > q->at_us || rule_of_signal(q->view.engine->rules, s->rule) != q->rule ||
-        !wanted(q, s->group))
+    if (s->time_us > q->at_us || seen_rule(&q->seen, s) != q->rule || !wanted(q, s->group))
         return 0;
     r = correlator_restore(q->correlator, s, &q->err);
-    return r < 0 ? r : seen_add(&q->seen, q->view.engine->rules, s);
+    return r < 0 ? r : seen_add(&q->seen, s);
 }
 
 /* ---- telling ---- */
@@ -314,8 +313,7 @@ static int ask(struct asking *q)
     if (r)
         return r;
     q->correlator = correlator_new(q->view.engine->rules, 0);
-    q->seen.arena = q->view.arena;
-    if (!q->correlator)
+    if (!q->correlator || seen_init(&q->seen, q->view.engine->rules, q->view.arena) < 0)
         return out_of_memory();
     r = store_signals_each(q->store, take_signal, q, &q->err);
     if (r == -E2BIG)
@@ -332,7 +330,7 @@ int explain_at(struct cli *cli)
         r = ask(&q);
     correlator_free(q.correlator);
     store_free(q.store);
-    free(q.seen.items);
+    seen_fini(&q.seen);
     buf_fini(&q.out);
     rules_view_fini(&q.view);
     return r;

@@ -12,20 +12,36 @@
 
 /* ---- signals ---- */
 
-size_t rule_of_signal(const struct rules *r, const uint8_t hash[16])
+int seen_init(struct seen *s, const struct rules *r, struct arena *a)
 {
-    for (size_t i = 0; i < rules_count(r); i++) {
+    *s = (struct seen){ .arena = a, .by_hash = table_new(0) };
+    for (size_t i = 0; s->by_hash && i < rules_count(r); i++) {
         struct slice id = rules_info(r, i)->id;
         uint8_t digest[SHA256_SIZE];
+        struct slice key = { (const char *)digest, sizeof((struct signal *)0)->rule };
 
         sha256(id.p, id.n, digest);
-        if (memcmp(digest, hash, 16) == 0)
-            return i;
+        if (!table_get(s->by_hash, key) &&
+            table_put(s->by_hash, key, (void *)(uintptr_t)(i + 1)) < 0)
+            return -ENOMEM;
     }
-    return SIZE_MAX;
+    return s->by_hash ? 0 : -ENOMEM;
 }
 
-int seen_add(struct seen *s, const struct rules *r, const struct signal *g)
+void seen_fini(struct seen *s)
+{
+    table_free(s->by_hash);
+    free(s->items);
+}
+
+size_t seen_rule(const struct seen *s, const struct signal *g)
+{
+    size_t i = (uintptr_t)table_get(s->by_hash, slice_of((const char *)g->rule, sizeof g->rule));
+
+    return i ? i - 1 : SIZE_MAX;
+}
+
+int seen_add(struct seen *s, const struct signal *g)
 {
     struct seen_signal *item;
 
@@ -41,7 +57,7 @@ int seen_add(struct seen *s, const struct rules *r, const struct signal *g)
         s->cap = cap;
     }
     item = &s->items[s->n++];
-    *item = (struct seen_signal){ .rule = rule_of_signal(r, g->rule),
+    *item = (struct seen_signal){ .rule = seen_rule(s, g),
                                   .part = g->part,
                                   .time_us = g->time_us,
                                   .group = arena_slice(s->arena, g->group),

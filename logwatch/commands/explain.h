@@ -1,6 +1,6 @@
 /*
- * explain, in parts: explain.c feeds lines to the engine and shows what it
- * makes of the last one; explain-window.c says how a window of a correlation
+ * explain, in parts: explain.c feeds lines to the engine; explain-show.c shows
+ * what it makes of the last one; explain-window.c says how a window of a correlation
  * stands; explain-after.c what follows an alert; explain-at.c asks the stored
  * signals of a moment in the past.
  */
@@ -18,13 +18,17 @@ struct seen_signal {
     struct slice group, value, evidence;
 };
 struct seen {
-    struct arena *arena;
+    struct arena *arena; /* of the texts; borrowed */
+    struct table *by_hash; /* what a signal names its rule by -> rule + 1 */
     struct seen_signal *items;
     size_t n, cap;
 };
-int seen_add(struct seen *s, const struct rules *r, const struct signal *g);
+int seen_init(struct seen *s, const struct rules *r, struct arena *a);
+void seen_fini(struct seen *s);
+/* -E2BIG beyond a million signals. */
+int seen_add(struct seen *s, const struct signal *g);
 /* Index of the rule that a signal is of; SIZE_MAX: none of the set. */
-size_t rule_of_signal(const struct rules *r, const uint8_t hash[16]);
+size_t seen_rule(const struct seen *s, const struct signal *g);
 /* "203.0.113.5, root": an encoded group key, for people. */
 void buf_group(struct buf *b, struct slice group);
 
