@@ -6,6 +6,7 @@
  *     window.c      groups: entries, totals, who is due
  *     measure.c     what a condition compares
  *     fire.c        alerts
+ *     travel.c      where users were before
  *     restore.c     the fold of stored signals; a view for people
  */
 #pragma once
@@ -31,6 +32,7 @@ struct correlator {
     struct source_key key; /* of the event that was taken last */
     uint64_t time_us; /* its time */
     bool any; /* it may have more matches */
+    struct rules_scratch *scratch; /* for rules that are asked here once more; NULL: none was */
     bool expected; /* groups that must exist were made */
     uint64_t watermark_us, behind_us;
 };
@@ -59,6 +61,16 @@ uint64_t value_hash(struct slice v);
 /* The value and its number, as the type of correlation needs it. */
 void stamp_value(const struct correlation *c, struct slice value, struct stamp *s);
 bool stamp_evidence(struct stamp *s, struct slice evidence);
+
+/* ---- travel.c ---- */
+
+/*
+ * The second step of a detection that asks where a user came from. 1 = the event, with what is
+ * known now in *ret, matches; 0 = it does not.
+ */
+int travel_take(struct taking *t, size_t rule, struct event *ret);
+/* 1 = it was a place of a user, 0 = another signal. */
+int travel_restore(struct correlator *c, size_t rule, const struct signal *s);
 
 /* ---- judge.c ---- */
 

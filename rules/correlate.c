@@ -143,6 +143,7 @@ void correlator_free(struct correlator *c)
     free(c->groups);
     free(c->ids);
     free(c->open);
+    rules_scratch_free(c->scratch);
     free(c);
 }
 
@@ -451,15 +452,23 @@ int correlator_take(struct correlator *c, const struct match *m, struct batch *b
     struct taking t = { .c = c, .ev = m->event, .b = b };
     AUTO_BUF evidence = BUF_INIT;
     struct json_writer w = json_writer(&evidence);
+    struct event travelled;
     int e;
 
     if (m->event->flags & EVENT_DUPLICATE)
         return 0; /* another line told this already */
-    event_json_short(m->event, EVIDENCE_BYTES, &w);
+    e = begin_event(c, m->event, b);
+    if (e == 0 && rule->travels) {
+        e = travel_take(&t, m->rule, &travelled);
+        if (e <= 0)
+            return e < 0 ? err_nomem(err) : 0;
+        t.ev = &travelled;
+        e = 0;
+    }
+    event_json_short(t.ev, EVIDENCE_BYTES, &w);
     if (!buf_ok(&evidence))
         return err_nomem(err);
     t.evidence = buf_view(&evidence);
-    e = begin_event(c, m->event, b);
     if (e == 0 && !rule->info.silent)
         e = detect(&t, m->rule);
     for (size_t i = 0; e == 0 && i < rule->nlisteners; i++)

@@ -4,6 +4,7 @@
 
 #include "base/hash.h"
 #include "rules/load.h"
+#include "rules/match.h"
 
 #define KEEP_MORE_US (600 * USEC_PER_SEC) /* for late events and wrong clocks */
 
@@ -431,9 +432,13 @@ int rules_compile(struct rules *r, struct diag *d)
             return -ENOMEM;
     if (compile_filters(r, d) == -ENOMEM || compile_correlations(r, d) == -ENOMEM)
         return -ENOMEM;
-    for (size_t i = 0; i < r->n; i++)
-        if (r->list[i].condition && witness_find(r, &r->list[i]) == -ENOMEM)
+    for (size_t i = 0; i < r->n; i++) {
+        struct rule *rule = &r->list[i];
+
+        rule->travels = rule->condition && travel_asked(rule->condition);
+        if (rule->condition && witness_find(r, rule) == -ENOMEM)
             return -ENOMEM;
+    }
     keep_longest(r);
     r->compiled = true;
     return diag_errors(d) > before ? -EINVAL : 0;

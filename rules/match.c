@@ -164,7 +164,8 @@ size_t rules_match(const struct rules *r, struct rules_scratch *s, const struct 
 
         if (s->troubled && rests(s, rule))
             continue;
-        if (node_holds(s, r->list[rule].condition, ev))
+        if (r->list[rule].travels ? travel_may_hold(s, r->list[rule].condition, ev, true)
+                                  : node_holds(s, r->list[rule].condition, ev))
             s->hits[n++] = rule;
         if (s->limits != limits)
             add_trouble(s, rule, s->limits - limits);

@@ -45,5 +45,9 @@ struct rules_scratch {
     bool troubled; /* some rule has rested */
 };
 
+/* travel.c: does the condition ask where a user came from? Then: may it hold, whatever that is? */
+bool travel_asked(const struct node *n);
+bool travel_may_hold(struct rules_scratch *s, const struct node *n, const struct event *ev,
+                     bool unknown);
 bool node_holds(struct rules_scratch *s, const struct node *n, const struct event *ev);
 bool field_fits(const struct predicate *p, const struct field *f);

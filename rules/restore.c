@@ -40,6 +40,9 @@ int correlator_restore(struct correlator *c, const struct signal *s, struct err 
         return 0; /* the rule is gone or changed its name: so is its window */
     if (rule->correlation && s->part >= rule->correlation->nparts)
         return 0;
+    e = rule->travels ? travel_restore(c, (size_t)(rule - c->rules->list), s) : 0;
+    if (e)
+        return e < 0 ? err_nomem(err) : 0;
     g = correlator_group(c, (size_t)(rule - c->rules->list), s->group, true);
     if (!g)
         return err_nomem(err);

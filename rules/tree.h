@@ -248,6 +248,7 @@ struct rule {
     size_t nlisteners;
     bool broken; /* a finding: never evaluated */
     uint64_t keep_us; /* for which its signals are needed */
+    bool travels; /* it asks where a user came from: asked again in the correlator */
     struct witness *witness;
     size_t nwitness;
 };

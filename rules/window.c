@@ -143,6 +143,16 @@ struct totals *group_totals(const struct correlation *c, struct group *g)
     return g->totals;
 }
 
+static bool is_whole(const struct number *n)
+{
+    return n->integer || n->large;
+}
+
+static __int128 whole_number(const struct number *n)
+{
+    return n->large ? (__int128)n->u : n->integer ? (__int128)n->i : 0;
+}
+
 static bool totals_add(const struct correlation *c, struct group *g, const struct stamp *s)
 {
     struct totals *t = group_totals(c, g);
@@ -160,8 +170,8 @@ static bool totals_add(const struct correlation *c, struct group *g, const struc
     } else if (s->value && correlation_is_numeric(c)) {
         if (!number_add(t, &s->number))
             return false;
-        t->sum += s->number.integer ? s->number.i : 0;
-        t->fractions += !s->number.integer;
+        t->sum += whole_number(&s->number);
+        t->fractions += !is_whole(&s->number);
     }
     t->parts[s->part]++;
     return true;
@@ -181,8 +191,8 @@ static void totals_remove(const struct correlation *c, struct group *g, const st
             tally_remove(t, tally);
     } else if (s->value && correlation_is_numeric(c)) {
         number_remove(t, &s->number);
-        t->sum -= s->number.integer ? s->number.i : 0;
-        t->fractions -= !s->number.integer;
+        t->sum -= whole_number(&s->number);
+        t->fractions -= !is_whole(&s->number);
     }
 }
 
@@ -212,6 +222,7 @@ void group_free(struct group *g)
     for (size_t i = 0; i < g->n; i++)
         stamp_fini(group_at(g, i));
     free(g->stamps);
+    free(g->place);
     if (g->totals) {
         free(g->totals->parts);
         free(g->totals->tally);

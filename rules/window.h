@@ -39,6 +39,14 @@ struct totals {
     size_t numbers, numbers_cap, fractions;
 };
 
+/* Where a user was (travel.c). */
+struct place {
+    uint64_t time_us; /* 0 = never seen */
+    double lat, lon;
+    bool located; /* else only the country is known */
+    char country[8];
+};
+
 struct group {
     uint32_t rule;
     uint32_t due_at; /* place among those that are due, from 1; 0 = none */
@@ -55,6 +63,7 @@ struct group {
     uint64_t silent_until_us;
     uint64_t due_us;
     struct totals *totals; /* NULL: only the number is asked */
+    struct place *place; /* NULL: not asked */
     struct group *older, *newer; /* least recent first */
 };
 

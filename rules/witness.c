@@ -23,6 +23,13 @@ static void add(struct set *s, struct witness w)
         s->items[s->n++] = w;
 }
 
+/* Fields that no line holds: they are looked up or computed from others. */
+static bool is_derived(struct slice name)
+{
+    return slice_starts(name, SLICE("source.geo.")) || slice_starts(name, SLICE("source.as.")) ||
+           slice_starts(name, SLICE("geo."));
+}
+
 static void of_predicate(struct rules *r, const struct predicate *p, struct set *out)
 {
     struct witness w = { .field = p->keyword ? FIELD_OTHER : p->field };
@@ -33,7 +40,7 @@ static void of_predicate(struct rules *r, const struct predicate *p, struct set 
     } else if (p->kind == PREDICATE_REGEX) {
         w.literal = regex_literal(p->regex);
     }
-    if (w.literal.n < LITERAL_MIN)
+    if (w.literal.n < LITERAL_MIN || (!p->keyword && is_derived(p->name)))
         out->none = true;
     else
         add(out, w);

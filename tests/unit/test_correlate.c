@@ -369,6 +369,57 @@ static void sums_of_whole_numbers_are_exact(void **state)
          { 1009, "action=x n=1" }, { 1010, "action=x n=10" });
 }
 
+#define BERLIN                                                                                     \
+    "source.geo.country_iso_code=DE source.geo.location.lat=52.52 source.geo.location.lon=13.40"
+#define POTSDAM                                                                                    \
+    "source.geo.country_iso_code=DE source.geo.location.lat=52.40 source.geo.location.lon=13.06"
+#define TOKYO                                                                                      \
+    "source.geo.country_iso_code=JP source.geo.location.lat=35.68 source.geo.location.lon=139.69"
+
+/* Berlin to Tokyo: 8,918 km. */
+static void nobody_travels_so_fast(void **state)
+{
+    const char *rule =
+        "---\ntitle: t\nname: t\nlogsource: {product: p}\ndetection: {s: {action: ok,"
+        " geo.speed_kmh|gt: 900}, condition: s}\n---\ntitle: r\ncorrelation: {type:"
+        " event_count, rules: [t], group-by: [user.name, geo.distance_km],"
+        " timespan: 60s, condition: {gte: 1}}\n";
+    struct bench *t = bench_new(rule), *next = bench_new(rule);
+
+    (void)state;
+    assert_int_equal(diag_errors(t->diag), 0);
+    at(t, 1000, "action=ok user.name=a " BERLIN);
+    at(t, 1100, "action=ok user.name=a " POTSDAM); /* 26 km in 100 s: 950 km/h */
+    assert_string_equal(told(t), "r@1100:1[a,27] ");
+    at(t, 1101, "action=ok user.name=b " TOKYO); /* somebody else */
+    at(t, 1200, "action=f user.name=a " TOKYO); /* no login */
+    at(t, 9000, "action=ok user.name=a " POTSDAM);
+    at(t, 8000, "action=ok user.name=a " TOKYO); /* late */
+    at(t, 9001, "action=ok " TOKYO); /* nobody */
+    at(t, 9002, "action=ok user.name=a"); /* nowhere */
+    assert_string_equal(told(t), "r@1100:1[a,27] ");
+    for (size_t i = 0; i < t->nkept; i++)
+        assert_int_equal(correlator_restore(next->correlator, &t->kept[i], NULL), 0);
+    at(next, 9000 + 9 * 3600, "action=ok user.name=a " TOKYO); /* 8,943 km in nine hours */
+    assert_string_equal(told(next), "r@41400:1[a,8942] ");
+    bench_free(t);
+    bench_free(next);
+}
+
+/* Under a `not`, what nobody knows yet may hold, too. */
+static void a_country_is_compared_with_the_one_before(void **state)
+{
+    (void)state;
+    PLAY("name: y\nlogsource: {product: p}\ndetection: {s: {action: ok}, same: {geo.prev_country: "
+         "DE},"
+         " first: {geo.prev_country: null}, condition: s and not same and not first}\n"
+         "---\ntitle: q\ncorrelation: {type: event_count, rules: [y], timespan: 60s,"
+         " group-by: [geo.prev_country], condition: {gte: 1}}\n",
+         "q@1300:1[JP] ", { 1000, "action=ok user.name=a " BERLIN },
+         { 1100, "action=ok user.name=a " BERLIN }, { 1200, "action=ok user.name=a " TOKYO },
+         { 1300, "action=ok user.name=a " BERLIN });
+}
+
 static void a_clock_far_ahead_blinds_nobody(void **state)
 {
     struct bench *t = bench_new("---\ntitle: r\ncorrelation: {type: event_count, rules: [f],"
@@ -624,6 +675,8 @@ int main(void)
         cmocka_unit_test(conditions_in_words_are_judged_as_soon_as_they_can_be),
         cmocka_unit_test(an_upper_bound_is_judged_when_the_window_is_over),
         cmocka_unit_test(sums_of_whole_numbers_are_exact),
+        cmocka_unit_test(nobody_travels_so_fast),
+        cmocka_unit_test(a_country_is_compared_with_the_one_before),
         cmocka_unit_test(a_clock_far_ahead_blinds_nobody),
         cmocka_unit_test(who_reads_an_old_log_does_not_let_time_pass),
         cmocka_unit_test(faults_are_told_with_their_place),
