@@ -8,7 +8,6 @@
 #include "base/utf8.h"
 
 #define PATTERN_MAX 8192
-#define TEXT_MAX (16 * 1024)
 #define MATCH_LIMIT 100000
 #define HEAP_LIMIT_KIB 1024
 #define JIT_STACK_MAX (1024 * 1024)
@@ -352,7 +351,7 @@ int regex_match(const struct regex *r, struct regex_scratch *s, struct slice tex
                 struct slice *ret_groups, size_t ngroups)
 {
     /* Cut inside a character, UTF mode would fail. */
-    struct slice t = r->utf ? utf8_cut(text, TEXT_MAX) : slice_take(text, TEXT_MAX);
+    struct slice t = r->utf ? utf8_cut(text, REGEX_TEXT_MAX) : slice_take(text, REGEX_TEXT_MAX);
     int n = pcre2_match(r->code, (PCRE2_SPTR)(t.p ? t.p : ""), t.n, 0, 0, s->data, s->context);
     const PCRE2_SIZE *at;
 

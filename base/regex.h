@@ -11,6 +11,8 @@
 #include "base/err.h"
 #include "base/slice.h"
 
+#define REGEX_TEXT_MAX (16 * 1024)
+
 enum regex_flags {
     REGEX_NOCASE = 1,
     REGEX_MULTILINE = 2,

@@ -44,7 +44,7 @@ static struct node *parse_fault(struct parse *p, const char *what)
     struct src_pos at = p->node->at;
 
     if (p->node->plain && slice_find_byte(p->node->text, '\n') == SIZE_MAX)
-        at.column += (unsigned)(p->token.p - p->node->text.p);
+        at.column += build_columns(p->node->text.p, p->token.p);
     return build_fault(p->b, at, "%s '%.*s'", what, SLICE_FMT(slice_take(p->token, 60)));
 }
 

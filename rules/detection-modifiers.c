@@ -161,7 +161,7 @@ bool item_parse(struct build *b, const struct yaml *y, struct item *item)
     while (slice_split(&rest, '|', &name)) {
         size_t i = 0;
 
-        at.column = y->key_at.column + (unsigned)(name.p - y->key.p);
+        at.column = y->key_at.column + build_columns(y->key.p, name.p);
         while (i < ARRAY_SIZE(words) && !slice_is(name, words[i].name))
             i++;
         if (i == ARRAY_SIZE(words))

@@ -64,6 +64,16 @@ struct build {
     bool failed;
 };
 
+/* Columns count characters: how many stand from `from` to `to`. */
+static inline unsigned build_columns(const char *from, const char *to)
+{
+    unsigned n = 0;
+
+    for (; from < to; from++)
+        n += ((unsigned char)*from & 0xc0) != 0x80;
+    return n;
+}
+
 static inline bool item_has(const struct item *item, unsigned bits)
 {
     return (item->has & bits) != 0;

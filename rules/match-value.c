@@ -169,14 +169,17 @@ static bool time_part_of(enum time_part part, struct slice value, struct number 
     return true;
 }
 
-static bool regex_holds(struct regex_scratch *s, uint64_t *limits, const struct regex *r,
+static bool regex_holds(struct regex_scratch *s, struct regex_limits *limits, const struct regex *r,
                         struct slice value)
 {
     struct slice whole;
     int m = regex_match(r, s, value, &whole, 1);
 
+    /* Told by the caller: never "no match" in silence. */
     if (m < 0)
-        (*limits)++; /* told by the caller: never "no match" in silence */
+        limits->hit++;
+    else if (m == 0 && value.n > REGEX_TEXT_MAX)
+        limits->cut++;
     return m == 1;
 }
 
@@ -204,8 +207,8 @@ static bool other_holds(const struct predicate *p, struct slice value, const str
     return false;
 }
 
-static bool value_holds(struct regex_scratch *s, uint64_t *limits, const struct predicate *p,
-                        struct slice value, const struct event *ev)
+static bool value_holds(struct regex_scratch *s, struct regex_limits *limits,
+                        const struct predicate *p, struct slice value, const struct event *ev)
 {
     struct number n = { 0 };
     struct ip ip;
@@ -237,8 +240,8 @@ bool field_fits(const struct predicate *p, const struct field *f)
 }
 
 /* Keywords: any value at any depth, and the raw text. */
-static bool keyword_holds(struct regex_scratch *s, uint64_t *limits, const struct predicate *p,
-                          const struct event *ev)
+static bool keyword_holds(struct regex_scratch *s, struct regex_limits *limits,
+                          const struct predicate *p, const struct event *ev)
 {
     for (size_t i = 0; i < ev->nfields; i++)
         if (ev->fields[i].type != VALUE_NULL && value_holds(s, limits, p, ev->fields[i].value, ev))
@@ -261,8 +264,8 @@ static bool object_present(const struct predicate *p, const struct event *ev)
     return false;
 }
 
-bool predicate_holds(struct regex_scratch *s, uint64_t *limits, const struct predicate *p,
-                     const struct event *ev)
+bool predicate_holds(struct regex_scratch *s, struct regex_limits *limits,
+                     const struct predicate *p, const struct event *ev)
 {
     bool present = false, null = false;
 

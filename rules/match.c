@@ -100,7 +100,7 @@ void rules_scratch_free(struct rules_scratch *s)
 
 uint64_t rules_scratch_limits(const struct rules_scratch *s)
 {
-    return s->limits;
+    return s->limits.hit + s->limits.cut;
 }
 
 /* ---- rules whose regular expressions run into their limits ---- */
@@ -160,15 +160,15 @@ size_t rules_match(const struct rules *r, struct rules_scratch *s, const struct 
     s->events++;
     for (size_t i = 0; route && i < route->n; i++) {
         uint32_t rule = route->rules[i];
-        uint64_t limits = s->limits;
+        uint64_t limits = s->limits.hit;
 
         if (s->troubled && rests(s, rule))
             continue;
         if (r->list[rule].travels ? travel_may_hold(s, r->list[rule].condition, ev, true)
                                   : node_holds(s, r->list[rule].condition, ev))
             s->hits[n++] = rule;
-        if (s->limits != limits)
-            add_trouble(s, rule, s->limits - limits);
+        if (s->limits.hit != limits)
+            add_trouble(s, rule, s->limits.hit - limits);
     }
     *ret_rules = s->hits;
     return n;

@@ -39,7 +39,7 @@ struct rules_scratch {
     struct route routes[ROUTES_MAX];
     size_t nroutes;
     uint32_t *hits;
-    uint64_t limits;
+    struct regex_limits limits;
     uint64_t events;
     struct trouble *troubles; /* by rule */
     bool troubled; /* some rule has rested */

@@ -291,8 +291,12 @@ int response_load(struct rules *r, struct rule *rule, const struct yaml *node, s
 /* witness.c */
 int witness_find(struct rules *r, struct rule *rule);
 
-bool predicate_holds(struct regex_scratch *s, uint64_t *limits, const struct predicate *p,
-                     const struct event *ev);
+/* Expressions that gave up, and those that saw only the start of a long value. */
+struct regex_limits {
+    uint64_t hit, cut;
+};
+bool predicate_holds(struct regex_scratch *s, struct regex_limits *limits,
+                     const struct predicate *p, const struct event *ev);
 
 /*
  * match.c: a rule whose regular expressions have run into their limits: how

@@ -92,6 +92,8 @@ static const char *const plain_atoms[] = {
     "[",
     "\xe1\xba\x9e",
     "b-",
+    "a-b",
+    "--b",
     "\xc5\xbf",
     "\xe2\x84\xaa",
     "\xf0\x9f\x98\x80",
