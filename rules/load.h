@@ -6,10 +6,11 @@
  *     load-meta.c         title, status, dates ...: what is allowed where
  *     load.c              documents to rules; compiling the set
  *     load-filter.c       filters
+ *     load-placeholders.c lists of `expand`
  */
 #pragma once
 
-#include "rules/tree.h"
+#include "rules/detection.h"
 
 void *load_room(void *array, size_t n, size_t *cap, size_t size);
 

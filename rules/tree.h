@@ -298,6 +298,9 @@ struct regex_limits {
 bool predicate_holds(struct regex_scratch *s, struct regex_limits *limits,
                      const struct predicate *p, const struct event *ev);
 
+/* load-placeholders.c: `name: [values]` of a YAML file; the last list of a name counts. */
+int rules_placeholders_file(struct rules *r, const char *path, struct diag *d);
+
 /*
  * match.c: a rule whose regular expressions have run into their limits: how
  * often (false: never), how many events it was not asked about since, and

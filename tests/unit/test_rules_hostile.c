@@ -421,6 +421,33 @@ static void placeholders_do_not_multiply_without_end(void **state)
     drop(&s);
 }
 
+static void lists_of_placeholders_come_from_a_file(void **state)
+{
+    const char *tmp = getenv("TMPDIR");
+    struct set s = { .names = field_names_new(), .diag = diag_new(), .arena = arena_new(4096, 0) };
+    char path[300];
+    FILE *f;
+    int fd;
+
+    (void)state;
+    s.rules = rules_new(s.names);
+    snprintf(path, sizeof path, "%s/tw-placeholders-XXXXXX", tmp ? tmp : "/tmp");
+    fd = mkstemp(path);
+    f = fdopen(fd, "w");
+    fputs("good: [a, 'b*']\nempty: []\nbad: text\nworse: [{x: y}, null]\n", f);
+    fclose(f);
+    assert_int_equal(rules_placeholders_file(s.rules, path, s.diag), -EINVAL);
+    assert_int_equal(diag_errors(s.diag), 3);
+    assert_true(is_told(&s, ":3:1: error: placeholder 'bad' must be a list"));
+    rules_add(s.rules, "t.yml", slice_str(RULE("f|expand: ['%good%', '%empty%']")), s.diag);
+    rules_compile(s.rules, s.diag);
+    s.scratch = rules_scratch_new(s.rules);
+    assert_int_equal(match(&s, SLICE("bxx")), 1);
+    assert_int_equal(match(&s, SLICE("%empty%")), 0);
+    assert_int_equal(unlink(path), 0);
+    drop(&s);
+}
+
 static void a_key_twice_is_an_error_with_its_place(void **state)
 {
     struct set s = load(HEAD "title: u\ndetection: {s: {f: x}, condition: s}\n");
@@ -616,6 +643,7 @@ int main(void)
         cmocka_unit_test(a_long_flat_condition_is_read),
         cmocka_unit_test(many_values_and_many_selections_are_read),
         cmocka_unit_test(placeholders_do_not_multiply_without_end),
+        cmocka_unit_test(lists_of_placeholders_come_from_a_file),
         cmocka_unit_test(a_key_twice_is_an_error_with_its_place),
         cmocka_unit_test(a_file_over_the_limit_is_told_and_not_read),
         cmocka_unit_test(ten_thousand_rules_load_and_match),
