@@ -231,15 +231,23 @@ size_t rules_find(const struct rules *r, struct slice what)
     return SIZE_MAX;
 }
 
-/* A rule without an id is known by its title, which others may have: then by what is in it, too. */
+/* What others have, too, is made one's own by what is in the rule. */
 static struct slice own_id(struct rules *r, const struct rule *rule)
 {
     AUTO_BUF text = BUF_INIT;
 
-    buf_slice(&text, rule->info.title);
+    buf_slice(&text, rule->info.id);
     buf_char(&text, ' ');
     buf_hex(&text, rule->info.digest, 4);
     return buf_ok(&text) ? arena_slice(r->arena, buf_view(&text)) : SLICE_NONE;
+}
+
+/* Does the document itself say so, or the collection that it is of? */
+static bool says_itself(const struct rule *rule, const char *key)
+{
+    const struct yaml *y = yaml_get(rule->doc, key);
+
+    return y && y->key_at.line >= rule->info.at.line;
 }
 
 static void told_twice(struct rule *rule, const char *what, struct slice text, struct diag *d)
@@ -252,37 +260,51 @@ static void told_twice(struct rule *rule, const char *what, struct slice text, s
     rule->broken = true;
 }
 
+static int check_id(struct rules *r, struct table *seen, struct rule *rule, struct diag *d)
+{
+    bool own = says_itself(rule, "id") || (!yaml_get(rule->doc, "id") && rule->info.name.n);
+
+    if (rule->info.id.n == 0)
+        return 0;
+    if (!own && table_get(seen, rule->info.id)) {
+        rule->info.id = own_id(r, rule);
+        if (!rule->info.id.p)
+            return -ENOMEM;
+    }
+    if (table_get(seen, rule->info.id)) {
+        told_twice(rule, "id", rule->info.id, d);
+        return 0;
+    }
+    return table_put(seen, rule->info.id, rule) < 0 ? -ENOMEM : 0;
+}
+
+static int check_name(struct table *seen, struct rule *rule, struct diag *d)
+{
+    struct slice name = rule->info.name;
+
+    if (name.n == 0 || slice_eq(name, rule->info.id))
+        return 0;
+    if (!table_get(seen, name))
+        return table_put(seen, name, rule) < 0 ? -ENOMEM : 0;
+    if (says_itself(rule, "name"))
+        told_twice(rule, "name", name, d);
+    else
+        rule->info.name = SLICE(""); /* it means the first of the collection */
+    return 0;
+}
+
 /* Ids and names are one space: a reference may be either. */
 static int check_ids(struct rules *r, struct diag *d)
 {
     AUTO(table) seen = table_new(0);
+    int e = seen ? 0 : -ENOMEM;
 
-    if (!seen)
-        return -ENOMEM;
-    for (size_t i = 0; i < r->n; i++) {
-        struct rule *rule = &r->list[i];
-        bool given = yaml_get(rule->doc, "id") != NULL || rule->info.name.n;
-        struct slice name = rule->info.name;
-
-        if (rule->info.id.n == 0)
-            continue;
-        if (!given && table_get(seen, rule->info.id)) {
-            rule->info.id = own_id(r, rule);
-            if (!rule->info.id.p)
-                return -ENOMEM;
-        }
-        if (table_get(seen, rule->info.id))
-            told_twice(rule, "id", rule->info.id, d);
-        else if (table_put(seen, rule->info.id, rule) < 0)
-            return -ENOMEM;
-        if (name.n == 0 || slice_eq(name, rule->info.id))
-            continue;
-        if (table_get(seen, name))
-            told_twice(rule, "name", name, d);
-        else if (table_put(seen, name, rule) < 0)
-            return -ENOMEM;
+    for (size_t i = 0; e == 0 && i < r->n; i++) {
+        e = check_id(r, seen, &r->list[i], d);
+        if (e == 0)
+            e = check_name(seen, &r->list[i], d);
     }
-    return 0;
+    return e;
 }
 
 static bool source_known(const struct rules *r, const struct logsource *ls)
