@@ -206,7 +206,7 @@ static void ban_text(const struct config *c, const struct alert *alert, struct b
     if (alert->ban.address.n)
         buf_printable(out, alert->ban.address);
     else
-        buf_printf(out, "(no %.*s)", SLICE_FMT(alert->ban.field));
+        buf_str(out, "(no address)");
     buf_str(out, " for ");
     buf_duration(out, alert->ban.for_us);
     if (f.dry)

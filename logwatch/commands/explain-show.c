@@ -99,8 +99,9 @@ static void show_filters(struct explaining *x, size_t i, const struct event *ev)
         if (!rules_filter_of(r, f, i) || rules_filter_passes(r, x->scratch, f, ev))
             continue;
         if (!x->json) {
-            line(x, "    filter '%.*s' (%s:%u)", SLICE_FMT(rules_filter_title(r, f)),
-                 doc->at.file ? doc->at.file : "", doc->at.line);
+            buf_str(&x->out, "    filter '");
+            printable(x, rules_filter_title(r, f));
+            line(x, "' (%s:%u)", doc->at.file ? doc->at.file : "", doc->at.line);
             continue;
         }
         json_object(&x->w);
@@ -272,8 +273,9 @@ static void show_ungrouped(struct explaining *x, size_t i)
     buf_yaml(&fields, group);
     buf_str(&x->out, "  ");
     printable(x, info->title);
-    line(x, "\n    not counted: the event lacks a field of its group-by %.*s",
-         SLICE_FMT(buf_view(&fields)));
+    buf_str(&x->out, "\n    not counted: the event lacks a field of its group-by ");
+    printable(x, buf_view(&fields));
+    buf_char(&x->out, '\n');
 }
 
 static int show_windows(struct explaining *x)

@@ -272,8 +272,10 @@ static void state_text(const struct window_view *w, struct buf *out)
         buf_clock(out, w->told_us);
         buf_str(out, ", and again when it has been false");
     }
-    if (w->missing)
-        buf_printf(out, "; missing: %s", w->missing);
+    if (w->missing) {
+        buf_str(out, "; missing: ");
+        buf_printable(out, slice_str(w->missing));
+    }
 }
 
 void window_text(const struct rules_view *v, const struct window_view *w, struct buf *out)
@@ -295,8 +297,10 @@ void window_text(const struct rules_view *v, const struct window_view *w, struct
     buf_duration(out, w->span_us);
     buf_str(out, " from ");
     buf_printable(out, buf_view(&group));
-    if (!w->need && w->condition && w->condition[0])
-        buf_printf(out, ", for %.*s %s", SLICE_FMT(info->correlation), w->condition);
+    if (!w->need && w->condition && w->condition[0]) {
+        buf_printf(out, ", for %.*s ", SLICE_FMT(info->correlation));
+        buf_printable(out, slice_str(w->condition));
+    }
     state_text(w, out);
     buf_char(out, '\n');
 }

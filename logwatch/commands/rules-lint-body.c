@@ -43,15 +43,16 @@ static void each_of_rule(struct lint *l, void (*fn)(struct lint *l, const struct
 
 /* ---- names of fields ---- */
 
-static void check_field(struct lint *l, struct slice name, struct src_pos at)
+/* otherwise: the level when no known name is near. */
+static void check_field(struct lint *l, struct slice name, struct src_pos at,
+                        enum diag_level otherwise)
 {
     const char *near;
 
     if (name.n == 0 || field_find(l->bare->names, name) != FIELD_OTHER)
         return;
     near = diag_nearest(name, l->names);
-    /* A JSON log may have members of any name: without a near one it may well be meant. */
-    lint_say(l, near ? DIAG_WARNING : DIAG_NOTE, at, name.n, near,
+    lint_say(l, near ? DIAG_WARNING : otherwise, at, name.n, near,
              "no format and no dictionary has a field '%.*s'", SLICE_FMT(name));
 }
 
@@ -82,7 +83,8 @@ static void check_names(struct lint *l, const struct yaml *item)
 
     if (is_own(l) || idle_reason(&l->view, l->rule))
         return;
-    check_field(l, field, item->key_at);
+    /* A JSON log may have members of any name: one that is near to none may well be meant. */
+    check_field(l, field, item->key_at, DIAG_NOTE);
     if (!slice_is(field, "event.action") || field.n != item->key.n)
         return;
     if (item->kind == YAML_SCALAR)
@@ -212,9 +214,9 @@ static void check_counted_field(struct lint *l, const struct yaml *correlation,
 
     YAML_EACH (field, alias)
         if (field->kind == YAML_SCALAR)
-            check_field(l, field->text, field->at);
+            check_field(l, field->text, field->at, DIAG_WARNING);
     if (!alias && y->kind == YAML_SCALAR)
-        check_field(l, y->text, y->at);
+        check_field(l, y->text, y->at, DIAG_WARNING);
 }
 
 static void check_list(struct lint *l, const struct yaml *correlation, const struct yaml *y)
@@ -290,7 +292,7 @@ static void check_ban(struct lint *l)
 
     if (!ban)
         return;
-    check_field(l, name, field ? field->at : ban->at);
+    check_field(l, name, field ? field->at : ban->at, DIAG_WARNING);
     if (c && !in_list(yaml_get(c, "group-by"), name) && !alias_of(c, name))
         lint_say(l, DIAG_WARNING, ban->key_at, ban->key.n, NULL,
                  "the group is not by '%.*s': whoever sent the last event is banned",

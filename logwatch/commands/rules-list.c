@@ -155,14 +155,16 @@ static void list_idle(struct listing *l)
     for (size_t i = 0; l->idle && i < rules_count(l->view.engine->rules); i++) {
         const struct rule_info *info = rules_info(l->view.engine->rules, i);
         const char *why = idle_reason(&l->view, i);
-        AUTO_BUF title = BUF_INIT;
+        AUTO_BUF text = BUF_INIT;
 
         if (!why || info->level < l->level || (l->only != SIZE_MAX && l->only != i) ||
             (l->format && !rule_is_for(l->view.engine, i, l->format)) || n++ >= l->idle ||
             shown++ >= IDLE_SHOWN)
             continue;
-        buf_printable(&title, info->title);
-        fprintf(out, "  %.*s: %s\n", SLICE_FMT(buf_view(&title)), why);
+        buf_printable(&text, info->title);
+        buf_str(&text, ": ");
+        buf_printable(&text, slice_str(why));
+        fprintf(out, "  %.*s\n", SLICE_FMT(buf_view(&text)));
     }
     if (l->idle > IDLE_SHOWN)
         fprintf(out, "  and %zu more; --json tells all\n", l->idle - IDLE_SHOWN);

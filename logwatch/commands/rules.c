@@ -47,6 +47,18 @@ static int load_configured(struct rules_view *v)
     return r == -ENOMEM ? r : 0;
 }
 
+/* The library's own files, given by name, collide with those inside the program. */
+static void hint_at_library(const struct rules_view *v)
+{
+    if (cli_has(v->cli, CLI_NO_LIBRARY))
+        return;
+    for (size_t i = 0; i < diag_count(v->diag); i++)
+        if (slice_ends(slice_str(diag_text(v->diag, i)), SLICE("is already there"))) {
+            fputs("trailwarden: files of the library itself need --no-library\n", stderr);
+            return;
+        }
+}
+
 int rules_view_open(struct rules_view *v, struct cli *cli, const char *const *paths, size_t npaths,
                     bool lenient)
 {
@@ -62,6 +74,8 @@ int rules_view_open(struct rules_view *v, struct cli *cli, const char *const *pa
     r = own ? load_own(v, paths, npaths) : load_configured(v);
     if (r < 0)
         return out_of_memory();
+    if (own && npaths)
+        hint_at_library(v);
     if (diag_errors(v->diag) && (!lenient || !v->engine))
         return cli_diag(cli, v->diag);
     return EXIT_DONE;
