@@ -101,6 +101,27 @@ static const char *near_command(const char *word)
     return diag_nearest(slice_str(word), names);
 }
 
+/* `trailwarden rules`: the group is right, the verb is missing or wrong. False: there is no such
+ * group. */
+static bool tell_verbs(const char *group, const char *verb)
+{
+    struct slice name = slice_str(group);
+    const char *verbs[32] = { 0 }, *near;
+    size_t n = 0;
+
+    for (const struct command *c = commands; c->name && n < ARRAY_SIZE(verbs) - 1; c++)
+        if (slice_starts(slice_str(c->name), name) && c->name[name.n] == ' ')
+            verbs[n++] = c->name + name.n + 1;
+    if (n == 0)
+        return false;
+    near = verb ? diag_nearest(slice_str(verb), verbs) : NULL;
+    fprintf(stderr, "trailwarden: %s needs a verb:", group);
+    for (size_t i = 0; i < n; i++)
+        fprintf(stderr, "%s %s", i ? "," : "", verbs[i]);
+    fprintf(stderr, "%s%s%s\n", near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
+    return true;
+}
+
 /* ---- options ---- */
 
 static int find_option(const struct command *c, struct slice name)
@@ -206,6 +227,8 @@ int cli_parse(int argc, char **argv, struct cli *ret)
         ret->command = find_command(args, 1);
         return EXIT_DONE;
     }
+    if (!ret->command && tell_verbs(argv[1], argc > 2 ? argv[2] : NULL))
+        return EXIT_USAGE;
     if (!ret->command)
         return usage("unknown command", argv[1], near_command(argv[1]));
     return take_all(ret, argv, argc, 1 + (int)words_of(ret->command->name));

@@ -41,6 +41,14 @@ logsource: {product: windows, service: security}
 detection: {selection: {EventID: 4625}, condition: selection}
 EOF2
 
+# ---- the group itself ----
+"$TW_BIN" rules > out 2> err
+want "no verb" 2 $?
+said err "rules needs a verb: list, show, test, stats, lint, import"
+rules lits
+want "a wrong verb" 2 $?
+said err "did you mean 'list'?"
+
 # ---- list ----
 rules list || fail "rules list"
 said out "LEVEL"
