@@ -25,6 +25,7 @@ struct correlator {
     uint8_t (*ids)[16]; /* by rule, as in signals */
     struct table *by_id;
     struct dues dues;
+    struct evidence evidence;
     struct open_judgement *open;
     size_t nopen, open_cap;
     size_t groups_max;
@@ -60,7 +61,6 @@ int correlator_fire(struct taking *t, const struct rule *rule, const struct grou
 uint64_t value_hash(struct slice v);
 /* The value and its number, as the type of correlation needs it. */
 void stamp_value(const struct correlation *c, struct slice value, struct stamp *s);
-bool stamp_evidence(struct stamp *s, struct slice evidence);
 
 /* ---- travel.c ---- */
 
@@ -74,7 +74,7 @@ int travel_restore(struct correlator *c, size_t rule, const struct signal *s);
 
 /* ---- judge.c ---- */
 
-/* One entry into its group, whose evidence is taken; `mark` is its signal in the batch. */
+/* One entry into its group; `mark` is its signal in the batch. */
 int group_take(struct taking *t, const struct rule *rule, struct group *g, struct stamp *s,
                size_t mark);
 /* What was put off until all entries of an event are in. */

@@ -144,6 +144,7 @@ void correlator_free(struct correlator *c)
     free(c->ids);
     free(c->open);
     rules_scratch_free(c->scratch);
+    evidence_fini(&c->evidence);
     free(c);
 }
 
@@ -191,7 +192,7 @@ int correlator_fire(struct taking *t, const struct rule *rule, const struct grou
 
     if (!t->b)
         return 0;
-    alert = alert_of_group(rule, g, &cause, value, t->b->arena);
+    alert = alert_of_group(rule, g, &t->c->evidence, &cause, value, t->b->arena);
     if (!alert)
         return -ENOMEM;
     if (!rule->info.silent)
@@ -200,13 +201,6 @@ int correlator_fire(struct taking *t, const struct rule *rule, const struct grou
 }
 
 /* ---- entries ---- */
-
-bool stamp_evidence(struct stamp *s, struct slice evidence)
-{
-    s->evidence = slice_dup(evidence);
-    s->evidence_n = (uint32_t)evidence.n;
-    return s->evidence != NULL;
-}
 
 uint64_t value_hash(struct slice v)
 {
@@ -271,7 +265,7 @@ static int enter(struct taking *t, size_t index, struct slice key, struct slice 
     }
     g = correlator_group(t->c, index, key, true);
     signal = g ? correlator_signal(t, index, s->time_us, &s->key, key, value) : NULL;
-    if (!signal || !stamp_evidence(s, t->evidence))
+    if (!signal || evidence_put(&t->c->evidence, t->evidence, &s->evidence) < 0)
         return -ENOMEM;
     signal->part = s->part;
     return group_take(t, rule, g, s, t->b->nsignals - 1);
@@ -373,8 +367,7 @@ static int expect_group(struct taking *t, size_t index, struct slice key)
     }
     g = correlator_group(c, index, key, true);
     if (!g || !correlator_signal(t, index, s.time_us, &s.key, key, SLICE("")) ||
-        !(mark = correlator_signal(t, index, s.time_us, &s.key, key, SLICE(""))) ||
-        !stamp_evidence(&s, SLICE("")))
+        !(mark = correlator_signal(t, index, s.time_us, &s.key, key, SLICE(""))))
         return -ENOMEM;
     mark->flags = SIGNAL_MARK;
     mark->keep_us = EVER_US;

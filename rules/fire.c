@@ -141,7 +141,8 @@ static bool set_group(struct alert *alert, const struct correlation *c, struct s
 
 /* What time alone fires is told as of the last event of the group. */
 static struct event event_of_time(const struct rule *rule, const struct group *g,
-                                  const struct cause *cause, struct arena *a)
+                                  const struct evidence *evidence, const struct cause *cause,
+                                  struct arena *a)
 {
     const struct stamp *last = g->n ? group_at(g, g->n - 1) : NULL;
     struct event ev = { .time_us = cause->time_us,
@@ -153,11 +154,9 @@ static struct event event_of_time(const struct rule *rule, const struct group *g
 
     if (last)
         ev.key = last->key;
-    if (last && last->evidence) {
-        j = json_load(a, slice_of(last->evidence, last->evidence_n), NULL);
-        if (j && json_text(j, "channel").n)
-            ev.channel = json_text(j, "channel");
-    }
+    j = last ? json_load(a, evidence_get(evidence, last->evidence), NULL) : NULL;
+    if (j && json_text(j, "channel").n)
+        ev.channel = json_text(j, "channel");
     if (!ev.channel.p)
         ev.channel = SLICE("");
     return ev;
@@ -173,14 +172,15 @@ static void ban_of_group(struct alert *alert)
 }
 
 struct alert *alert_of_group(const struct rule *rule, const struct group *g,
-                             const struct cause *cause, const struct number *value, struct arena *a)
+                             const struct evidence *evidence, const struct cause *cause,
+                             const struct number *value, struct arena *a)
 {
     struct event time;
     const struct event *ev = cause->event;
     struct alert *alert;
 
     if (!ev) {
-        time = event_of_time(rule, g, cause, a);
+        time = event_of_time(rule, g, evidence, cause, a);
         ev = &time;
     }
     alert = alert_of_rule(rule, ev, a);
@@ -197,7 +197,8 @@ struct alert *alert_of_group(const struct rule *rule, const struct group *g,
 
         if (s->trust < alert->trust)
             alert->trust = (enum trust)s->trust;
-        if (s->evidence && !alert_add_evidence(alert, a, slice_of(s->evidence, s->evidence_n)))
+        if (i + ALERT_EVIDENCE_MAX >= g->n &&
+            !alert_add_evidence(alert, a, evidence_get(evidence, s->evidence)))
             return NULL;
     }
     alert_identify(alert);

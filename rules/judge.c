@@ -118,11 +118,7 @@ static int slide(struct taking *t, const struct rule *rule, struct group *g, str
     }
     if (g->n >= ENTRIES_MAX)
         t->c->stats.dropped++;
-    if (e == 0 && !group_insert(rule->correlation, g, s))
-        e = -ENOMEM;
-    if (e < 0)
-        stamp_fini(s);
-    return e;
+    return e == 0 && !group_insert(rule->correlation, g, s) ? -ENOMEM : e;
 }
 
 static int begin_holding(struct taking *t, const struct rule *rule, struct group *g)
@@ -240,11 +236,7 @@ static int put_in_window(struct taking *t, const struct rule *rule, struct group
         e = window_begins(t, rule, g, s->time_us);
     }
     g->last_us = s->time_us > g->last_us ? s->time_us : g->last_us;
-    if (e == 0 && !group_insert(rule->correlation, g, s))
-        e = -ENOMEM;
-    if (e < 0)
-        stamp_fini(s);
-    return e;
+    return e == 0 && !group_insert(rule->correlation, g, s) ? -ENOMEM : e;
 }
 
 /* What came behind the end opens the next window; a signal of its own says so. */
@@ -357,16 +349,12 @@ static int see_value(struct taking *t, const struct rule *rule, struct group *g,
     learnt = g->opened_us + rule->correlation->learn_us;
     if (!t->b && t->flags & SIGNAL_FIRED)
         silence(rule, g, now);
-    if (is_new <= 0 || !t->b || now < learnt || now < g->silent_until_us) {
-        stamp_fini(s);
+    if (is_new <= 0 || !t->b || now < learnt || now < g->silent_until_us)
         return is_new < 0 ? is_new : 0;
-    }
     t->did |= SIGNAL_FIRED;
     silence(rule, g, now);
-    if (!group_insert(rule->correlation, g, s)) {
-        stamp_fini(s);
+    if (!group_insert(rule->correlation, g, s))
         return -ENOMEM;
-    }
     e = correlator_fire(t, rule, g, now, &one);
     group_clear(rule->correlation, g);
     return e;
@@ -389,15 +377,11 @@ static int wait_from(struct taking *t, const struct rule *rule, struct group *g)
 
 int group_expect(struct taking *t, const struct rule *rule, struct group *g, struct stamp *s)
 {
-    if (g->n && s->time_us < group_at(g, 0)->time_us) {
-        stamp_fini(s);
+    if (g->n && s->time_us < group_at(g, 0)->time_us)
         return 0;
-    }
     g->last_us = s->time_us > g->last_us ? s->time_us : g->last_us;
-    if (!group_insert(rule->correlation, g, s)) {
-        stamp_fini(s);
+    if (!group_insert(rule->correlation, g, s))
         return -ENOMEM;
-    }
     return wait_from(t, rule, g);
 }
 

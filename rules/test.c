@@ -7,6 +7,7 @@
 #include <stdio.h>
 
 #include "base/clock.h"
+#include "base/hash.h"
 #include "base/num.h"
 #include "rules/inspect.h"
 #include "rules/tree.h"
@@ -111,6 +112,19 @@ static int line_event(struct rules_tester *run, const struct yaml *y, struct sli
     return take(run, &ev);
 }
 
+/* A correlation that is only counted by others: its signals say that it fired. */
+static uint64_t silent_firings(const struct rules_tester *run)
+{
+    uint8_t id[32];
+    uint64_t n = 0;
+
+    sha256(run->rule->info.id.p, run->rule->info.id.n, id);
+    for (size_t i = 0; i < run->batch.nsignals; i++)
+        n += run->batch.signals[i].flags & SIGNAL_FIRED &&
+             memcmp(run->batch.signals[i].rule, id, sizeof run->batch.signals[i].rule) == 0;
+    return n;
+}
+
 /* A rule that is only counted by correlations tells nothing itself: its matches are meant. */
 static uint64_t got_of_rule(const struct rules_tester *run)
 {
@@ -118,6 +132,8 @@ static uint64_t got_of_rule(const struct rules_tester *run)
 
     if (run->rule->info.silent && run->rule->condition)
         return run->matches;
+    if (run->rule->info.silent)
+        return silent_firings(run);
     for (size_t i = 0; i < run->batch.nalerts; i++)
         n += slice_eq(run->batch.alerts[i]->rule_id, run->rule->info.id);
     return n;

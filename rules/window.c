@@ -198,13 +198,6 @@ static void totals_remove(const struct correlation *c, struct group *g, const st
 
 /* ---- entries ---- */
 
-void stamp_fini(struct stamp *s)
-{
-    free(s->evidence);
-    s->evidence = NULL;
-    s->evidence_n = 0;
-}
-
 struct group *group_new(uint32_t rule, struct slice key)
 {
     struct group *g = calloc(1, sizeof *g + key.n + 1);
@@ -219,8 +212,6 @@ struct group *group_new(uint32_t rule, struct slice key)
 
 void group_free(struct group *g)
 {
-    for (size_t i = 0; i < g->n; i++)
-        stamp_fini(group_at(g, i));
     free(g->stamps);
     free(g->place);
     if (g->totals) {
@@ -235,7 +226,6 @@ void group_free(struct group *g)
 void group_drop_first(const struct correlation *c, struct group *g)
 {
     totals_remove(c, g, group_at(g, 0));
-    stamp_fini(group_at(g, 0));
     g->first++;
     g->n--;
     if (g->n == 0)
@@ -285,8 +275,6 @@ bool group_insert(const struct correlation *c, struct group *g, const struct sta
         *group_at(g, i) = *group_at(g, i - 1);
     *group_at(g, i) = *s;
     g->n++;
-    if (g->n > ALERT_EVIDENCE_MAX)
-        stamp_fini(group_at(g, g->n - ALERT_EVIDENCE_MAX - 1));
     return true;
 }
 
@@ -299,7 +287,6 @@ struct group *group_split(const struct correlation *c, struct group *g, uint64_t
         from++;
     for (uint32_t i = from; later && i < g->n; i++) {
         if (!make_room(later)) {
-            later->n = 0;
             group_free(later);
             return NULL;
         }
@@ -316,12 +303,8 @@ bool group_join(const struct correlation *c, struct group *g, struct group *late
 {
     bool ok = true;
 
-    for (uint32_t i = 0; i < later->n; i++) {
+    for (uint32_t i = 0; i < later->n; i++)
         ok = ok && group_insert(c, g, group_at(later, i));
-        if (!ok)
-            stamp_fini(group_at(later, i));
-    }
-    later->n = 0;
     group_free(later);
     return ok;
 }

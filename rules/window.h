@@ -9,6 +9,7 @@
  */
 #pragma once
 
+#include "rules/evidence.h"
 #include "rules/tree.h"
 
 #define ENTRIES_MAX 10000 /* in one group; the oldest goes, the result is a lower bound */
@@ -19,8 +20,7 @@ struct stamp {
     uint64_t value; /* hash of the value; 0 = none */
     struct number number;
     struct source_key key;
-    char *evidence; /* the last ALERT_EVIDENCE_MAX ones only */
-    uint32_t evidence_n;
+    struct evidence_ref evidence;
     uint16_t part;
     uint8_t trust;
 };
@@ -87,7 +87,7 @@ static inline struct stamp *group_at(const struct group *g, size_t i)
     return &g->stamps[g->first + i];
 }
 
-/* In its place by time; equal times keep the order of arrival. Takes the evidence when true. */
+/* In its place by time; equal times keep the order of arrival. False: no memory. */
 bool group_insert(const struct correlation *c, struct group *g, const struct stamp *s);
 void group_drop_first(const struct correlation *c, struct group *g);
 /* All entries go; what was told and silenced stays. */
@@ -96,7 +96,6 @@ void group_clear(const struct correlation *c, struct group *g);
  */
 struct group *group_split(const struct correlation *c, struct group *g, uint64_t end_us);
 bool group_join(const struct correlation *c, struct group *g, struct group *later);
-void stamp_fini(struct stamp *s);
 
 /* The entry for a value; NULL when it has none and `add` is false, or memory is out. */
 struct tally *tally_find(struct totals *t, uint64_t value, bool add);
@@ -132,8 +131,8 @@ struct alert *alert_of_rule(const struct rule *rule, const struct event *ev, str
 bool alert_add_evidence(struct alert *alert, struct arena *a, struct slice text);
 /* The alert of a correlation for what its group holds now. */
 struct alert *alert_of_group(const struct rule *rule, const struct group *g,
-                             const struct cause *cause, const struct number *value,
-                             struct arena *a);
+                             const struct evidence *evidence, const struct cause *cause,
+                             const struct number *value, struct arena *a);
 /* The same as an event, for correlations over this one: the group's fields. NULL when memory is
  * out. */
 struct event *event_of_alert(const struct rules *r, const struct rule *rule,

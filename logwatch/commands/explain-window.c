@@ -205,13 +205,31 @@ static void look_at_time(struct looking *l)
         l->w->due_us = oldest + l->w->span_us;
 }
 
+/* What the number is that the condition compares. */
+static const char *unit_of(struct slice type)
+{
+    static const struct {
+        const char *type, *unit;
+    } units[] = {
+        { "value_sum", "in sum" },           { "value_avg", "on average" },
+        { "value_median", "in the middle" }, { "value_percentile", "at the percentile" },
+        { "value_min", "at least" },         { "value_max", "at most" },
+        { "event_ratio", "percent" },
+    };
+
+    for (size_t i = 0; i < ARRAY_SIZE(units); i++)
+        if (slice_is(type, units[i].type))
+            return units[i].unit;
+    return "events";
+}
+
 int window_look(struct rules_view *v, const struct seen *seen, const struct correlator *c,
                 size_t rule, struct slice group, uint64_t at_us, struct window_view *ret)
 {
     const struct rules *r = v->engine->rules;
     const struct rule_info *info = rules_info(r, rule);
     struct looking l = { v, seen, yaml_get(rules_document(r, rule), "correlation"), ret, at_us };
-    uint64_t threshold;
+    struct correlator_view view;
 
     *ret = (struct window_view){
         .rule = rule, .group = group, .span_us = info->window_us, .unit = "events"
@@ -225,10 +243,16 @@ int window_look(struct rules_view *v, const struct seen *seen, const struct corr
         ret->unit = "different values";
         return 0;
     }
-    if (!slice_is(info->correlation, "event_count"))
-        ret->need = 0; /* the number that decides is not the number of events */
-    if (!correlator_peek(c, rule, group, at_us, &ret->count, &threshold))
-        ret->count = 0;
+    ret->unit = unit_of(info->correlation);
+    if (!correlator_view(c, rule, group, at_us, &view))
+        return 0;
+    ret->count = slice_is(info->correlation, "event_count") ? view.events
+                 : view.value > 0                           ? (uint64_t)view.value
+                                                            : 0;
+    if (view.due_us) {
+        ret->at_end = true;
+        ret->due_us = view.due_us;
+    }
     return 0;
 }
 

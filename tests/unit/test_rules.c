@@ -8,7 +8,6 @@
 
 #include <cmocka.h>
 
-
 struct set {
     struct field_names *names;
     struct rules *rules;

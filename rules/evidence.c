@@ -1,0 +1,57 @@
+#include "rules/evidence.h"
+
+#include <errno.h>
+
+#define CAP_MIN ((size_t)64 << 10)
+#define CAP_MAX ((size_t)32 << 20)
+
+void evidence_fini(struct evidence *e)
+{
+    free(e->bytes);
+    *e = (struct evidence){ 0 };
+}
+
+/* Before anything was overwritten, a longer ring holds the same at the same places. */
+static int grow(struct evidence *e, uint64_t need)
+{
+    size_t cap = e->cap ? e->cap : CAP_MIN;
+    char *p;
+
+    while (cap < need && cap < CAP_MAX)
+        cap *= 2;
+    if (cap == e->cap)
+        return 0;
+    p = realloc(e->bytes, cap);
+    if (!p)
+        return -ENOMEM;
+    e->bytes = p;
+    e->cap = cap;
+    return 0;
+}
+
+int evidence_put(struct evidence *e, struct slice text, struct evidence_ref *ret)
+{
+    size_t at;
+
+    *ret = (struct evidence_ref){ 0 };
+    if (text.n == 0 || text.n > CAP_MAX / 4)
+        return 0;
+    if (e->head + text.n > e->cap && e->head <= e->cap && grow(e, e->head + text.n) < 0)
+        return -ENOMEM;
+    at = (size_t)(e->head % e->cap);
+    if (text.n > e->cap - at) { /* not cut in two */
+        e->head += e->cap - at;
+        at = 0;
+    }
+    memcpy(e->bytes + at, text.p, text.n);
+    *ret = (struct evidence_ref){ e->head, (uint32_t)text.n };
+    e->head += text.n;
+    return 0;
+}
+
+struct slice evidence_get(const struct evidence *e, struct evidence_ref ref)
+{
+    if (ref.n == 0 || e->head > ref.at + e->cap)
+        return SLICE("");
+    return slice_of(e->bytes + ref.at % e->cap, ref.n);
+}

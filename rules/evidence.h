@@ -1,0 +1,28 @@
+/*
+ * Private to rules/: what contributing events looked like, for alerts to come.
+ *
+ * One ring for all windows: when it is full, the oldest goes. So strangers who open
+ * many windows cannot fill the memory; an alert then shows fewer of its events, and
+ * counts all of them.
+ */
+#pragma once
+
+#include "base/slice.h"
+
+struct evidence {
+    char *bytes;
+    size_t cap;
+    uint64_t head; /* bytes ever written */
+};
+
+/* A text in the ring; n = 0: none. */
+struct evidence_ref {
+    uint64_t at;
+    uint32_t n;
+};
+
+void evidence_fini(struct evidence *e);
+/* -ENOMEM. What is longer than a quarter of the ring is not kept. */
+int evidence_put(struct evidence *e, struct slice text, struct evidence_ref *ret);
+/* Valid until the next evidence_put(); empty when it is gone. */
+struct slice evidence_get(const struct evidence *e, struct evidence_ref ref);
