@@ -298,16 +298,16 @@ static int show_windows(struct explaining *x)
 /* ---- what follows ---- */
 
 /* A detection that matched and told nothing, for it told this group a while ago. */
-static void show_suppressed(struct explaining *x, const struct signal *s)
+static void show_suppressed(struct explaining *x, size_t rule)
 {
-    size_t rule = seen_rule(&x->seen, s);
+    struct slice address = event_text(&x->event, FIELD_SOURCE_IP);
     AUTO_BUF group = BUF_INIT;
     const struct earlier *e;
     char time[TIME_TEXT_SIZE];
 
-    if (rule == SIZE_MAX || rules_info(x->engine->rules, rule)->kind != RULE_DETECTION)
+    if (rules_info(x->engine->rules, rule)->silent || !rule_suppress_us(x->engine->rules, rule))
         return;
-    buf_group(&group, s->group);
+    buf_group(&group, address.p ? address : SLICE(""));
     e = told_before(x, rule, buf_view(&group));
     if (!e || told_now(x, rule, buf_view(&group)))
         return;
@@ -336,7 +336,8 @@ static void show_earlier(struct explaining *x)
 
 static void show_after(struct explaining *x)
 {
-    bool suppressed = x->batch.nsignals > 0 && x->nearlier > 0;
+    const uint32_t *hits;
+    size_t n;
 
     show_earlier(x);
     line(x, "what follows");
@@ -344,8 +345,11 @@ static void show_after(struct explaining *x)
         alert_text(x->config, x->engine->rules, x->batch.alerts[i], &x->out);
     if (x->batch.nalerts == 0)
         line(x, "  no alert");
-    for (size_t i = 0; suppressed && i < x->batch.nsignals; i++)
-        show_suppressed(x, &x->batch.signals[i]);
+    if (x->nearlier == 0 || x->event.flags & EVENT_DUPLICATE)
+        return;
+    n = rules_match(x->engine->rules, x->scratch, &x->event, &hits);
+    for (size_t i = 0; i < n; i++)
+        show_suppressed(x, hits[i]);
 }
 
 static void show_after_json(struct explaining *x)
