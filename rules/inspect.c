@@ -80,6 +80,7 @@ static bool asks(const struct rules *r, size_t i, const struct event *ev)
 
 bool rules_holds(const struct rules *r, struct rules_scratch *s, size_t i, const struct event *ev)
 {
+    scratch_take(s, ev);
     return asks(r, i, ev) && node_holds(s, r->list[i].condition, ev);
 }
 
@@ -88,12 +89,14 @@ bool rules_filter_passes(const struct rules *r, struct rules_scratch *s, size_t 
 {
     const struct node *n = r->filters[filter].condition;
 
+    scratch_take(s, ev);
     return !n || node_holds(s, n, ev);
 }
 
 bool rules_holds_unfiltered(const struct rules *r, struct rules_scratch *s, size_t i,
                             const struct event *ev)
 {
+    scratch_take(s, ev);
     return asks(r, i, ev) && node_holds(s, without_filters(r, r->list[i].condition), ev);
 }
 

@@ -68,6 +68,7 @@ static bool explain(const struct rules *r, struct rules_scratch *s, size_t i,
     *ret_near = 0;
     if (!a || i >= r->n || !r->list[i].condition || r->list[i].broken)
         return false;
+    scratch_take(s, ev);
     held = explain_node(&x, r->list[i].condition, 0);
     *ret_near = x.tried ? x.held * 1000 / x.tried : 0;
     return held;
@@ -94,6 +95,7 @@ bool rules_feeds(const struct rules *r, struct rules_scratch *s, size_t i, const
 {
     const struct correlation *c = i < r->n ? r->list[i].correlation : NULL;
 
+    scratch_take(s, ev);
     for (size_t p = 0; c && p < c->nparts; p++) {
         const struct rule *part = &r->list[c->parts[p]];
 

@@ -169,17 +169,16 @@ static bool time_part_of(enum time_part part, struct slice value, struct number 
     return true;
 }
 
-static bool regex_holds(struct regex_scratch *s, struct regex_limits *limits, const struct regex *r,
-                        struct slice value)
+static bool regex_holds(struct rules_scratch *s, const struct regex *r, struct slice value)
 {
     struct slice whole;
-    int m = regex_match(r, s, value, &whole, 1);
+    int m = regex_match(r, s->regex, value, &whole, 1);
 
     /* Told by the caller: never "no match" in silence. */
     if (m < 0)
-        limits->hit++;
+        s->limits.hit++;
     else if (m == 0 && value.n > REGEX_TEXT_MAX)
-        limits->cut++;
+        s->limits.cut++;
     return m == 1;
 }
 
@@ -207,8 +206,8 @@ static bool other_holds(const struct predicate *p, struct slice value, const str
     return false;
 }
 
-static bool value_holds(struct regex_scratch *s, struct regex_limits *limits,
-                        const struct predicate *p, struct slice value, const struct event *ev)
+static bool value_holds(struct rules_scratch *s, const struct predicate *p, struct slice value,
+                        const struct event *ev)
 {
     struct number n = { 0 };
     struct ip ip;
@@ -217,7 +216,7 @@ static bool value_holds(struct regex_scratch *s, struct regex_limits *limits,
     case PREDICATE_TEXT:
         return pattern_match(&p->pattern, value);
     case PREDICATE_REGEX:
-        return regex_holds(s, limits, p->regex, value);
+        return regex_holds(s, p->regex, value);
     case PREDICATE_CIDR:
         return ip_parse(value, &ip) == 0 && cidr_has(&p->cidr, &ip);
     case PREDICATE_NUMBER:
@@ -240,16 +239,16 @@ bool field_fits(const struct predicate *p, const struct field *f)
 }
 
 /* Keywords: any value at any depth, and the raw text. */
-static bool keyword_holds(struct regex_scratch *s, struct regex_limits *limits,
-                          const struct predicate *p, const struct event *ev)
+static bool keyword_holds(struct rules_scratch *s, const struct predicate *p,
+                          const struct event *ev)
 {
     for (size_t i = 0; i < ev->nfields; i++)
-        if (ev->fields[i].type != VALUE_NULL && value_holds(s, limits, p, ev->fields[i].value, ev))
+        if (ev->fields[i].type != VALUE_NULL && value_holds(s, p, ev->fields[i].value, ev))
             return true;
     /* What was no UTF-8 was cleaned for the fields; an expression cannot read it as it came. */
     if (p->kind == PREDICATE_REGEX && !utf8_valid(ev->raw))
         return false;
-    return value_holds(s, limits, p, ev->raw, ev);
+    return value_holds(s, p, ev->raw, ev);
 }
 
 /* An object is there when something in it is: "a.b" says that there is an "a". */
@@ -264,22 +263,54 @@ static bool object_present(const struct predicate *p, const struct event *ev)
     return false;
 }
 
-bool predicate_holds(struct regex_scratch *s, struct regex_limits *limits,
-                     const struct predicate *p, const struct event *ev)
+#define NO_FIELD UINT32_MAX
+
+void scratch_take(struct rules_scratch *s, const struct event *ev)
 {
-    bool present = false, null = false;
+    size_t n = ev->nfields < EVENT_FIELDS_MAX ? ev->nfields : EVENT_FIELDS_MAX;
+
+    s->turn++;
+    for (size_t i = n; i-- > 0;) {
+        struct field_place *p;
+
+        if (ev->fields[i].id >= s->nplaces)
+            continue;
+        p = &s->places[ev->fields[i].id];
+        s->next[i] = p->turn == s->turn ? p->first : NO_FIELD;
+        *p = (struct field_place){ s->turn, (uint32_t)i };
+    }
+}
+
+static uint32_t first_field(const struct rules_scratch *s, const struct predicate *p)
+{
+    const struct field_place *place = &s->places[p->field];
+
+    return place->turn == s->turn ? place->first : NO_FIELD;
+}
+
+/* Fields without a number: there is no room for more of them. */
+static uint32_t next_named(const struct predicate *p, const struct event *ev, uint32_t from)
+{
+    for (uint32_t i = from; i < ev->nfields; i++)
+        if (field_fits(p, &ev->fields[i]))
+            return i;
+    return NO_FIELD;
+}
+
+bool predicate_holds(struct rules_scratch *s, const struct predicate *p, const struct event *ev)
+{
+    bool known = p->field < s->nplaces, present = false, null = false;
 
     if (p->keyword)
-        return keyword_holds(s, limits, p, ev);
-    for (size_t i = 0; i < ev->nfields; i++) {
+        return keyword_holds(s, p, ev);
+    for (uint32_t i = known ? first_field(s, p) : next_named(p, ev, 0); i != NO_FIELD;
+         i = known ? s->next[i] : next_named(p, ev, i + 1)) {
         const struct field *f = &ev->fields[i];
 
-        if (!field_fits(p, f))
-            continue;
         present = true;
         null = null || f->type == VALUE_NULL;
         /* An array's members share the name: any of them will do. */
-        if (f->type != VALUE_NULL && value_holds(s, limits, p, f->value, ev))
+        if (f->type != VALUE_NULL && value_holds(s, p, f->value, ev))
             return true;
     }
     if (p->kind == PREDICATE_EXISTS)

@@ -6,7 +6,7 @@
 bool node_holds(struct rules_scratch *s, const struct node *n, const struct event *ev)
 {
     if (n->kind == NODE_PREDICATE)
-        return predicate_holds(s->regex, &s->limits, n->predicate, ev);
+        return predicate_holds(s, n->predicate, ev);
     if (n->kind == NODE_NOT)
         return !node_holds(s, n->children[0], ev);
     for (size_t i = 0; i < n->n; i++)
@@ -84,7 +84,9 @@ struct rules_scratch *rules_scratch_new(const struct rules *r)
     s->arena = arena_new(4096, 0);
     s->hits = calloc(r->n + 1, sizeof *s->hits);
     s->troubles = calloc(r->n + 1, sizeof *s->troubles);
-    return s->regex && s->arena && s->hits && s->troubles ? TAKE(s) : NULL;
+    s->nplaces = field_count(r->names);
+    s->places = calloc(s->nplaces + 1, sizeof *s->places);
+    return s->regex && s->arena && s->hits && s->troubles && s->places ? TAKE(s) : NULL;
 }
 
 void rules_scratch_free(struct rules_scratch *s)
@@ -95,6 +97,7 @@ void rules_scratch_free(struct rules_scratch *s)
     arena_free(s->arena);
     free(s->hits);
     free(s->troubles);
+    free(s->places);
     free(s);
 }
 
@@ -158,6 +161,7 @@ size_t rules_match(const struct rules *r, struct rules_scratch *s, const struct 
     size_t n = 0;
 
     s->events++;
+    scratch_take(s, ev);
     for (size_t i = 0; route && i < route->n; i++) {
         uint32_t rule = route->rules[i];
         uint64_t limits = s->limits.hit;

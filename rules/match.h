@@ -19,6 +19,11 @@
 /* Events without a hit after which what was is forgotten. */
 #define TROUBLE_FORGOTTEN 1000000
 
+/* Expressions that gave up, and those that saw only the start of a long value. */
+struct regex_limits {
+    uint64_t hit, cut;
+};
+
 struct trouble {
     uint64_t hits, skipped; /* in all */
     uint64_t strikes; /* towards the next rest */
@@ -32,6 +37,12 @@ struct route {
     size_t n;
 };
 
+/* Where the event of turn `turn` has its first field of one id. */
+struct field_place {
+    uint64_t turn;
+    uint32_t first;
+};
+
 struct rules_scratch {
     const struct rules *rules;
     struct regex_scratch *regex;
@@ -43,11 +54,18 @@ struct rules_scratch {
     uint64_t events;
     struct trouble *troubles; /* by rule */
     bool troubled; /* some rule has rested */
+    uint64_t turn;
+    struct field_place *places; /* by field id */
+    size_t nplaces;
+    uint32_t next[EVENT_FIELDS_MAX]; /* the next field of the same id */
 };
 
 /* travel.c: does the condition ask where a user came from? Then: may it hold, whatever that is? */
 bool travel_asked(const struct node *n);
 bool travel_may_hold(struct rules_scratch *s, const struct node *n, const struct event *ev,
                      bool unknown);
+/* Finds the fields of an event; before any node_holds() on it. */
+void scratch_take(struct rules_scratch *s, const struct event *ev);
+bool predicate_holds(struct rules_scratch *s, const struct predicate *p, const struct event *ev);
 bool node_holds(struct rules_scratch *s, const struct node *n, const struct event *ev);
 bool field_fits(const struct predicate *p, const struct field *f);

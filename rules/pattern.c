@@ -98,6 +98,24 @@ static unsigned token_bytes(uint32_t token, char out[4])
     return 1;
 }
 
+/* Where the literal's rarest byte is: searching for it passes over most of a value. */
+static size_t anchor_of(struct slice literal)
+{
+    static const char common[] = " etaoinsr\\.-lhdcum/:pgf01w23by";
+    size_t best = 0, best_rank = 0;
+
+    for (size_t i = 0; i < literal.n; i++) {
+        const char *at = literal.p[i] ? strchr(common, literal.p[i]) : NULL;
+        size_t rank = at ? (size_t)(at - common) + 1 : sizeof common;
+
+        if (rank > best_rank) {
+            best = i;
+            best_rank = rank;
+        }
+    }
+    return best;
+}
+
 int pattern_finish(struct arena *a, struct pattern *p)
 {
     size_t from, to, n = 0;
@@ -115,6 +133,7 @@ int pattern_finish(struct arena *a, struct pattern *p)
     for (size_t i = from; i < to; i++)
         n += token_bytes(p->tokens[i], text + n);
     p->literal = slice_of(text, n);
+    p->anchor = anchor_of(p->literal);
     return 0;
 }
 
@@ -128,16 +147,41 @@ static bool same(const char *value, struct slice literal, bool cased)
     return true;
 }
 
-static bool contains(struct slice value, struct slice literal, bool cased)
+static const char *next_byte(const char *from, const char *end, char c)
 {
+    const char *p = from < end ? memchr(from, c, (size_t)(end - from)) : NULL;
+
+    return p ? p : end;
+}
+
+/* Looks for the rarest byte of the literal, in both its cases, and compares around it. */
+static bool contains(const struct pattern *p, struct slice value)
+{
+    struct slice literal = p->literal;
+    const char *start, *end, *small, *large;
+    char c;
+
     if (literal.n == 0)
         return true;
-    if (cased)
+    if (literal.n > value.n)
+        return false;
+    if (p->cased)
         return slice_find(value, literal) != SIZE_MAX;
-    for (size_t i = 0; i + literal.n <= value.n; i++)
-        if (lower((unsigned char)value.p[i]) == (unsigned char)literal.p[0] &&
-            same(value.p + i, literal, false))
+    c = literal.p[p->anchor];
+    start = value.p + p->anchor;
+    end = start + (value.n - literal.n) + 1;
+    small = next_byte(start, end, c);
+    large = c >= 'a' && c <= 'z' ? next_byte(start, end, (char)(c - 32)) : end;
+    while (small < end || large < end) {
+        const char *at = small < large ? small : large;
+
+        if (same(at - p->anchor, literal, false))
             return true;
+        if (at == small)
+            small = next_byte(small + 1, end, c);
+        else
+            large = next_byte(large + 1, end, (char)(c - 32));
+    }
     return false;
 }
 
@@ -222,7 +266,7 @@ bool pattern_match(const struct pattern *p, struct slice value)
     case SHAPE_SUFFIX:
         return value.n >= n && same(value.p + value.n - n, p->literal, p->cased);
     case SHAPE_CONTAINS:
-        return value.n >= n && contains(value, p->literal, p->cased);
+        return value.n >= n && contains(p, value);
     case SHAPE_ANY:
         return true;
     case SHAPE_GLOB:

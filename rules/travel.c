@@ -164,11 +164,14 @@ static int remember(struct taking *t, size_t rule, struct group *g, const struct
     return 0;
 }
 
-static bool whole_condition_holds(struct correlator *c, size_t rule, const struct event *ev)
+static int whole_condition_holds(struct correlator *c, size_t rule, const struct event *ev)
 {
     if (!c->scratch)
         c->scratch = rules_scratch_new(c->rules);
-    return c->scratch && node_holds(c->scratch, c->rules->list[rule].condition, ev);
+    if (!c->scratch)
+        return -ENOMEM;
+    scratch_take(c->scratch, ev);
+    return node_holds(c->scratch, c->rules->list[rule].condition, ev);
 }
 
 int travel_take(struct taking *t, size_t rule, struct event *ret)

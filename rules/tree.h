@@ -50,6 +50,7 @@ struct pattern {
     size_t n;
     enum pattern_shape shape;
     struct slice literal; /* for the simple shapes; lower case unless cased */
+    size_t anchor; /* its byte to search for */
     bool cased;
 };
 
@@ -290,13 +291,6 @@ int correlation_compile(struct rules *r, struct rule *rule, struct diag *d);
 int response_load(struct rules *r, struct rule *rule, const struct yaml *node, struct diag *d);
 /* witness.c */
 int witness_find(struct rules *r, struct rule *rule);
-
-/* Expressions that gave up, and those that saw only the start of a long value. */
-struct regex_limits {
-    uint64_t hit, cut;
-};
-bool predicate_holds(struct regex_scratch *s, struct regex_limits *limits,
-                     const struct predicate *p, const struct event *ev);
 
 /* load-placeholders.c: `name: [values]` of a YAML file; the last list of a name counts. */
 int rules_placeholders_file(struct rules *r, const char *path, struct diag *d);
