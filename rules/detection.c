@@ -174,9 +174,14 @@ static bool compile_identifiers(struct build *b)
     if (!b->compiled)
         return false;
     YAML_EACH (y, b->detection) {
+        if (slice_is(y->key, "timeframe"))
+            diag_warning(b->d, y->key_at, "timeframe means nothing here: a correlation counts");
         if (is_identifier(b, y) && check_name(b, y)) {
             b->compiled[i] = selection_node(b, y);
             n++;
+            /* What is missing would stand for "anything" below. */
+            if (!b->compiled[i] && !b->failed)
+                build_fault(b, y->key_at, "out of memory");
         }
         if (b->compiled[i] && !b->compiled[i]->label.p)
             b->compiled[i]->label = y->key;
@@ -210,11 +215,13 @@ struct node *detection_compile(struct rules *r, const struct yaml *detection, bo
     struct node *n;
 
     if (!compile_identifiers(&b))
-        return NULL;
+        return build_fault(&b, detection->at, "out of memory");
     if (!condition)
         return build_fault(&b, detection->at, "a %s needs a condition",
                            filter ? "filter" : "detection");
     n = condition->kind == YAML_SEQ ? conditions_node(&b, condition)
                                     : condition_node(&b, condition);
+    if (!n && !b.failed)
+        build_fault(&b, condition->at, "out of memory");
     return b.failed ? NULL : n;
 }

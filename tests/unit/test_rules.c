@@ -357,6 +357,24 @@ static void a_window_is_open_at_its_old_end(void **state)
     drop(&set);
 }
 
+static void a_filter_on_a_rule_changes_its_correlations(void **state)
+{
+    struct set set = load(COUNT_RULE("{gte: 2}", "---\ntitle: no a\nlogsource: {product: xui}\n"
+                                                 "filter: {rules: [fail], s: {ip: a}, condition: "
+                                                 "not s}\n"));
+    struct stream s = stream_new(&set);
+
+    (void)state;
+    assert_int_equal(diag_errors(set.diag), 0);
+    for (uint64_t t = 100; t < 110; t++)
+        push(&s, "a", t, "");
+    push(&s, "b", 110, "");
+    push(&s, "b", 111, "");
+    told_is(&s, "b@111:2 ");
+    stream_free(&s);
+    drop(&set);
+}
+
 static void it_fires_when_the_condition_becomes_true_and_not_again_before_it_was_false(void **state)
 {
     struct set set = load(COUNT_RULE("{gte: 3}", ""));
@@ -516,6 +534,7 @@ int main(void)
         cmocka_unit_test(faults_are_told_all_at_once_with_their_place),
         cmocka_unit_test(a_filter_is_anded_to_its_rules),
         cmocka_unit_test(a_window_is_open_at_its_old_end),
+        cmocka_unit_test(a_filter_on_a_rule_changes_its_correlations),
         cmocka_unit_test(
             it_fires_when_the_condition_becomes_true_and_not_again_before_it_was_false),
         cmocka_unit_test(refire_and_suppress_are_obeyed),
