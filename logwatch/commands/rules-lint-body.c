@@ -95,13 +95,6 @@ static void check_names(struct lint *l, const struct yaml *item)
 
 /* ---- values ---- */
 
-static void check_all(struct lint *l, const struct yaml *item)
-{
-    if (has_modifier(item, "all") && (item->kind == YAML_SCALAR || item->nchildren == 1))
-        lint_say(l, DIAG_WARNING, item->key_at, item->key.n, NULL,
-                 "'all' over one value means nothing: give a list, or leave it out");
-}
-
 /* A repeated group with a repetition inside: (a+)+ takes exponential time on what nearly fits. */
 static bool nested_repetition(struct slice s)
 {
@@ -173,7 +166,6 @@ static void check_regex(struct lint *l, const struct yaml *item)
 static void check_items(struct lint *l)
 {
     each_of_rule(l, check_names);
-    each_of_rule(l, check_all);
     each_of_rule(l, check_regex);
 }
 

@@ -67,27 +67,11 @@ static void check_keys(struct lint *l)
 
 /* ---- identity ---- */
 
-static bool is_uuid(struct slice s)
-{
-    if (s.n != 36)
-        return false;
-    for (size_t i = 0; i < 36; i++) {
-        bool dash = i == 8 || i == 13 || i == 18 || i == 23;
-
-        if (dash ? s.p[i] != '-' : !isxdigit((unsigned char)s.p[i]))
-            return false;
-    }
-    return true;
-}
-
 static void check_identity(struct lint *l)
 {
     const struct rules *r = l->view.engine->rules;
-    const struct yaml *id = key_of(l, "id"), *name = key_of(l, "name"), *title = key_of(l, "title");
+    const struct yaml *name = key_of(l, "name"), *title = key_of(l, "title");
 
-    if (id && !is_uuid(id->text))
-        lint_say(l, DIAG_WARNING, id->at, id->text.n, NULL, "the id '%.*s' is no UUID",
-                 SLICE_FMT(id->text));
     for (size_t i = 0; i < l->rule; i++) {
         const struct rule_info *other = rules_info(r, i);
 
@@ -101,21 +85,6 @@ static void check_identity(struct lint *l)
     }
     if (title && title->text.n > 256)
         lint_say(l, DIAG_WARNING, title->at, 0, NULL, "the title is longer than 256 bytes");
-}
-
-static void check_status(struct lint *l)
-{
-    static const char *const known[] = { "stable",     "test",        "experimental",
-                                         "deprecated", "unsupported", NULL };
-    const struct yaml *status = key_of(l, "status");
-
-    if (!status)
-        return;
-    for (size_t i = 0; known[i]; i++)
-        if (slice_is(status->text, known[i]))
-            return;
-    lint_say(l, DIAG_ERROR, status->at, status->text.n, diag_nearest(status->text, known),
-             "unknown status '%.*s'", SLICE_FMT(status->text));
 }
 
 static void check_dates(struct lint *l)
@@ -195,12 +164,8 @@ static void check_tag(struct lint *l, const struct yaml *tag)
     size_t dot = slice_find_byte(tag->text, '.');
     struct slice rest = slice_skip(tag->text, dot == SIZE_MAX ? tag->text.n : dot + 1);
 
-    if (dot == SIZE_MAX || dot == 0 || rest.n == 0)
-        lint_say(l, DIAG_WARNING, tag->at, tag->text.n, NULL,
-                 "the tag '%.*s' has no namespace: write it like attack.t1110",
-                 SLICE_FMT(tag->text));
-    else if (slice_eq(slice_take(tag->text, dot), SLICE("attack")) && !is_attack_number(rest) &&
-             !is_tactic(rest))
+    if (dot != SIZE_MAX && slice_eq(slice_take(tag->text, dot), SLICE("attack")) &&
+        !is_attack_number(rest) && !is_tactic(rest))
         lint_say(l, DIAG_WARNING, tag->at, tag->text.n, diag_nearest(rest, tactics),
                  "'%.*s' is no ATT&CK technique like t1110.001 and no tactic",
                  SLICE_FMT(tag->text));
@@ -220,11 +185,6 @@ static void check_tags(struct lint *l)
 }
 
 const struct lint_check lint_head_checks[] = {
-    { "keys", check_keys },
-    { "missing", check_missing },
-    { "identity", check_identity },
-    { "status", check_status },
-    { "dates", check_dates },
-    { "tags", check_tags },
-    { 0 },
+    { "keys", check_keys },   { "missing", check_missing }, { "identity", check_identity },
+    { "dates", check_dates }, { "tags", check_tags },       { 0 },
 };

@@ -150,14 +150,14 @@ said err "'Windows thing' has no description"
 cat > bad.yml <<'EOF2'
 title: Bad
 id: none
-status: stabel
+status: test
 falsepositive: [none]
 logsource: {product: xui}
 detection:
     selection: {event.action: loginfailed, user.nam|contains|all: root}
     expensive: {user_agent.original|re: '.*(a+)+b'}
     condition: selection or expensive
-tags: [attack.t11, brute]
+tags: [attack.t11, attack.t1110]
 ---
 title: Bad
 name: bad
@@ -169,6 +169,12 @@ title: Bad count
 correlation: {type: event_count, rules: [bad], group-by: [sorce.ip], timespan: 5m, condition: {gt: 5}}
 trailwarden: {ban: {field: source.ip, for: 1h}}
 ---
+title: Worse
+status: stabel
+tags: [brute]
+logsource: {product: xui}
+detection: {selection: {event.action: login_ok}, condition: selection}
+---
 title: Bad filter
 logsource: {product: xui}
 filter: {rules: any, office: {source.ip: 198.51.100.1}, condition: office}
@@ -176,18 +182,18 @@ EOF2
 rules lint --no-library bad.yml
 want "lint with errors" 10 $?
 while read -r text; do said err "$text"; done <<'EOF2'
-bad.yml:2:5: warning: the id 'none' is no UUID
-bad.yml:3:9: error: unknown status 'stabel'
+bad.yml:2:5: warning: the standard wants a UUID as id
+'stabel' is no status
 did you mean 'stable'?
 bad.yml:4:1: warning: unusual key 'falsepositive'
 bad.yml:7:31: warning: no format gives the action 'loginfailed'
 did you mean 'login_failed'?
 bad.yml:7:44: warning: no format and no dictionary has a field 'user.nam'
-bad.yml:7:44: warning: 'all' over one value means nothing
+bad.yml:7:44: warning: 'all' over a single value says nothing
 the leading '.*' only costs time
 a repetition inside a repeated group can hit the limit of steps
 'attack.t11' is no ATT&CK technique
-the tag 'brute' has no namespace
+a tag is namespace.name, 'brute' is not
 bad.yml:12:8: warning: the title is that of bad.yml:1, too
 lines of 'xui' can be forged
 no format and no dictionary has a field 'sorce.ip'
