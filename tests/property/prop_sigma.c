@@ -29,12 +29,24 @@ static unsigned roll(struct dice *d, unsigned n)
 
 #define PICK(d, list) ((list)[roll((d), (unsigned)ARRAY_SIZE(list))])
 
+/* Most of a rule is of one kind, so that events can hit several of its items. */
+enum theme {
+    ANYTHING,
+    WILDCARDS,
+    DASHES,
+    NUMBERS,
+    CODES,
+    DATES,
+    THEMES,
+};
+
 /* What the rules ask for, to make events that are near it. */
 struct made {
     struct dice *d;
     struct buf text;
     char seeds[SEEDS][200];
     size_t nseeds;
+    enum theme theme;
 };
 
 static const char *const fields[] = { "a", "b", "a.b", "x y", "u-v", "größe" };
@@ -92,6 +104,7 @@ static const char *const plain_atoms[] = {
     "[",
     "\xe1\xba\x9e",
     "b-",
+    "z",
     "a-b",
     "--b",
     "\xc5\xbf",
@@ -111,7 +124,10 @@ static void text_value(struct made *m, bool wildcards, bool expand)
         const char *atom = PICK(m->d, plain_atoms);
 
         if (wildcards && roll(m->d, 3) == 0)
-            atom = PICK(m->d, ((const char *const[]){ "*", "?", "**", "a*" }));
+            atom = PICK(m->d, ((const char *const[]){ "*", "?", "**", "a*",
+                                                      "*?"
+                                                      "?",
+                                                      "?*?" }));
         /* A backslash before it would make the percent sign plain. */
         if (expand && !put && roll(m->d, 3) == 0 && (n == 0 || text[n - 1] != '\\')) {
             atom = "%p%";
@@ -158,6 +174,9 @@ static const char *const numbers[] = { "0",
                                        "-5",
                                        "5.0",
                                        "5.5",
+                                       "-5.5",
+                                       "4503599627370496",
+                                       "4503599627370496.5",
                                        "1e3",
                                        "1000",
                                        "-0",
@@ -297,15 +316,44 @@ static void value(struct made *m, enum shape shape)
     }
 }
 
+static bool of_theme(const struct form *f, enum theme theme)
+{
+    switch (theme) {
+    case WILDCARDS:
+        return f->shape == TEXT && !strstr(f->modifiers, "windash");
+    case DASHES:
+        return strstr(f->modifiers, "windash") != NULL;
+    case NUMBERS:
+        return f->shape == NUMBER;
+    case CODES:
+        return f->shape == PLAIN;
+    case DATES:
+        return f->shape == HOUR || f->shape == WEEK || f->shape == DAY;
+    case ANYTHING:
+    case THEMES:
+        break;
+    }
+    return true;
+}
+
+static const struct form *some_form(struct made *m)
+{
+    const struct form *f = &PICK(m->d, forms);
+
+    for (unsigned k = 0; k < 40 && !of_theme(f, m->theme); k++)
+        f = &PICK(m->d, forms);
+    return f;
+}
+
 /* Members of a map; a key stands once. */
 static void map(struct made *m)
 {
-    unsigned used = roll(m->d, (unsigned)ARRAY_SIZE(forms)), n = 1 + roll(m->d, 3);
+    unsigned used = roll(m->d, (unsigned)ARRAY_SIZE(fields)), n = 1 + roll(m->d, 3);
 
     buf_char(&m->text, '{');
     for (unsigned i = 0; i < n; i++) {
-        const struct form *f = &forms[(used + i * 7) % ARRAY_SIZE(forms)];
-        bool keyword = f->keyword && roll(m->d, 5) == 0;
+        const struct form *f = some_form(m);
+        bool keyword = f->keyword && i == 0 && roll(m->d, 5) == 0;
         bool list = f->list && roll(m->d, 2);
 
         /* Fields differ, so keys do, however equal the modifiers are. */
@@ -401,6 +449,8 @@ static bool make_rule(struct made *m)
 {
     bool filter = roll(m->d, 4) == 0;
 
+    m->theme = (enum theme)roll(m->d, THEMES);
+
     buf_str(&m->text, "title: t\nname: t\nlogsource: {product: test}\ndetection:\n");
     detection(m);
     if (filter) {
@@ -474,7 +524,11 @@ static void encoded(struct made *m, char *out)
 
 static void event_value(struct made *m, char *out, size_t size)
 {
-    switch (roll(m->d, 12)) {
+    static const unsigned themed[THEMES] = {
+        [ANYTHING] = 11, [WILDCARDS] = 11, [DASHES] = 11, [NUMBERS] = 1, [CODES] = 4, [DATES] = 3
+    };
+
+    switch (roll(m->d, 2) ? themed[m->theme] : roll(m->d, 12)) {
     case 0:
         snprintf(out, size, "%s", PICK(m->d, addresses));
         break;
