@@ -328,8 +328,8 @@ static bool naive_re_here(const struct points *r, size_t i, const struct points 
     if (r->p[i] == '$')
         return (j == t->n || (flags & RE_M && t->p[j] == '\n')) &&
                naive_re_here(r, i + 1, t, j, flags);
-    if (r->p[i] == '^')
-        return (j == 0 || (flags & RE_M && t->p[j - 1] == '\n')) &&
+    if (r->p[i] == '^') /* PCRE: no line begins behind a line feed that ends the text */
+        return (j == 0 || (flags & RE_M && j < t->n && t->p[j - 1] == '\n')) &&
                naive_re_here(r, i + 1, t, j, flags);
     n = naive_re_atom(r, i);
     q = i + n < r->n ? r->p[i + n] : 0;
