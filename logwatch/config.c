@@ -19,7 +19,7 @@ struct top {
     const char *trail_folder, *trail_keys, *trail_origin;
     const char *user;
     uint64_t heartbeat_us, epoch_us, block_bytes, groups_max, reader_memory, stall_us;
-    struct option_strs rule_paths, format_paths, geo;
+    struct option_strs rule_paths, placeholders, format_paths, geo;
     bool library;
 };
 
@@ -28,6 +28,10 @@ static const struct option rules_options[] = {
       .type = OPTION_STRS,
       .offset = AT(struct top, rule_paths),
       .help = "Files and folders of Sigma rules, added to the library inside the program." },
+    { .name = "placeholders",
+      .type = OPTION_STRS,
+      .offset = AT(struct top, placeholders),
+      .help = "Files of lists for %name% in rules (modifier expand): name: [value, ...]." },
     { .name = "library",
       .type = OPTION_BOOL,
       .offset = AT(struct top, library),
@@ -824,6 +828,8 @@ static int load_engine(struct build *b, const struct top *top)
     struct engine_request q = {
         .rule_paths = top->rule_paths.items,
         .nrule_paths = top->rule_paths.n,
+        .placeholders = top->placeholders.items,
+        .nplaceholders = top->placeholders.n,
         .no_library = !top->library,
         .format_paths = top->format_paths.items,
         .nformat_paths = top->format_paths.n,

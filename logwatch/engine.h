@@ -17,6 +17,8 @@ struct engine {
 struct engine_request {
     const char *const *rule_paths; /* besides the library inside the program */
     size_t nrule_paths;
+    const char *const *placeholders; /* files of lists for `expand` */
+    size_t nplaceholders;
     bool no_library;
     const char *const *format_paths;
     size_t nformat_paths;

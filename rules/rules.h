@@ -30,6 +30,8 @@ int rules_add(struct rules *r, const char *path, struct slice text, struct diag 
 int rules_add_path(struct rules *r, const char *path, struct diag *d);
 /* Values for |expand placeholders: name -> list. Call before rules_compile(). */
 int rules_placeholder(struct rules *r, struct slice name, const struct slice *values, size_t n);
+/* The same from a YAML file, `name: [value, ...]`; the last list of a name counts. */
+int rules_placeholders_file(struct rules *r, const char *path, struct diag *d);
 int rules_compile(struct rules *r, struct diag *d);
 
 enum rule_kind {

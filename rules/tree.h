@@ -292,9 +292,6 @@ int response_load(struct rules *r, struct rule *rule, const struct yaml *node, s
 /* witness.c */
 int witness_find(struct rules *r, struct rule *rule);
 
-/* load-placeholders.c: `name: [values]` of a YAML file; the last list of a name counts. */
-int rules_placeholders_file(struct rules *r, const char *path, struct diag *d);
-
 /*
  * match.c: a rule whose regular expressions have run into their limits: how
  * often (false: never), how many events it was not asked about since, and

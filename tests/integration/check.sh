@@ -58,6 +58,27 @@ want "exit code, as JSON" 78 $?
 said json '"ok":false'
 grep -q 'tests \[' first && fail "a bar off a terminal"
 
+# ---- lists for placeholders ----
+cat > names.yaml <<'EOT'
+Admins: [root, toor]
+EOT
+cat > admins.yml <<'EOT'
+title: An admin of ours
+logsource: {product: xui}
+detection: {s: {event.action: login_ok, user.name|expand: '%Admins%'}, condition: s}
+level: low
+trailwarden:
+    tests:
+        - {expect: fire, events: [{event.action: login_ok, user.name: toor}]}
+        - {expect: silent, events: [{event.action: login_ok, user.name: somebody}]}
+EOT
+printf 'state: state\nrules: {library: false, paths: [%s/admins.yml], placeholders: [%s/names.yaml]}\n' "$PWD" "$PWD" > lists.yaml
+"$TW_BIN" check --config lists.yaml > out 2> err || { cat out err; fail "a list for a placeholder"; }
+said out "1 rules with 2 tests: good"
+sed 's/, placeholders: .*]}/}/' lists.yaml > nolists.yaml
+"$TW_BIN" check --config nolists.yaml > out 2> err
+said err "placeholder 'Admins' has no list: the rule is not evaluated"
+
 # ---- on a terminal: the bar is on stderr, and leaves nothing behind ----
 "$TW_BIN" check > out 2> err || { cat err; fail "the library"; }
 said out "good"
