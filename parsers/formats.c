@@ -566,16 +566,13 @@ static void load_events(struct build *b, const struct yaml *format)
 
 /* ---- framing ---- */
 
-/* True when a JSON string or object of the record is still open: quotes and braces in `s`. */
-static bool json_open(struct slice s)
+/* Every string and object that begins in the text ends in it. */
+static bool json_closes(struct slice s)
 {
-    size_t open = slice_find(s, SLICE(" {\""));
     bool quoted = false;
     long depth = 0;
 
-    if (open == SIZE_MAX)
-        return false;
-    for (size_t i = open + 1; i < s.n; i++) {
+    for (size_t i = 0; i < s.n; i++) {
         char c = s.p[i];
 
         if (quoted && c == '\\')
@@ -585,7 +582,38 @@ static bool json_open(struct slice s)
         else if (!quoted)
             depth += c == '{' ? 1 : c == '}' ? -1 : 0;
     }
-    return quoted || depth > 0;
+    return !quoted && depth <= 0;
+}
+
+#define OBJECTS_TRIED 16
+
+/*
+ * Is a JSON string or object of the record still open? Behind text, the object is the last one
+ * that closes: a stranger's text in front of it may look like the beginning of one, too, and must
+ * not keep the record open, or it would swallow those behind it.
+ */
+static bool json_open(struct slice s)
+{
+    const struct slice begins = SLICE(" {\"");
+    size_t from = 0, at = s.n;
+
+    if (s.n && s.p[0] == '{')
+        return !json_closes(s);
+    while (at > 0 && !slice_starts(slice_skip(s, at - 1), begins))
+        at--;
+    if (at == 0)
+        return false;
+    if (json_closes(slice_skip(s, at)))
+        return false;
+    for (unsigned i = 0; i < OBJECTS_TRIED; i++) {
+        at = slice_find(slice_skip(s, from), begins);
+        if (at == SIZE_MAX)
+            break;
+        from += at + 1;
+        if (json_closes(slice_skip(s, from)))
+            return false;
+    }
+    return true;
 }
 
 /* One scratch for each thread that splits records; regexes here are short and bounded. */

@@ -266,6 +266,22 @@ static int epoch(struct slice s, uint64_t *ret)
     return 0;
 }
 
+/* 21/Nov/2026:01:44:28 +0100, of the combined log format. */
+static int combined_time(struct slice s, uint64_t *ret)
+{
+    uint64_t offset = ((uint64_t)two(s.p + 22) * 60 + two(s.p + 24)) * 60 * USEC_PER_SEC;
+    int r =
+        of_parts(two(s.p + 7) * 100 + two(s.p + 9), month_of(s.p + 3), s.p, s.p + 12, 0, NULL, ret);
+
+    if (r < 0 || two(s.p + 22) > 23 || two(s.p + 24) > 59)
+        return -EINVAL;
+    if (s.p[21] == '-')
+        *ret += offset;
+    else
+        *ret = *ret > offset ? *ret - offset : 0;
+    return 0;
+}
+
 int time_parse(struct slice s, const struct zone *z, uint64_t received_us, uint64_t *ret_us)
 {
     if (shaped(s, "9999-99-99T"))
@@ -280,6 +296,9 @@ int time_parse(struct slice s, const struct zone *z, uint64_t received_us, uint6
     if (s.n == 24 && shaped(slice_skip(s, 11), "99:99:99 9999"))
         return of_parts(two(s.p + 20) * 100 + two(s.p + 22), month_of(s.p + 4), s.p + 8, s.p + 11,
                         0, z, ret_us);
+    if (s.n == 26 && shaped(s, "99/") && shaped(slice_skip(s, 6), "/9999:99:99:99 ") &&
+        (s.p[21] == '+' || s.p[21] == '-') && shaped(slice_skip(s, 22), "9999"))
+        return combined_time(s, ret_us);
     if (s.n == 15 && shaped(slice_skip(s, 7), "99:99:99") && (digit(s, 4) || s.p[4] == ' ') &&
         digit(s, 5))
         return syslog_time(s, z, received_us, ret_us);

@@ -27,6 +27,28 @@ head -c 100000 /dev/zero > binary.log
 tw replay --channel xui binary.log
 said err "binary.log"
 
+# What a stranger gives as his name looks like the beginning of an object: each record stays one.
+for name in 'x {' 'x {"y' 'a\\ {"b":{"c' '} {"'; do
+    for context in ' {"email":"a@example.com"}' ''; do
+        i=0
+        while [ $i -lt 10 ]; do
+            printf '[2026-11-21 01:41:3%d] production.INFO: Failed login attempt %s%s \n' $i "$name" "$context"
+            i=$((i + 1))
+        done > text.log
+        tw replay --channel laravel text.log
+        [ -z "$context" ] || said out " from 10 lines (" || { cat out; fail "text: '$name'"; }
+        [ -z "$context" ] || said out ", 10 events, "
+    done
+    name=$(printf %s "$name" | sed 's/\\/\\\\/g; s/"/\\"/g')
+    i=0
+    while [ $i -lt 10 ]; do
+        printf '{"message":"Failed login attempt","context":{"email":"%s","ip":"203.0.113.66"},"level":300,"level_name":"WARNING","channel":"production","datetime":"2026-11-21T01:41:3%d.000000+00:00","extra":{}}\n' "$name" $i
+        i=$((i + 1))
+    done > json.log
+    tw replay --channel laravel json.log
+    said out ", 10 events, 0 unparsed"
+done
+
 # A line of 100 MB: read to its end in bounded memory, marked, and what follows is read.
 { head -c 100000000 /dev/zero | tr '\0' 'x'; echo
   for i in 1 2 3 4 5 6; do echo "2026/11/21 01:38:0$i WARNING - failed login: username=\"root\", IP=\"203.0.113.66\", reason=\"invalid credentials\""; done

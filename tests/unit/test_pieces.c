@@ -39,6 +39,9 @@ static void every_syntax_of_the_channels_is_read(void **state)
     assert_time("2026-11-21 01:42:39,498", NULL, "2026-11-21T01:42:39.498000Z");
     assert_time("2026-11-21T01:41:39.247103+00:00", NULL, "2026-11-21T01:41:39.247103Z");
     assert_time("Nov 21 01:44:28", NULL, "2026-11-21T01:44:28.000000Z");
+    assert_time("21/Nov/2026:01:44:28 +0000", NULL, "2026-11-21T01:44:28.000000Z");
+    assert_time("21/Nov/2026:01:44:28 +0530", NULL, "2026-11-20T20:14:28.000000Z");
+    assert_time("20/Nov/2026:20:44:28 -0500", "Asia/Kolkata", "2026-11-21T01:44:28.000000Z");
     assert_time("Jan  1 00:00:05", NULL, "2027-01-01T00:00:05.000000Z");
 }
 
@@ -54,8 +57,14 @@ static void a_local_time_is_read_in_its_zone(void **state)
 
 static void what_is_no_time_or_zone_is_refused(void **state)
 {
-    static const char *const bad[] = { "",          "2026-13-01 00:00:00",   "2026-11-21 25:00:00",
-                                       "yesterday", "2026/11/21 01:37:02 x", "Nov 99 01:44:28",
+    static const char *const bad[] = { "",
+                                       "2026-13-01 00:00:00",
+                                       "2026-11-21 25:00:00",
+                                       "21/Nov/2026:01:44:28 +2500",
+                                       "21/Nov/2026:01:44:28 0000",
+                                       "yesterday",
+                                       "2026/11/21 01:37:02 x",
+                                       "Nov 99 01:44:28",
                                        "-5" };
     struct zone *z = NULL;
     uint64_t us;
