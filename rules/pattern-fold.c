@@ -171,12 +171,48 @@ static bool somewhere(struct slice s, struct slice part, bool at_end)
     return false;
 }
 
+/* Both come from lines, so a stranger chooses them: from here on they are compared in linear time.
+ */
+#define LONG_WORK ((size_t)1 << 16)
+
+static bool fold_text(struct slice s, struct buf *out)
+{
+    char bytes[4];
+    uint32_t cp;
+
+    for (size_t i = 0; i < s.n;) {
+        i += next(slice_skip(s, i), &cp);
+        if (cp >= TOKEN_BYTE)
+            buf_char(out, (char)(cp - TOKEN_BYTE));
+        else
+            buf_add(out, bytes, utf8_encode(cp, bytes));
+    }
+    return buf_ok(out);
+}
+
+/* As somewhere(), over folded copies; without memory for them the slow way is left. */
+static bool somewhere_long(struct slice s, struct slice part, bool at_end)
+{
+    AUTO_BUF a = BUF_INIT;
+    AUTO_BUF b = BUF_INIT;
+
+    if (!fold_text(s, &a) || !fold_text(part, &b))
+        return somewhere(s, part, at_end);
+    return at_end ? slice_ends(buf_view(&a), buf_view(&b))
+                  : slice_find(buf_view(&a), buf_view(&b)) != SIZE_MAX;
+}
+
+static bool is_long(struct slice s, struct slice part)
+{
+    return part.n > LONG_WORK / (s.n + 1);
+}
+
 bool fold_ends(struct slice s, struct slice suffix)
 {
-    return somewhere(s, suffix, true);
+    return is_long(s, suffix) ? somewhere_long(s, suffix, true) : somewhere(s, suffix, true);
 }
 
 bool fold_has(struct slice s, struct slice part)
 {
-    return somewhere(s, part, false);
+    return is_long(s, part) ? somewhere_long(s, part, false) : somewhere(s, part, false);
 }

@@ -211,6 +211,32 @@ static void values_of_64_kib_are_compared_whole(void **state)
     }
 }
 
+/* One field against another: a stranger chooses both, and must not buy minutes with a line. */
+static void long_fields_are_looked_for_in_one_another(void **state)
+{
+    struct buf whole = BUF_INIT, part = BUF_INIT, other = BUF_INIT;
+
+    (void)state;
+    for (unsigned i = 0; i < 65000; i++)
+        buf_char(&whole, 'a');
+    buf_str(&whole, "\xc3\x89");
+    for (unsigned i = 0; i < 32000; i++) {
+        buf_char(&part, 'A');
+        buf_char(&other, 'a');
+    }
+    buf_str(&part, "\xc3\xa9");
+    buf_str(&other, "b");
+    for (unsigned i = 0; i < 20; i++) {
+        assert_true(fold_has(buf_view(&whole), buf_view(&part)));
+        assert_true(fold_ends(buf_view(&whole), buf_view(&part)));
+        assert_false(fold_has(buf_view(&whole), buf_view(&other)));
+        assert_false(fold_ends(buf_view(&whole), buf_view(&other)));
+    }
+    buf_fini(&whole);
+    buf_fini(&part);
+    buf_fini(&other);
+}
+
 static void bytes_that_are_no_text_are_compared_as_they_are(void **state)
 {
     static const struct slice values[] = {
@@ -633,6 +659,7 @@ int main(void)
         cmocka_unit_test(a_value_too_long_for_an_expression_is_counted_and_never_a_reason_to_rest),
         cmocka_unit_test(long_expressions_are_refused),
         cmocka_unit_test(values_of_64_kib_are_compared_whole),
+        cmocka_unit_test(long_fields_are_looked_for_in_one_another),
         cmocka_unit_test(bytes_that_are_no_text_are_compared_as_they_are),
         cmocka_unit_test(numbers_beyond_all_types_are_no_trouble),
         cmocka_unit_test(a_surrogate_in_a_rule_is_told_or_harmless),
