@@ -27,7 +27,6 @@ struct core {
     struct core_time *time;
     struct arena *arena;
     struct batch batch;
-    struct core_stats stats;
     bool full; /* the reserve is in use */
     bool once_only; /* the batch has what cannot be read again */
 };
@@ -239,11 +238,6 @@ struct store *core_store(struct core *core)
 struct audit *core_audit(struct core *core)
 {
     return core->audit;
-}
-
-const struct core_stats *core_stats(const struct core *core)
-{
-    return &core->stats;
 }
 
 /* ---- what an alert leads to ---- */
@@ -460,7 +454,6 @@ static int respond_all(struct core *core, size_t first, struct err *err)
         if (known)
             continue;
         b->alerts[kept++] = alert;
-        core->stats.alerts++;
         if (respond(core, alert, err) < 0)
             return err_code(err);
     }
@@ -574,11 +567,6 @@ static int take_counts(struct core *core, const struct reader_result *result, st
     if (result->last_event_us > h->last_event_us)
         h->last_event_us = result->last_event_us;
     core->once_only = core->once_only || (result->input->ops->once_only && result->lines);
-    core->stats.lines += result->lines;
-    core->stats.bytes += result->bytes;
-    core->stats.events += result->events;
-    core->stats.unparsed += result->unparsed;
-    core->stats.matches += result->nmatches;
     return 0;
 }
 
@@ -739,7 +727,6 @@ static int commit_batch(struct core *core, struct err *err)
     if (store_commit(core->store, b, err) < 0) /* the one commit point */
         return err_while(err, "state '%s'", core->config->state);
     audit_committed(core->audit, &b->trail);
-    core->stats.commits++;
     batch_open(core);
     return 0;
 }

@@ -20,10 +20,6 @@
 struct core;
 struct follow_cursor;
 
-struct core_stats {
-    uint64_t lines, bytes, events, unparsed, matches, alerts, commits;
-};
-
 /* `why`: the entry that says so, "daemon.start", "daemon.reload", "daemon.restart". */
 int core_open(const struct config *c, const struct clock *clock, const char *why,
               struct core **ret_core, struct err *err);
@@ -39,7 +35,6 @@ int core_cursors(struct core *core, struct arena *a, struct follow_cursor **ret_
 
 struct store *core_store(struct core *core);
 struct audit *core_audit(struct core *core);
-const struct core_stats *core_stats(const struct core *core);
 
 int core_take(struct core *core, const struct reader_result *result, struct err *err);
 

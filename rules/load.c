@@ -431,15 +431,13 @@ static int compile_correlations(struct rules *r, struct diag *d)
     return refuse_cycles(r, d);
 }
 
-static void keep_longest(struct rules *r)
+static void keep_signals(struct rules *r)
 {
     for (size_t i = 0; i < r->n; i++) {
         struct rule *rule = &r->list[i];
 
         rule->keep_us = rule->info.window_us + rule->response.suppress_us + rule->response.for_us +
                         KEEP_MORE_US;
-        if (rule->keep_us > r->keep_us)
-            r->keep_us = rule->keep_us;
     }
 }
 
@@ -461,7 +459,7 @@ int rules_compile(struct rules *r, struct diag *d)
         if (rule->condition && witness_find(r, rule) == -ENOMEM)
             return -ENOMEM;
     }
-    keep_longest(r);
+    keep_signals(r);
     r->compiled = true;
     return diag_errors(d) > before ? -EINVAL : 0;
 }
@@ -492,11 +490,6 @@ void rules_digest(const struct rules *r, uint8_t out[32])
         hash_placeholder(&h, p);
     sha256_end(&h, out);
     sha256_fini(&h);
-}
-
-uint64_t rules_keep_us(const struct rules *r)
-{
-    return r->keep_us;
 }
 
 size_t rules_witness(const struct rules *r, size_t i, const struct witness **ret_witness)

@@ -93,15 +93,3 @@ bool correlator_view(const struct correlator *c, size_t rule, struct slice group
     }
     return true;
 }
-
-bool correlator_peek(const struct correlator *c, size_t rule, struct slice group, uint64_t now_us,
-                     uint64_t *ret_count, uint64_t *ret_threshold)
-{
-    struct correlator_view view;
-
-    if (!correlator_view(c, rule, group, now_us, &view))
-        return false;
-    *ret_count = view.events;
-    *ret_threshold = view.threshold;
-    return true;
-}

@@ -62,8 +62,6 @@ const struct rule_info *rules_info(const struct rules *r, size_t i);
 size_t rules_find(const struct rules *r, struct slice what);
 /* Digest of the whole set: SHA-256 over the digests in order. */
 void rules_digest(const struct rules *r, uint8_t out[32]);
-/* Event time for which signals must be kept at most: each says for itself. */
-uint64_t rules_keep_us(const struct rules *r);
 
 /* Log sources that channels give; the caller registers each before rules_compile(). None = all are
  * evaluated. */
@@ -163,9 +161,6 @@ struct correlator_view {
 /* False when nothing is known of that group. */
 bool correlator_view(const struct correlator *c, size_t rule, struct slice group, uint64_t now_us,
                      struct correlator_view *ret);
-/* The number of events and the threshold alone. */
-bool correlator_peek(const struct correlator *c, size_t rule, struct slice group, uint64_t now_us,
-                     uint64_t *ret_count, uint64_t *ret_threshold);
 
 /* ---- the tests inside the rules ---- */
 

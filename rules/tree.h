@@ -278,7 +278,6 @@ struct rules {
     size_t nregexes, regexes_cap;
     struct yaml *global, *previous; /* collections */
     bool compiled;
-    uint64_t keep_us;
 };
 
 bool logsource_fits(const struct logsource *rule, const struct logsource *event);
