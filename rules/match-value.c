@@ -65,7 +65,7 @@ int number_compare(const struct number *a, const struct number *b)
     return (a->d > b->d) - (a->d < b->d);
 }
 
-static bool compare_holds(enum comparison c, int r)
+bool comparison_holds(enum comparison c, int r)
 {
     switch (c) {
     case COMPARE_LT:
@@ -220,10 +220,11 @@ static bool value_holds(struct rules_scratch *s, const struct predicate *p, stru
     case PREDICATE_CIDR:
         return ip_parse(value, &ip) == 0 && cidr_has(&p->cidr, &ip);
     case PREDICATE_NUMBER:
-        return number_parse(value, &n) && compare_holds(p->compare, number_compare(&n, &p->number));
+        return number_parse(value, &n) &&
+               comparison_holds(p->compare, number_compare(&n, &p->number));
     case PREDICATE_TIME:
         return time_part_of(p->part, value, &n) &&
-               compare_holds(p->compare, number_compare(&n, &p->number));
+               comparison_holds(p->compare, number_compare(&n, &p->number));
     case PREDICATE_FIELD:
         return other_holds(p, value, ev);
     case PREDICATE_EXISTS:

@@ -113,27 +113,6 @@ struct number measure(const struct correlation *c, const struct group *g)
     return of_u64(g->n);
 }
 
-static bool bound_holds(const struct bound *b, const struct number *v)
-{
-    int r = number_compare(v, &b->value);
-
-    switch (b->compare) {
-    case COMPARE_LT:
-        return r < 0;
-    case COMPARE_LTE:
-        return r <= 0;
-    case COMPARE_GT:
-        return r > 0;
-    case COMPARE_GTE:
-        return r >= 0;
-    case COMPARE_EQ:
-        return r == 0;
-    case COMPARE_NEQ:
-        break;
-    }
-    return r != 0;
-}
-
 static bool text_holds(const struct part_test *test, const struct totals *t)
 {
     switch (test->kind) {
@@ -173,7 +152,7 @@ bool condition_holds(const struct rule *rule, const struct group *g, struct numb
     if (c->nbounds == 0)
         return (uint64_t)ret_value->i >= c->nparts;
     for (size_t i = 0; i < c->nbounds; i++)
-        if (!bound_holds(&c->bounds[i], ret_value))
+        if (!comparison_holds(c->bounds[i].compare, number_compare(ret_value, &c->bounds[i].value)))
             return false;
     return true;
 }

@@ -104,6 +104,8 @@ struct number {
 };
 bool number_parse(struct slice s, struct number *ret);
 int number_compare(const struct number *a, const struct number *b);
+/* r: as number_compare(). */
+bool comparison_holds(enum comparison c, int r);
 
 struct predicate {
     enum predicate_kind kind;
