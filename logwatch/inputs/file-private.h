@@ -33,6 +33,7 @@
 #define HEAD_MAX 1024
 #define MARK_MAX 128
 #define STREAMS_MAX 4096
+#define FORGOTTEN_MAX 4096 /* on their way out */
 #define OPEN_MAX 256 /* descriptors kept; the rest is opened again when it grows */
 #define NOTICES_MAX 64 /* waiting to be told; more are counted */
 #define YOUNG_US (2 * USEC_PER_SEC)
@@ -330,7 +331,7 @@ int file_scan(struct file_input *f, struct err *err);
 /* Opens as all log files are opened. A negative errno and its text: not there, not allowed, no
  * regular file. */
 int file_open(const char *path, struct stat *ret_st, const char **ret_text);
-/* The stream by one more; NULL when memory is out or STREAMS_MAX are there. */
+/* The stream by one more; NULL when memory is out or there is no room. */
 struct stream *file_keep(struct file_input *f, struct stream *s);
 
 /* ---- file-near.c ---- */

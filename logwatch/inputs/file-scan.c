@@ -85,7 +85,7 @@ int file_open(const char *path, struct stat *ret_st, const char **ret_text)
 
 struct stream *file_keep(struct file_input *f, struct stream *s)
 {
-    if (f->nstreams >= STREAMS_MAX)
+    if (f->nstreams >= STREAMS_MAX + FORGOTTEN_MAX)
         return NULL;
     if (f->nstreams == f->streams_cap) {
         size_t cap = f->streams_cap ? f->streams_cap * 2 : 16;
@@ -437,24 +437,39 @@ static int first_position(struct file_input *f, struct stream *s, uint64_t size)
     return 0;
 }
 
-/* The table is full: what was lost longest ago goes first. */
+/* Of those that are lost, who was read to the end goes before others, and who was lost first. */
+static bool goes_before(const struct stream *a, const struct stream *b)
+{
+    return a->ended != b->ended ? a->ended : a->lost_us < b->lost_us;
+}
+
+/*
+ * The table is full: somebody goes. Those that are forgotten go with the next blocks, and take no
+ * room any more: many files that are rotated at once must not wait for one another.
+ */
 bool file_room(struct file_input *f, const char *path)
 {
-    struct stream *oldest = NULL;
+    struct stream *first = NULL;
+    size_t n = 0;
 
     if (f->nstreams < STREAMS_MAX)
         return true;
     for (size_t i = 0; i < f->nstreams; i++) {
         struct stream *s = f->streams[i];
 
-        if (s->forgotten)
-            return false; /* there will be room after the next block */
-        if (s->state == STREAM_LOST && (!oldest || s->lost_us < oldest->lost_us))
-            oldest = s;
+        n += !s->forgotten;
+        if (!s->forgotten && s->state == STREAM_LOST && (!first || goes_before(s, first)))
+            first = s;
     }
-    if (oldest)
-        oldest->forgotten = true;
-    else if (!f->at_limit)
+    if (f->nstreams >= STREAMS_MAX + FORGOTTEN_MAX)
+        return false; /* there will be room after the next blocks */
+    if (n < STREAMS_MAX)
+        return true;
+    if (first) {
+        first->forgotten = true;
+        return true;
+    }
+    if (!f->at_limit)
         file_notice(f, "source.limit", path, SLICE("\"error\":\"too many files\""));
     f->at_limit = true;
     return false;

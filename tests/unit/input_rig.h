@@ -26,7 +26,7 @@
 #include "base/json.h"
 #include "logwatch/inputs/input.h"
 
-#define RIG_CURSORS 512
+#define RIG_CURSORS 8192
 
 struct rig_cursor {
     char *stream, *value;

@@ -390,6 +390,27 @@ static void another_log_does_not_wait_for_it(void **state)
     rig_free(&r);
 }
 
+/* Hundreds of logs, rotated again and again: the memory of old generations is full one day. */
+static void many_logs_that_are_rotated_at_once_do_not_wait_for_one_another(void **state)
+{
+    struct rig r;
+    char name[32], line[32];
+
+    (void)state;
+    begin(&r, "{path: '@/d-*.log', from: begin}");
+    for (unsigned turn = 0; turn < 15; turn++) {
+        for (unsigned i = 0; i < 300; i++) {
+            (void)snprintf(name, sizeof name, "d-%u.log", i);
+            (void)snprintf(line, sizeof line, "%u of %u\n", i, turn);
+            (void)unlink(rig_path(&r, name));
+            rig_append(&r, name, line);
+        }
+        rig_wait(&r, 12 * SECOND);
+        assert_int_equal(count(rig_lines(&r), '|'), 300);
+    }
+    rig_free(&r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -409,6 +430,7 @@ int main(void)
         cmocka_unit_test(a_copy_that_is_never_completed_does_not_stop_the_log),
         cmocka_unit_test(who_floods_a_rotated_file_does_not_hide_the_log),
         cmocka_unit_test(another_log_does_not_wait_for_it),
+        cmocka_unit_test(many_logs_that_are_rotated_at_once_do_not_wait_for_one_another),
     };
 
     return cmocka_run_group_tests_name("input_file_storms", tests, NULL, NULL);
