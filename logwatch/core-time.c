@@ -67,13 +67,14 @@ static bool is_open_question(const struct core_time *t, const struct input_time 
 
 uint64_t core_time_behind(const struct core_time *t, uint64_t now_us)
 {
-    uint64_t behind = UINT64_MAX, oldest = now_us > BEHIND_MAX_US ? now_us - BEHIND_MAX_US : 1;
+    uint64_t behind = UINT64_MAX,
+             oldest = now_us > BEHIND_MAX_US ? now_us - BEHIND_MAX_US : TIME_STANDS;
 
     for (size_t i = 0; i < t->n; i++) {
         const struct input_time *in = &t->inputs[i];
 
         if (is_open_question(t, in) && now_us < t->started_us + START_US)
-            return 1;
+            return TIME_STANDS;
         if (in->behind_us && in->behind_us < behind)
             behind = in->behind_us;
     }

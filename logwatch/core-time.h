@@ -16,6 +16,5 @@ struct core_time *core_time_new(const struct config *c, uint64_t now_us);
 void core_time_free(struct core_time *t);
 /* What an input says of itself with its result. */
 void core_time_take(struct core_time *t, const struct reader_result *r);
-/* Event time before which lines may still come; 0 = all that was written is read, 1 = nobody knows
- * yet. */
+/* Event time before which lines may still come; 0 = all that was written is read. */
 uint64_t core_time_behind(const struct core_time *t, uint64_t now_us);

@@ -598,14 +598,14 @@ uint64_t core_due_us(const struct core *core)
 int core_tick(struct core *core, struct err *err)
 {
     uint64_t now = clock_now(core->clock), behind = core_time_behind(core->time, now);
+    uint64_t over = now > LATENESS_US ? now - LATENESS_US : 0; /* nothing older will come */
     size_t first = core->batch.nalerts;
 
-    if (core_due_us(core) > now || now < LATENESS_US)
+    if (behind && behind < over)
+        over = behind;
+    if (correlator_due_us(core->correlator) > over)
         return 0;
-    now = behind && behind < now - LATENESS_US ? behind : now - LATENESS_US;
-    if (behind && core_due_us(core) > now + LATENESS_US)
-        return 0; /* not yet: somebody still reads what is older */
-    if (correlator_advance(core->correlator, now, &core->batch, err) < 0)
+    if (correlator_advance(core->correlator, over, &core->batch, err) < 0)
         return err_code(err);
     return respond_all(core, first, err);
 }

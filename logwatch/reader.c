@@ -205,11 +205,47 @@ static int read_notice(struct reader *r, const struct reader_source *source, con
     return run_rules(r, ev, nmatches);
 }
 
-static int read_notices(struct reader *r, const struct reader_source *source, const struct block *b,
-                        size_t *nmatches)
+static bool rest_notice(struct reader *r, uint32_t rule, struct arena *a, struct notice *ret)
 {
-    for (size_t i = 0; !source->replayed && b->received_us && i < b->nnotices; i++)
-        if (read_notice(r, source, b, &b->notices[i], nmatches) < 0)
+    const struct rule_info *info = rules_info(r->engine->rules, rule);
+    AUTO_BUF members = BUF_INIT;
+    struct json_writer w = json_writer(&members);
+    struct rules_trouble trouble;
+
+    (void)rules_scratch_trouble(r->rules, rule, &trouble);
+    json_member_slice(&w, "rule", info->id);
+    json_member_slice(&w, "title", info->title);
+    json_member_u64(&w, "limits", trouble.hits);
+    json_member_u64(&w, "events", trouble.rest);
+    *ret = (struct notice){ "rule.rests", arena_slice(a, buf_view(&members)) };
+    return buf_ok(&members) && ret->members.p;
+}
+
+/* Rules that ran into the limits of their regular expressions are news, too. */
+static int add_rests(struct reader *r, const struct block *b, struct reader_result *result)
+{
+    const uint32_t *rules;
+    size_t n = rules_scratch_rested(r->rules, &rules);
+    struct notice *all = arena_array(b->arena, b->nnotices + n + 1, sizeof *all);
+
+    if (!all)
+        return -ENOMEM;
+    if (b->nnotices)
+        memcpy(all, b->notices, b->nnotices * sizeof *all);
+    result->notices = all;
+    for (size_t i = 0; i < n; i++)
+        if (!rest_notice(r, rules[i], b->arena, &all[result->nnotices++]))
+            return -ENOMEM;
+    return 0;
+}
+
+static int read_notices(struct reader *r, const struct reader_source *source, const struct block *b,
+                        size_t *nmatches, struct reader_result *result)
+{
+    if (add_rests(r, b, result) < 0)
+        return -ENOMEM;
+    for (size_t i = 0; !source->replayed && b->received_us && i < result->nnotices; i++)
+        if (read_notice(r, source, b, &result->notices[i], nmatches) < 0)
             return -ENOMEM;
     return 0;
 }
@@ -240,7 +276,7 @@ int reader_run(struct reader *r, const struct reader_source *source, const struc
         if (record.text.n && read_record(r, source, b, &record, &n, &result) < 0)
             return err_nomem(err);
     }
-    if (read_notices(r, source, b, &n) < 0)
+    if (read_notices(r, source, b, &n, &result) < 0)
         return err_nomem(err);
     result.matches = arena_array(b->arena, n ? n : 1, sizeof *result.matches);
     if (!result.matches)

@@ -22,8 +22,6 @@ struct open_judgement {
 struct correlator {
     const struct rules *rules;
     struct groups *groups; /* by rule; detections use them for suppress */
-    uint8_t (*ids)[16]; /* by rule, as in signals */
-    struct table *by_id;
     struct dues dues;
     struct evidence evidence;
     struct open_judgement *open;
@@ -58,6 +56,8 @@ struct signal *correlator_signal(const struct taking *t, size_t rule, uint64_t t
 /* The alert leaves, and counts for correlations over this one. Restoring: nothing. */
 int correlator_fire(struct taking *t, const struct rule *rule, const struct group *g,
                     uint64_t time_us, const struct number *value);
+/* A clock that is far ahead of ours must not close the windows of the others. */
+uint64_t event_time_us(const struct event *ev);
 uint64_t value_hash(struct slice v);
 /* The value and its number, as the type of correlation needs it. */
 void stamp_value(const struct correlation *c, struct slice value, struct stamp *s);

@@ -14,11 +14,10 @@
  */
 #include <errno.h>
 
-#include "base/hash.h"
 #include "rules/correlate-private.h"
 
 #define EVIDENCE_BYTES 2048
-#define FUTURE_US (300 * USEC_PER_SEC) /* further ahead of its reception no clock is believed */
+#define FUTURE_US (300 * USEC_PER_SEC)
 #define STALE_A_TURN 2
 #define EVER_US (UINT64_C(36500) * 24 * 3600 * USEC_PER_SEC)
 
@@ -96,20 +95,6 @@ struct group *correlator_group(struct correlator *c, size_t rule, struct slice k
     return g;
 }
 
-static int index_ids(struct correlator *c)
-{
-    for (size_t i = 0; i < c->rules->n; i++) {
-        struct rule *rule = &c->rules->list[i];
-        uint8_t digest[32];
-
-        sha256(rule->info.id.p, rule->info.id.n, digest);
-        memcpy(c->ids[i], digest, sizeof c->ids[i]);
-        if (table_put(c->by_id, slice_of((const char *)c->ids[i], sizeof c->ids[i]), rule) < 0)
-            return -ENOMEM;
-    }
-    return 0;
-}
-
 struct correlator *correlator_new(const struct rules *r, size_t groups_max)
 {
     AUTO(correlator) c = calloc(1, sizeof *c);
@@ -120,9 +105,7 @@ struct correlator *correlator_new(const struct rules *r, size_t groups_max)
     c->groups_max = groups_max ? groups_max : 100000;
     c->behind_us = UINT64_MAX;
     c->groups = calloc(r->n + 1, sizeof *c->groups);
-    c->ids = calloc(r->n + 1, sizeof *c->ids);
-    c->by_id = table_new(0);
-    return c->groups && c->ids && c->by_id && index_ids(c) == 0 ? TAKE(c) : NULL;
+    return c->groups ? TAKE(c) : NULL;
 }
 
 void correlator_free(struct correlator *c)
@@ -139,9 +122,7 @@ void correlator_free(struct correlator *c)
         table_free(c->groups[i].by_key);
     }
     dues_fini(&c->dues);
-    table_free(c->by_id);
     free(c->groups);
-    free(c->ids);
     free(c->open);
     rules_scratch_free(c->scratch);
     evidence_fini(&c->evidence);
@@ -155,32 +136,34 @@ struct correlator_stats correlator_stats(const struct correlator *c)
 
 /* ---- firing ---- */
 
-/* ---- firing ---- */
-
-static int feed_parents(struct taking *t, const struct rule *rule, const struct alert *alert)
+/* What of the event is kept, in `text` as long as it is needed. */
+static bool set_evidence(struct taking *t, struct buf *text)
 {
-    const struct event *ev, *before = t->ev;
-    struct slice evidence = t->evidence;
-    AUTO_BUF text = BUF_INIT;
-    struct json_writer w = json_writer(&text);
-    unsigned did = t->did;
+    struct json_writer w = json_writer(text);
+
+    event_json_short(t->ev, EVIDENCE_BYTES, &w);
+    t->evidence = buf_view(text);
+    return buf_ok(text);
+}
+
+static int tell_listeners(struct taking *t, const struct rule *rule)
+{
     int e = 0;
 
-    ev = event_of_alert(t->c->rules, rule, alert, t->b->arena);
-    if (!ev)
-        return -ENOMEM;
-    event_json_short(ev, EVIDENCE_BYTES, &w);
-    if (!buf_ok(&text))
-        return -ENOMEM;
-    t->ev = ev;
-    t->evidence = buf_view(&text);
     for (size_t i = 0; e == 0 && i < rule->nlisteners; i++)
         if (!t->c->rules->list[rule->listeners[i]].broken)
             e = correlator_listen(t, rule->listeners[i], rule->listener_parts[i]);
-    t->ev = before;
-    t->evidence = evidence;
-    t->did = did;
     return e;
+}
+
+/* The firing counts for correlations over this one. */
+static int feed_parents(struct taking *t, const struct rule *rule, const struct alert *alert)
+{
+    struct taking fired = { .c = t->c, .b = t->b };
+    AUTO_BUF text = BUF_INIT;
+
+    fired.ev = event_of_alert(t->c->rules, rule, alert, t->b->arena);
+    return fired.ev && set_evidence(&fired, &text) ? tell_listeners(&fired, rule) : -ENOMEM;
 }
 
 int correlator_fire(struct taking *t, const struct rule *rule, const struct group *g,
@@ -216,8 +199,7 @@ void stamp_value(const struct correlation *c, struct slice value, struct stamp *
         s->value = 0;
 }
 
-/* A clock that is far ahead of ours must not close the windows of the others. */
-static uint64_t time_of(const struct event *ev)
+uint64_t event_time_us(const struct event *ev)
 {
     bool ahead = ev->received_us && ev->time_us > ev->received_us + FUTURE_US;
 
@@ -241,7 +223,7 @@ struct signal *correlator_signal(const struct taking *t, size_t rule, uint64_t t
 
     if (!s)
         return NULL;
-    memcpy(s->rule, t->c->ids[rule], sizeof s->rule);
+    memcpy(s->rule, t->c->rules->list[rule].signal_id, sizeof s->rule);
     s->time_us = time_us;
     s->keep_us = t->c->rules->list[rule].keep_us;
     s->key = *key;
@@ -276,7 +258,7 @@ int correlator_listen(struct taking *t, size_t index, uint32_t part)
     const struct correlation *c = t->c->rules->list[index].correlation;
     AUTO_BUF key = BUF_INIT;
     AUTO_BUF value = BUF_INIT;
-    struct stamp s = { .time_us = time_of(t->ev),
+    struct stamp s = { .time_us = event_time_us(t->ev),
                        .part = (uint16_t)part,
                        .trust = (uint8_t)t->ev->trust,
                        .key = t->ev->key };
@@ -311,7 +293,7 @@ static bool set_subject(struct taking *t, struct alert *alert, struct slice subj
 static int may_tell(struct taking *t, size_t index, struct slice subject)
 {
     const struct rule *rule = &t->c->rules->list[index];
-    uint64_t now = time_of(t->ev);
+    uint64_t now = event_time_us(t->ev);
     struct signal *s;
     struct group *g;
 
@@ -395,7 +377,7 @@ static int move_time(struct taking *t, uint64_t watermark_us)
     struct group *g;
     int e = 0;
 
-    if (watermark_us <= c->watermark_us || watermark_us == 1)
+    if (watermark_us <= c->watermark_us || watermark_us == TIME_STANDS)
         return 0;
     while (e == 0 && (g = due_first(&c->dues, watermark_us)) != NULL) {
         if (g->due_us > c->watermark_us)
@@ -427,7 +409,7 @@ static bool same_event(const struct correlator *c, const struct event *ev)
 static int begin_event(struct correlator *c, const struct event *ev, struct batch *b)
 {
     struct taking t = { .c = c, .b = b };
-    uint64_t now = time_of(ev), mark = now > LATENESS_US ? now - LATENESS_US : 0;
+    uint64_t now = event_time_us(ev), mark = now > LATENESS_US ? now - LATENESS_US : 0;
     int e;
 
     if (same_event(c, ev))
@@ -444,7 +426,6 @@ int correlator_take(struct correlator *c, const struct match *m, struct batch *b
     const struct rule *rule = &c->rules->list[m->rule];
     struct taking t = { .c = c, .ev = m->event, .b = b };
     AUTO_BUF evidence = BUF_INIT;
-    struct json_writer w = json_writer(&evidence);
     struct event travelled;
     int e;
 
@@ -458,15 +439,11 @@ int correlator_take(struct correlator *c, const struct match *m, struct batch *b
         t.ev = &travelled;
         e = 0;
     }
-    event_json_short(t.ev, EVIDENCE_BYTES, &w);
-    if (!buf_ok(&evidence))
+    if (!set_evidence(&t, &evidence))
         return err_nomem(err);
-    t.evidence = buf_view(&evidence);
     if (e == 0 && !rule->info.silent)
         e = detect(&t, m->rule);
-    for (size_t i = 0; e == 0 && i < rule->nlisteners; i++)
-        if (!c->rules->list[rule->listeners[i]].broken)
-            e = correlator_listen(&t, rule->listeners[i], rule->listener_parts[i]);
+    e = e ? e : tell_listeners(&t, rule);
     return e < 0 ? err_nomem(err) : 0;
 }
 
@@ -492,6 +469,6 @@ void correlator_behind(struct correlator *c, uint64_t since_us)
 uint64_t correlator_due_us(const struct correlator *c)
 {
     if (!c->expected && c->watermark_us == 0)
-        return 1; /* groups that must exist begin */
+        return TIME_STANDS + 1; /* groups that must exist begin with time */
     return c->dues.n ? c->dues.heap[0]->due_us : UINT64_MAX;
 }

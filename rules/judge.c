@@ -203,9 +203,11 @@ int judge_open(struct taking *t)
     int e = 0;
 
     for (size_t i = 0; i < c->nopen && e == 0; i++) {
+        struct open_judgement open = c->open[i]; /* what fires may add to the list */
+
         t->did = 0;
-        e = judge(t, &c->rules->list[c->open[i].group->rule], c->open[i].group);
-        mark_signal(t, c->open[i].mark);
+        e = judge(t, &c->rules->list[open.group->rule], open.group);
+        mark_signal(t, open.mark);
     }
     c->nopen = 0;
     return e;

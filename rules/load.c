@@ -10,17 +10,14 @@
 
 struct rules *rules_new(struct field_names *names)
 {
-    struct rules *r = calloc(1, sizeof *r);
+    AUTO(rules) r = calloc(1, sizeof *r);
 
     if (!r)
         return NULL;
     r->names = names;
     r->arena = arena_new(1 << 16, 0);
-    if (!r->arena) {
-        free(r);
-        return NULL;
-    }
-    return r;
+    r->by_signal = table_new(0);
+    return r->arena && r->by_signal ? TAKE(r) : NULL;
 }
 
 void rules_free(struct rules *r)
@@ -33,6 +30,7 @@ void rules_free(struct rules *r)
     free(r->list);
     free(r->filters);
     free(r->logsources);
+    table_free(r->by_signal);
     arena_free(r->arena);
     free(r);
 }
@@ -431,14 +429,22 @@ static int compile_correlations(struct rules *r, struct diag *d)
     return refuse_cycles(r, d);
 }
 
-static void keep_signals(struct rules *r)
+/* How its signals name it, and for how long they are kept. */
+static int prepare_signals(struct rules *r)
 {
     for (size_t i = 0; i < r->n; i++) {
         struct rule *rule = &r->list[i];
+        struct slice key = { (const char *)rule->signal_id, sizeof rule->signal_id };
+        uint8_t digest[SHA256_SIZE];
 
+        sha256(rule->info.id.p, rule->info.id.n, digest);
+        memcpy(rule->signal_id, digest, sizeof rule->signal_id);
         rule->keep_us = rule->info.window_us + rule->response.suppress_us + rule->response.for_us +
                         KEEP_MORE_US;
+        if (!table_get(r->by_signal, key) && table_put(r->by_signal, key, rule) < 0)
+            return -ENOMEM;
     }
+    return 0;
 }
 
 int rules_compile(struct rules *r, struct diag *d)
@@ -459,7 +465,8 @@ int rules_compile(struct rules *r, struct diag *d)
         if (rule->condition && witness_find(r, rule) == -ENOMEM)
             return -ENOMEM;
     }
-    keep_signals(r);
+    if (prepare_signals(r) < 0)
+        return -ENOMEM;
     r->compiled = true;
     return diag_errors(d) > before ? -EINVAL : 0;
 }
@@ -467,6 +474,14 @@ int rules_compile(struct rules *r, struct diag *d)
 size_t rules_count(const struct rules *r)
 {
     return r->n;
+}
+
+size_t rules_of_signal(const struct rules *r, const struct signal *s)
+{
+    const struct rule *rule =
+        table_get(r->by_signal, slice_of((const char *)s->rule, sizeof s->rule));
+
+    return rule ? (size_t)(rule - r->list) : SIZE_MAX;
 }
 
 const struct rule_info *rules_info(const struct rules *r, size_t i)

@@ -84,9 +84,11 @@ struct rules_scratch *rules_scratch_new(const struct rules *r)
     s->arena = arena_new(4096, 0);
     s->hits = calloc(r->n + 1, sizeof *s->hits);
     s->troubles = calloc(r->n + 1, sizeof *s->troubles);
+    s->rested = calloc(r->n + 1, sizeof *s->rested);
     s->nplaces = field_count(r->names);
     s->places = calloc(s->nplaces + 1, sizeof *s->places);
-    return s->regex && s->arena && s->hits && s->troubles && s->places ? TAKE(s) : NULL;
+    return s->regex && s->arena && s->hits && s->troubles && s->rested && s->places ? TAKE(s)
+                                                                                    : NULL;
 }
 
 void rules_scratch_free(struct rules_scratch *s)
@@ -97,6 +99,7 @@ void rules_scratch_free(struct rules_scratch *s)
     arena_free(s->arena);
     free(s->hits);
     free(s->troubles);
+    free(s->rested);
     free(s->places);
     free(s);
 }
@@ -131,6 +134,19 @@ static void add_trouble(struct rules_scratch *s, uint32_t rule, uint64_t hits)
         t->pause = TROUBLE_PAUSE_MAX;
     t->rest = t->pause;
     s->troubled = true;
+    for (size_t i = 0; i < s->nrested; i++)
+        if (s->rested[i] == rule)
+            return;
+    s->rested[s->nrested++] = rule;
+}
+
+size_t rules_scratch_rested(struct rules_scratch *s, const uint32_t **ret_rules)
+{
+    size_t n = s->nrested;
+
+    *ret_rules = s->rested;
+    s->nrested = 0;
+    return n;
 }
 
 static bool rests(struct rules_scratch *s, uint32_t rule)
@@ -148,7 +164,7 @@ bool rules_scratch_trouble(const struct rules_scratch *s, size_t rule, struct ru
 {
     const struct trouble *t = &s->troubles[rule];
 
-    *ret = (struct rules_trouble){ t->hits, t->skipped, t->rest > 0 };
+    *ret = (struct rules_trouble){ t->hits, t->skipped, t->rest };
     return t->hits > 0;
 }
 

@@ -54,6 +54,8 @@ struct rules_scratch {
     uint64_t events;
     struct trouble *troubles; /* by rule */
     bool troubled; /* some rule has rested */
+    uint32_t *rested; /* not told yet */
+    size_t nrested;
     uint64_t turn;
     struct field_place *places; /* by field id */
     size_t nplaces;

@@ -31,7 +31,8 @@ static int restore_entry(struct taking *t, const struct rule *rule, struct group
 
 int correlator_restore(struct correlator *c, const struct signal *s, struct err *err)
 {
-    const struct rule *rule = table_get(c->by_id, slice_of((const char *)s->rule, sizeof s->rule));
+    size_t index = rules_of_signal(c->rules, s);
+    const struct rule *rule = index == SIZE_MAX ? NULL : &c->rules->list[index];
     struct taking t = { .c = c, .flags = s->flags };
     struct group *g;
     int e = 0;
@@ -40,10 +41,10 @@ int correlator_restore(struct correlator *c, const struct signal *s, struct err 
         return 0; /* the rule is gone or changed its name: so is its window */
     if (rule->correlation && s->part >= rule->correlation->nparts)
         return 0;
-    e = rule->travels ? travel_restore(c, (size_t)(rule - c->rules->list), s) : 0;
+    e = rule->travels ? travel_restore(c, index, s) : 0;
     if (e)
         return e < 0 ? err_nomem(err) : 0;
-    g = correlator_group(c, (size_t)(rule - c->rules->list), s->group, true);
+    g = correlator_group(c, index, s->group, true);
     if (!g)
         return err_nomem(err);
     if (!rule->correlation) /* a detection with suppress */

@@ -60,6 +60,8 @@ size_t rules_count(const struct rules *r);
 const struct rule_info *rules_info(const struct rules *r, size_t i);
 /* By id, name or title; SIZE_MAX when unknown. */
 size_t rules_find(const struct rules *r, struct slice what);
+/* Of the rule that the signal names, if it is there still; else SIZE_MAX. */
+size_t rules_of_signal(const struct rules *r, const struct signal *s);
 /* Digest of the whole set: SHA-256 over the digests in order. */
 void rules_digest(const struct rules *r, uint8_t out[32]);
 
@@ -91,6 +93,16 @@ DEFINE_AUTO(rules_scratch)
 size_t rules_match(const struct rules *r, struct rules_scratch *s, const struct event *ev,
                    const uint32_t **ret_rules);
 uint64_t rules_scratch_limits(const struct rules_scratch *s); /* regex limits hit so far */
+/*
+ * A rule whose regular expressions have run into their limits: how often (false:
+ * never), how many events it was not asked about since, and for how many more it rests.
+ */
+struct rules_trouble {
+    uint64_t hits, skipped, rest;
+};
+bool rules_scratch_trouble(const struct rules_scratch *s, size_t rule, struct rules_trouble *ret);
+/* Rules that began to rest since this was asked last; valid until the next rules_match(). */
+size_t rules_scratch_rested(struct rules_scratch *s, const uint32_t **ret_rules);
 
 /* Why rule i does or does not hold on the event, as a tree of lines. */
 struct rules_trace {
@@ -126,11 +138,11 @@ int correlator_take(struct correlator *c, const struct match *m, struct batch *b
 int correlator_settle(struct correlator *c, struct batch *b, struct err *err);
 /*
  * Time. Taking an event moves it to LATENESS_US before the event, but not past
- * what correlator_behind() says: what is older may still come (0 = nothing is, 1 = time stands
- * still).
+ * what correlator_behind() says: what is older may still come (0 = nothing is).
  * correlator_advance(): nothing older than this will come.
  */
 #define LATENESS_US (5 * USEC_PER_SEC)
+#define TIME_STANDS 1 /* nobody knows how old what comes may be */
 void correlator_behind(struct correlator *c, uint64_t since_us);
 int correlator_advance(struct correlator *c, uint64_t watermark_us, struct batch *b,
                        struct err *err);

@@ -61,7 +61,7 @@ static void place_of(const struct event *ev, struct place *ret)
 {
     struct slice country = event_text(ev, FIELD_SOURCE_GEO_COUNTRY_ISO_CODE);
 
-    *ret = (struct place){ .time_us = ev->time_us };
+    *ret = (struct place){ .time_us = event_time_us(ev) };
     ret->located = coordinate(event_text(ev, FIELD_SOURCE_GEO_LOCATION_LAT), 90, &ret->lat) &&
                    coordinate(event_text(ev, FIELD_SOURCE_GEO_LOCATION_LON), 180, &ret->lon);
     if (country.n < sizeof ret->country && country.n)

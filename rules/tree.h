@@ -250,6 +250,7 @@ struct rule {
     uint32_t *listener_parts;
     size_t nlisteners;
     bool broken; /* a finding: never evaluated */
+    uint8_t signal_id[16]; /* what its signals name it by */
     uint64_t keep_us; /* for which its signals are needed */
     bool travels; /* it asks where a user came from: asked again in the correlator */
     struct witness *witness;
@@ -279,6 +280,7 @@ struct rules {
     struct regex **regexes; /* to free */
     size_t nregexes, regexes_cap;
     struct yaml *global, *previous; /* collections */
+    struct table *by_signal; /* signal_id -> rule; of two with one id, the first */
     bool compiled;
 };
 
@@ -292,14 +294,3 @@ int correlation_compile(struct rules *r, struct rule *rule, struct diag *d);
 int response_load(struct rules *r, struct rule *rule, const struct yaml *node, struct diag *d);
 /* witness.c */
 int witness_find(struct rules *r, struct rule *rule);
-
-/*
- * match.c: a rule whose regular expressions have run into their limits: how
- * often (false: never), how many events it was not asked about since, and
- * whether it rests now. For status.
- */
-struct rules_trouble {
-    uint64_t hits, skipped;
-    bool rests;
-};
-bool rules_scratch_trouble(const struct rules_scratch *s, size_t rule, struct rules_trouble *ret);

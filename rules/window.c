@@ -124,11 +124,6 @@ static void number_remove(struct totals *t, const struct number *v)
 
 /* ---- totals ---- */
 
-static bool asks_values(const struct correlation *c)
-{
-    return c->type == CORRELATE_VALUE_COUNT;
-}
-
 struct totals *group_totals(const struct correlation *c, struct group *g)
 {
     if (!g->totals && c->type != CORRELATE_EVENT_COUNT) {
@@ -162,7 +157,7 @@ static bool totals_add(const struct correlation *c, struct group *g, const struc
         return true;
     if (!t)
         return false;
-    if (s->value && asks_values(c)) {
+    if (s->value && c->type == CORRELATE_VALUE_COUNT) {
         tally = tally_find(t, s->value, true);
         if (!tally)
             return false;
@@ -185,7 +180,7 @@ static void totals_remove(const struct correlation *c, struct group *g, const st
     if (!t)
         return;
     t->parts[s->part]--;
-    if (s->value && asks_values(c)) {
+    if (s->value && c->type == CORRELATE_VALUE_COUNT) {
         tally = tally_find(t, s->value, false);
         if (tally && --tally->n == 0)
             tally_remove(t, tally);

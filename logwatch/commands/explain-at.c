@@ -48,7 +48,8 @@ static int take_signal(void *ctx, const struct signal *s)
 
     if (!q->oldest_us || s->time_us < q->oldest_us)
         q->oldest_us = s->time_us;
-    if (s->time_us > q->at_us || seen_rule(&q->seen, s) != q->rule || !wanted(q, s->group))
+    if (s->time_us > q->at_us || rules_of_signal(q->seen.rules, s) != q->rule ||
+        !wanted(q, s->group))
         return 0;
     r = correlator_restore(q->correlator, s, &q->err);
     return r < 0 ? r : seen_add(&q->seen, s);
@@ -313,8 +314,9 @@ static int ask(struct asking *q)
     if (r)
         return r;
     q->correlator = correlator_new(q->view.engine->rules, 0);
-    if (!q->correlator || seen_init(&q->seen, q->view.engine->rules, q->view.arena) < 0)
+    if (!q->correlator)
         return out_of_memory();
+    seen_init(&q->seen, q->view.engine->rules, q->view.arena);
     r = store_signals_each(q->store, take_signal, q, &q->err);
     if (r == -E2BIG)
         err_set(&q->err, r, "too many signals: name a --group");

@@ -237,7 +237,7 @@ static void set_told(const struct explaining *x, struct window_view *w)
 
 static int show_window(struct explaining *x, const struct signal *s, bool first)
 {
-    size_t rule = seen_rule(&x->seen, s);
+    size_t rule = rules_of_signal(x->seen.rules, s);
     const struct rule_info *info = rule == SIZE_MAX ? NULL : rules_info(x->engine->rules, rule);
     struct window_view w;
 
@@ -268,7 +268,7 @@ static void show_ungrouped(struct explaining *x, size_t i)
         !rules_feeds(x->engine->rules, x->scratch, i, &x->event))
         return;
     for (size_t s = 0; s < x->batch.nsignals; s++)
-        if (seen_rule(&x->seen, &x->batch.signals[s]) == i)
+        if (rules_of_signal(x->seen.rules, &x->batch.signals[s]) == i)
             return;
     buf_yaml(&fields, group);
     buf_str(&x->out, "  ");

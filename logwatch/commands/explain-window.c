@@ -2,7 +2,6 @@
 #include <errno.h>
 
 #include "base/clock.h"
-#include "base/hash.h"
 #include "base/num.h"
 #include "base/table.h"
 #include "base/utf8.h"
@@ -12,39 +11,22 @@
 
 /* ---- signals ---- */
 
-int seen_init(struct seen *s, const struct rules *r, struct arena *a)
+void seen_init(struct seen *s, const struct rules *r, struct arena *a)
 {
-    *s = (struct seen){ .arena = a, .by_hash = table_new(0) };
-    for (size_t i = 0; s->by_hash && i < rules_count(r); i++) {
-        struct slice id = rules_info(r, i)->id;
-        uint8_t digest[SHA256_SIZE];
-        struct slice key = { (const char *)digest, sizeof((struct signal *)0)->rule };
-
-        sha256(id.p, id.n, digest);
-        if (!table_get(s->by_hash, key) &&
-            table_put(s->by_hash, key, (void *)(uintptr_t)(i + 1)) < 0)
-            return -ENOMEM;
-    }
-    return s->by_hash ? 0 : -ENOMEM;
+    *s = (struct seen){ .rules = r, .arena = a };
 }
 
 void seen_fini(struct seen *s)
 {
-    table_free(s->by_hash);
     free(s->items);
-}
-
-size_t seen_rule(const struct seen *s, const struct signal *g)
-{
-    size_t i = (uintptr_t)table_get(s->by_hash, slice_of((const char *)g->rule, sizeof g->rule));
-
-    return i ? i - 1 : SIZE_MAX;
 }
 
 int seen_add(struct seen *s, const struct signal *g)
 {
     struct seen_signal *item;
 
+    if (g->flags & SIGNAL_MARK)
+        return 0; /* no event: it says what time did */
     if (s->n == SIGNALS_MAX)
         return -E2BIG;
     if (s->n == s->cap) {
@@ -57,7 +39,7 @@ int seen_add(struct seen *s, const struct signal *g)
         s->cap = cap;
     }
     item = &s->items[s->n++];
-    *item = (struct seen_signal){ .rule = seen_rule(s, g),
+    *item = (struct seen_signal){ .rule = rules_of_signal(s->rules, g),
                                   .part = g->part,
                                   .time_us = g->time_us,
                                   .group = arena_slice(s->arena, g->group),

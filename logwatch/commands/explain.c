@@ -141,9 +141,9 @@ static int prepare(struct explaining *x, const struct format *f, struct err *err
     x->parser = parser_scratch_new(x->engine->formats);
     x->scratch = rules_scratch_new(x->engine->rules);
     x->correlator = correlator_new(x->engine->rules, c ? c->groups_max : 0);
-    if (!x->arena || !x->parser || !x->scratch || !x->correlator ||
-        seen_init(&x->seen, x->engine->rules, x->view.arena) < 0)
+    if (!x->arena || !x->parser || !x->scratch || !x->correlator)
         return out_of_memory();
+    seen_init(&x->seen, x->engine->rules, x->view.arena);
     if (c && c->geo.n && geo_open(c->geo.items, c->geo.n, &x->geo, err) < 0)
         return cli_error(err);
     return parser_source_init(&x->source, err) < 0 ? cli_error(err) : EXIT_DONE;

@@ -18,17 +18,15 @@ struct seen_signal {
     struct slice group, value, evidence;
 };
 struct seen {
+    const struct rules *rules;
     struct arena *arena; /* of the texts; borrowed */
-    struct table *by_hash; /* what a signal names its rule by -> rule + 1 */
     struct seen_signal *items;
     size_t n, cap;
 };
-int seen_init(struct seen *s, const struct rules *r, struct arena *a);
+void seen_init(struct seen *s, const struct rules *r, struct arena *a);
 void seen_fini(struct seen *s);
 /* -E2BIG beyond a million signals. */
 int seen_add(struct seen *s, const struct signal *g);
-/* Index of the rule that a signal is of; SIZE_MAX: none of the set. */
-size_t seen_rule(const struct seen *s, const struct signal *g);
 /* "203.0.113.5, root": an encoded group key, for people. */
 void buf_group(struct buf *b, struct slice group);
 

@@ -130,3 +130,25 @@ sed -i 1d later.log
 tw run --once --config c.yaml || { cat err; fail "the log that came later"; }
 "$TW_BIN" alerts list --config c.yaml --fail-empty > out || fail "no alert of the log that came later"
 echo good
+
+# Values that make an expression give up: the rule rests, which is told, and the other rules go on.
+cat > slow.yml <<'EOF2'
+title: Slow expression
+id: 5b0c3c5e-0000-4000-8000-000000000001
+logsource: {product: xui}
+detection: {s: {user.name|re: '^(a+)+$'}, condition: s}
+EOF2
+bad=$(printf %0300d 0 | tr 0 a)!
+for _ in $(seq 150); do
+    echo "2026/11/21 01:38:06 WARNING - failed login: username=\"$bad\", IP=\"203.0.113.66\", reason=\"invalid credentials\""
+done > slow.log
+cat > slow.yaml <<EOF2
+state: $SCRATCH/slow
+rules: {paths: [$SCRATCH/slow.yml]}
+channels: {xui: {inputs: [{type: file, path: $SCRATCH/slow.log, from: begin}]}}
+EOF2
+tw run --once --quiet --config slow.yaml || { cat err; fail "a slow expression"; }
+tw alerts list --json --limit 1000 --config slow.yaml
+want "alerts of a rule that rests" 1 "$(grep -c '"id":"37d65cfb-0072-5911-816e-f5deb64d4b40"' out)"
+said out 'Slow expression'
+grep -q rule.rests slow/trail/log/* || fail "no entry says that a rule rests"

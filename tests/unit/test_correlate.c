@@ -22,6 +22,7 @@ struct bench {
     struct signal *kept;
     size_t nkept, kept_cap;
     uint64_t position, newest_us;
+    uint64_t received_us; /* when events come in; 0 = nobody knows */
 };
 
 /* Detections that all benches have: by the value of `action`. */
@@ -125,7 +126,8 @@ static void at(struct bench *t, double seconds, const char *fields)
                         .channel = SLICE("p"),
                         .trust = TRUST_LINE,
                         .raw = SLICE("line"),
-                        .time_us = (uint64_t)(seconds * (double)USEC_PER_SEC) };
+                        .time_us = (uint64_t)(seconds * (double)USEC_PER_SEC),
+                        .received_us = t->received_us };
     const uint32_t *hits;
     size_t n;
 
@@ -406,6 +408,44 @@ static void nobody_travels_so_fast(void **state)
     bench_free(next);
 }
 
+/* A line whose clock is days ahead is not where he is from now on. */
+static void a_clock_far_ahead_moves_nobody(void **state)
+{
+    struct bench *t = bench_new("---\ntitle: t\nname: t\nlogsource: {product: p}\ndetection: {s: "
+                                "{action: ok, geo.speed_kmh|gt: 900}, condition: s}\n---\n"
+                                "title: r\ncorrelation: {type: event_count, rules: [t], group-by:"
+                                " [user.name], timespan: 60s, condition: {gte: 1}}\n");
+
+    (void)state;
+    t->received_us = 1300 * USEC_PER_SEC;
+    at(t, 1000, "action=ok user.name=a " BERLIN);
+    at(t, 999999, "action=ok user.name=a " BERLIN);
+    t->received_us = 1310 * USEC_PER_SEC;
+    at(t, 1310, "action=ok user.name=a " TOKYO);
+    assert_string_equal(told(t), "r@1310:1[a] ");
+    bench_free(t);
+}
+
+/* Signals are named by the rule's id: a second rule that has it is broken, and takes none. */
+static void a_doubled_id_takes_no_signals_from_the_first(void **state)
+{
+    const char *rule = "---\ntitle: r\nid: one\ncorrelation: {type: event_count, rules: [f],"
+                       " timespan: 60s, condition: {gte: 2}}\n"
+                       "---\ntitle: s\nid: one\ncorrelation: {type: event_count, rules: [f],"
+                       " timespan: 9s, condition: {gte: 7}}\n";
+    struct bench *t = bench_new(rule), *next = bench_new(rule);
+
+    (void)state;
+    assert_int_equal(diag_errors(t->diag), 1);
+    at(t, 1000, "action=f");
+    assert_int_equal(t->nkept, 1);
+    assert_int_equal(correlator_restore(next->correlator, &t->kept[0], NULL), 0);
+    at(next, 1030, "action=f");
+    assert_string_equal(told(next), "r@1030:2[] ");
+    bench_free(t);
+    bench_free(next);
+}
+
 /* Under a `not`, what nobody knows yet may hold, too. */
 static void a_country_is_compared_with_the_one_before(void **state)
 {
@@ -676,6 +716,8 @@ int main(void)
         cmocka_unit_test(an_upper_bound_is_judged_when_the_window_is_over),
         cmocka_unit_test(sums_of_whole_numbers_are_exact),
         cmocka_unit_test(nobody_travels_so_fast),
+        cmocka_unit_test(a_clock_far_ahead_moves_nobody),
+        cmocka_unit_test(a_doubled_id_takes_no_signals_from_the_first),
         cmocka_unit_test(a_country_is_compared_with_the_one_before),
         cmocka_unit_test(a_clock_far_ahead_blinds_nobody),
         cmocka_unit_test(who_reads_an_old_log_does_not_let_time_pass),
