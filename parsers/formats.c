@@ -876,6 +876,36 @@ size_t format_action_literals(const struct format *f, struct slice action,
     return n;
 }
 
+static bool unquotes(const struct captures *c)
+{
+    for (size_t i = 0; i < c->n; i++)
+        if (c->targets[i].go_quoted)
+            return true;
+    return false;
+}
+
+static bool alias_unquotes(const struct format *f)
+{
+    struct slice name;
+    void *alias;
+
+    for (size_t i = 0; f->aliases && table_next(f->aliases, &i, &name, &alias);)
+        if (((const struct alias *)alias)->target.go_quoted)
+            return true;
+    return false;
+}
+
+bool format_hides(const struct format *f)
+{
+    for (size_t i = 0; i < f->nlayouts; i++)
+        if (unquotes(&f->layouts[i].captures))
+            return true;
+    for (size_t i = 0; i < f->nevents; i++)
+        if (unquotes(&f->events[i].captures))
+            return true;
+    return alias_unquotes(f);
+}
+
 /* ---- can logins be seen? ---- */
 
 bool format_forgeable(const struct format *f, struct slice action)

@@ -66,6 +66,12 @@ const char *const *format_paths(const struct format *f);
 size_t format_action_literals(const struct format *f, struct slice action,
                               const struct slice **ret_literals);
 
+/*
+ * Do some of its fields undo escapes of which literals know nothing (Go's %q, HTML)? Then a record
+ * with a backslash or an ampersand may match though it holds no literal.
+ */
+bool format_hides(const struct format *f);
+
 /* What differs between two sources of the same format. */
 struct parser_source {
     const struct format *format;

@@ -174,7 +174,7 @@ static void show_rules(struct explaining *x, const struct event *ev, enum outcom
         const struct rule_info *info = rules_info(r, i);
 
         if (info->kind != RULE_DETECTION || (x->only != SIZE_MAX && i != x->only) ||
-            (x->only == SIZE_MAX && !logsources_fit(info->logsource, ev->logsource)) ||
+            (x->only == SIZE_MAX && !logsource_matches(info->logsource, ev->logsource)) ||
             outcome_of(x, i, ev) != outcome)
             continue;
         if (outcome == NEAR && x->only == SIZE_MAX &&

@@ -132,7 +132,7 @@ static int list(struct listing *l)
 
         if (!wanted(l, i))
             continue;
-        if (rule_lane(&l->view, i, &lane) < 0)
+        if (lane_of_rule(l->view.engine, i, l->view.arena, &lane) < 0)
             return out_of_memory();
         idle = idle_reason(&l->view, i);
         l->shown++;

@@ -359,7 +359,7 @@ int command_rules_show(struct cli *cli)
     r = rules_view_open(&s.view, cli, NULL, 0, false);
     if (r == EXIT_DONE && (s.rule = rules_view_find(&s.view, cli->args[0])) == SIZE_MAX)
         r = EXIT_FAILED;
-    if (r == EXIT_DONE && rule_lane(&s.view, s.rule, &s.lane) < 0)
+    if (r == EXIT_DONE && lane_of_rule(s.view.engine, s.rule, s.view.arena, &s.lane) < 0)
         r = out_of_memory();
     if (r == EXIT_DONE) {
         s.info = rules_info(rules_of(&s), s.rule);

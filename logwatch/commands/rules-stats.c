@@ -79,7 +79,7 @@ static int measure_rules(struct stats *s)
         struct slice id = rules_info(r, i)->id;
 
         s->rules[i].cost = rules_cost(r, i);
-        if (rule_lane(&s->view, i, &s->rules[i].lane) < 0)
+        if (lane_of_rule(s->view.engine, i, s->view.arena, &s->rules[i].lane) < 0)
             return -ENOMEM;
         if (id.n && !table_get(s->by_id, id) && table_put(s->by_id, id, &s->rules[i]) < 0)
             return -ENOMEM;
@@ -138,7 +138,7 @@ static void on_event(void *ctx, const struct event *ev)
         bool held, literal;
 
         if (m->lane.kind > LANE_FIELD ||
-            !logsources_fit(rules_info(r, i)->logsource, ev->logsource))
+            !logsource_matches(rules_info(r, i)->logsource, ev->logsource))
             continue;
         literal = m->lane.kind == LANE_FIELD || holds_literal(&m->lane, buf_view(&s->lower));
         held = timed(s, i, ev);

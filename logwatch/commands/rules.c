@@ -164,23 +164,12 @@ size_t rules_view_find(struct rules_view *v, const char *what)
 
 /* ---- log sources ---- */
 
-static bool part_fits(struct slice rule, struct slice event)
-{
-    return rule.n == 0 || slice_eq_nocase(rule, event);
-}
-
-bool logsources_fit(const struct logsource *rule, const struct logsource *event)
-{
-    return part_fits(rule->product, event->product) && part_fits(rule->category, event->category) &&
-           part_fits(rule->service, event->service);
-}
-
 bool rule_is_for(const struct engine *e, size_t i, const struct format *f)
 {
     const struct rule_info *info = rules_info(e->rules, i);
 
     if (info->kind == RULE_DETECTION)
-        return logsources_fit(info->logsource, format_logsource(f));
+        return logsource_matches(info->logsource, format_logsource(f));
     for (size_t p = 0; p < rules_count(e->rules); p++)
         if (p != i && rules_part(e->rules, i, p) != SIZE_MAX && rule_is_for(e, p, f))
             return true;

@@ -1,11 +1,12 @@
 /*
  * What the commands on rules share: the loaded set with the findings of its
- * load, rules by what a person calls them, their lane, and YAML told again.
+ * load, rules by what a person calls them, and YAML told again.
  */
 #pragma once
 
 #include "base/yaml.h"
 #include "logwatch/commands/common.h"
+#include "logwatch/lane.h"
 #include "rules/inspect.h"
 
 struct rules_view {
@@ -41,25 +42,6 @@ const char *idle_reason(struct rules_view *v, size_t i);
 bool rule_is_for(const struct engine *e, size_t i, const struct format *f);
 /* "xui", "product/category/service" without what is missing or said twice. */
 void buf_logsource(struct buf *b, const struct logsource *ls);
-bool logsources_fit(const struct logsource *rule, const struct logsource *event);
-
-/* ---- lanes ---- */
-
-enum lane_kind {
-    LANE_SCAN, /* a line must hold one of the literals */
-    LANE_FIELD, /* every line of the channel is parsed for it */
-    LANE_WINDOW, /* a correlation: it sees matches, not lines */
-    LANE_NEVER,
-};
-extern const char *const lane_names[];
-struct lane {
-    enum lane_kind kind;
-    const struct slice *literals; /* lower case, as they stand in a raw line */
-    size_t nliterals;
-    const char *why; /* LANE_FIELD: what has no literal */
-};
-/* Memory of the view. -ENOMEM. */
-int rule_lane(struct rules_view *v, size_t i, struct lane *ret);
 
 /* ---- words ---- */
 

@@ -6,12 +6,13 @@
  * when the field's value is copied from it: an action is put there by the
  * format, which knows its own literals; what is derived or looked up has none.
  */
+#include "logwatch/lane.h"
+
 #include <errno.h>
 
-#include "base/table.h"
-#include "logwatch/commands/rules.h"
+#include "rules/inspect.h"
 
-#define LITERAL_MIN 3
+#define LITERAL_MIN 4
 
 const char *const lane_names[] = {
     [LANE_SCAN] = "scan", [LANE_FIELD] = "field", [LANE_WINDOW] = "window", [LANE_NEVER] = "never"
@@ -24,7 +25,9 @@ static const char *const derived[] = { "event.",   "log.",       "service.",   "
                                        NULL };
 
 struct gathering {
-    struct rules_view *view;
+    const struct engine *engine;
+    const struct format *format;
+    struct arena *arena;
     struct slice *literals;
     size_t n, cap;
     const char *why;
@@ -36,7 +39,7 @@ static int add(struct gathering *g, struct slice literal)
 
     if (g->n == g->cap) {
         size_t cap = g->cap ? g->cap * 2 : 8;
-        struct slice *more = arena_array(g->view->arena, cap, sizeof *more);
+        struct slice *more = arena_array(g->arena, cap, sizeof *more);
 
         if (!more)
             return -ENOMEM;
@@ -45,7 +48,7 @@ static int add(struct gathering *g, struct slice literal)
         g->literals = more;
         g->cap = cap;
     }
-    lower = arena_str(g->view->arena, literal);
+    lower = arena_str(g->arena, literal);
     if (!lower)
         return -ENOMEM;
     for (size_t i = 0; i < literal.n; i++)
@@ -83,40 +86,28 @@ static bool is_derived(struct slice name)
     return false;
 }
 
-/* What a line must hold for the action, in each channel that the rule looks at. */
-static int add_action(struct gathering *g, const struct rule_info *info, struct slice action)
+/* What a record must hold for the format to give the action. */
+static int add_action(struct gathering *g, struct slice action)
 {
-    const struct formats *formats = g->view->engine->formats;
-    bool any = false;
+    const struct slice *literals;
+    size_t n = format_action_literals(g->format, action, &literals);
 
-    for (size_t i = 0; i < formats_count(formats) && !g->why; i++) {
-        const struct format *f = formats_at(formats, i);
-        const struct slice *literals;
-        size_t n;
-
-        if (!logsources_fit(info->logsource, format_logsource(f)))
-            continue;
-        n = format_action_literals(f, action, &literals);
-        any = true;
-        if (n == 0)
-            g->why = "its action can be told without a literal";
-        for (size_t j = 0; j < n; j++)
-            if (add(g, literals[j]) < 0)
-                return -ENOMEM;
-    }
-    if (!any)
-        g->why = "no format gives its action";
+    if (n == 0)
+        g->why = "its action can be told without a literal";
+    for (size_t j = 0; j < n; j++)
+        if (add(g, literals[j]) < 0)
+            return -ENOMEM;
     return 0;
 }
 
-static int add_witness(struct gathering *g, const struct rule_info *info, const struct witness *w)
+static int add_witness(struct gathering *g, const struct witness *w)
 {
     struct slice name =
-        w->field == FIELD_OTHER ? SLICE("") : field_name(g->view->engine->names, w->field);
+        w->field == FIELD_OTHER ? SLICE("") : field_name(g->engine->names, w->field);
     struct slice literal = unescaped(w->literal);
 
     if (w->field == FIELD_EVENT_ACTION && w->whole)
-        return add_action(g, info, w->literal);
+        return add_action(g, w->literal);
     if (is_derived(name))
         g->why = "its literal is of a field that need not stand in the line";
     else if (literal.n < LITERAL_MIN)
@@ -126,30 +117,70 @@ static int add_witness(struct gathering *g, const struct rule_info *info, const 
     return 0;
 }
 
-int rule_lane(struct rules_view *v, size_t i, struct lane *ret)
+static bool part_fits(struct slice rule, struct slice event)
 {
-    const struct rules *r = v->engine->rules;
-    const struct rule_info *info = rules_info(r, i);
-    struct gathering g = { .view = v };
+    return rule.n == 0 || slice_eq_nocase(rule, event);
+}
+
+bool logsource_matches(const struct logsource *rule, const struct logsource *event)
+{
+    return part_fits(rule->product, event->product) && part_fits(rule->category, event->category) &&
+           part_fits(rule->service, event->service);
+}
+
+static bool evaluated(const struct engine *e, size_t rule)
+{
+    return rules_usable(e->rules, rule) && rules_info(e->rules, rule)->evaluated;
+}
+
+int lane_of(const struct engine *e, const struct format *f, size_t rule, struct arena *a,
+            struct lane *ret)
+{
+    struct gathering g = { .engine = e, .format = f, .arena = a };
     const struct witness *w;
-    size_t n = rules_witness(r, i, &w);
+    size_t n = rules_witness(e->rules, rule, &w);
 
     *ret = (struct lane){ .kind = LANE_NEVER };
-    if (idle_reason(v, i))
-        return 0;
-    ret->kind = info->kind == RULE_CORRELATION ? LANE_WINDOW : LANE_FIELD;
-    if (ret->kind == LANE_WINDOW)
+    if (rules_info(e->rules, rule)->kind == RULE_CORRELATION)
+        ret->kind = LANE_WINDOW;
+    if (ret->kind == LANE_WINDOW || !evaluated(e, rule) ||
+        !logsource_matches(rules_info(e->rules, rule)->logsource, format_logsource(f)))
         return 0;
     if (n == 0)
         g.why = "no literal is certain";
     for (size_t j = 0; j < n && !g.why; j++)
-        if (add_witness(&g, info, &w[j]) < 0)
+        if (add_witness(&g, &w[j]) < 0)
             return -ENOMEM;
+    ret->kind = g.why ? LANE_FIELD : LANE_SCAN;
     ret->why = g.why;
-    if (g.why)
-        return 0;
-    ret->kind = LANE_SCAN;
-    ret->literals = g.literals;
-    ret->nliterals = g.n;
+    if (!g.why) {
+        ret->literals = g.literals;
+        ret->nliterals = g.n;
+    }
+    return 0;
+}
+
+int lane_of_rule(const struct engine *e, size_t rule, struct arena *a, struct lane *ret)
+{
+    struct gathering all = { .engine = e, .arena = a };
+
+    *ret = (struct lane){ .kind = LANE_NEVER };
+    for (size_t i = 0; i < formats_count(e->formats); i++) {
+        struct lane one;
+
+        if (lane_of(e, formats_at(e->formats, i), rule, a, &one) < 0)
+            return -ENOMEM;
+        if (one.kind == LANE_FIELD || one.kind == LANE_WINDOW) {
+            *ret = one;
+            return 0;
+        }
+        for (size_t j = 0; j < one.nliterals; j++)
+            if (add(&all, one.literals[j]) < 0)
+                return -ENOMEM;
+        if (one.kind == LANE_SCAN)
+            ret->kind = LANE_SCAN;
+    }
+    ret->literals = all.literals;
+    ret->nliterals = all.n;
     return 0;
 }
