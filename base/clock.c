@@ -67,10 +67,25 @@ struct civil civil_from_us(uint64_t us)
 void time_text(uint64_t us, char out[TIME_TEXT_SIZE])
 {
     struct civil c = civil_from_us(us);
+    const struct {
+        unsigned value, digits;
+        char before;
+    } parts[] = {
+        { (unsigned)c.year, 4, 0 }, { c.month, 2, '-' },  { c.day, 2, '-' }, { c.hour, 2, 'T' },
+        { c.minute, 2, ':' },       { c.second, 2, ':' }, { c.us, 6, '.' }
+    };
 
-    snprintf(out, TIME_TEXT_SIZE, "%04u-%02u-%02uT%02u:%02u:%02u.%06uZ", (unsigned)c.year % 10000,
-             c.month % 100, c.day % 100, c.hour % 100, c.minute % 100, c.second % 100,
-             c.us % 1000000);
+    for (size_t i = 0; i < ARRAY_SIZE(parts); i++) {
+        unsigned v = parts[i].value;
+
+        if (parts[i].before)
+            *out++ = parts[i].before;
+        for (unsigned d = parts[i].digits; d-- > 0; v /= 10)
+            out[d] = (char)('0' + v % 10);
+        out += parts[i].digits;
+    }
+    out[0] = 'Z';
+    out[1] = '\0';
 }
 
 /* n digits at *s, which moves on. */

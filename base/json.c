@@ -490,12 +490,15 @@ void buf_json(struct buf *b, struct slice text)
     static const char named[] = {
         ['\b'] = 'b', ['\f'] = 'f', ['\n'] = 'n', ['\r'] = 'r', ['\t'] = 't'
     };
+    static const bool escaped[256] = {
+        [0 ... 0x1f] = true, ['"'] = true, ['\\'] = true, [0x7f] = true
+    };
     size_t from = 0;
 
     for (size_t i = 0; i < text.n; i++) {
         unsigned char c = (unsigned char)text.p[i];
 
-        if (LIKELY(c >= 0x20 && c != '"' && c != '\\' && c != 0x7f))
+        if (LIKELY(!escaped[c]))
             continue;
         buf_add(b, text.p + from, i - from);
         from = i + 1;

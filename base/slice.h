@@ -88,7 +88,15 @@ bool buf_reserve(struct buf *b, size_t more);
 void buf_add(struct buf *b, const void *p, size_t n);
 void buf_slice(struct buf *b, struct slice s);
 void buf_str(struct buf *b, const char *text);
-void buf_char(struct buf *b, char c);
+static inline void buf_char(struct buf *b, char c)
+{
+    if (b->failed || b->limit || b->n + 1 >= b->cap) {
+        buf_add(b, &c, 1);
+        return;
+    }
+    b->p[b->n++] = c;
+    b->p[b->n] = '\0';
+}
 void buf_printf(struct buf *b, const char *fmt, ...) PRINTF_LIKE(2, 3);
 void buf_vprintf(struct buf *b, const char *fmt, va_list args) PRINTF_LIKE(2, 0);
 void buf_u64(struct buf *b, uint64_t v);

@@ -31,6 +31,7 @@ struct correlator {
     struct source_key key; /* of the event that was taken last */
     uint64_t time_us; /* its time */
     bool any; /* it may have more matches */
+    struct buf text; /* what is kept of it; empty: not written yet */
     struct rules_scratch *scratch; /* for rules that are asked here once more; NULL: none was */
     bool expected; /* groups that must exist were made */
     uint64_t watermark_us, behind_us;

@@ -124,6 +124,7 @@ void correlator_free(struct correlator *c)
     dues_fini(&c->dues);
     free(c->groups);
     free(c->open);
+    buf_fini(&c->text);
     rules_scratch_free(c->scratch);
     evidence_fini(&c->evidence);
     free(c);
@@ -136,12 +137,13 @@ struct correlator_stats correlator_stats(const struct correlator *c)
 
 /* ---- firing ---- */
 
-/* What of the event is kept, in `text` as long as it is needed. */
+/* What of the event is kept, in `text` as long as it is needed; written once for an event. */
 static bool set_evidence(struct taking *t, struct buf *text)
 {
     struct json_writer w = json_writer(text);
 
-    event_json_short(t->ev, EVIDENCE_BYTES, &w);
+    if (text->n == 0)
+        event_json_short(t->ev, EVIDENCE_BYTES, &w);
     t->evidence = buf_view(text);
     return buf_ok(text);
 }
@@ -416,6 +418,7 @@ static int begin_event(struct correlator *c, const struct event *ev, struct batc
         return 0;
     e = settle(c, b);
     c->any = true;
+    buf_reset(&c->text);
     c->key = ev->key;
     c->time_us = ev->time_us;
     return e ? e : move_time(&t, mark < c->behind_us ? mark : c->behind_us);
@@ -425,7 +428,8 @@ int correlator_take(struct correlator *c, const struct match *m, struct batch *b
 {
     const struct rule *rule = &c->rules->list[m->rule];
     struct taking t = { .c = c, .ev = m->event, .b = b };
-    AUTO_BUF evidence = BUF_INIT;
+    AUTO_BUF own = BUF_INIT;
+    struct buf *text = &c->text;
     struct event travelled;
     int e;
 
@@ -437,9 +441,10 @@ int correlator_take(struct correlator *c, const struct match *m, struct batch *b
         if (e <= 0)
             return e < 0 ? err_nomem(err) : 0;
         t.ev = &travelled;
+        text = &own;
         e = 0;
     }
-    if (!set_evidence(&t, &evidence))
+    if (!set_evidence(&t, text))
         return err_nomem(err);
     if (e == 0 && !rule->info.silent)
         e = detect(&t, m->rule);

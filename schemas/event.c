@@ -160,6 +160,11 @@ static void value_json(const struct field *f, struct slice value, struct json_wr
         json_put_slice(w, value);
 }
 
+static bool same_name(const struct field *a, const struct field *b)
+{
+    return a->id == b->id && (a->id != FIELD_OTHER || slice_eq(a->name, b->name));
+}
+
 /*
  * Values are always strings (or null): a number of 30 digits or 1e400 survives,
  * and the pii digests of the trail are over strings. An array's members, which
@@ -175,16 +180,16 @@ static void fields_json(const struct event *ev, size_t value_max, struct json_wr
         bool told = false;
 
         for (size_t j = 0; j < i && !told; j++)
-            told = slice_eq(ev->fields[j].name, f->name);
+            told = same_name(&ev->fields[j], f);
         if (told)
             continue;
         for (size_t j = i; j < ev->nfields; j++)
-            same += slice_eq(ev->fields[j].name, f->name);
+            same += same_name(&ev->fields[j], f);
         json_key_slice(w, f->name);
         if (same > 1)
             json_array(w);
         for (size_t j = i; j < ev->nfields; j++)
-            if (slice_eq(ev->fields[j].name, f->name))
+            if (same_name(&ev->fields[j], f))
                 value_json(&ev->fields[j], utf8_cut(ev->fields[j].value, value_max), w);
         if (same > 1)
             json_array_end(w);
