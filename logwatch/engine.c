@@ -3,6 +3,7 @@
 #include <errno.h>
 
 #include "logwatch/embedded.h"
+#include "logwatch/scan.h"
 
 static bool embedded_in(const struct embedded_file *f, const char *folder)
 {
@@ -68,6 +69,9 @@ int engine_load(const struct engine_request *request, struct diag *d, struct eng
     if (r < 0)
         return r;
     rules_digest(e->rules, e->rules_digest);
+    e->scans = scans_new(e);
+    if (!e->scans)
+        return -ENOMEM;
     *ret_engine = TAKE(e);
     return 0;
 }
@@ -76,6 +80,7 @@ void engine_free(struct engine *e)
 {
     if (!e)
         return;
+    scans_free(e->scans);
     rules_free(e->rules);
     formats_free(e->formats);
     field_names_free(e->names);

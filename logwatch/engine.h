@@ -12,6 +12,7 @@ struct engine {
     struct formats *formats;
     struct rules *rules;
     uint8_t rules_digest[32];
+    struct scans *scans; /* which records are parsed (scan.h) */
 };
 
 struct engine_request {

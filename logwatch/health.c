@@ -15,7 +15,7 @@ void health_count(struct health *h, const struct reader_result *r, uint64_t now_
     if (r->events)
         h->spoke_us = now_us;
     h->events += r->events;
-    h->window_events += r->events;
+    h->window_events += r->parsed;
     h->window_unparsed += r->unparsed;
     h->sees_logins = h->sees_logins || r->shows_logins;
     h->blind = h->blind && !h->sees_logins;

@@ -3,6 +3,7 @@
 #include <errno.h>
 
 #include "base/hash.h"
+#include "logwatch/scan.h"
 
 /* Older than this when read: the past. Nobody is banned for it. */
 #define BACKFILL_US (UINT64_C(300) * USEC_PER_SEC)
@@ -14,6 +15,7 @@ struct reader {
     struct geo *geo;
     struct parser_scratch *parser;
     struct rules_scratch *rules;
+    struct scan *scan;
     void (*observe)(void *ctx, const struct event *ev);
     void *observe_ctx;
     struct match *matches; /* reused */
@@ -30,7 +32,8 @@ struct reader *reader_new(const struct engine *e, struct geo *geo)
     r->geo = geo;
     r->parser = parser_scratch_new(e->formats);
     r->rules = rules_scratch_new(e->rules);
-    return r->parser && r->rules ? TAKE(r) : NULL;
+    r->scan = scan_new();
+    return r->parser && r->rules && r->scan ? TAKE(r) : NULL;
 }
 
 void reader_free(struct reader *r)
@@ -39,6 +42,7 @@ void reader_free(struct reader *r)
         return;
     parser_scratch_free(r->parser);
     rules_scratch_free(r->rules);
+    scan_free(r->scan);
     free(r->matches);
     free(r);
 }
@@ -97,45 +101,128 @@ static void judge_time(struct event *ev, const struct block *b)
         ev->flags |= EVENT_BACKFILL;
 }
 
-static int run_rules(struct reader *r, const struct event *ev, size_t *nmatches)
+/* One block on its way. */
+struct reading {
+    struct reader *reader;
+    const struct reader_source *source;
+    const struct block *block;
+    struct reader_result *result;
+    size_t nmatches;
+};
+
+/* Of the rules `only` (NULL: all). */
+static int run_rules(struct reading *b, const struct event *ev, const uint64_t *only)
 {
+    struct reader *r = b->reader;
     const uint32_t *rules;
-    size_t n = rules_match(r->engine->rules, r->rules, ev, &rules);
+    size_t n = only ? rules_match_only(r->engine->rules, r->rules, ev, only, &rules)
+                    : rules_match(r->engine->rules, r->rules, ev, &rules);
 
     for (size_t i = 0; i < n; i++)
-        if (add_match(r, nmatches, rules[i], ev) < 0)
+        if (add_match(r, &b->nmatches, rules[i], ev) < 0)
             return -ENOMEM;
     return 0;
 }
 
 /* Steps 3 to 5 for one record. */
-static int read_record(struct reader *r, const struct reader_source *source, const struct block *b,
-                       const struct record *record, size_t *nmatches, struct reader_result *result)
+static int read_record(struct reading *b, const struct record *record, const uint64_t *only)
 {
-    struct event *ev = arena_alloc(b->arena, sizeof *ev);
-    struct parser_source parser = source->parser;
+    struct reader *r = b->reader;
+    struct event *ev = arena_alloc(b->block->arena, sizeof *ev);
+    struct parser_source parser = b->source->parser;
+    const struct config_channel *channel = b->source->input->channel;
 
     if (!ev)
         return -ENOMEM;
-    parser.input = b->name;
-    if (parser_run(&parser, r->parser, record, b->received_us, b->arena, ev, NULL) < 0)
+    parser.input = b->block->name;
+    if (parser_run(&parser, r->parser, record, b->block->received_us, b->block->arena, ev, NULL) <
+        0)
         return -ENOMEM;
-    memcpy(ev->key.stream, b->stream, sizeof ev->key.stream);
-    if (!source->replayed)
-        judge_time(ev, b);
-    result->events++;
-    result->unparsed += (ev->flags & EVENT_UNPARSED) ? 1 : 0;
-    if (ev->time_us > result->last_event_us)
-        result->last_event_us = ev->time_us;
+    memcpy(ev->key.stream, b->block->stream, sizeof ev->key.stream);
+    if (!b->source->replayed)
+        judge_time(ev, b->block);
+    b->result->parsed++;
+    b->result->unparsed += (ev->flags & EVENT_UNPARSED) ? 1 : 0;
+    if (ev->time_us > b->result->last_event_us)
+        b->result->last_event_us = ev->time_us;
     if (r->geo && enrich_run(r->geo, ev) == -ENOMEM)
         return -ENOMEM;
     if (r->observe)
         r->observe(r->observe_ctx, ev);
-    if (source->input->channel->audit_all && add_match(r, nmatches, MATCH_AUDIT, ev) < 0)
+    if (channel->audit_all && add_match(r, &b->nmatches, MATCH_AUDIT, ev) < 0)
         return -ENOMEM;
-    result->shows_logins =
-        result->shows_logins || format_shows_logins(source->input->channel->format, ev);
-    return run_rules(r, ev, nmatches);
+    b->result->shows_logins = b->result->shows_logins || format_shows_logins(channel->format, ev);
+    return run_rules(b, ev, only);
+}
+
+/* ---- which records ---- */
+
+/* NULL: all of them, for all rules. */
+static const struct scan_plan *plan_of(const struct reading *b)
+{
+    const struct reader *r = b->reader;
+    const struct config_channel *channel = b->source->input->channel;
+    const struct scan_plan *plan;
+
+    /* Records with claims of their own (priority, sender) hold more than their text. */
+    if (b->block->records || r->observe || channel->audit_all)
+        return NULL;
+    plan = scans_plan(r->engine->scans, channel->format);
+    return plan && scan_block(r->scan, plan, b->block->bytes) ? plan : NULL;
+}
+
+/* Each line is a record: straight to those that matter. */
+static int read_candidates(struct reading *b, const struct scan_plan *plan)
+{
+    struct reader *r = b->reader;
+    struct block_walk walk = { 0 };
+    struct record record;
+    size_t offset;
+
+    block_count_lines(b->block, &b->result->lines, &b->result->events);
+    while (scan_next(r->scan, &offset)) {
+        const uint64_t *only;
+
+        block_skip_to(b->block, &walk, offset);
+        if (!block_next(b->block, NULL, &walk, &record))
+            break;
+        only = scan_rules(r->scan, plan, walk.offset);
+        if (record.text.n && read_record(b, &record, only) < 0)
+            return -ENOMEM;
+    }
+    return 0;
+}
+
+static int read_records(struct reading *b, const struct scan_plan *plan)
+{
+    struct reader *r = b->reader;
+    const struct framing *framing = format_framing(b->source->input->channel->format);
+    struct block_walk walk = { 0 };
+    struct record record;
+    size_t offset;
+
+    while (block_next(b->block, framing, &walk, &record)) {
+        bool wanted =
+            !plan || scan_parses_all(plan) || (scan_next(r->scan, &offset) && offset < walk.offset);
+
+        b->result->lines++;
+        b->result->events += record.text.n > 0;
+        if (b->block->records)
+            b->result->bytes += record.text.n;
+        if (wanted && record.text.n &&
+            read_record(b, &record, plan ? scan_rules(r->scan, plan, walk.offset) : NULL) < 0)
+            return -ENOMEM;
+    }
+    return 0;
+}
+
+static int read_block(struct reading *b)
+{
+    const struct scan_plan *plan = plan_of(b);
+
+    if (plan && !scan_parses_all(plan) && !format_framing(b->source->input->channel->format))
+        return read_candidates(b, plan);
+    return read_records(b, plan);
 }
 
 /* ---- what the input has to tell ---- */
@@ -173,10 +260,11 @@ static void notice_key(const struct event *ev, struct source_key *ret)
     ret->position = ev->time_us;
 }
 
-static int read_notice(struct reader *r, const struct reader_source *source, const struct block *b,
-                       const struct notice *n, size_t *nmatches)
+static int read_notice(struct reading *reading, const struct notice *n)
 {
     static const struct logsource own = { { "trailwarden", 11 }, { "", 0 }, { "source", 6 } };
+    const struct block *b = reading->block;
+    struct reader *r = reading->reader;
     struct event *ev = arena_alloc(b->arena, sizeof *ev);
     struct noticed noticed = { r, ev };
     struct json_flat flat = { .scalar = notice_field, .ctx = &noticed };
@@ -189,7 +277,7 @@ static int read_notice(struct reader *r, const struct reader_source *source, con
         .time_us = b->received_us,
         .received_us = b->received_us,
         .logsource = &own,
-        .channel = source->input->channel->name,
+        .channel = reading->source->input->channel->name,
         .format = SLICE("trailwarden"),
         .input = b->name,
         .trust = TRUST_RECORD,
@@ -202,7 +290,7 @@ static int read_notice(struct reader *r, const struct reader_source *source, con
         return -ENOMEM;
     if (r->observe)
         r->observe(r->observe_ctx, ev);
-    return run_rules(r, ev, nmatches);
+    return run_rules(reading, ev, NULL);
 }
 
 static bool rest_notice(struct reader *r, uint32_t rule, struct arena *a, struct notice *ret)
@@ -222,30 +310,31 @@ static bool rest_notice(struct reader *r, uint32_t rule, struct arena *a, struct
 }
 
 /* Rules that ran into the limits of their regular expressions are news, too. */
-static int add_rests(struct reader *r, const struct block *b, struct reader_result *result)
+static int add_rests(struct reading *reading)
 {
+    const struct block *b = reading->block;
     const uint32_t *rules;
-    size_t n = rules_scratch_rested(r->rules, &rules);
+    size_t n = rules_scratch_rested(reading->reader->rules, &rules);
     struct notice *all = arena_array(b->arena, b->nnotices + n + 1, sizeof *all);
 
     if (!all)
         return -ENOMEM;
     if (b->nnotices)
         memcpy(all, b->notices, b->nnotices * sizeof *all);
-    result->notices = all;
+    reading->result->notices = all;
     for (size_t i = 0; i < n; i++)
-        if (!rest_notice(r, rules[i], b->arena, &all[result->nnotices++]))
+        if (!rest_notice(reading->reader, rules[i], b->arena, &all[reading->result->nnotices++]))
             return -ENOMEM;
     return 0;
 }
 
-static int read_notices(struct reader *r, const struct reader_source *source, const struct block *b,
-                        size_t *nmatches, struct reader_result *result)
+static int read_notices(struct reading *b)
 {
-    if (add_rests(r, b, result) < 0)
+    if (add_rests(b) < 0)
         return -ENOMEM;
-    for (size_t i = 0; !source->replayed && b->received_us && i < result->nnotices; i++)
-        if (read_notice(r, source, b, &result->notices[i], nmatches) < 0)
+    for (size_t i = 0; !b->source->replayed && b->block->received_us && i < b->result->nnotices;
+         i++)
+        if (read_notice(b, &b->result->notices[i]) < 0)
             return -ENOMEM;
     return 0;
 }
@@ -253,8 +342,6 @@ static int read_notices(struct reader *r, const struct reader_source *source, co
 int reader_run(struct reader *r, const struct reader_source *source, const struct block *b,
                struct reader_result *ret_result, struct err *err)
 {
-    struct block_walk walk = { 0 };
-    struct record record;
     struct reader_result result = {
         .arena = b->arena,
         .input = source->input,
@@ -266,24 +353,17 @@ int reader_run(struct reader *r, const struct reader_source *source, const struc
         .end = b->end,
         .bytes = b->bytes.n,
     };
+    struct reading reading = { r, source, b, &result, 0 };
     uint64_t limits = rules_scratch_limits(r->rules);
-    size_t n = 0;
 
-    while (block_next(b, format_framing(source->input->channel->format), &walk, &record)) {
-        result.lines++;
-        if (b->records)
-            result.bytes += record.text.n;
-        if (record.text.n && read_record(r, source, b, &record, &n, &result) < 0)
-            return err_nomem(err);
-    }
-    if (read_notices(r, source, b, &n, &result) < 0)
+    if (read_block(&reading) < 0 || read_notices(&reading) < 0)
         return err_nomem(err);
-    result.matches = arena_array(b->arena, n ? n : 1, sizeof *result.matches);
+    result.nmatches = reading.nmatches;
+    result.matches = arena_array(b->arena, result.nmatches + 1, sizeof *result.matches);
     if (!result.matches)
         return err_nomem(err);
-    if (n)
-        memcpy(result.matches, r->matches, n * sizeof *result.matches);
-    result.nmatches = n;
+    if (result.nmatches)
+        memcpy(result.matches, r->matches, result.nmatches * sizeof *result.matches);
     result.regex_limits = rules_scratch_limits(r->rules) - limits;
     *ret_result = result;
     return 0;

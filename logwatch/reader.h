@@ -22,7 +22,8 @@ struct reader_result {
     const struct notice *notices;
     size_t nnotices;
     struct slice name; /* path or unit */
-    uint64_t lines, bytes, events, unparsed;
+    uint64_t lines, bytes, events; /* records that have a text are events */
+    uint64_t parsed, unparsed; /* events that were looked into, and those that no layout fits */
     uint64_t regex_limits;
     uint64_t last_event_us;
     struct input_lag lag;

@@ -182,9 +182,9 @@ static void put_matches(struct buf *out, const struct config *c, const struct re
 int wire_put_result(struct buf *out, const struct config *c, const struct reader_result *r)
 {
     const uint64_t numbers[] = {
-        r->lines,        r->bytes,         r->events,       r->unparsed,
-        r->regex_limits, r->last_event_us, r->lag.bytes,    r->lag.since_us,
-        r->lag.streams,  r->trouble,       r->shows_logins, r->end,
+        r->lines,        r->bytes,         r->events,    r->parsed,       r->unparsed,
+        r->regex_limits, r->last_event_us, r->lag.bytes, r->lag.since_us, r->lag.streams,
+        r->trouble,      r->shows_logins,  r->end,
     };
 
     wire_u32(out, (uint32_t)inputs_index(c, r->input));
@@ -283,6 +283,7 @@ int wire_get_result(struct slice body, const struct config *c, struct arena *a,
     r.lines = wire_get_u64(&w);
     r.bytes = wire_get_u64(&w);
     r.events = wire_get_u64(&w);
+    r.parsed = wire_get_u64(&w);
     r.unparsed = wire_get_u64(&w);
     r.regex_limits = wire_get_u64(&w);
     r.last_event_us = wire_get_u64(&w);

@@ -38,16 +38,20 @@ static bool logsource_eq(const struct logsource *a, const struct logsource *b)
            slice_eq(a->service, b->service);
 }
 
+bool rules_asks(const struct rules *r, size_t i, const struct logsource *ls)
+{
+    const struct rule *rule = &r->list[i];
+
+    return !rule->broken && rule->condition && rule->info.evaluated &&
+           logsource_fits(rule->info.logsource, ls);
+}
+
 static void route_fill(struct rules_scratch *s, struct route *route)
 {
     route->n = 0;
-    for (size_t i = 0; i < s->rules->n; i++) {
-        const struct rule *rule = &s->rules->list[i];
-
-        if (!rule->broken && rule->condition && rule->info.evaluated &&
-            logsource_fits(rule->info.logsource, &route->logsource))
+    for (size_t i = 0; i < s->rules->n; i++)
+        if (rules_asks(s->rules, i, &route->logsource))
             route->rules[route->n++] = (uint32_t)i;
-    }
 }
 
 static const struct route *route_of(struct rules_scratch *s, const struct logsource *ls)
@@ -170,7 +174,20 @@ bool rules_scratch_trouble(const struct rules_scratch *s, size_t rule, struct ru
 
 /* ---- one event ---- */
 
-size_t rules_match(const struct rules *r, struct rules_scratch *s, const struct event *ev,
+static void ask(struct rules_scratch *s, uint32_t rule, const struct event *ev, size_t *n)
+{
+    const struct rule *r = &s->rules->list[rule];
+    uint64_t limits = s->limits.hit;
+
+    if (s->troubled && rests(s, rule))
+        return;
+    if (r->travels ? travel_may_hold(s, r->condition, ev, true) : node_holds(s, r->condition, ev))
+        s->hits[(*n)++] = rule;
+    if (s->limits.hit != limits)
+        add_trouble(s, rule, s->limits.hit - limits);
+}
+
+size_t rules_match(const struct rules *r UNUSED, struct rules_scratch *s, const struct event *ev,
                    const uint32_t **ret_rules)
 {
     const struct route *route = route_of(s, ev->logsource);
@@ -178,18 +195,22 @@ size_t rules_match(const struct rules *r, struct rules_scratch *s, const struct 
 
     s->events++;
     scratch_take(s, ev);
-    for (size_t i = 0; route && i < route->n; i++) {
-        uint32_t rule = route->rules[i];
-        uint64_t limits = s->limits.hit;
+    for (size_t i = 0; route && i < route->n; i++)
+        ask(s, route->rules[i], ev, &n);
+    *ret_rules = s->hits;
+    return n;
+}
 
-        if (s->troubled && rests(s, rule))
-            continue;
-        if (r->list[rule].travels ? travel_may_hold(s, r->list[rule].condition, ev, true)
-                                  : node_holds(s, r->list[rule].condition, ev))
-            s->hits[n++] = rule;
-        if (s->limits.hit != limits)
-            add_trouble(s, rule, s->limits.hit - limits);
-    }
+size_t rules_match_only(const struct rules *r, struct rules_scratch *s, const struct event *ev,
+                        const uint64_t *only, const uint32_t **ret_rules)
+{
+    size_t n = 0;
+
+    s->events++;
+    scratch_take(s, ev);
+    for (size_t word = 0; word <= r->n / 64; word++)
+        for (uint64_t bits = only[word]; bits; bits &= bits - 1)
+            ask(s, (uint32_t)(word * 64 + (size_t)__builtin_ctzll(bits)), ev, &n);
     *ret_rules = s->hits;
     return n;
 }

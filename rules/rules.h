@@ -62,6 +62,8 @@ const struct rule_info *rules_info(const struct rules *r, size_t i);
 size_t rules_find(const struct rules *r, struct slice what);
 /* Of the rule that the signal names, if it is there still; else SIZE_MAX. */
 size_t rules_of_signal(const struct rules *r, const struct signal *s);
+/* Does rule i ask events of that log source? Correlations do not: they see matches. */
+bool rules_asks(const struct rules *r, size_t i, const struct logsource *ls);
 /* Digest of the whole set: SHA-256 over the digests in order. */
 void rules_digest(const struct rules *r, uint8_t out[32]);
 
@@ -92,6 +94,12 @@ DEFINE_AUTO(rules_scratch)
  * limits hit are counted. */
 size_t rules_match(const struct rules *r, struct rules_scratch *s, const struct event *ev,
                    const uint32_t **ret_rules);
+/*
+ * Only the rules of a set are asked: bit i of word i / 64 is rule i. They must be detections whose
+ * log source fits the event's.
+ */
+size_t rules_match_only(const struct rules *r, struct rules_scratch *s, const struct event *ev,
+                        const uint64_t *only, const uint32_t **ret_rules);
 uint64_t rules_scratch_limits(const struct rules_scratch *s); /* regex limits hit so far */
 /*
  * A rule whose regular expressions have run into their limits: how often (false:

@@ -68,6 +68,25 @@ bool block_next(const struct block *b, const struct framing *f, struct block_wal
     return true;
 }
 
+void block_skip_to(const struct block *b, struct block_walk *walk, size_t offset)
+{
+    const char *from = b->bytes.p + walk->offset;
+    const char *lf = memrchr(from, '\n', offset - walk->offset);
+
+    if (lf)
+        walk->offset = (size_t)(lf + 1 - b->bytes.p);
+}
+
+void block_count_lines(const struct block *b, uint64_t *ret_lines, uint64_t *ret_full)
+{
+    uint64_t lines = 0, full = 0;
+
+    for (size_t offset = 0; offset < b->bytes.n; lines++)
+        full += line_at(b->bytes, offset, &offset).n > 0;
+    *ret_lines = lines;
+    *ret_full = full;
+}
+
 size_t framing_whole(const struct framing *f, struct slice bytes)
 {
     size_t offset = 0;

@@ -88,6 +88,13 @@ struct block_walk {
 };
 bool block_next(const struct block *b, const struct framing *f, struct block_walk *walk,
                 struct record *ret_record);
+/*
+ * Where each line of `bytes` is a record: the walk goes on with the line that holds the byte at
+ * `offset`, which the walk has not passed yet.
+ */
+void block_skip_to(const struct block *b, struct block_walk *walk, size_t offset);
+/* How many lines `bytes` has, and how many of them have text. */
+void block_count_lines(const struct block *b, uint64_t *ret_lines, uint64_t *ret_full);
 
 /*
  * For inputs: how many bytes of `bytes` (whole lines) are whole records, when

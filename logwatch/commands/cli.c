@@ -14,6 +14,8 @@ const struct cli_option cli_options[CLI_OPTIONS] = {
     [CLI_ZONE] = { "zone", 0, "ZONE", "Zone of times that state none, like Europe/Berlin." },
     [CLI_RULES] = { "rules", 'r', "PATH",
                     "File or folder of Sigma rules, besides the library; may be repeated." },
+    [CLI_NO_PREFILTER] = { "no-prefilter", 0, NULL,
+                           "Parse every line and ask it for every rule: slow, for comparison." },
     [CLI_NO_LIBRARY] = { "no-library", 0, NULL, "Leave the rules inside the program out." },
     [CLI_ONCE] = { "once", 0, NULL, "End when all there is was read and delivered." },
     [CLI_QUIET] = { "quiet", 'q', NULL, "Say errors only." },

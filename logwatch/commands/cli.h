@@ -31,6 +31,7 @@ enum cli_option_id {
     CLI_CHANNEL,
     CLI_ZONE,
     CLI_RULES,
+    CLI_NO_PREFILTER,
     CLI_NO_LIBRARY,
     CLI_ONCE,
     CLI_QUIET,

@@ -10,7 +10,7 @@ const struct command commands[] = {
       "trailwarden run --config trailwarden.yaml" },
     { "replay", "run the rules over files, as `run` would have", "[FILE...]",
       OPT(CONFIG) | OPT(JSON) | OPT(CHANNEL) | OPT(ZONE) | OPT(RULES) | OPT(NO_LIBRARY) |
-          OPT(STATS) | OPT(FAIL_EMPTY) | OPT(QUIET) | OPT(JOURNAL) | OPT(UNIT) |
+          OPT(NO_PREFILTER) | OPT(STATS) | OPT(FAIL_EMPTY) | OPT(QUIET) | OPT(JOURNAL) | OPT(UNIT) |
           OPT(AGAINST_RULES) | OPT(FAIL_ON_CHANGE),
       command_replay, "trailwarden replay --stats /var/log/xray/access.log" },
     { "check", "check configuration, formats and rules; run their samples and tests", "[RULES...]",

@@ -7,6 +7,7 @@
 #include "base/num.h"
 #include "base/term.h"
 #include "logwatch/commands/replaying.h"
+#include "logwatch/scan.h"
 
 struct printing {
     struct cli *cli;
@@ -216,6 +217,8 @@ int command_replay(struct cli *cli)
         r = make_playlist(cli, e, &list);
     if (r)
         return r;
+    if (cli_has(cli, CLI_NO_PREFILTER))
+        scans_disable(e->scans);
     for (size_t i = 0; i < cli->nmany; i++)
         if (cli->many_of[i] == CLI_AGAINST_RULES)
             return replay_against(cli, c, e, &list);

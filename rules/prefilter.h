@@ -1,0 +1,36 @@
+/*
+ * Prefilter: which of many literals stand in raw bytes, in one scan.
+ *
+ * ASCII letters fit in either case. Literals have at least PREFILTER_LITERAL_MIN
+ * bytes: shorter ones would make the scan several times as slow. The compiled
+ * set is read-only and shared by threads; each thread has a scratch.
+ *
+ * It is a filter, never a verdict: what it names is looked at exactly
+ * afterwards. Built without Vectorscan there is none: prefilter_new() says
+ * -ENOSYS, and everything is looked at.
+ */
+#pragma once
+
+#include "base/err.h"
+#include "base/slice.h"
+
+#define PREFILTER_LITERAL_MIN 4
+
+struct prefilter;
+struct prefilter_scratch;
+
+/* The literals are copied; a hit names one by its index. */
+int prefilter_new(const struct slice *literals, size_t n, struct prefilter **ret_prefilter,
+                  struct err *err);
+void prefilter_free(struct prefilter *p);
+DEFINE_AUTO(prefilter)
+
+/* For any number of prefilters, one after the other. -ENOMEM. */
+int prefilter_scratch_for(struct prefilter_scratch **scratch, const struct prefilter *p);
+void prefilter_scratch_free(struct prefilter_scratch *s);
+
+/* Each occurrence, in the order of their ends (behind the last byte). Non-zero ends the scan. */
+typedef int prefilter_hit(void *ctx, uint32_t literal, size_t end);
+/* -EIO: the scan could not be done, so everything must be looked at. */
+int prefilter_scan(const struct prefilter *p, struct prefilter_scratch *s, struct slice bytes,
+                   prefilter_hit *hit, void *ctx);
