@@ -33,10 +33,25 @@ int ip_parse(struct slice s, struct ip *ret)
     return 0;
 }
 
+static char *octet(unsigned v, char behind, char *out)
+{
+    if (v >= 100)
+        *out++ = (char)('0' + v / 100);
+    if (v >= 10)
+        *out++ = (char)('0' + v / 10 % 10);
+    *out++ = (char)('0' + v % 10);
+    *out++ = behind;
+    return out;
+}
+
 void ip_text(const struct ip *ip, char out[IP_TEXT_SIZE])
 {
-    if (!ip->family ||
-        !inet_ntop(ip->family == 4 ? AF_INET : AF_INET6, ip->bytes, out, IP_TEXT_SIZE))
+    if (ip->family == 4) {
+        for (size_t i = 0; i < 4; i++)
+            out = octet(ip->bytes[i], i < 3 ? '.' : '\0', out);
+        return;
+    }
+    if (!ip->family || !inet_ntop(AF_INET6, ip->bytes, out, IP_TEXT_SIZE))
         out[0] = '\0';
 }
 

@@ -16,6 +16,7 @@
 struct regex {
     pcre2_code *code;
     bool utf;
+    bool jit; /* and no UTF mode: nothing needs to be checked before a match */
     uint32_t ngroups;
     const char **names; /* 1..ngroups; NULL = unnamed */
     char literal[LITERAL_MAX];
@@ -281,7 +282,8 @@ int regex_compile(struct slice pattern, unsigned flags, struct regex **ret_regex
                             &offset, NULL);
     if (!r->code)
         return compile_fault(code, offset, err);
-    (void)pcre2_jit_compile(r->code, PCRE2_JIT_COMPLETE); /* without JIT it is only slower */
+    /* Without JIT it is only slower. */
+    r->jit = pcre2_jit_compile(r->code, PCRE2_JIT_COMPLETE) == 0 && !(flags & REGEX_UTF);
     if (read_names(r) < 0)
         return err_nomem(err);
     r->utf = l.utf;
@@ -352,7 +354,9 @@ int regex_match(const struct regex *r, struct regex_scratch *s, struct slice tex
 {
     /* Cut inside a character, UTF mode would fail. */
     struct slice t = r->utf ? utf8_cut(text, REGEX_TEXT_MAX) : slice_take(text, REGEX_TEXT_MAX);
-    int n = pcre2_match(r->code, (PCRE2_SPTR)(t.p ? t.p : ""), t.n, 0, 0, s->data, s->context);
+    PCRE2_SPTR p = (PCRE2_SPTR)(t.p ? t.p : "");
+    int n = r->jit ? pcre2_jit_match(r->code, p, t.n, 0, 0, s->data, s->context)
+                   : pcre2_match(r->code, p, t.n, 0, 0, s->data, s->context);
     const PCRE2_SIZE *at;
 
     if (n == PCRE2_ERROR_NOMATCH)

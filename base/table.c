@@ -1,5 +1,6 @@
 #include "base/table.h"
 
+#include <endian.h>
 #include <errno.h>
 #include <sys/auxv.h>
 #include <sys/random.h>
@@ -35,14 +36,13 @@ static uint64_t rotl(uint64_t x, unsigned b)
 
 static uint64_t load64(const uint8_t *p)
 {
-    uint64_t v = 0;
+    uint64_t v;
 
-    for (unsigned i = 0; i < 8; i++)
-        v |= (uint64_t)p[i] << (8 * i);
-    return v;
+    memcpy(&v, p, sizeof v);
+    return le64toh(v);
 }
 
-static void sip_round(uint64_t v[4])
+static ALWAYS_INLINE void sip_round(uint64_t v[4])
 {
     v[0] += v[1];
     v[1] = rotl(v[1], 13) ^ v[0];
@@ -56,8 +56,9 @@ static void sip_round(uint64_t v[4])
     v[2] = rotl(v[2], 32);
 }
 
-/* Aumasson and Bernstein, "SipHash: a fast short-input PRF": 2 rounds a word, 4 at the end. */
-uint64_t siphash24(const uint8_t key[16], const void *data, size_t n)
+/* Aumasson and Bernstein, "SipHash: a fast short-input PRF": rounds a word, rounds at the end. */
+static ALWAYS_INLINE uint64_t siphash(const uint8_t key[16], const void *data, size_t n,
+                                      unsigned word_rounds, unsigned end_rounds)
 {
     const uint8_t *p = data;
     uint64_t k0 = load64(key), k1 = load64(key + 8), last = (uint64_t)n << 56;
@@ -69,20 +70,25 @@ uint64_t siphash24(const uint8_t key[16], const void *data, size_t n)
         uint64_t m = load64(p);
 
         v[3] ^= m;
-        sip_round(v);
-        sip_round(v);
+        for (unsigned i = 0; i < word_rounds; i++)
+            sip_round(v);
         v[0] ^= m;
     }
     for (size_t i = 0; i < left; i++)
         last |= (uint64_t)p[i] << (8 * i);
     v[3] ^= last;
-    sip_round(v);
-    sip_round(v);
+    for (unsigned i = 0; i < word_rounds; i++)
+        sip_round(v);
     v[0] ^= last;
     v[2] ^= 0xff;
-    for (unsigned i = 0; i < 4; i++)
+    for (unsigned i = 0; i < end_rounds; i++)
         sip_round(v);
     return v[0] ^ v[1] ^ v[2] ^ v[3];
+}
+
+uint64_t siphash24(const uint8_t key[16], const void *p, size_t n)
+{
+    return siphash(key, p, n, 2, 4);
 }
 
 uint64_t table_hash(struct slice key)
@@ -98,7 +104,7 @@ uint64_t table_hash(struct slice key)
         }
         secret_made = true;
     }
-    return siphash24(secret, key.p, key.n);
+    return siphash(secret, key.p, key.n, 1, 3);
 }
 
 struct table *table_new(size_t max)

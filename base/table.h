@@ -1,7 +1,7 @@
 /*
  * Table: from a byte key to a pointer.
  *
- * Keyed with a random secret per process (SipHash-2-4), so a stranger who
+ * Keyed with a random secret per process (SipHash-1-3), so a stranger who
  * chooses the keys cannot make them collide. Iteration is in the order of
  * insertion: nothing in a result may depend on hash order. Keys are copied.
  * Removing leaves the order of the rest.
@@ -27,6 +27,6 @@ void *table_remove(struct table *t, struct slice key); /* the value, or NULL */
  * allowed, putting new ones is not. */
 bool table_next(const struct table *t, size_t *i, struct slice *ret_key, void **ret_value);
 
-uint64_t table_hash(struct slice key); /* SipHash-2-4 with the process's secret */
+uint64_t table_hash(struct slice key); /* SipHash-1-3 with the process's secret */
 /* SipHash-2-4 with a given key: for results that must be equal everywhere. */
 uint64_t siphash24(const uint8_t key[16], const void *p, size_t n);

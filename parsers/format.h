@@ -101,7 +101,8 @@ struct format {
     size_t nlayouts;
     struct event_entry *events;
     size_t nevents;
-    struct table *aliases; /* raw name -> struct alias */
+    struct alias **aliases; /* by the id of the raw name; NULL: none */
+    size_t naliases;
     struct sample *samples;
     size_t nsamples;
     const char **units, **paths;
@@ -123,8 +124,6 @@ struct formats {
     size_t n, cap;
     struct regex **regexes;
     size_t nregexes, regexes_cap;
-    struct table **tables;
-    size_t ntables, tables_cap;
 };
 
 /* Action words with their ECS category and outcome. */

@@ -94,10 +94,7 @@ void formats_free(struct formats *f)
         return;
     for (size_t i = 0; i < f->nregexes; i++)
         regex_free(f->regexes[i]);
-    for (size_t i = 0; i < f->ntables; i++)
-        table_free(f->tables[i]);
     free(f->regexes);
-    free(f->tables);
     free(f->list);
     arena_free(f->arena);
     free(f);
@@ -376,26 +373,36 @@ static void load_layouts(struct build *b, const struct yaml *y)
 
 /* ---- aliases: raw name -> field ---- */
 
+static bool make_room(struct build *b, const struct yaml *y)
+{
+    size_t n = 0;
+
+    YAML_EACH (m, y) {
+        uint32_t id = field_intern(b->set->names, m->key);
+
+        if (id == FIELD_OTHER)
+            return false;
+        n = id >= n ? id + 1 : n;
+    }
+    b->f->aliases = arena_array(b->a, n + 1, sizeof(struct alias *));
+    b->f->naliases = b->f->aliases ? n : 0;
+    return b->f->aliases != NULL;
+}
+
 static void load_fields(struct build *b, const struct yaml *y)
 {
-    struct table **tables = realloc(b->set->tables, (b->set->ntables + 1) * sizeof *tables);
-
-    if (!tables)
-        return fault(b, (struct src_pos){ 0 }, "out of memory");
-    b->set->tables = tables;
-    b->f->aliases = tables[b->set->ntables] = table_new(4096);
-    b->set->ntables += b->f->aliases != NULL;
+    if (!make_room(b, y))
+        return fault(b, y ? y->at : (struct src_pos){ 0 }, "too many fields");
     YAML_EACH (m, y) {
         struct alias *alias = arena_alloc(b->a, sizeof *alias);
 
-        if (!alias || !b->f->aliases)
+        if (!alias)
             return fault(b, m->key_at, "out of memory");
         alias->name = m->key;
+        alias->id = field_intern(b->set->names, m->key);
         if (!target_parse(b, m->text, &alias->target))
             unknown(b, m->text, m->at, "field", NULL);
-        else if (table_put(b->f->aliases, m->key, alias) < 0)
-            return fault(b, m->key_at, "too many fields");
-        alias->id = field_intern(b->set->names, m->key);
+        b->f->aliases[alias->id] = alias;
     }
 }
 
@@ -886,11 +893,8 @@ static bool unquotes(const struct captures *c)
 
 static bool alias_unquotes(const struct format *f)
 {
-    struct slice name;
-    void *alias;
-
-    for (size_t i = 0; f->aliases && table_next(f->aliases, &i, &name, &alias);)
-        if (((const struct alias *)alias)->target.go_quoted)
+    for (size_t i = 0; i < f->naliases; i++)
+        if (f->aliases[i] && f->aliases[i]->target.go_quoted)
             return true;
     return false;
 }

@@ -117,6 +117,15 @@ static void set_time(struct run *r, struct slice text, uint64_t received_us)
 }
 
 /* Only what is wholly an address becomes source.ip: a masked or made-up one is none. */
+static struct slice port_text(unsigned port, char out[8])
+{
+    size_t n = 8;
+
+    for (; port || n == 8; port /= 10)
+        out[--n] = (char)('0' + port % 10);
+    return slice_of(out + n, 8 - n);
+}
+
 static void set_address(struct run *r, struct slice text, unsigned flags)
 {
     struct endpoint e;
@@ -133,8 +142,7 @@ static void set_address(struct run *r, struct slice text, unsigned flags)
     kept = arena_slice(r->a, slice_str(ip));
     set(r, FIELD_SOURCE_IP, kept);
     if (e.port) {
-        snprintf(port, sizeof port, "%u", e.port);
-        set(r, FIELD_SOURCE_PORT, arena_slice(r->a, slice_str(port)));
+        set(r, FIELD_SOURCE_PORT, arena_slice(r->a, port_text(e.port, port)));
     }
     r->failed = r->failed || !kept.p;
 }
@@ -219,7 +227,8 @@ static struct slice keep(struct run *r, struct slice s)
 
 static int member(struct run *r, struct slice name, enum value_type type, struct slice value)
 {
-    const struct alias *alias = r->f->aliases ? table_get(r->f->aliases, name) : NULL;
+    uint32_t id = field_find(r->f->names, name);
+    const struct alias *alias = id < r->f->naliases ? r->f->aliases[id] : NULL;
     struct slice kept = keep(r, value);
     struct slice kept_name = alias ? alias->name : keep(r, name);
     int e;
@@ -227,7 +236,7 @@ static int member(struct run *r, struct slice name, enum value_type type, struct
     if (alias && type != VALUE_NULL)
         apply(r, &alias->target, kept, type);
     /* Under its own name as well: rules written for the source's fields work, too. */
-    e = event_add(r->ev, alias ? alias->id : field_find(r->f->names, name), kept_name, type, kept);
+    e = event_add(r->ev, id, kept_name, type, kept);
     return e == -ENOMEM || r->failed ? -ENOMEM : 0;
 }
 
