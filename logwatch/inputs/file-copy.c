@@ -42,38 +42,30 @@ static bool same_so_far(int a, int b, uint64_t size)
            memcmp(x, y, tail) == 0;
 }
 
-static bool same_text(const char *a, const char *b)
-{
-    return a && b && strcmp(a, b) == 0;
-}
-
-/* Has the folder a log of this name itself? Then its rotated files are that log's. */
-static bool has_log(const struct file_input *f, const char *folder, const char *base)
+/* Has the folder of that file a log of this name itself? Then its rotated files are that log's. */
+static bool has_log(const struct file_input *f, const char *path, const char *base)
 {
     for (size_t i = 0; i < f->nstreams; i++) {
         const struct stream *s = f->streams[i];
-        AUTO_FREE char *here = name_folder(s->path);
 
-        if (!s->forgotten && same_text(here, folder) && strcmp(name_base(s->path), base) == 0)
+        if (!s->forgotten && name_same_folder(s->path, path) &&
+            strcmp(name_base(s->path), base) == 0)
             return true;
     }
     return false;
 }
 
+/* Without memory of its own: an answer that is wrong because memory is out would read a copy again.
+ */
 bool file_is_related(const struct file_input *f, const struct stream *s, const char *path)
 {
-    AUTO_FREE char *here = name_folder(path);
-    AUTO_FREE char *there = name_folder(s->path);
-    AUTO_FREE char *where = name_folder(s->where);
     const char *base = near_root(s), *name = name_base(path);
 
-    if (!here)
-        return false;
-    if (same_text(here, there) || same_text(here, where))
+    if (name_same_folder(path, s->path) || name_same_folder(path, s->where))
         return near_name(base, name) || strcmp(base, name) == 0 ||
                strcmp(name_base(s->where), name) == 0;
     /* Moved to a folder of old logs: there must be bytes enough to know it by its content. */
-    return s->head.n == HEAD_MAX && near_name(base, name) && !has_log(f, here, base);
+    return s->head.n == HEAD_MAX && near_name(base, name) && !has_log(f, path, base);
 }
 
 static bool is_young(const struct file_input *f, const struct stat *st)

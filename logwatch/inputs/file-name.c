@@ -84,13 +84,21 @@ const char *name_base(const char *path)
     return slash ? slash + 1 : path;
 }
 
-char *name_folder(const char *path)
+static struct slice folder_of(const char *path)
 {
     size_t n = (size_t)(name_base(path) - path);
 
-    if (n == 0)
-        return strdup(".");
-    return strndup(path, n > 1 ? n - 1 : 1);
+    return n == 0 ? SLICE(".") : slice_of(path, n > 1 ? n - 1 : 1);
+}
+
+char *name_folder(const char *path)
+{
+    return slice_dup(folder_of(path));
+}
+
+bool name_same_folder(const char *a, const char *b)
+{
+    return slice_eq(folder_of(a), folder_of(b));
 }
 
 #define DATE_DIGITS 6
@@ -186,18 +194,27 @@ static size_t before_stamp(struct slice s, unsigned digits)
     return n > 0 && n < s.n && is_stamp(slice_skip(s, n), digits) ? n : s.n;
 }
 
-void name_root(const char *name, struct buf *out)
+static void keep_name(struct slice s, char out[NAME_MAX + 1])
+{
+    size_t n = strlen(out), more = s.n < NAME_MAX - n ? s.n : NAME_MAX - n;
+
+    memcpy(out + n, s.p, more);
+    out[n + more] = '\0';
+}
+
+void name_root(const char *name, char out[NAME_MAX + 1])
 {
     struct slice s = plain_name(name);
     size_t dot = slice_rfind_byte(s, '.'), n = before_stamp(s, 1);
 
+    out[0] = '\0';
     if (n == s.n && dot != SIZE_MAX && dot > 0) {
         n = before_stamp(slice_take(s, dot), DATE_DIGITS);
-        buf_slice(out, slice_take(s, n));
-        buf_slice(out, slice_skip(s, dot));
+        keep_name(slice_take(s, n), out);
+        keep_name(slice_skip(s, dot), out);
         return;
     }
-    buf_slice(out, slice_take(s, n));
+    keep_name(slice_take(s, n), out);
 }
 
 static bool is_ours(uid_t uid)

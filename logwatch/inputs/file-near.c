@@ -41,12 +41,12 @@ static bool looks_rotated(const char *name)
            (name[0] && name[strlen(name) - 1] >= '0' && name[strlen(name) - 1] <= '9');
 }
 
-static void find_root(struct file_input *f, struct stream *s)
+static int find_root(struct file_input *f, struct stream *s)
 {
     const char *name = name_base(s->path), *root = name;
 
     if (!looks_rotated(name))
-        return;
+        return 0;
     for (size_t i = 0; i < f->nstreams; i++) {
         const char *base = name_base(f->streams[i]->path);
 
@@ -55,13 +55,16 @@ static void find_root(struct file_input *f, struct stream *s)
     }
     free(s->root);
     s->root = root == name ? NULL : strdup(root);
+    return root == name || s->root ? 0 : -ENOMEM;
 }
 
-void near_roots(struct file_input *f)
+int near_roots(struct file_input *f)
 {
     for (size_t i = 0; f->roots_stale && i < f->nstreams; i++)
-        find_root(f, f->streams[i]);
+        if (find_root(f, f->streams[i]) < 0)
+            return -ENOMEM;
     f->roots_stale = false;
+    return 0;
 }
 
 /*
@@ -149,13 +152,6 @@ int scan_neighbours(struct scan *sc)
     return r;
 }
 
-static bool in_one_folder(const char *a, const char *b)
-{
-    size_t n = (size_t)(name_base(a) - a);
-
-    return (size_t)(name_base(b) - b) == n && strncmp(a, b, n) == 0;
-}
-
 void near_inherit(const struct file_input *f, struct stream *s)
 {
     s->log_seen_us = s->first_seen_us;
@@ -163,7 +159,7 @@ void near_inherit(const struct file_input *f, struct stream *s)
         const struct stream *o = f->streams[i];
         const char *a = name_base(o->path), *b = name_base(s->path);
 
-        if (o->log_seen_us < s->log_seen_us && in_one_folder(o->path, s->path) &&
+        if (o->log_seen_us < s->log_seen_us && name_same_folder(o->path, s->path) &&
             (strcmp(a, b) == 0 || name_is_rotated(a, b) || name_is_rotated(b, a)))
             s->log_seen_us = o->log_seen_us;
     }
@@ -175,14 +171,12 @@ void near_inherit(const struct file_input *f, struct stream *s)
  */
 const char *scan_generation_of(const struct file_input *f, const struct found *x)
 {
-    AUTO_FREE char *here = name_folder(x->path);
     uint64_t changed = stat_mtime_ns(&x->st) / 1000;
 
-    for (size_t i = 0; here && i < f->nstreams; i++) {
+    for (size_t i = 0; i < f->nstreams; i++) {
         const struct stream *s = f->streams[i];
-        AUTO_FREE char *folder = name_folder(s->path);
 
-        if (!s->forgotten && folder && strcmp(folder, here) == 0 &&
+        if (!s->forgotten && name_same_folder(s->path, x->path) &&
             s->log_seen_us <= changed + TICK_US &&
             near_name(name_base(s->path), name_base(x->path)))
             return s->path;

@@ -221,11 +221,17 @@ static bool is_young(const struct file_input *f, const struct stat *st)
  */
 static bool is_being_made(const struct pack_job *j)
 {
-    AUTO_FREE char *plain = strndup(j->path, name_unpacked(j->path));
-    char bytes[HEAD_MAX];
+    char plain[PATH_MAX], bytes[HEAD_MAX];
+    size_t n = name_unpacked(j->path);
     const char *text;
     struct stat st;
-    AUTO_FD fd = plain ? file_open(plain, &st, &text) : -1;
+    AUTO_FD fd = -1;
+
+    if (n == 0 || n >= sizeof plain)
+        return false; /* nothing of that name can be opened */
+    memcpy(plain, j->path, n);
+    plain[n] = '\0';
+    fd = file_open(plain, &st, &text);
 
     return fd >= 0 && (j->nhead == 0 || (read_at(fd, bytes, j->nhead, 0) > 0 &&
                                          memcmp(bytes, j->head, j->nhead) == 0));
@@ -630,11 +636,9 @@ int packs_scan(struct scan *sc)
  */
 static bool waits_for(const struct stream *s, const char *path)
 {
-    AUTO_FREE char *here = name_folder(path);
-    AUTO_FREE char *there = name_folder(s->path);
     const char *base = near_root(s);
 
-    return here && there && strcmp(here, there) == 0 && near_name(base, name_base(path)) &&
+    return name_same_folder(path, s->path) && near_name(base, name_base(path)) &&
            ((s->state == STREAM_LIVE && !name_is_rotated(base, name_base(s->where))) ||
             name_cmp_age(base, name_base(path), name_base(s->where)) <= 0);
 }

@@ -23,6 +23,8 @@
  */
 #pragma once
 
+#include <limits.h>
+
 #include <sys/stat.h>
 #include <sys/types.h>
 
@@ -343,7 +345,7 @@ bool near_name(const char *base, const char *name);
 /* The name of the log: under a glob its rotated files may have been found by their own names. */
 const char *near_root(const struct stream *s);
 /* Finds them for all, when streams have come. */
-void near_roots(struct file_input *f);
+int near_roots(struct file_input *f);
 /* What older generations know of the first sight of the log goes on in the new one. */
 void near_inherit(const struct file_input *f, struct stream *s);
 /*
@@ -412,10 +414,11 @@ size_t name_unpacked(const char *name);
 int name_cmp_age(const char *base, const char *a, const char *b);
 /* The name without the stamp of a rotation (and of a packer): "a.log" of "a.log.1" and of itself.
  */
-void name_root(const char *name, struct buf *out);
+void name_root(const char *name, char out[NAME_MAX + 1]);
 const char *name_base(const char *path);
 /* The folder of a path, "." or "/" when there is none. New string. */
 char *name_folder(const char *path);
+bool name_same_folder(const char *a, const char *b);
 /* "access.log.1", "access.log-20261121", "access-20261121.log" of "access.log". */
 bool name_is_rotated(const char *base, const char *name);
 /* Could somebody else have put this file there to make us read another? */

@@ -609,7 +609,8 @@ int file_scan(struct file_input *f, struct err *err)
     for (size_t i = 0; r == 0 && i < f->options->path.n; i++)
         r = find_pattern(&sc, f->options->path.items[i]);
     named = sc.nfound;
-    near_roots(f);
+    if (r == 0)
+        r = near_roots(f);
     if (r == 0)
         r = pass_exact(&sc, 0);
     if (r == 0)
@@ -622,7 +623,8 @@ int file_scan(struct file_input *f, struct err *err)
         pass_content(&sc);
     if (r == 0)
         r = pass_new(&sc);
-    near_roots(f);
+    if (r == 0)
+        r = near_roots(f);
     if (r == 0)
         r = packs_scan(&sc);
     if (r == 0)

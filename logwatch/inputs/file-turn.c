@@ -118,19 +118,19 @@ static bool is_ready(const struct stream *s)
 
 static int cmp_names(const struct stream *a, const struct stream *b)
 {
-    AUTO_BUF root = BUF_INIT;
+    char root[NAME_MAX + 1];
 
-    name_root(name_base(b->where), &root);
-    return buf_ok(&root) ? name_cmp_age(root.p, name_base(a->where), name_base(b->where)) : 0;
+    name_root(name_base(b->where), root);
+    return name_cmp_age(root, name_base(a->where), name_base(b->where));
 }
 
 /* The log itself, not a rotated file that a glob names as well. */
 static bool is_log(const struct stream *s)
 {
-    AUTO_BUF root = BUF_INIT;
+    char root[NAME_MAX + 1];
 
-    name_root(name_base(s->where), &root);
-    return s->state == STREAM_LIVE && slice_is(buf_view(&root), name_base(s->where));
+    name_root(name_base(s->where), root);
+    return s->state == STREAM_LIVE && strcmp(root, name_base(s->where)) == 0;
 }
 
 /* By their names where both have one; what was deleted has only its time, and its last name. */
@@ -149,18 +149,15 @@ static bool is_before(const struct stream *a, const struct stream *b)
  * well. */
 static bool are_one_log(const struct stream *a, const struct stream *b)
 {
-    size_t folder = (size_t)(name_base(a->where) - a->where);
-    AUTO_BUF x = BUF_INIT;
-    AUTO_BUF y = BUF_INIT;
+    char x[NAME_MAX + 1], y[NAME_MAX + 1];
 
     if (strcmp(a->path, b->path) == 0)
         return true;
-    if ((size_t)(name_base(b->where) - b->where) != folder ||
-        strncmp(a->where, b->where, folder) != 0)
+    if (!name_same_folder(a->where, b->where))
         return false;
-    name_root(name_base(a->where), &x);
-    name_root(name_base(b->where), &y);
-    return slice_eq(buf_view(&x), buf_view(&y));
+    name_root(name_base(a->where), x);
+    name_root(name_base(b->where), y);
+    return strcmp(x, y) == 0;
 }
 
 /* May the stream have to wait for this one? */
