@@ -17,6 +17,8 @@ struct regex {
     pcre2_code *code;
     bool utf;
     bool jit; /* and no UTF mode: nothing needs to be checked before a match */
+    bool begins; /* a match begins the text, with one of these bytes */
+    uint8_t first[32];
     uint32_t ngroups;
     const char **names; /* 1..ngroups; NULL = unnamed */
     char literal[LITERAL_MAX];
@@ -267,6 +269,49 @@ static int compile_fault(int code, size_t offset, struct err *err)
                       "regular expression: %s at byte %zu", text, offset + 1);
 }
 
+static void allow(struct regex *r, uint32_t unit)
+{
+    r->first[unit / 8] |= (uint8_t)(1u << unit % 8);
+}
+
+/*
+ * Most anchored patterns fail at their first byte, and calling PCRE2 to learn that costs as much
+ * as ten such answers. PCRE2 looks for first bytes only in patterns that are not anchored: so the
+ * rest behind the ^ is asked for them.
+ */
+static void find_first(struct regex *r, struct slice pattern, uint32_t options)
+{
+    uint32_t all = 0, kind = 0, unit = 0;
+    const uint8_t *map = NULL;
+    pcre2_code *rest;
+    size_t offset;
+    int code;
+
+    if (pattern.n < 2 || pattern.p[0] != '^' || strchr("*+?{", pattern.p[1]) ||
+        options & (PCRE2_MULTILINE | PCRE2_EXTENDED | PCRE2_UTF) ||
+        pcre2_pattern_info(r->code, PCRE2_INFO_ALLOPTIONS, &all) < 0 || !(all & PCRE2_ANCHORED))
+        return;
+    rest = pcre2_compile((PCRE2_SPTR)pattern.p + 1, pattern.n - 1, options, &code, &offset, NULL);
+    if (rest && pcre2_pattern_info(rest, PCRE2_INFO_FIRSTCODETYPE, &kind) == 0 && kind == 0 &&
+        pcre2_pattern_info(rest, PCRE2_INFO_FIRSTBITMAP, &map) == 0 && map) {
+        memcpy(r->first, map, sizeof r->first);
+        r->begins = true;
+    } else if (rest && kind == 1 &&
+               pcre2_pattern_info(rest, PCRE2_INFO_FIRSTCODEUNIT, &unit) == 0 && unit < 256) {
+        allow(r, unit);
+        allow(r, unit ^ 0x20); /* it may be a letter in either case: (?i:a) */
+        r->begins = true;
+    }
+    pcre2_code_free(rest);
+}
+
+static bool may_begin(const struct regex *r, struct slice text)
+{
+    unsigned char c = text.n ? (unsigned char)text.p[0] : 0;
+
+    return text.n && r->first[c / 8] >> c % 8 & 1;
+}
+
 int regex_compile(struct slice pattern, unsigned flags, struct regex **ret_regex, struct err *err)
 {
     AUTO(regex) r = calloc(1, sizeof *r);
@@ -287,6 +332,7 @@ int regex_compile(struct slice pattern, unsigned flags, struct regex **ret_regex
     if (read_names(r) < 0)
         return err_nomem(err);
     r->utf = l.utf;
+    find_first(r, pattern, compile_options(flags));
     l.nocase = flags & REGEX_NOCASE || slice_find(pattern, SLICE("(?")) != SIZE_MAX;
     find_literal(pattern, &l);
     memcpy(r->literal, l.best, l.best_n);
@@ -355,8 +401,9 @@ int regex_match(const struct regex *r, struct regex_scratch *s, struct slice tex
     /* Cut inside a character, UTF mode would fail. */
     struct slice t = r->utf ? utf8_cut(text, REGEX_TEXT_MAX) : slice_take(text, REGEX_TEXT_MAX);
     PCRE2_SPTR p = (PCRE2_SPTR)(t.p ? t.p : "");
-    int n = r->jit ? pcre2_jit_match(r->code, p, t.n, 0, 0, s->data, s->context)
-                   : pcre2_match(r->code, p, t.n, 0, 0, s->data, s->context);
+    int n = r->begins && !may_begin(r, t) ? PCRE2_ERROR_NOMATCH
+            : r->jit ? pcre2_jit_match(r->code, p, t.n, 0, 0, s->data, s->context)
+                     : pcre2_match(r->code, p, t.n, 0, 0, s->data, s->context);
     const PCRE2_SIZE *at;
 
     if (n == PCRE2_ERROR_NOMATCH)
