@@ -73,24 +73,8 @@ bool correlator_view(const struct correlator *c, size_t rule, struct slice group
         return false;
     value = measure(r->correlation, g);
     *ret = (struct correlator_view){ .value = value.integer ? (double)value.i : value.d,
-                                     .threshold = threshold_of(r->correlation),
-                                     .last_us = g->last_us,
-                                     .due_us = g->due_us,
-                                     .pending_us = g->pending_us,
-                                     .silent_until_us = g->silent_until_us,
-                                     .active = g->active,
-                                     .lower_bound = g->lower_bound };
-    for (size_t i = 0; i < g->n; i++) {
-        const struct stamp *s = group_at(g, i);
-
-        if (s->time_us + span <= now_us)
-            continue;
-        if (ret->events++ == 0) {
-            ret->first_us = s->time_us;
-            ret->leaves_us = s->time_us + span;
-        }
-        if (s->part < 64)
-            ret->parts |= UINT64_C(1) << s->part;
-    }
+                                     .due_us = g->due_us };
+    for (size_t i = 0; i < g->n; i++)
+        ret->events += group_at(g, i)->time_us + span > now_us;
     return true;
 }

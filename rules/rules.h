@@ -167,16 +167,8 @@ struct correlator_stats correlator_stats(const struct correlator *c);
 /* The window of one rule and group, for `explain`. */
 struct correlator_view {
     double value; /* what the condition compares */
-    uint64_t threshold; /* its first bound */
     uint64_t events; /* in the window that ends now */
-    uint64_t parts; /* bit i: the i-th rule is among them */
-    uint64_t first_us, last_us; /* of its events */
-    uint64_t leaves_us; /* when the oldest one leaves it: more must come before */
     uint64_t due_us; /* when time alone will judge it; 0 = never */
-    uint64_t pending_us; /* the condition holds since then, not long enough yet; 0 = no */
-    uint64_t silent_until_us;
-    bool active; /* the condition holds: told, or suppressed */
-    bool lower_bound; /* a limit dropped something */
 };
 /* False when nothing is known of that group. */
 bool correlator_view(const struct correlator *c, size_t rule, struct slice group, uint64_t now_us,
