@@ -3,7 +3,10 @@
  *
  *     correlate.c   matches in, signals and alerts out; time
  *     judge.c       what an entry does to its group, by the type of the rule
- *     window.c      groups: entries, totals, who is due
+ *     groups.c      the groups of a rule: by key, by use
+ *     window.c      a group: entries, totals, when it is due
+ *     stamp.c       what of an event is kept
+ *     slab.c        the memory of groups
  *     measure.c     what a condition compares
  *     fire.c        alerts
  *     travel.c      where users were before
@@ -11,16 +14,18 @@
  */
 #pragma once
 
-#include "rules/window.h"
+#include "rules/groups.h"
 
 /* A group that is judged when all entries of an event are in. */
 struct open_judgement {
     struct group *group;
+    size_t rule;
     size_t mark; /* the signal that says how it went */
 };
 
 struct correlator {
     const struct rules *rules;
+    struct slab slab;
     struct groups *groups; /* by rule; detections use them for suppress */
     struct dues dues;
     struct evidence evidence;
@@ -46,8 +51,15 @@ struct taking {
     unsigned did; /* else: what it does */
 };
 
-/* The group of that key; made when there is none and `create` says so. NULL: none, or no memory. */
-struct group *correlator_group(struct correlator *c, size_t rule, struct slice key, bool create);
+/* The group of that key, used now; made when there is none. NULL: no memory. */
+struct group *correlator_group(struct correlator *c, size_t rule, struct slice key);
+/* NULL: there is none. */
+struct group *correlator_find(const struct correlator *c, size_t rule, struct slice key);
+/* The place of a rule in the list. */
+static inline uint32_t rule_index(const struct correlator *c, const struct rule *rule)
+{
+    return (uint32_t)(rule - c->rules->list);
+}
 /* The event counts for part `part` of that correlation. */
 int correlator_listen(struct taking *t, size_t index, uint32_t part);
 /* A signal of the rule that becomes true with the batch; texts are copied. */

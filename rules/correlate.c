@@ -23,29 +23,15 @@
 
 /* ---- groups ---- */
 
-static void unlink_group(struct groups *w, struct group *g)
+static void forget(struct correlator *c, struct groups *w, uint32_t record)
 {
-    *(g->older ? &g->older->newer : &w->oldest) = g->newer;
-    *(g->newer ? &g->newer->older : &w->newest) = g->older;
-    g->older = g->newer = NULL;
-}
+    struct group *g = slab_at(&c->slab, record);
 
-static void link_newest(struct groups *w, struct group *g)
-{
-    g->older = w->newest;
-    *(w->newest ? &w->newest->newer : &w->oldest) = g;
-    w->newest = g;
-}
-
-static void forget(struct correlator *c, struct groups *w, struct group *g)
-{
-    (void)due_set(&c->dues, g, 0);
+    (void)due_set(&c->dues, 0, g, 0);
     for (size_t i = 0; i < c->nopen; i++)
         if (c->open[i].group == g)
             c->open[i--] = c->open[--c->nopen];
-    unlink_group(w, g);
-    table_remove(w->by_key, g->key);
-    group_free(g);
+    groups_remove(w, &c->slab, record);
     c->stats.groups--;
 }
 
@@ -54,45 +40,54 @@ static bool is_stale(const struct correlator *c, const struct rule *rule, const 
 {
     uint64_t span = rule->info.window_us;
 
-    return g->due_at == 0 && !g->expected && g->silent_until_us <= c->watermark_us &&
+    return more_of(g)->due_at == 0 && !g->expected && group_silent_until(g) <= c->watermark_us &&
            g->last_us + span <= c->watermark_us;
 }
 
 /* Old logs may be read beside new ones, so there must be a reason. */
 static void forget_stale(struct correlator *c, const struct rule *rule, struct groups *w)
 {
-    if (table_count(w->by_key) < c->groups_max / 2)
+    if (w->n < c->groups_max / 2)
         return;
-    for (unsigned i = 0; i < STALE_A_TURN && w->oldest && is_stale(c, rule, w->oldest); i++)
+    for (unsigned i = 0; i < STALE_A_TURN && w->oldest; i++) {
+        if (!is_stale(c, rule, slab_at(&c->slab, w->oldest)))
+            return;
         forget(c, w, w->oldest);
+    }
 }
 
-struct group *correlator_group(struct correlator *c, size_t rule, struct slice key, bool create)
+static struct group *make_group(struct correlator *c, size_t rule, struct slice key, uint32_t tag)
 {
     struct groups *w = &c->groups[rule];
-    struct group *g = w->by_key ? table_get(w->by_key, key) : NULL;
+    uint32_t record;
 
-    if (g && create) {
-        unlink_group(w, g);
-        link_newest(w, g);
-    }
-    if (g || !create || (!w->by_key && !(w->by_key = table_new(0))))
-        return g;
     forget_stale(c, &c->rules->list[rule], w);
-    if (table_count(w->by_key) >= c->groups_max) {
+    if (w->n >= c->groups_max) {
         forget(c, w, w->oldest);
         c->stats.evicted++;
     }
-    g = group_new((uint32_t)rule, key);
-    if (!g)
+    record = groups_add(w, &c->slab, key, tag);
+    if (!record)
         return NULL;
-    if (table_put(w->by_key, g->key, g) < 0) {
-        group_free(g);
-        return NULL;
-    }
-    link_newest(w, g);
     c->stats.groups++;
-    return g;
+    return slab_at(&c->slab, record);
+}
+
+struct group *correlator_find(const struct correlator *c, size_t rule, struct slice key)
+{
+    uint32_t record = groups_find(&c->groups[rule], &c->slab, key, groups_tag(key));
+
+    return record ? slab_at(&c->slab, record) : NULL;
+}
+
+struct group *correlator_group(struct correlator *c, size_t rule, struct slice key)
+{
+    uint32_t tag = groups_tag(key), record = groups_find(&c->groups[rule], &c->slab, key, tag);
+
+    if (!record)
+        return make_group(c, rule, key, tag);
+    groups_touch(&c->groups[rule], &c->slab, record);
+    return slab_at(&c->slab, record);
 }
 
 struct correlator *correlator_new(const struct rules *r, size_t groups_max)
@@ -105,22 +100,20 @@ struct correlator *correlator_new(const struct rules *r, size_t groups_max)
     c->groups_max = groups_max ? groups_max : 100000;
     c->behind_us = UINT64_MAX;
     c->groups = calloc(r->n + 1, sizeof *c->groups);
-    return c->groups ? TAKE(c) : NULL;
+    if (!c->groups)
+        return NULL;
+    for (size_t i = 0; i < r->n; i++)
+        c->groups[i].shape = shape_of(&r->list[i]);
+    return TAKE(c);
 }
 
 void correlator_free(struct correlator *c)
 {
     if (!c)
         return;
-    for (size_t i = 0; c->groups && i < c->rules->n; i++) {
-        while (c->groups[i].oldest) {
-            struct group *g = c->groups[i].oldest;
-
-            unlink_group(&c->groups[i], g);
-            group_free(g);
-        }
-        table_free(c->groups[i].by_key);
-    }
+    for (size_t i = 0; c->groups && i < c->rules->n; i++)
+        groups_fini(&c->groups[i], &c->slab);
+    slab_fini(&c->slab);
     dues_fini(&c->dues);
     free(c->groups);
     free(c->open);
@@ -240,14 +233,19 @@ static int enter(struct taking *t, size_t index, struct slice key, struct slice 
                  struct stamp *s)
 {
     const struct rule *rule = &t->c->rules->list[index];
-    struct group *g = correlator_group(t->c, index, key, false);
+    struct groups *w = &t->c->groups[index];
+    uint32_t tag = groups_tag(key), record = groups_find(w, &t->c->slab, key, tag);
+    struct group *g = record ? slab_at(&t->c->slab, record) : NULL;
     struct signal *signal;
 
     if (g && group_is_past(rule, g, s->time_us)) {
         t->c->stats.late++;
         return 0;
     }
-    g = correlator_group(t->c, index, key, true);
+    if (g)
+        groups_touch(w, &t->c->slab, record);
+    else
+        g = make_group(t->c, index, key, tag);
     signal = g ? correlator_signal(t, index, s->time_us, &s->key, key, value) : NULL;
     if (!signal || evidence_put(&t->c->evidence, t->evidence, &s->evidence) < 0)
         return -ENOMEM;
@@ -301,17 +299,17 @@ static int may_tell(struct taking *t, size_t index, struct slice subject)
 
     if (!rule->response.suppress_us)
         return 1;
-    g = correlator_group(t->c, index, subject, true);
+    g = correlator_group(t->c, index, subject);
     if (!g)
         return -ENOMEM;
-    if (now < g->silent_until_us)
+    if (now < group_silent_until(g))
         return 0;
     s = correlator_signal(t, index, now, &t->ev->key, subject, SLICE(""));
     if (!s)
         return -ENOMEM;
     s->flags = SIGNAL_FIRED;
     g->last_us = now;
-    g->silent_until_us = now + rule->response.suppress_us;
+    g->silent_until_us = now + rule->response.suppress_us; /* a detection: it stands alone */
     return 1;
 }
 
@@ -342,14 +340,14 @@ static int expect_group(struct taking *t, size_t index, struct slice key)
 {
     struct correlator *c = t->c;
     struct stamp s = { .time_us = c->watermark_us, .trust = TRUST_RECORD };
-    struct group *g = correlator_group(c, index, key, false);
+    struct group *g = correlator_find(c, index, key);
     struct signal *mark;
 
     if (g) {
         g->expected = true;
         return 0;
     }
-    g = correlator_group(c, index, key, true);
+    g = correlator_group(c, index, key);
     if (!g || !correlator_signal(t, index, s.time_us, &s.key, key, SLICE("")) ||
         !(mark = correlator_signal(t, index, s.time_us, &s.key, key, SLICE(""))))
         return -ENOMEM;
@@ -382,9 +380,9 @@ static int move_time(struct taking *t, uint64_t watermark_us)
     if (watermark_us <= c->watermark_us || watermark_us == TIME_STANDS)
         return 0;
     while (e == 0 && (g = due_first(&c->dues, watermark_us)) != NULL) {
-        if (g->due_us > c->watermark_us)
-            c->watermark_us = g->due_us;
-        e = group_due(t, &c->rules->list[g->rule], g);
+        if (g->more->due_us > c->watermark_us)
+            c->watermark_us = g->more->due_us;
+        e = group_due(t, &c->rules->list[g->more->rule], g);
     }
     c->watermark_us = watermark_us;
     if (e == 0 && !c->expected && t->b) {
@@ -475,5 +473,5 @@ uint64_t correlator_due_us(const struct correlator *c)
 {
     if (!c->expected && c->watermark_us == 0)
         return TIME_STANDS + 1; /* groups that must exist begin with time */
-    return c->dues.n ? c->dues.heap[0]->due_us : UINT64_MAX;
+    return c->dues.n ? c->dues.heap[0].us : UINT64_MAX;
 }

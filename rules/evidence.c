@@ -29,29 +29,37 @@ static int grow(struct evidence *e, uint64_t need)
     return 0;
 }
 
+/* Before a text stands its length, so that those who refer to it need not keep it. */
 int evidence_put(struct evidence *e, struct slice text, struct evidence_ref *ret)
 {
-    size_t at;
+    uint32_t n = (uint32_t)text.n;
+    size_t at, bytes = text.n + sizeof n;
 
     *ret = (struct evidence_ref){ 0 };
     if (text.n == 0 || text.n > CAP_MAX / 4)
         return 0;
-    if (e->head + text.n > e->cap && e->head <= e->cap && grow(e, e->head + text.n) < 0)
+    if (e->head + bytes > e->cap && e->head <= e->cap && grow(e, e->head + bytes) < 0)
         return -ENOMEM;
     at = (size_t)(e->head % e->cap);
-    if (text.n > e->cap - at) { /* not cut in two */
+    if (bytes > e->cap - at) { /* not cut in two */
         e->head += e->cap - at;
         at = 0;
     }
-    memcpy(e->bytes + at, text.p, text.n);
-    *ret = (struct evidence_ref){ e->head, (uint32_t)text.n };
-    e->head += text.n;
+    memcpy(e->bytes + at, &n, sizeof n);
+    memcpy(e->bytes + at + sizeof n, text.p, text.n);
+    *ret = (struct evidence_ref){ e->head + 1 };
+    e->head += bytes;
     return 0;
 }
 
 struct slice evidence_get(const struct evidence *e, struct evidence_ref ref)
 {
-    if (ref.n == 0 || e->head > ref.at + e->cap)
+    const char *p;
+    uint32_t n;
+
+    if (ref.at == 0 || e->head > ref.at - 1 + e->cap)
         return SLICE("");
-    return slice_of(e->bytes + ref.at % e->cap, ref.n);
+    p = e->bytes + (ref.at - 1) % e->cap;
+    memcpy(&n, p, sizeof n);
+    return slice_of(p + sizeof n, n);
 }

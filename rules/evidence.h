@@ -15,10 +15,9 @@ struct evidence {
     uint64_t head; /* bytes ever written */
 };
 
-/* A text in the ring; n = 0: none. */
+/* A text in the ring: its place + 1; 0 = none. */
 struct evidence_ref {
     uint64_t at;
-    uint32_t n;
 };
 
 void evidence_fini(struct evidence *e);

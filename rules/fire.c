@@ -144,17 +144,18 @@ static struct event event_of_time(const struct rule *rule, const struct group *g
                                   const struct evidence *evidence, const struct cause *cause,
                                   struct arena *a)
 {
-    const struct stamp *last = g->n ? group_at(g, g->n - 1) : NULL;
+    struct stamp last = { .time_us = 0 };
     struct event ev = { .time_us = cause->time_us,
                         .trust = TRUST_RECORD,
                         .channel = rule->info.logsource ? rule->info.logsource->product : SLICE(""),
-                        .raw = g->key,
+                        .raw = key_of_group(g),
                         .arena = a };
     const struct json *j;
 
-    if (last)
-        ev.key = last->key;
-    j = last ? json_load(a, evidence_get(evidence, last->evidence), NULL) : NULL;
+    if (g->n)
+        stamp_unpack(g, g->n - 1u, &last);
+    ev.key = last.key;
+    j = g->n ? json_load(a, evidence_get(evidence, last.evidence), NULL) : NULL;
     if (j && json_text(j, "channel").n)
         ev.channel = json_text(j, "channel");
     if (!ev.channel.p)
@@ -184,7 +185,7 @@ struct alert *alert_of_group(const struct rule *rule, const struct group *g,
         ev = &time;
     }
     alert = alert_of_rule(rule, ev, a);
-    if (!alert || !set_group(alert, rule->correlation, g->key, a))
+    if (!alert || !set_group(alert, rule->correlation, key_of_group(g), a))
         return NULL;
     ban_of_group(alert);
     alert->window_us = rule->info.window_us;
@@ -193,7 +194,7 @@ struct alert *alert_of_group(const struct rule *rule, const struct group *g,
     alert->lower_bound = g->lower_bound;
     alert->first_us = g->n ? group_at(g, 0)->time_us : ev->time_us;
     for (size_t i = 0; i < g->n; i++) {
-        const struct stamp *s = group_at(g, i);
+        const struct packed_stamp *s = group_at(g, i);
 
         if (s->trust < alert->trust)
             alert->trust = (enum trust)s->trust;

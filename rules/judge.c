@@ -9,14 +9,19 @@
 
 #include "rules/correlate-private.h"
 
-static bool set_due(struct taking *t, struct group *g, uint64_t us)
+static bool set_due(struct taking *t, const struct rule *rule, struct group *g, uint64_t us)
 {
-    return due_set(&t->c->dues, g, us);
+    return due_set(&t->c->dues, rule_index(t->c, rule), g, us);
 }
 
-static void silence(const struct rule *rule, struct group *g, uint64_t time_us)
+static int silence(const struct rule *rule, struct group *g, uint64_t time_us)
 {
-    g->silent_until_us = rule->response.suppress_us ? time_us + rule->response.suppress_us : 0;
+    if (!rule->response.suppress_us)
+        return 0;
+    if (!group_more(g))
+        return -ENOMEM;
+    g->more->silent_until_us = time_us + rule->response.suppress_us;
+    return 0;
 }
 
 /* By time, not by an event: a signal of its own says so. */
@@ -27,12 +32,14 @@ static int fire_at(struct taking *t, const struct rule *rule, struct group *g, u
     const struct source_key none = { .position = 0 };
     struct signal *mark;
 
-    if (time_us < g->silent_until_us)
+    if (time_us < group_silent_until(g))
         return 0;
-    silence(rule, g, time_us);
+    if (silence(rule, g, time_us) < 0)
+        return -ENOMEM;
     if (!t->b)
         return 0;
-    mark = correlator_signal(&by_time, g->rule, time_us, &none, g->key, SLICE(""));
+    mark = correlator_signal(&by_time, rule_index(t->c, rule), time_us, &none, key_of_group(g),
+                             SLICE(""));
     if (!mark)
         return -ENOMEM;
     mark->flags = SIGNAL_FIRED | SIGNAL_MARK;
@@ -41,20 +48,21 @@ static int fire_at(struct taking *t, const struct rule *rule, struct group *g, u
 
 /* ---- sliding windows ---- */
 
-static void calm(struct taking *t, struct group *g)
+static void calm(struct taking *t, const struct rule *rule, struct group *g)
 {
     g->active = false;
-    g->pending_us = 0;
-    (void)set_due(t, g, 0);
+    if (g->more)
+        g->more->pending_us = 0;
+    (void)set_due(t, rule, g, 0);
 }
 
 static int held_long_enough(struct taking *t, const struct rule *rule, struct group *g)
 {
-    uint64_t when = g->pending_us + rule->response.for_us;
+    uint64_t when = g->more->pending_us + rule->response.for_us;
     struct number value;
 
-    g->pending_us = 0;
-    (void)set_due(t, g, 0);
+    g->more->pending_us = 0;
+    (void)set_due(t, rule, g, 0);
     (void)condition_holds(rule, g, &value);
     return fire_at(t, rule, g, when, &value);
 }
@@ -83,7 +91,7 @@ static void leave(struct taking *t, const struct rule *rule, struct group *g, ui
     while (g->n && (over || group_at(g, 0)->time_us + rule->info.window_us <= now_us))
         group_drop_first(rule->correlation, g);
     if (g->active && !condition_holds(rule, g, &value))
-        calm(t, g);
+        calm(t, rule, g);
 }
 
 /*
@@ -96,7 +104,8 @@ static int pass_time(struct taking *t, const struct rule *rule, struct group *g,
 
     while (e == 0) {
         uint64_t leaves = next_leave(rule, g);
-        uint64_t held = g->pending_us ? g->pending_us + rule->response.for_us : UINT64_MAX;
+        uint64_t since = more_of(g)->pending_us;
+        uint64_t held = since ? since + rule->response.for_us : UINT64_MAX;
 
         if (held < leaves && held <= now_us)
             e = held_long_enough(t, rule, g);
@@ -124,8 +133,10 @@ static int slide(struct taking *t, const struct rule *rule, struct group *g, str
 static int begin_holding(struct taking *t, const struct rule *rule, struct group *g)
 {
     t->did = SIGNAL_HOLDS;
-    g->pending_us = g->last_us;
-    return set_due(t, g, g->last_us + rule->response.for_us) ? 0 : -ENOMEM;
+    if (!group_more(g))
+        return -ENOMEM;
+    g->more->pending_us = g->last_us;
+    return set_due(t, rule, g, g->last_us + rule->response.for_us) ? 0 : -ENOMEM;
 }
 
 /* What the stored signal did; the condition held before, if it says nothing. */
@@ -137,7 +148,8 @@ static int judge_again(struct taking *t, const struct rule *rule, struct group *
     if (t->flags & SIGNAL_HOLDS)
         return begin_holding(t, rule, g);
     if (t->flags & SIGNAL_FIRED) {
-        silence(rule, g, g->last_us);
+        if (silence(rule, g, g->last_us) < 0)
+            return -ENOMEM;
         if (rule->response.refire == REFIRE_RESET)
             group_clear(rule->correlation, g);
     }
@@ -153,18 +165,19 @@ static int judge(struct taking *t, const struct rule *rule, struct group *g)
     if (!t->b)
         return judge_again(t, rule, g);
     if (!condition_holds(rule, g, &value)) {
-        calm(t, g);
+        calm(t, rule, g);
         return 0;
     }
     g->active = true;
-    if ((before && rule->response.refire != REFIRE_EVERY) || g->pending_us)
+    if ((before && rule->response.refire != REFIRE_EVERY) || more_of(g)->pending_us)
         return 0;
     if (rule->response.for_us)
         return begin_holding(t, rule, g);
-    if (g->last_us < g->silent_until_us)
+    if (g->last_us < group_silent_until(g))
         return 0;
     t->did = SIGNAL_FIRED;
-    silence(rule, g, g->last_us);
+    if (silence(rule, g, g->last_us) < 0)
+        return -ENOMEM;
     e = correlator_fire(t, rule, g, g->last_us, &value);
     if (rule->response.refire == REFIRE_RESET)
         group_clear(rule->correlation, g);
@@ -177,7 +190,7 @@ static void mark_signal(struct taking *t, size_t mark)
         t->b->signals[mark].flags |= t->did;
 }
 
-static int judge_later(struct correlator *c, struct group *g, size_t mark)
+static int judge_later(struct correlator *c, size_t rule, struct group *g, size_t mark)
 {
     for (size_t i = 0; i < c->nopen; i++)
         if (c->open[i].group == g) {
@@ -193,7 +206,7 @@ static int judge_later(struct correlator *c, struct group *g, size_t mark)
         c->open = list;
         c->open_cap = cap;
     }
-    c->open[c->nopen++] = (struct open_judgement){ g, mark };
+    c->open[c->nopen++] = (struct open_judgement){ g, rule, mark };
     return 0;
 }
 
@@ -206,7 +219,7 @@ int judge_open(struct taking *t)
         struct open_judgement open = c->open[i]; /* what fires may add to the list */
 
         t->did = 0;
-        e = judge(t, &c->rules->list[open.group->rule], open.group);
+        e = judge(t, &c->rules->list[open.rule], open.group);
         mark_signal(t, open.mark);
     }
     c->nopen = 0;
@@ -218,20 +231,25 @@ int judge_open(struct taking *t)
 static int window_begins(struct taking *t, const struct rule *rule, struct group *g,
                          uint64_t time_us)
 {
-    while (!g->opened_us && g->n && group_at(g, 0)->time_us < time_us)
+    struct more *m = group_more(g);
+
+    if (!m)
+        return -ENOMEM;
+    while (!m->opened_us && g->n && group_at(g, 0)->time_us < time_us)
         group_drop_first(rule->correlation, g);
-    g->opened_us = time_us;
-    return set_due(t, g, time_us + rule->info.window_us) ? 0 : -ENOMEM;
+    m->opened_us = time_us;
+    return set_due(t, rule, g, time_us + rule->info.window_us) ? 0 : -ENOMEM;
 }
 
 /* Restoring, the signal that opened its window may be gone, and the window with it. */
 static int put_in_window(struct taking *t, const struct rule *rule, struct group *g,
                          struct stamp *s)
 {
-    bool opens = !g->opened_us || s->time_us < g->opened_us;
+    uint64_t opened = more_of(g)->opened_us;
+    bool opens = !opened || s->time_us < opened;
     int e = 0;
 
-    if (!t->b && !g->opened_us)
+    if (!t->b && !opened)
         opens = (t->flags & SIGNAL_OPENS) != 0;
     if (opens) {
         t->did = SIGNAL_OPENS;
@@ -244,43 +262,46 @@ static int put_in_window(struct taking *t, const struct rule *rule, struct group
 /* What came behind the end opens the next window; a signal of its own says so. */
 static int open_next(struct taking *t, const struct rule *rule, struct group *g)
 {
-    const struct stamp *first = group_at(g, 0);
     struct signal *mark = NULL;
+    struct stamp first;
 
+    stamp_unpack(g, 0, &first);
     if (t->b) {
-        mark = correlator_signal(t, g->rule, first->time_us, &first->key, g->key, SLICE(""));
+        mark = correlator_signal(t, rule_index(t->c, rule), first.time_us, &first.key,
+                                 key_of_group(g), SLICE(""));
         if (!mark)
             return -ENOMEM;
         mark->flags = SIGNAL_OPENS | SIGNAL_MARK;
     }
-    return window_begins(t, rule, g, first->time_us);
+    return window_begins(t, rule, g, first.time_us);
 }
 
 static int close_window(struct taking *t, const struct rule *rule, struct group *g)
 {
     const struct correlation *c = rule->correlation;
-    uint64_t end = g->opened_us + rule->info.window_us;
+    uint64_t end = g->more->opened_us + rule->info.window_us; /* it is open: there is more */
     struct number value;
-    struct group *later = group_split(c, g, end);
+    struct aside later;
     int e = 0;
 
-    if (!later)
+    if (!group_split(c, g, end, &later))
         return -ENOMEM;
     if (condition_holds(rule, g, &value))
         e = fire_at(t, rule, g, end, &value);
     group_clear(c, g);
-    g->judged_us = end;
-    g->opened_us = 0;
-    if (!group_join(c, g, later) || !set_due(t, g, 0))
+    g->more->judged_us = end;
+    g->more->opened_us = 0;
+    if (!group_join(c, g, &later) || !set_due(t, rule, g, 0))
         e = e ? e : -ENOMEM;
     return e == 0 && g->n ? open_next(t, rule, g) : e;
 }
 
 int window_opens(struct taking *t, const struct rule *rule, struct group *g, uint64_t time_us)
 {
+    uint64_t opened = more_of(g)->opened_us;
     int e = 0;
 
-    if (g->opened_us && time_us >= g->opened_us + rule->info.window_us)
+    if (opened && time_us >= opened + rule->info.window_us)
         e = close_window(t, rule, g);
     if (e == 0 && t->flags & SIGNAL_MARK)
         e = window_begins(t, rule, g, time_us);
@@ -312,7 +333,7 @@ static void begin_learning(struct taking *t, const struct rule *rule, struct gro
     if (g->last_us && now < g->last_us + rule->info.window_us)
         return;
     t->did = SIGNAL_OPENS;
-    g->opened_us =
+    g->more->opened_us =
         t->b || (t->flags & SIGNAL_OPENS) ? now : 0; /* 0: it is older than what is left */
 }
 
@@ -345,17 +366,18 @@ static int see_value(struct taking *t, const struct rule *rule, struct group *g,
     uint64_t now = s->time_us, learnt;
     int is_new, e;
 
+    if (!group_more(g))
+        return -ENOMEM;
     begin_learning(t, rule, g, now);
     is_new = learn_value(t, rule, g, s->value, now);
     g->last_us = now > g->last_us ? now : g->last_us;
-    learnt = g->opened_us + rule->correlation->learn_us;
-    if (!t->b && t->flags & SIGNAL_FIRED)
-        silence(rule, g, now);
-    if (is_new <= 0 || !t->b || now < learnt || now < g->silent_until_us)
+    learnt = g->more->opened_us + rule->correlation->learn_us;
+    if (!t->b && t->flags & SIGNAL_FIRED && silence(rule, g, now) < 0)
+        return -ENOMEM;
+    if (is_new <= 0 || !t->b || now < learnt || now < group_silent_until(g))
         return is_new < 0 ? is_new : 0;
     t->did |= SIGNAL_FIRED;
-    silence(rule, g, now);
-    if (!group_insert(rule->correlation, g, s))
+    if (silence(rule, g, now) < 0 || !group_insert(rule->correlation, g, s))
         return -ENOMEM;
     e = correlator_fire(t, rule, g, now, &one);
     group_clear(rule->correlation, g);
@@ -374,7 +396,7 @@ static int wait_from(struct taking *t, const struct rule *rule, struct group *g)
 
     while (g->n > 1 && group_at(g, 1)->time_us <= group_at(g, 0)->time_us + span)
         group_drop_first(rule->correlation, g);
-    return set_due(t, g, g->n ? group_at(g, 0)->time_us + span : 0) ? 0 : -ENOMEM;
+    return set_due(t, rule, g, g->n ? group_at(g, 0)->time_us + span : 0) ? 0 : -ENOMEM;
 }
 
 int group_expect(struct taking *t, const struct rule *rule, struct group *g, struct stamp *s)
@@ -392,14 +414,14 @@ static int miss(struct taking *t, const struct rule *rule, struct group *g)
     const struct number none = { .integer = true };
     const struct correlation *c = rule->correlation;
     uint64_t from = group_at(g, 0)->time_us;
-    struct group *later = group_split(c, g, from + 1);
+    struct aside later;
     int e;
 
-    if (!later)
+    if (!group_split(c, g, from + 1, &later))
         return -ENOMEM;
     e = fire_at(t, rule, g, from + rule->info.window_us, &none);
     group_clear(c, g);
-    if (!group_join(c, g, later))
+    if (!group_join(c, g, &later))
         e = e ? e : -ENOMEM;
     return e ? e : wait_from(t, rule, g);
 }
@@ -413,7 +435,9 @@ int group_fired(struct taking *t, const struct rule *rule, struct group *g, uint
     if (rule->correlation->type == CORRELATE_EVENT_ABSENT)
         return g->n && group_at(g, 0)->time_us + span <= time_us ? miss(t, rule, g) : 0;
     if (rule->correlation->judged_at_end)
-        return g->opened_us && g->opened_us + span <= time_us ? close_window(t, rule, g) : 0;
+        return more_of(g)->opened_us && more_of(g)->opened_us + span <= time_us
+                   ? close_window(t, rule, g)
+                   : 0;
     return pass_time(t, rule, g, time_us);
 }
 
@@ -435,7 +459,8 @@ int group_take(struct taking *t, const struct rule *rule, struct group *g, struc
     } else {
         e = slide(t, rule, g, s);
         if (e == 0 && c->type == CORRELATE_EVENT_RATIO && t->b)
-            return judge_later(t->c, g, mark); /* the event may count below the line, too */
+            return judge_later(t->c, rule_index(t->c, rule), g,
+                               mark); /* the event may count below the line, too */
         e = e ? e : judge(t, rule, g);
     }
     mark_signal(t, mark);
@@ -444,7 +469,7 @@ int group_take(struct taking *t, const struct rule *rule, struct group *g, struc
 
 int group_due(struct taking *t, const struct rule *rule, struct group *g)
 {
-    uint64_t now = g->due_us;
+    uint64_t now = g->more->due_us;
     int e;
 
     if (rule->correlation->type == CORRELATE_EVENT_ABSENT)
@@ -452,8 +477,8 @@ int group_due(struct taking *t, const struct rule *rule, struct group *g)
     if (rule->correlation->judged_at_end)
         return close_window(t, rule, g);
     e = pass_time(t, rule, g, now);
-    if (g->due_us == now)
-        (void)set_due(t, g, 0);
+    if (g->more->due_us == now)
+        (void)set_due(t, rule, g, 0);
     return e;
 }
 
@@ -461,7 +486,7 @@ bool group_is_past(const struct rule *rule, const struct group *g, uint64_t time
 {
     uint64_t span = rule->info.window_us;
 
-    if (time_us < g->judged_us)
+    if (time_us < more_of(g)->judged_us)
         return true;
     return !rule->correlation->judged_at_end && g->last_us >= span && time_us <= g->last_us - span;
 }

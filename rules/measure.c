@@ -23,14 +23,17 @@ static uint64_t parts_present(const struct correlation *c, const struct totals *
 /* How many steps of the sequence are there, in their order. */
 static uint64_t ordered_steps(const struct correlation *c, const struct group *g)
 {
+    const uint64_t *parts = more_of(g)->totals->parts;
+    struct stamp s;
     size_t step = 0;
 
     for (size_t p = 0; p < c->nparts && c->nbounds == 0; p++) /* then all are needed */
-        if (g->totals->parts[p] == 0)
+        if (parts[p] == 0)
             return p;
-    for (size_t i = 0; i < g->n && step < c->nparts; i++)
-        if (group_at(g, i)->part == step)
-            step++;
+    for (size_t i = 0; i < g->n && step < c->nparts; i++) {
+        stamp_unpack(g, i, &s);
+        step += s.part == step;
+    }
     return step;
 }
 
@@ -80,7 +83,7 @@ static struct number ratio(const struct correlation *c, const struct totals *t)
 
 struct number measure(const struct correlation *c, const struct group *g)
 {
-    const struct totals *t = g->totals;
+    const struct totals *t = more_of(g)->totals;
 
     if (!t || c->type == CORRELATE_EVENT_COUNT)
         return of_u64(g->n);
@@ -132,12 +135,11 @@ static bool text_holds(const struct part_test *test, const struct totals *t)
 static bool has_enough(const struct rule *rule, const struct group *g)
 {
     const struct correlation *c = rule->correlation;
-    uint64_t n = c->type == CORRELATE_EVENT_RATIO && g->totals
-                     ? hits(g->totals, c->nrules, c->nparts)
-                     : g->n;
+    const struct totals *t = more_of(g)->totals;
+    uint64_t n = c->type == CORRELATE_EVENT_RATIO && t ? hits(t, c->nrules, c->nparts) : g->n;
 
     return n > 0 && n >= rule->response.min_events &&
-           (!correlation_is_numeric(c) || (g->totals && g->totals->numbers));
+           (!correlation_is_numeric(c) || (t && t->numbers));
 }
 
 bool condition_holds(const struct rule *rule, const struct group *g, struct number *ret_value)
@@ -148,7 +150,7 @@ bool condition_holds(const struct rule *rule, const struct group *g, struct numb
     if (!has_enough(rule, g))
         return false;
     if (c->text)
-        return text_holds(c->text, g->totals);
+        return text_holds(c->text, more_of(g)->totals);
     if (c->nbounds == 0)
         return (uint64_t)ret_value->i >= c->nparts;
     for (size_t i = 0; i < c->nbounds; i++)

@@ -44,7 +44,7 @@ int correlator_restore(struct correlator *c, const struct signal *s, struct err 
     e = rule->travels ? travel_restore(c, index, s) : 0;
     if (e)
         return e < 0 ? err_nomem(err) : 0;
-    g = correlator_group(c, index, s->group, true);
+    g = correlator_group(c, index, s->group);
     if (!g)
         return err_nomem(err);
     if (!rule->correlation) /* a detection with suppress */
@@ -64,8 +64,7 @@ bool correlator_view(const struct correlator *c, size_t rule, struct slice group
                      struct correlator_view *ret)
 {
     const struct rule *r = &c->rules->list[rule];
-    const struct groups *w = &c->groups[rule];
-    const struct group *g = w->by_key ? table_get(w->by_key, group) : NULL;
+    const struct group *g = correlator_find(c, rule, group);
     uint64_t span = r->info.window_us;
     struct number value;
 
@@ -73,7 +72,7 @@ bool correlator_view(const struct correlator *c, size_t rule, struct slice group
         return false;
     value = measure(r->correlation, g);
     *ret = (struct correlator_view){ .value = value.integer ? (double)value.i : value.d,
-                                     .due_us = g->due_us };
+                                     .due_us = more_of(g)->due_us };
     for (size_t i = 0; i < g->n; i++)
         ret->events += group_at(g, i)->time_us + span > now_us;
     return true;

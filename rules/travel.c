@@ -139,12 +139,13 @@ static bool travel_key(struct slice user, struct buf *out)
 static struct group *travel_group(struct correlator *c, size_t rule, struct slice user)
 {
     AUTO_BUF key = BUF_INIT;
-    struct group *g =
-        travel_key(user, &key) ? correlator_group(c, rule, buf_view(&key), true) : NULL;
+    struct group *g = travel_key(user, &key) ? correlator_group(c, rule, buf_view(&key)) : NULL;
 
-    if (g && !g->place)
-        g->place = calloc(1, sizeof *g->place);
-    return g && g->place ? g : NULL;
+    if (!g || !group_more(g))
+        return NULL;
+    if (!g->more->place)
+        g->more->place = calloc(1, sizeof *g->more->place);
+    return g->more->place ? g : NULL;
 }
 
 static int remember(struct taking *t, size_t rule, struct group *g, const struct place *to)
@@ -154,12 +155,12 @@ static int remember(struct taking *t, size_t rule, struct group *g, const struct
 
     place_text(to, &text);
     s = buf_ok(&text)
-            ? correlator_signal(t, rule, to->time_us, &t->ev->key, g->key, buf_view(&text))
+            ? correlator_signal(t, rule, to->time_us, &t->ev->key, key_of_group(g), buf_view(&text))
             : NULL;
     if (!s)
         return -ENOMEM;
     s->keep_us = KEEP_US;
-    *g->place = *to;
+    *g->more->place = *to;
     g->last_us = to->time_us;
     return 0;
 }
@@ -186,7 +187,7 @@ int travel_take(struct taking *t, size_t rule, struct event *ret)
     g = travel_group(t->c, rule, user);
     if (!g)
         return -ENOMEM;
-    from = *g->place;
+    from = *g->more->place;
     if (from.time_us > to.time_us)
         return 0; /* late: he was elsewhere since */
     if (remember(t, rule, g, &to) < 0)
@@ -209,8 +210,8 @@ int travel_restore(struct correlator *c, size_t rule, const struct signal *s)
     g = travel_group(c, rule, slice_skip(s->group, 1));
     if (!g)
         return -ENOMEM;
-    if (place.time_us >= g->place->time_us) {
-        *g->place = place;
+    if (place.time_us >= g->more->place->time_us) {
+        *g->more->place = place;
         g->last_us = place.time_us;
     }
     return 1;

@@ -1,7 +1,12 @@
-/* Groups: entries in the order of time, totals that move with them, who is due. */
+/* Groups: their records, entries in the order of time, totals that move with them, who is due. */
 #include "rules/window.h"
 
 #define TALLY_MIN 8
+#define KEY_HERE 200 /* longer keys have memory of their own */
+#define KEY_ELSEWHERE UINT16_MAX
+#define LIST_KEPT 5 /* 1 << this: an empty list that has more room goes */
+
+const struct more no_more;
 
 /* ---- values and how often they are there ---- */
 
@@ -124,18 +129,32 @@ static void number_remove(struct totals *t, const struct number *v)
 
 /* ---- totals ---- */
 
+struct more *group_more(struct group *g)
+{
+    if (!g->more)
+        g->more = calloc(1, sizeof *g->more);
+    return g->more;
+}
+
 struct totals *group_totals(const struct correlation *c, struct group *g)
 {
-    if (!g->totals && c->type != CORRELATE_EVENT_COUNT) {
-        g->totals = calloc(1, sizeof *g->totals);
-        if (g->totals)
-            g->totals->parts = calloc(c->nparts + 1, sizeof *g->totals->parts);
-        if (g->totals && !g->totals->parts) {
-            free(g->totals);
-            g->totals = NULL;
-        }
+    struct more *m = c->type != CORRELATE_EVENT_COUNT ? group_more(g) : NULL;
+
+    if (!m || m->totals)
+        return m ? m->totals : NULL;
+    m->totals = calloc(1, sizeof *m->totals);
+    if (m->totals)
+        m->totals->parts = calloc(c->nparts + 1, sizeof *m->totals->parts);
+    if (m->totals && !m->totals->parts) {
+        free(m->totals);
+        m->totals = NULL;
     }
-    return g->totals;
+    return m->totals;
+}
+
+static bool counts_more_than_entries(const struct group *g)
+{
+    return (g->shape.pieces & (STAMP_TAG | STAMP_VALUE)) != 0;
 }
 
 static bool is_whole(const struct number *n)
@@ -150,11 +169,12 @@ static __int128 whole_number(const struct number *n)
 
 static bool totals_add(const struct correlation *c, struct group *g, const struct stamp *s)
 {
-    struct totals *t = group_totals(c, g);
+    struct totals *t;
     struct tally *tally;
 
-    if (c->type == CORRELATE_EVENT_COUNT)
+    if (!counts_more_than_entries(g))
         return true;
+    t = group_totals(c, g);
     if (!t)
         return false;
     if (s->value && c->type == CORRELATE_VALUE_COUNT) {
@@ -168,18 +188,23 @@ static bool totals_add(const struct correlation *c, struct group *g, const struc
         t->sum += whole_number(&s->number);
         t->fractions += !is_whole(&s->number);
     }
-    t->parts[s->part]++;
+    if (g->shape.pieces & STAMP_TAG)
+        t->parts[s->part]++;
     return true;
 }
 
-static void totals_remove(const struct correlation *c, struct group *g, const struct stamp *s)
+/* The i-th entry goes. */
+static void totals_remove(const struct correlation *c, struct group *g, size_t i)
 {
-    struct totals *t = g->totals;
+    struct totals *t = more_of(g)->totals;
     struct tally *tally;
+    struct stamp one, *s = &one;
 
-    if (!t)
+    if (!t || !counts_more_than_entries(g))
         return;
-    t->parts[s->part]--;
+    stamp_unpack(g, i, s);
+    if (g->shape.pieces & STAMP_TAG)
+        t->parts[s->part]--;
     if (s->value && c->type == CORRELATE_VALUE_COUNT) {
         tally = tally_find(t, s->value, false);
         if (tally && --tally->n == 0)
@@ -191,40 +216,110 @@ static void totals_remove(const struct correlation *c, struct group *g, const st
     }
 }
 
-/* ---- entries ---- */
+/* ---- groups ---- */
 
-struct group *group_new(uint32_t rule, struct slice key)
+struct long_key {
+    char *p;
+    size_t n;
+};
+
+static char *key_place(const struct group *g)
 {
-    struct group *g = calloc(1, sizeof *g + key.n + 1);
-
-    if (!g)
-        return NULL;
-    memcpy((char *)(g + 1), key.p, key.n);
-    g->key = slice_of((char *)(g + 1), key.n);
-    g->rule = rule;
-    return g;
+    return (char *)(uintptr_t)&g->stamp + g->shape.stamp_bytes;
 }
 
-void group_free(struct group *g)
+struct slice key_of_group(const struct group *g)
 {
-    free(g->stamps);
-    free(g->place);
-    if (g->totals) {
-        free(g->totals->parts);
-        free(g->totals->tally);
-        free(g->totals->sorted);
-        free(g->totals);
+    struct long_key k;
+
+    if (g->key_n != KEY_ELSEWHERE)
+        return slice_of(key_place(g), g->key_n);
+    memcpy(&k, key_place(g), sizeof k);
+    return slice_of(k.p, k.n);
+}
+
+static bool set_key(struct group *g, struct slice key)
+{
+    struct long_key k = { NULL, key.n };
+
+    if (key.n <= KEY_HERE) {
+        g->key_n = (uint16_t)key.n;
+        if (key.n)
+            memcpy(key_place(g), key.p, key.n);
+        return true;
     }
-    free(g);
+    k.p = slice_dup(key);
+    g->key_n = KEY_ELSEWHERE;
+    memcpy(key_place(g), &k, sizeof k);
+    return k.p != NULL;
+}
+
+uint32_t group_new(struct slab *slab, struct shape shape, struct slice key)
+{
+    size_t key_bytes = key.n <= KEY_HERE ? key.n : sizeof(struct long_key);
+    uint32_t record =
+        slab_alloc(slab, offsetof(struct group, stamp) + shape.stamp_bytes + key_bytes);
+    struct group *g = record ? slab_at(slab, record) : NULL;
+
+    if (!g)
+        return 0;
+    g->shape = shape;
+    if (set_key(g, key))
+        return record;
+    slab_free(slab, record);
+    return 0;
+}
+
+static void more_free(struct more *m)
+{
+    if (!m)
+        return;
+    if (m->totals) {
+        free(m->totals->parts);
+        free(m->totals->tally);
+        free(m->totals->sorted);
+        free(m->totals);
+    }
+    free(m->place);
+    free(m);
+}
+
+void group_free(struct slab *slab, uint32_t record)
+{
+    struct group *g = slab_at(slab, record);
+    struct long_key k;
+
+    if (g->key_n == KEY_ELSEWHERE) {
+        memcpy(&k, key_place(g), sizeof k);
+        free(k.p);
+    }
+    if (g->list_log)
+        free(g->list);
+    more_free(g->more);
+    slab_free(slab, record);
+}
+
+/* ---- the list of entries ---- */
+
+/* A group that held many once is not large for ever. */
+static void shrink(struct group *g)
+{
+    if (g->list_log <= LIST_KEPT)
+        return;
+    free(g->list);
+    g->list_log = 0;
 }
 
 void group_drop_first(const struct correlation *c, struct group *g)
 {
-    totals_remove(c, g, group_at(g, 0));
-    g->first++;
+    totals_remove(c, g, 0);
     g->n--;
-    if (g->n == 0)
+    if (g->n && g->list_log)
+        g->first++;
+    else if (g->list_log)
         g->first = 0;
+    if (g->n == 0)
+        shrink(g);
 }
 
 void group_clear(const struct correlation *c, struct group *g)
@@ -232,27 +327,36 @@ void group_clear(const struct correlation *c, struct group *g)
     while (g->n)
         group_drop_first(c, g);
     g->active = false;
-    g->pending_us = 0;
+    if (g->more)
+        g->more->pending_us = 0;
+}
+
+static bool grow(struct group *g)
+{
+    size_t bytes = (size_t)g->shape.stamp_bytes << (g->list_log + 1);
+    char *list = realloc(g->list_log ? g->list : NULL, bytes);
+
+    if (!list)
+        return false;
+    if (!g->list_log) { /* the one that was here */
+        memcpy(list, &g->stamp, g->shape.stamp_bytes);
+        g->first = 0;
+    }
+    g->list = list;
+    g->list_log++;
+    return true;
 }
 
 static bool make_room(struct group *g)
 {
-    uint32_t cap;
-    struct stamp *s;
+    size_t first = g->list_log ? g->first : 0;
 
-    if (g->first + g->n < g->cap)
+    if (first + g->n < (size_t)1 << g->list_log)
         return true;
-    if (g->first > g->n) { /* more than half is free in front */
-        memmove(g->stamps, g->stamps + g->first, g->n * sizeof *s);
-        g->first = 0;
-        return true;
-    }
-    cap = g->cap ? g->cap * 2 : 1; /* most groups see one event */
-    s = realloc(g->stamps, cap * sizeof *s);
-    if (!s)
-        return false;
-    g->stamps = s;
-    g->cap = cap;
+    if (first <= g->n)
+        return grow(g);
+    memmove(g->list, group_at(g, 0), (size_t)g->n * g->shape.stamp_bytes);
+    g->first = 0; /* more than half was free in front */
     return true;
 }
 
@@ -267,121 +371,120 @@ bool group_insert(const struct correlation *c, struct group *g, const struct sta
     if (!make_room(g) || !totals_add(c, g, s))
         return false;
     for (i = g->n; i > 0 && group_at(g, i - 1)->time_us > s->time_us; i--)
-        *group_at(g, i) = *group_at(g, i - 1);
-    *group_at(g, i) = *s;
+        memcpy(group_at(g, i), group_at(g, i - 1), g->shape.stamp_bytes);
+    stamp_pack(g, i, s);
     g->n++;
     return true;
 }
 
-struct group *group_split(const struct correlation *c, struct group *g, uint64_t end_us)
+bool group_split(const struct correlation *c, struct group *g, uint64_t end_us, struct aside *ret)
 {
-    struct group *later = group_new(g->rule, SLICE(""));
-    uint32_t from = 0;
+    uint16_t from = 0;
 
     while (from < g->n && group_at(g, from)->time_us < end_us)
         from++;
-    for (uint32_t i = from; later && i < g->n; i++) {
-        if (!make_room(later)) {
-            group_free(later);
-            return NULL;
-        }
-        later->stamps[later->n++] = *group_at(g, i);
-    }
-    if (!later)
-        return NULL;
-    while (g->n > from)
-        totals_remove(c, g, group_at(g, --g->n));
-    return later;
+    *ret = (struct aside){ .n = (size_t)g->n - from };
+    ret->list = ret->n ? calloc(ret->n, sizeof *ret->list) : NULL;
+    if (ret->n && !ret->list)
+        return false;
+    for (size_t i = 0; i < ret->n; i++)
+        stamp_unpack(g, from + i, &ret->list[i]);
+    for (; g->n > from; g->n--)
+        totals_remove(c, g, g->n - 1u);
+    return true;
 }
 
-bool group_join(const struct correlation *c, struct group *g, struct group *later)
+bool group_join(const struct correlation *c, struct group *g, struct aside *later)
 {
     bool ok = true;
 
-    for (uint32_t i = 0; i < later->n; i++)
-        ok = ok && group_insert(c, g, group_at(later, i));
-    group_free(later);
+    for (size_t i = 0; i < later->n; i++)
+        ok = ok && group_insert(c, g, &later->list[i]);
+    free(later->list);
     return ok;
 }
 
 /* ---- who is due: a binary heap ---- */
 
-static bool is_sooner(const struct group *a, const struct group *b)
+static bool is_sooner(const struct due *a, const struct due *b)
 {
-    if (a->due_us != b->due_us)
-        return a->due_us < b->due_us;
-    if (a->rule != b->rule)
-        return a->rule < b->rule;
-    return slice_cmp(a->key, b->key) < 0;
+    if (a->us != b->us)
+        return a->us < b->us;
+    if (a->group->more->rule != b->group->more->rule)
+        return a->group->more->rule < b->group->more->rule;
+    return slice_cmp(key_of_group(a->group), key_of_group(b->group)) < 0;
 }
 
-static void put(struct dues *d, size_t at, struct group *g)
+static void put(struct dues *d, size_t at, struct due due)
 {
-    d->heap[at] = g;
-    g->due_at = (uint32_t)at + 1;
+    d->heap[at] = due;
+    due.group->more->due_at = (uint32_t)at + 1;
 }
 
-static void rise(struct dues *d, size_t at, struct group *g)
+static void rise(struct dues *d, size_t at, struct due due)
 {
-    for (; at > 0 && is_sooner(g, d->heap[(at - 1) / 2]); at = (at - 1) / 2)
+    for (; at > 0 && is_sooner(&due, &d->heap[(at - 1) / 2]); at = (at - 1) / 2)
         put(d, at, d->heap[(at - 1) / 2]);
-    put(d, at, g);
+    put(d, at, due);
 }
 
-static void sink(struct dues *d, size_t at, struct group *g)
+static void sink(struct dues *d, size_t at, struct due due)
 {
     for (;;) {
         size_t child = at * 2 + 1;
 
-        if (child + 1 < d->n && is_sooner(d->heap[child + 1], d->heap[child]))
+        if (child + 1 < d->n && is_sooner(&d->heap[child + 1], &d->heap[child]))
             child++;
-        if (child >= d->n || !is_sooner(d->heap[child], g))
+        if (child >= d->n || !is_sooner(&d->heap[child], &due))
             break;
         put(d, at, d->heap[child]);
         at = child;
     }
-    put(d, at, g);
+    put(d, at, due);
 }
 
 static void due_remove(struct dues *d, struct group *g)
 {
-    size_t at = g->due_at - 1;
-    struct group *last = d->heap[--d->n];
+    size_t at = g->more->due_at - 1;
+    struct due last = d->heap[--d->n];
 
-    g->due_at = 0;
-    g->due_us = 0;
-    if (last == g)
+    g->more->due_at = 0;
+    g->more->due_us = 0;
+    if (last.group == g)
         return;
     sink(d, at, last);
-    rise(d, last->due_at - 1, last);
+    rise(d, last.group->more->due_at - 1, last);
 }
 
-bool due_set(struct dues *d, struct group *g, uint64_t us)
+bool due_set(struct dues *d, uint32_t rule, struct group *g, uint64_t us)
 {
-    if (g->due_us == us)
+    if (more_of(g)->due_us == us)
         return true;
-    if (g->due_at)
+    if (!group_more(g))
+        return false;
+    if (g->more->due_at)
         due_remove(d, g);
     if (us == 0)
         return true;
     if (d->n == d->cap) {
         size_t cap = d->cap ? d->cap * 2 : 64;
-        struct group **heap = realloc(d->heap, cap * sizeof(struct group *));
+        struct due *heap = realloc(d->heap, cap * sizeof *heap);
 
         if (!heap)
             return false;
         d->heap = heap;
         d->cap = cap;
     }
-    g->due_us = us;
+    g->more->due_us = us;
+    g->more->rule = rule;
     d->n++;
-    rise(d, d->n - 1, g);
+    rise(d, d->n - 1, (struct due){ us, g });
     return true;
 }
 
 struct group *due_first(const struct dues *d, uint64_t us)
 {
-    return d->n && d->heap[0]->due_us <= us ? d->heap[0] : NULL;
+    return d->n && d->heap[0].us <= us ? d->heap[0].group : NULL;
 }
 
 void dues_fini(struct dues *d)

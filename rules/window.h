@@ -6,15 +6,22 @@
  * condition costs nothing that grows with the window (values for a percentile
  * are kept sorted). The order of the groups that are due is that of time, then
  * rule, then key: nothing depends on hash order.
+ *
+ * Most groups see one event and are never heard of again, and strangers choose how
+ * many there are. So a group is one record (rules/slab.h): the fixed part, the first
+ * entry, the key; for a count by an address that is 64 bytes. An entry holds what
+ * rules of its type ask for, more entries are a list of their own, and what few
+ * groups need (`more`) is made when it is needed.
  */
 #pragma once
 
 #include "rules/evidence.h"
+#include "rules/slab.h"
 #include "rules/tree.h"
 
 #define ENTRIES_MAX 10000 /* in one group; the oldest goes, the result is a lower bound */
 
-/* What is kept of one event. */
+/* What is kept of one event, unpacked. What the type of the rule does not ask for is lost. */
 struct stamp {
     uint64_t time_us;
     uint64_t value; /* hash of the value; 0 = none */
@@ -23,6 +30,25 @@ struct stamp {
     struct evidence_ref evidence;
     uint16_t part;
     uint8_t trust;
+};
+
+/* What every entry begins with; its pieces follow in their order. */
+struct packed_stamp {
+    uint64_t time_us : 62, trust : 2;
+    struct evidence_ref evidence;
+};
+
+enum stamp_piece {
+    STAMP_TAG = 1, /* part and kind of number */
+    STAMP_VALUE = 2, /* the number, or the hash of the value */
+    STAMP_KEY = 4, /* of the event: when time fires, the last one stands for it */
+};
+
+/* What the groups of a rule look like. */
+struct shape {
+    uint8_t stamp_bytes;
+    uint8_t pieces; /* enum stamp_piece */
+    bool alone; /* of a detection: no entries, but until when it is silent */
 };
 
 /* A value and how many entries have it, or (value_new) when it was seen last. */
@@ -47,64 +73,103 @@ struct place {
     char country[8];
 };
 
-struct group {
-    uint32_t rule;
-    uint32_t due_at; /* place among those that are due, from 1; 0 = none */
-    struct slice key; /* in its own memory */
-    struct stamp *stamps;
-    uint32_t first, n, cap;
-    bool active; /* the condition held when it was judged last */
-    bool lower_bound; /* a limit dropped something */
-    bool expected; /* it must exist, so it is never forgotten */
-    uint64_t last_us; /* newest event time seen */
+/* What most groups never need. */
+struct more {
     uint64_t opened_us; /* of a window that is judged at its end, or when the group began */
     uint64_t judged_us; /* what is older was judged */
     uint64_t pending_us; /* the condition holds since then, not long enough yet; 0 = no */
     uint64_t silent_until_us;
     uint64_t due_us;
+    uint32_t due_at; /* place among those that are due, from 1; 0 = none */
+    uint32_t rule; /* set when it is due */
     struct totals *totals; /* NULL: only the number is asked */
     struct place *place; /* NULL: not asked */
-    struct group *older, *newer; /* least recent first */
 };
 
-struct groups {
-    struct table *by_key;
-    struct group *oldest, *newest;
+struct group {
+    uint64_t last_us; /* newest event time seen */
+    struct more *more; /* NULL: none was needed yet */
+    uint32_t older, newer; /* records; the least recent first (rules/groups.h) */
+    uint16_t n; /* entries */
+    uint16_t key_n;
+    struct shape shape;
+    uint8_t list_log : 5; /* room in the list is 1 << list_log; 0 = the one entry here */
+    bool active : 1; /* the condition held when it was judged last */
+    bool lower_bound : 1; /* a limit dropped something */
+    bool expected : 1; /* it must exist, so it is never forgotten */
+    /* As long as an entry of the rule; then the key. */
+    union {
+        struct packed_stamp stamp;
+        struct {
+            char *list;
+            uint16_t first;
+        };
+        uint64_t silent_until_us; /* alone */
+    };
 };
 
 /* Groups by when time alone makes a difference to them: a heap. */
+struct due {
+    uint64_t us;
+    struct group *group;
+};
 struct dues {
-    struct group **heap;
+    struct due *heap;
     size_t n, cap;
 };
 
-struct group *group_new(uint32_t rule, struct slice key);
-void group_free(struct group *g);
+struct shape shape_of(const struct rule *rule);
+/* A record with that key; 0 = no memory. */
+uint32_t group_new(struct slab *slab, struct shape shape, struct slice key) MUST_CHECK;
+void group_free(struct slab *slab, uint32_t record);
+struct slice key_of_group(const struct group *g);
+
+/* The part that is made when it is needed (NULL: no memory), and to read it. */
+struct more *group_more(struct group *g) MUST_CHECK;
+extern const struct more no_more;
+static inline const struct more *more_of(const struct group *g)
+{
+    return g->more ? g->more : &no_more;
+}
+static inline uint64_t group_silent_until(const struct group *g)
+{
+    return g->shape.alone ? g->silent_until_us : more_of(g)->silent_until_us;
+}
 
 /* The i-th entry, oldest first. */
-static inline struct stamp *group_at(const struct group *g, size_t i)
+static inline struct packed_stamp *group_at(const struct group *g, size_t i)
 {
-    return &g->stamps[g->first + i];
+    struct packed_stamp *here = (struct packed_stamp *)(uintptr_t)&g->stamp;
+
+    return g->list_log ? (struct packed_stamp *)(g->list + (g->first + i) * g->shape.stamp_bytes)
+                       : here;
 }
+void stamp_pack(struct group *g, size_t i, const struct stamp *s);
+void stamp_unpack(const struct group *g, size_t i, struct stamp *ret);
 
 /* In its place by time; equal times keep the order of arrival. False: no memory. */
 bool group_insert(const struct correlation *c, struct group *g, const struct stamp *s);
 void group_drop_first(const struct correlation *c, struct group *g);
 /* All entries go; what was told and silenced stays. */
 void group_clear(const struct correlation *c, struct group *g);
-/* What came at that time and later is set aside (NULL: no memory), and comes back (takes `later`).
- */
-struct group *group_split(const struct correlation *c, struct group *g, uint64_t end_us);
-bool group_join(const struct correlation *c, struct group *g, struct group *later);
+/* What came at that time and later is set aside, and comes back. False: no memory. */
+struct aside {
+    struct stamp *list;
+    size_t n;
+};
+bool group_split(const struct correlation *c, struct group *g, uint64_t end_us,
+                 struct aside *ret) MUST_CHECK;
+bool group_join(const struct correlation *c, struct group *g, struct aside *later);
 
 /* The entry for a value; NULL when it has none and `add` is false, or memory is out. */
 struct tally *tally_find(struct totals *t, uint64_t value, bool add);
 /* Forgets the values whose n is not greater. */
 void tally_sweep(struct totals *t, uint64_t older_than);
+/* NULL: no memory, or only the number is asked. */
 struct totals *group_totals(const struct correlation *c, struct group *g);
 
 /* Due at that time (0 = not at all). False when memory is out. */
-bool due_set(struct dues *d, struct group *g, uint64_t us);
+bool due_set(struct dues *d, uint32_t rule, struct group *g, uint64_t us);
 /* The first one that is due up to then; NULL = none. */
 struct group *due_first(const struct dues *d, uint64_t us);
 void dues_fini(struct dues *d);

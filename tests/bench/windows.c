@@ -108,7 +108,7 @@ static bool fill_ring(struct bench *b)
     char line[2000];
 
     memset(line, 'x', sizeof line);
-    for (unsigned i = 0; i < 20000; i++)
+    for (unsigned i = 0; i < 40000; i++)
         if (!push(b, 0, 0, slice_of(line, sizeof line)))
             return false;
     return true;
