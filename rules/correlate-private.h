@@ -29,6 +29,8 @@ struct correlator {
     struct groups *groups; /* by rule; detections use them for suppress */
     struct dues dues;
     struct evidence evidence;
+    struct buf evidence_text; /* of the event that was taken last */
+    const struct event *evidence_of; /* that event, while it is the one; NULL: no text */
     struct open_judgement *open;
     size_t nopen, open_cap;
     size_t groups_max;
@@ -36,7 +38,6 @@ struct correlator {
     struct source_key key; /* of the event that was taken last */
     uint64_t time_us; /* its time */
     bool any; /* it may have more matches */
-    struct buf text; /* what is kept of it; empty: not written yet */
     struct rules_scratch *scratch; /* for rules that are asked here once more; NULL: none was */
     bool expected; /* groups that must exist were made */
     uint64_t watermark_us, behind_us;

@@ -117,9 +117,9 @@ void correlator_free(struct correlator *c)
     dues_fini(&c->dues);
     free(c->groups);
     free(c->open);
-    buf_fini(&c->text);
     rules_scratch_free(c->scratch);
     evidence_fini(&c->evidence);
+    buf_fini(&c->evidence_text);
     free(c);
 }
 
@@ -130,15 +130,30 @@ struct correlator_stats correlator_stats(const struct correlator *c)
 
 /* ---- firing ---- */
 
-/* What of the event is kept, in `text` as long as it is needed; written once for an event. */
+/* What of the event is kept, in `text` as long as it is needed. */
 static bool set_evidence(struct taking *t, struct buf *text)
 {
     struct json_writer w = json_writer(text);
 
-    if (text->n == 0)
-        event_json_short(t->ev, EVIDENCE_BYTES, &w);
+    event_json_short(t->ev, EVIDENCE_BYTES, &w);
     t->evidence = buf_view(text);
     return buf_ok(text);
+}
+
+/* It is made once for all matches of an event. */
+static bool share_evidence(struct taking *t)
+{
+    struct correlator *c = t->c;
+
+    if (c->evidence_of != t->ev) {
+        c->evidence_of = NULL;
+        buf_reset(&c->evidence_text);
+        if (!set_evidence(t, &c->evidence_text))
+            return false;
+        c->evidence_of = t->ev;
+    }
+    t->evidence = buf_view(&c->evidence_text);
+    return true;
 }
 
 static int tell_listeners(struct taking *t, const struct rule *rule)
@@ -201,13 +216,21 @@ uint64_t event_time_us(const struct event *ev)
     return ahead ? ev->received_us : ev->time_us;
 }
 
-static void value_text(const struct correlation *c, const struct event *ev, struct buf *out)
+/* The value of the event, or several joined in `b`. */
+static struct slice value_text(const struct correlation *c, const struct event *ev, struct buf *b)
 {
+    struct slice one;
+
+    if (c->nvalues == 1) {
+        one = event_value(ev, c->values[0], c->value_names[0]);
+        return one.p ? one : SLICE("");
+    }
     for (size_t i = 0; i < c->nvalues; i++) {
         if (i)
-            buf_char(out, '\x1f');
-        buf_slice(out, event_value(ev, c->values[i], c->value_names[i]));
+            buf_char(b, '\x1f');
+        buf_slice(b, event_value(ev, c->values[i], c->value_names[i]));
     }
+    return buf_view(b);
 }
 
 struct signal *correlator_signal(const struct taking *t, size_t rule, uint64_t time_us,
@@ -256,24 +279,25 @@ static int enter(struct taking *t, size_t index, struct slice key, struct slice 
 int correlator_listen(struct taking *t, size_t index, uint32_t part)
 {
     const struct correlation *c = t->c->rules->list[index].correlation;
-    AUTO_BUF key = BUF_INIT;
-    AUTO_BUF value = BUF_INIT;
+    AUTO_BUF key_text = BUF_INIT;
+    AUTO_BUF value_texts = BUF_INIT;
+    struct slice key, value;
     struct stamp s = { .time_us = event_time_us(t->ev),
                        .part = (uint16_t)part,
                        .trust = (uint8_t)t->ev->trust,
                        .key = t->ev->key };
 
-    if (!group_key(c, part, t->ev, &key)) {
-        t->c->stats.no_group += buf_ok(&key);
-        return buf_ok(&key) ? 0 : -ENOMEM;
+    if (!group_key(c, part, t->ev, &key_text, &key)) {
+        t->c->stats.no_group += buf_ok(&key_text);
+        return buf_ok(&key_text) ? 0 : -ENOMEM;
     }
-    value_text(c, t->ev, &value);
-    if (!buf_ok(&value))
+    value = value_text(c, t->ev, &value_texts);
+    if (!buf_ok(&value_texts))
         return -ENOMEM;
-    stamp_value(c, buf_view(&value), &s);
+    stamp_value(c, value, &s);
     if (c->type == CORRELATE_VALUE_NEW && s.value == 0)
         return 0; /* an empty value is no value */
-    return enter(t, index, buf_view(&key), buf_view(&value), &s);
+    return enter(t, index, key, value, &s);
 }
 
 /* ---- detections that stand for themselves ---- */
@@ -416,7 +440,7 @@ static int begin_event(struct correlator *c, const struct event *ev, struct batc
         return 0;
     e = settle(c, b);
     c->any = true;
-    buf_reset(&c->text);
+    c->evidence_of = NULL;
     c->key = ev->key;
     c->time_us = ev->time_us;
     return e ? e : move_time(&t, mark < c->behind_us ? mark : c->behind_us);
@@ -426,8 +450,7 @@ int correlator_take(struct correlator *c, const struct match *m, struct batch *b
 {
     const struct rule *rule = &c->rules->list[m->rule];
     struct taking t = { .c = c, .ev = m->event, .b = b };
-    AUTO_BUF own = BUF_INIT;
-    struct buf *text = &c->text;
+    AUTO_BUF own = BUF_INIT; /* what is known of a journey is no other match's */
     struct event travelled;
     int e;
 
@@ -439,10 +462,9 @@ int correlator_take(struct correlator *c, const struct match *m, struct batch *b
         if (e <= 0)
             return e < 0 ? err_nomem(err) : 0;
         t.ev = &travelled;
-        text = &own;
         e = 0;
     }
-    if (!set_evidence(&t, text))
+    if (!(rule->travels ? set_evidence(&t, &own) : share_evidence(&t)))
         return err_nomem(err);
     if (e == 0 && !rule->info.silent)
         e = detect(&t, m->rule);

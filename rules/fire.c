@@ -13,10 +13,19 @@ struct slice event_value(const struct event *ev, uint32_t id, struct slice name)
 
 /* ---- keys of groups ---- */
 
+static bool has_separator(struct slice value)
+{
+    return value.n && memchr(value.p, GROUP_SEPARATOR, value.n);
+}
+
 void group_key_add(struct buf *key, size_t i, struct slice value)
 {
     if (i)
         buf_char(key, GROUP_SEPARATOR);
+    if (!has_separator(value)) {
+        buf_slice(key, value);
+        return;
+    }
     for (size_t j = 0; j < value.n; j++) {
         if (value.p[j] == GROUP_SEPARATOR)
             buf_char(key, GROUP_SEPARATOR);
@@ -24,16 +33,22 @@ void group_key_add(struct buf *key, size_t i, struct slice value)
     }
 }
 
-bool group_key(const struct correlation *c, uint32_t part, const struct event *ev, struct buf *out)
+bool group_key(const struct correlation *c, uint32_t part, const struct event *ev, struct buf *b,
+               struct slice *ret)
 {
     for (size_t i = 0; i < c->ngroups; i++) {
         struct slice v = event_value(ev, c->groups[i].fields[part], c->groups[i].names[part]);
 
         if (!v.p || v.n == 0)
             return false;
-        group_key_add(out, i, v);
+        if (c->ngroups == 1 && !has_separator(v)) {
+            *ret = v;
+            return true;
+        }
+        group_key_add(b, i, v);
     }
-    return buf_ok(out);
+    *ret = buf_view(b);
+    return buf_ok(b);
 }
 
 /* The i-th value of an encoded key, decoded into `out`. */

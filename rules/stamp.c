@@ -22,11 +22,13 @@ struct pieces {
     struct source_key *key;
 };
 
-static bool is_timed(const struct rule *rule)
+/* It is judged when time passes, or when an event is over: then the last entry stands for it. */
+static bool asks_key(const struct rule *rule)
 {
     const struct correlation *c = rule->correlation;
 
-    return c->judged_at_end || c->type == CORRELATE_EVENT_ABSENT || rule->response.for_us;
+    return c->judged_at_end || rule->response.for_us || c->type == CORRELATE_EVENT_ABSENT ||
+           c->type == CORRELATE_EVENT_RATIO;
 }
 
 static bool asks_parts(const struct correlation *c)
@@ -50,7 +52,7 @@ struct shape shape_of(const struct rule *rule)
         shape.pieces |= STAMP_VALUE;
         shape.stamp_bytes += sizeof(uint64_t);
     }
-    if (is_timed(rule)) {
+    if (asks_key(rule)) {
         shape.pieces |= STAMP_KEY;
         shape.stamp_bytes += sizeof(struct source_key);
     }

@@ -41,7 +41,7 @@ struct packed_stamp {
 enum stamp_piece {
     STAMP_TAG = 1, /* part and kind of number */
     STAMP_VALUE = 2, /* the number, or the hash of the value */
-    STAMP_KEY = 4, /* of the event: when time fires, the last one stands for it */
+    STAMP_KEY = 4, /* of the event: for alerts that no event fires by itself */
 };
 
 /* What the groups of a rule look like. */
@@ -202,8 +202,10 @@ struct alert *alert_of_group(const struct rule *rule, const struct group *g,
  * out. */
 struct event *event_of_alert(const struct rules *r, const struct rule *rule,
                              const struct alert *alert, struct arena *a);
-/* Values joined by 0x1f, which is written double inside a value. False: a field is missing. */
-bool group_key(const struct correlation *c, uint32_t part, const struct event *ev, struct buf *out);
+/* Values joined by 0x1f, which is written double inside a value: in the event, or in `b`. False: a
+ * field is missing, or (buf_ok()) memory is. */
+bool group_key(const struct correlation *c, uint32_t part, const struct event *ev, struct buf *b,
+               struct slice *ret);
 /* The i-th value is added to a key. */
 void group_key_add(struct buf *key, size_t i, struct slice value);
 /* The value of a field, SLICE_NONE when it is missing or null. */

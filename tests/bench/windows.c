@@ -21,6 +21,7 @@ struct bench {
     struct rules *rules;
     struct correlator *correlator;
     struct arena *arena;
+    char (*texts)[16];
     uint64_t n;
 };
 
@@ -70,16 +71,23 @@ static void end(struct bench *b)
     rules_free(b->rules);
     field_names_free(b->names);
     arena_free(b->arena);
+    free(b->texts);
+}
+
+/* The names are written before anything is measured. */
+static bool name_groups(struct bench *b, uint64_t n)
+{
+    b->texts = calloc(n, sizeof *b->texts);
+    for (uint64_t i = 0; b->texts && i < n; i++)
+        snprintf(b->texts[i], sizeof *b->texts, "10.%u.%u.%u", (unsigned)(i >> 16) & 255,
+                 (unsigned)(i >> 8) & 255, (unsigned)i & 255);
+    return b->texts != NULL;
 }
 
 static bool add(struct bench *b, struct event *ev, const char *name, uint64_t value)
 {
-    char text[32];
-    int n = snprintf(text, sizeof text, "10.%u.%u.%u", (unsigned)(value >> 16) & 255,
-                     (unsigned)(value >> 8) & 255, (unsigned)value & 255);
-
     return event_add(ev, field_find(b->names, slice_str(name)), slice_str(name), VALUE_STRING,
-                     arena_slice(b->arena, slice_of(text, (size_t)n))) == 0;
+                     slice_str(b->texts[value])) == 0;
 }
 
 static bool push(struct bench *b, uint64_t group, uint64_t value, struct slice raw)
@@ -126,7 +134,8 @@ static bool measure(const char *type, const char *condition, uint64_t events, ui
     struct bench b;
     double before;
     uint64_t began;
-    bool ok = begin(&b, type, condition, groups + 1) && fill_ring(&b);
+    bool ok = begin(&b, type, condition, groups + 1) &&
+              name_groups(&b, groups > values ? groups : values) && fill_ring(&b);
 
     (void)malloc_trim(0);
     before = resident_bytes();
