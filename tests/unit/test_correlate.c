@@ -6,7 +6,7 @@
 #include <cmocka.h>
 
 #include "base/num.h"
-#include "rules/rules.h"
+#include "rules/correlate-private.h"
 
 /* A set of rules and one stream of events through it. */
 struct bench {
@@ -209,6 +209,62 @@ static void a_share_is_judged_once_for_an_event_that_counts_on_both_sides(void *
          "r@1003:50[a] ", { 1000, "action=f ip=a" }, { 1001, "action=ok ip=a" },
          { 1002, "action=ok ip=a" }, { 1003, "action=f ip=a" }, { 1004, "action=f ip=a" },
          { 1005, "action=f ip=b" });
+}
+
+static void an_alert_that_no_event_fires_itself_names_the_last_event(void **state)
+{
+    static const char *const rules[] = {
+        "---\ntitle: r\ncorrelation: {type: event_ratio, rules: [f], of: [all], timespan: 60s, "
+        "condition: {gte: 50}}\ntrailwarden: {min-events: 4}\n",
+        "---\ntitle: r\ncorrelation: {type: event_count, rules: [f], timespan: 60s, condition: "
+        "{gte: 2}}\ntrailwarden: {for: 3s}\n",
+        "---\ntitle: r\ncorrelation: {type: event_count, rules: [f], timespan: 8s, condition: "
+        "{lte: 9}}\n",
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_SIZE(rules); i++) {
+        struct bench *t = bench_new(rules[i]);
+        size_t before;
+
+        t->position = 700;
+        for (unsigned k = 0; k < 4; k++) {
+            before = t->nalerts;
+            at(t, 100 + k, k % 2 ? "action=f ip=a" : "action=f ip=b");
+        }
+        if (i > 0) { /* by time */
+            before = t->nalerts;
+            until(t, 109);
+        }
+        assert_int_equal(t->nalerts, before + 1);
+        for (size_t k = 0; k < t->batch.nalerts; k++)
+            if (t->batch.alerts[k]->window_us)
+                assert_int_equal(t->batch.alerts[k]->key.position, 703);
+        bench_free(t);
+    }
+}
+
+static void the_least_recent_group_goes_and_leaves_its_memory_to_others(void **state)
+{
+    struct bench *t = bench_new("---\ntitle: r\ncorrelation: {type: event_count, rules: [f], "
+                                "group-by: [ip], timespan: 9h, condition: {gte: 21}}\n");
+    size_t full = 0;
+    char text[64];
+
+    (void)state; /* 1000 groups at most */
+    for (unsigned i = 0; i < 20000; i++) {
+        snprintf(text, sizeof text, "action=f ip=10.0.%u.%u", i / 250, i % 250);
+        at(t, 100 + i / 100.0, text);
+        if (i % 999 == 0) /* just often enough to stay */
+            at(t, 100 + i / 100.0, "action=f ip=stays");
+        if (i == 2000)
+            full = t->correlator->slab.bytes;
+    }
+    assert_string_equal(told(t), "r@299:21[stays] ");
+    assert_int_equal(correlator_stats(t->correlator).groups, 1000);
+    assert_int_equal(correlator_stats(t->correlator).evicted, 20001 - 1000);
+    assert_int_equal(t->correlator->slab.bytes, full);
+    bench_free(t);
 }
 
 static void a_share_falls_when_events_leave(void **state)
@@ -702,6 +758,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_new_value_is_told_when_the_group_has_learnt),
         cmocka_unit_test(a_share_is_judged_once_for_an_event_that_counts_on_both_sides),
+        cmocka_unit_test(an_alert_that_no_event_fires_itself_names_the_last_event),
+        cmocka_unit_test(the_least_recent_group_goes_and_leaves_its_memory_to_others),
         cmocka_unit_test(a_share_falls_when_events_leave),
         cmocka_unit_test(what_does_not_come_is_told_when_time_has_passed),
         cmocka_unit_test(what_comes_late_still_came),
