@@ -403,8 +403,13 @@ static void choices_schema(struct json_writer *w, const char *const *choices)
 {
     json_key(w, "enum");
     json_array(w);
-    for (; *choices; choices++)
+    for (; *choices; choices++) {
+        uint64_t number;
+
         json_put_str(w, *choices);
+        if (parse_u64(slice_str(*choices), 0, UINT32_MAX, &number) == 0) /* as YAML reads it */
+            json_put_u64(w, number);
+    }
     json_array_end(w);
 }
 

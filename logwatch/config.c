@@ -10,6 +10,7 @@
 #include "base/file.h"
 #include "base/hash.h"
 #include "base/table.h"
+#include "logwatch/workers.h"
 
 /* ---- tables ---- */
 
@@ -21,6 +22,7 @@ struct top {
     uint64_t heartbeat_us, epoch_us, block_bytes, groups_max, reader_memory, stall_us;
     struct option_strs rule_paths, placeholders, format_paths, geo;
     bool library;
+    int workers;
 };
 
 static const struct option rules_options[] = {
@@ -104,6 +106,11 @@ static const struct option limits_options[] = {
     { 0 },
 };
 
+/* Index: the number and one. */
+static const char *const workers_choices[] = { "auto", "0",  "1",  "2",  "3",  "4",  "5",
+                                               "6",    "7",  "8",  "9",  "10", "11", "12",
+                                               "13",   "14", "15", "16", NULL };
+
 static const struct option processes_options[] = {
     { .name = "user",
       .type = OPTION_STR,
@@ -119,6 +126,14 @@ static const struct option processes_options[] = {
       .max = "64GiB",
       .help =
           "Memory that the reader may have; an entry that would need more is left out and told." },
+    { .name = "workers",
+      .type = OPTION_ENUM,
+      .offset = AT(struct top, workers),
+      .choices = workers_choices,
+      .fallback = "auto",
+      .help = "Threads of the reader beside its own, for floods and backlogs; auto: the processors "
+              "it may use, at "
+              "most 4, less one." },
     { .name = "stall",
       .type = OPTION_DURATION,
       .offset = AT(struct top, stall_us),
@@ -817,6 +832,7 @@ static void set_paths(struct build *b, const struct config_request *q, const str
     c->groups_max = top->groups_max;
     c->user = top->user;
     c->reader_memory = top->reader_memory;
+    c->workers = top->workers ? (uint64_t)top->workers - 1 : WORKERS_AUTO;
     c->stall_us = top->stall_us;
     c->geo = top->geo;
     if (!c->host || !c->state || !c->trail || !c->keys || !c->origin)

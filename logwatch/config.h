@@ -63,6 +63,7 @@ struct config {
     uint64_t groups_max;
     const char *user; /* the roles' user when started as root; NULL = root with less rights */
     uint64_t reader_memory;
+    uint64_t workers; /* threads of the reader: for workers_count() */
     uint64_t stall_us; /* a process that does not move for so long is killed */
     struct option_strs geo;
     struct config_channel *channels;

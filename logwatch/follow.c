@@ -6,17 +6,35 @@
 #include "base/log.h"
 #include "logwatch/health.h"
 #include "logwatch/wire.h"
+#include "logwatch/workers.h"
 
 #define RETRY_US (10 * USEC_PER_SEC)
 #define SETTLE_US (USEC_PER_SEC / 4)
 #define IDLE_US (30 * USEC_PER_SEC)
 #define JUDGE_US (5 * USEC_PER_SEC)
 
+/*
+ * What is handed to a worker. A wake-up of a quiet system brings a few lines: they are read where
+ * they are, as if there were no workers. When one turn over the inputs has brought more, the next
+ * blocks of this turn are worth a hand-over (about 10 us); with much more, also the making of
+ * threads. After REST_US without one they go.
+ */
+#define HAND_OVER_BYTES ((size_t)4 << 10)
+#define TURN_BYTES ((size_t)16 << 10)
+#define WAKE_BYTES ((size_t)64 << 10)
+#define REST_US (30 * USEC_PER_SEC)
+/* Blocks at once for each worker: one in work, one that waits for it, one that waits for its turn.
+ */
+#define SLOTS_EACH 3
+/* Of all blocks at once: more than that is read when something is finished. */
+#define BYTES_AT_ONCE ((size_t)8 << 20)
+
 struct follower {
     const struct config_input *config;
     size_t index;
     struct input input;
     struct reader_source source;
+    struct rules_memory *memory;
     bool source_open, open, failed, ended;
     uint64_t retry_us;
     struct log_gate gate;
@@ -28,12 +46,14 @@ struct follow {
     const struct clock *clock;
     struct follow_out out;
     bool once;
-    struct reader *reader;
+    struct workers *workers;
+    struct work_queue queue; /* blocks of all inputs, in the order in which they were read */
+    size_t queue_bytes, turn_bytes;
+    uint64_t handed_us; /* monotonic: when a block went to a worker last */
     struct geo *geo;
-    struct arena *arena; /* of the block in work */
     struct arena *own; /* of what we tell ourselves, while a block may be in work */
     struct follower *followers;
-    size_t n;
+    size_t n, next; /* whose turn it is */
     struct health *health; /* of each channel */
     uint64_t judge_us; /* monotonic: when next */
     const struct follow_cursor *cursors;
@@ -58,7 +78,15 @@ static int add_follower(struct follow *f, size_t i, struct err *err)
     if (reader_source_init(&w->source, w->config, err) < 0)
         return err_while(err, "input '%s'", w->config->name);
     w->source_open = true;
-    return 0;
+    w->memory = rules_memory_new(f->config->engine->rules);
+    return w->memory ? 0 : err_nomem(err);
+}
+
+static int open_workers(struct follow *f, struct err *err)
+{
+    unsigned n = workers_count(f->config->workers, true);
+
+    return workers_new(f->config->engine, f->geo, n, (size_t)n * SLOTS_EACH + 1, &f->workers, err);
 }
 
 int follow_new(const struct config *c, const struct clock *clock, const struct follow_out *out,
@@ -76,15 +104,13 @@ int follow_new(const struct config *c, const struct clock *clock, const struct f
     f->n = inputs_count(c);
     f->followers = calloc(f->n ? f->n : 1, sizeof *f->followers);
     f->health = calloc(c->nchannels ? c->nchannels : 1, sizeof *f->health);
-    f->arena = arena_new(2 << 20, 256 << 20);
     f->own = arena_new(16384, 4 << 20);
-    if (!f->followers || !f->health || !f->arena || !f->own)
+    if (!f->followers || !f->health || !f->own)
         return err_nomem(err);
     if (c->geo.n && geo_open(c->geo.items, c->geo.n, &f->geo, err) < 0)
         return err_code(err);
-    f->reader = reader_new(c->engine, f->geo);
-    if (!f->reader)
-        return err_nomem(err);
+    if (open_workers(f, err) < 0)
+        return err_code(err);
     for (size_t i = 0; i < f->n; i++)
         if (add_follower(f, i, err) < 0)
             return err_code(err);
@@ -96,17 +122,17 @@ void follow_free(struct follow *f)
 {
     if (!f)
         return;
+    workers_free(f->workers); /* threads end before what they read from */
     for (size_t i = 0; f->followers && i < f->n; i++) {
         if (f->followers[i].open)
             f->followers[i].input.ops->close(&f->followers[i].input);
         if (f->followers[i].source_open)
             reader_source_fini(&f->followers[i].source);
+        rules_memory_free(f->followers[i].memory);
     }
     free(f->followers);
     free(f->health);
-    reader_free(f->reader);
     geo_free(f->geo);
-    arena_free(f->arena);
     arena_free(f->own);
     free(f);
 }
@@ -154,14 +180,68 @@ static int follower_open(struct follow *f, struct follower *w, struct err *err)
     return 0;
 }
 
+/* ---- results ---- */
+
 /* How the input stands, behind each of its results. */
-static void stand(const struct follower *w, struct reader_result *r)
+static unsigned trouble_of(const struct follower *w)
 {
-    r->lag = w->input.lag;
-    r->trouble = health_trouble(w->health) | (w->failed ? TROUBLE_FAILED : 0u);
+    return health_trouble(w->health) | (w->failed ? TROUBLE_FAILED : 0u);
 }
 
-/* Something of our own to tell about an input: a block of one notice and no lines. */
+static int give_first(struct follow *f, struct err *err)
+{
+    struct work *work;
+    struct follower *w;
+    int r = workers_take(f->workers, &f->queue, &work, err);
+
+    w = work->owner;
+    f->queue_bytes -= work->bytes;
+    if (r == 0) {
+        work->result.lag = work->lag;
+        health_count(w->health, &work->result, clock_mono(f->clock));
+        work->result.trouble = trouble_of(w);
+        fault_point(FAULT_READER_AFTER_READ);
+        r = f->out.result(f->out.ctx, &work->result, err);
+    }
+    workers_release(f->workers, work);
+    return r;
+}
+
+static bool is_ready(const struct follow *f)
+{
+    return !f->out.ready || f->out.ready(f->out.ctx);
+}
+
+/* What is finished, in order, while somebody takes it. *ret_any: there was something. */
+static int give_finished(struct follow *f, bool *ret_any, struct err *err)
+{
+    int r = 0;
+
+    while (r == 0 && workers_ready(f->workers, &f->queue) && is_ready(f)) {
+        r = give_first(f, err);
+        *ret_any = true;
+    }
+    return r;
+}
+
+int follow_drain(struct follow *f, struct err *err)
+{
+    int r = 0;
+
+    while (r == 0 && f->queue.n)
+        r = give_first(f, err);
+    return r;
+}
+
+bool follow_busy(const struct follow *f)
+{
+    return f->queue.n > 0;
+}
+
+/*
+ * Something of our own to tell about an input: a block of one notice and no lines, behind all that
+ * was read before.
+ */
 static int tell(struct follow *f, const struct follower *w, const char *type, struct slice members,
                 struct err *err)
 {
@@ -173,13 +253,21 @@ static int tell(struct follow *f, const struct follower *w, const char *type, st
         .nnotices = 1,
         .received_us = clock_now(f->clock),
     };
+    struct reader *reader = workers_reader(f->workers);
     struct reader_result result;
-    int r;
+    int r = follow_drain(f, err);
 
+    if (r < 0)
+        return r;
     arena_reset(f->own);
-    r = reader_run(f->reader, &w->source, &b, &result, err);
-    stand(w, &result);
-    return r < 0 ? r : f->out.result(f->out.ctx, &result, err);
+    reader_remember(reader, w->memory);
+    r = reader_run(reader, &w->source, &b, &result, err);
+    reader_remember(reader, NULL);
+    if (r < 0)
+        return r;
+    result.lag = w->input.lag;
+    result.trouble = trouble_of(w);
+    return f->out.result(f->out.ctx, &result, err);
 }
 
 static int tell_error(struct follow *f, const struct follower *w, const char *type,
@@ -250,34 +338,46 @@ static void log_notices(const struct follower *w, const struct block *b)
     }
 }
 
-/* Steps 1-5 for one block of one input. 1 = there was one. */
+static void give_block(struct follow *f, struct follower *w, struct work *work)
+{
+    bool awake = workers_awake(f->workers), here;
+
+    work->source = &w->source;
+    work->memory = w->memory;
+    work->owner = w;
+    work->lag = w->input.lag;
+    work->bytes = arena_used(work->block.arena);
+    f->queue_bytes += work->bytes;
+    f->turn_bytes += work->bytes;
+    here = work->bytes < HAND_OVER_BYTES || f->turn_bytes < (awake ? TURN_BYTES : WAKE_BYTES);
+    if (!here)
+        f->handed_us = clock_mono(f->clock);
+    workers_give(f->workers, &f->queue, work, here);
+}
+
+/* Step 1 for one block of one input, and steps 2-5 here or by a worker. 1 = there was one. */
 static int read_block(struct follow *f, struct follower *w, struct err *err)
 {
-    struct block b = { .arena = f->arena };
-    struct reader_result result;
+    struct work *work = workers_slot(f->workers);
     struct err e = ERR_NONE;
     int r;
 
-    arena_reset(f->arena);
-    r = w->input.ops->read(&w->input, &b, &e);
-    if (r < 0)
-        return follower_failed(f, w, &e, err);
-    if (r == 0)
-        return 0;
+    if (!work)
+        return err_nomem(err);
+    r = w->input.ops->read(&w->input, &work->block, &e);
+    if (r <= 0) {
+        workers_release(f->workers, work);
+        return r < 0 ? follower_failed(f, w, &e, err) : 0;
+    }
     r = follower_works(f, w, err);
-    if (r < 0)
+    if (r < 0) {
+        workers_release(f->workers, work);
         return r;
-    w->ended = b.end;
-    log_notices(w, &b);
-    r = reader_run(f->reader, &w->source, &b, &result, err);
-    if (r < 0)
-        return r;
-    result.lag = w->input.lag;
-    health_count(w->health, &result, clock_mono(f->clock));
-    stand(w, &result);
-    fault_point(FAULT_READER_AFTER_READ);
-    r = f->out.result(f->out.ctx, &result, err);
-    return r < 0 ? r : 1;
+    }
+    w->ended = work->block.end;
+    log_notices(w, &work->block);
+    give_block(f, w, work);
+    return 1;
 }
 
 /* Each channel by its first input. */
@@ -310,31 +410,70 @@ static bool is_due(const struct follow *f, const struct follower *w)
     return !w->ended && !(w->failed && clock_mono(f->clock) < w->retry_us);
 }
 
-/* One block from each input in turn: a flooded file cannot starve the others. */
+/* No more is read than can be held. */
+static bool has_room(const struct follow *f)
+{
+    return workers_free_slots(f->workers) > 0 &&
+           (f->queue.n == 0 || f->queue_bytes < BYTES_AT_ONCE);
+}
+
+static int turn_one(struct follow *f, struct follower *w, bool *ret_any, struct err *err)
+{
+    struct err e = ERR_NONE;
+    int r;
+
+    if (!w->open && follower_open(f, w, &e) < 0)
+        return follower_failed(f, w, &e, err);
+    r = read_block(f, w, err);
+    if (r <= 0)
+        return r;
+    *ret_any = true;
+    return give_finished(f, ret_any, err);
+}
+
+static void rest(struct follow *f)
+{
+    if (workers_awake(f->workers) && f->queue.n == 0 &&
+        clock_mono(f->clock) >= f->handed_us + REST_US)
+        workers_rest(f->workers);
+}
+
+/*
+ * One block from each input in turn: a flooded file cannot starve the others. Where
+ * there was no room the next turn begins.
+ */
+static int turn_all(struct follow *f, bool *ret_any, struct err *err)
+{
+    int r = 0;
+
+    for (size_t i = 0; r == 0 && i < f->n && is_ready(f); i++) {
+        struct follower *w = &f->followers[f->next];
+
+        if (is_due(f, w)) {
+            if (!has_room(f))
+                return 0;
+            r = turn_one(f, w, ret_any, err);
+        }
+        f->next = (f->next + 1) % f->n;
+    }
+    return r;
+}
+
 int follow_turn(struct follow *f, bool *ret_any, struct err *err)
 {
-    *ret_any = false;
-    for (size_t i = 0; i < f->n; i++) {
-        struct follower *w = &f->followers[i];
-        struct err e = ERR_NONE;
-        int r;
+    int r;
 
-        if (f->out.ready && !f->out.ready(f->out.ctx))
-            break;
-        if (!is_due(f, w))
-            continue;
-        if (!w->open && follower_open(f, w, &e) < 0) {
-            if (follower_failed(f, w, &e, err) < 0)
-                return err_code(err);
-            continue;
-        }
-        r = read_block(f, w, err);
-        if (r < 0)
-            return r;
-        *ret_any = *ret_any || r > 0;
-    }
+    *ret_any = false;
+    f->turn_bytes = 0;
+    workers_heard(f->workers);
+    r = give_finished(f, ret_any, err);
+    if (r == 0)
+        r = turn_all(f, ret_any, err);
+    if (r < 0)
+        return r;
     if (*ret_any)
         f->busy_us = clock_mono(f->clock);
+    rest(f);
     return judge(f, err);
 }
 
@@ -342,7 +481,9 @@ size_t follow_poll(const struct follow *f, struct pollfd *fds, size_t max)
 {
     size_t n = 0;
 
-    for (size_t i = 0; i < f->n && n < max; i++) {
+    if (f->queue.n && workers_fd(f->workers) >= 0 && max)
+        fds[n++] = (struct pollfd){ .fd = workers_fd(f->workers), .events = POLLIN };
+    for (size_t i = 0; has_room(f) && i < f->n && n < max; i++) {
         const struct follower *w = &f->followers[i];
         const struct input *in = &w->input;
 
@@ -357,6 +498,10 @@ uint64_t follow_wait_us(const struct follow *f)
 {
     uint64_t now = clock_mono(f->clock), wait = f->once ? SETTLE_US : IDLE_US;
 
+    if (workers_ready(f->workers, &f->queue))
+        return 0;
+    if (!has_room(f))
+        return wait;
     for (size_t i = 0; i < f->n; i++) {
         const struct follower *w = &f->followers[i];
         uint64_t next = w->failed ? w->retry_us : w->input.wake_us;
@@ -375,6 +520,8 @@ uint64_t follow_wait_us(const struct follow *f)
 
 bool follow_settled(const struct follow *f)
 {
+    if (f->queue.n)
+        return false;
     for (size_t i = 0; i < f->n; i++)
         if (f->followers[i].open && f->followers[i].input.waiting)
             return false;

@@ -6,9 +6,13 @@
  *     follow_open()    the inputs, each at its stored cursors
  *     follow_turn()    one block of each input that has one; results go to `out`
  *
+ * Blocks of floods and backlogs are read by worker threads (workers.h), results come in
+ * the order in which blocks were read all the same. Threads are made by the first turn, at the
+ * earliest: behind the dropping of rights.
+ *
  * A fault of one input stays with that one: told, noted, tried again. Never
- * blocks. The same in a process of its own (role-reader.c) and beside the core
- * (pipeline.c, --single): only `out` differs.
+ * blocks but in follow_drain(). The same in a process of its own (role-reader.c) and beside the
+ * core (pipeline.c, --single): only `out` differs.
  */
 #pragma once
 
@@ -39,8 +43,13 @@ DEFINE_AUTO(follow)
 /* The cursors are borrowed for the life of `f`: an input that cannot be opened is tried again. */
 int follow_open(struct follow *f, const struct follow_cursor *cursors, size_t n, struct err *err);
 
-/* *ret_any: something was read. */
+/* *ret_any: something was read, or given. */
 int follow_turn(struct follow *f, bool *ret_any, struct err *err);
+
+/* Are there blocks whose results were not given yet? */
+bool follow_busy(const struct follow *f);
+/* Gives all of them, waiting for the workers and not asking whether there is room. */
+int follow_drain(struct follow *f, struct err *err);
 
 /* What to wait for: fills at most max entries, returns how many; and for how long at most. */
 size_t follow_poll(const struct follow *f, struct pollfd *fds, size_t max);

@@ -143,6 +143,8 @@ int pipeline_run(const struct config *c, const struct run_options *o, struct err
 
     if (r == 0)
         r = turn_until_told(&p, err);
+    if (r == 0 && !core_turn_blocked(&p.turn))
+        r = follow_drain(p.follow, err);
     if (r == 0)
         r = core_turn_stop(&p.turn, 0, err);
     close_all(&p);

@@ -53,6 +53,11 @@ void reader_observe(struct reader *r, void (*fn)(void *ctx, const struct event *
     r->observe_ctx = ctx;
 }
 
+void reader_remember(struct reader *r, struct rules_memory *m)
+{
+    rules_scratch_remember(r->rules, m);
+}
+
 int reader_source_init(struct reader_source *s, const struct config_input *in, struct err *err)
 {
     *s = (struct reader_source){

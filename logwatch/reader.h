@@ -2,7 +2,8 @@
  * Reader: steps 1-5 of a line's journey. Blocks in, matches out.
  *
  * A pure function of (block, rule set): nothing is kept between blocks but
- * memory for reuse, so blocks may be read by several threads, each with a reader
+ * memory for reuse and, when an expression ran into its limits, the rules that rest
+ * (workers.h), so blocks may be read by several threads, each with a reader
  * of its own. What goes on to the core is a reader_result, never a line.
  */
 #pragma once
@@ -56,6 +57,10 @@ void reader_source_fini(struct reader_source *s);
  */
 int reader_run(struct reader *r, const struct reader_source *source, const struct block *b,
                struct reader_result *ret_result, struct err *err);
+
+/* What is remembered from block to block goes there from now on (rules.h); NULL = the reader's own.
+ */
+void reader_remember(struct reader *r, struct rules_memory *m);
 
 /* For `explain` and tests: told of each event, before the rules. May be NULL. */
 void reader_observe(struct reader *r, void (*fn)(void *ctx, const struct event *ev), void *ctx);

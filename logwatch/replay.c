@@ -6,9 +6,11 @@
 
 #include "base/clock.h"
 #include "logwatch/inputs/file-zip.h"
-#include "logwatch/reader.h"
+#include "logwatch/workers.h"
 
 #define DETECT_BYTES 65536
+/* Blocks read ahead for each worker. */
+#define AHEAD 4
 
 struct player {
     const struct replay_file *file;
@@ -16,19 +18,24 @@ struct player {
     struct config_input config;
     struct input input;
     struct reader_source source;
-    struct arena *arena;
+    struct rules_memory *memory;
     struct option_strs path;
-    struct reader_result result;
-    size_t next; /* match of the result that comes next */
+    struct work_queue ahead; /* blocks behind `work` that are read already */
+    struct work *work; /* whose matches are told now; NULL = none */
+    size_t held; /* slots: of `work` and of what is ahead */
+    size_t next; /* its match that comes next */
     uint64_t time_us; /* of the newest match told: a file's own times never go back in the merge */
-    bool open, source_open, ended, have;
+    int fault; /* reading ended with it: told behind the blocks before */
+    struct err err;
+    bool open, source_open, ended;
 };
 
 struct replay {
     const struct replay_request *q;
     struct replay_stats stats;
     struct player *players;
-    struct reader *reader;
+    struct workers *workers;
+    size_t spare; /* slots beyond the one of each file that nobody holds */
     struct correlator *correlator;
     struct arena *batch_arena, *options;
     struct clock clock;
@@ -151,8 +158,8 @@ static int player_open(struct replay *r, struct player *p, const struct replay_f
                        struct err *err)
 {
     p->file = file;
-    p->arena = arena_new(1 << 19, 256 << 20);
-    if (!p->arena)
+    p->memory = rules_memory_new(r->q->engine->rules);
+    if (!p->memory)
         return err_nomem(err);
     p->channel.format = format_of(r, file, err);
     if (!p->channel.format)
@@ -194,10 +201,15 @@ static void player_close(struct player *p)
         p->input.ops->close(&p->input);
     if (p->source_open)
         reader_source_fini(&p->source);
-    arena_free(p->arena);
+    rules_memory_free(p->memory);
 }
 
 /* ---- playing ---- */
+
+static bool has_match(const struct player *p)
+{
+    return p->work && p->next < p->work->result.nmatches;
+}
 
 static void count(struct replay *r, const struct reader_result *result)
 {
@@ -217,41 +229,89 @@ static void count(struct replay *r, const struct reader_result *result)
         r->q->notice(r->q->ctx, result->input->name, &result->notices[i]);
 }
 
-/* Blocks until one holds a match, or the file's end. */
-static int player_fill(struct replay *r, struct player *p, struct err *err)
+/*
+ * Each file has the room of one block: the merge needs one of each. The rest is shared: a
+ * file takes of it while it has less than is left, so one file alone is read far ahead, and many
+ * leave something to each other.
+ */
+static size_t extra(const struct player *p)
 {
-    while (!p->ended && p->next >= (p->have ? p->result.nmatches : 0)) {
-        struct block b = { .arena = p->arena };
-        int e;
+    return p->held > 1 ? p->held - 1 : 0;
+}
 
-        arena_reset(p->arena);
-        p->have = false;
-        p->next = 0;
-        e = p->input.ops->read(&p->input, &b, err);
-        if (e < 0)
-            return err_while(err, "'%s'", p->file->path);
-        if (e == 0) {
-            p->ended = true;
-            break;
-        }
-        e = reader_run(r->reader, &p->source, &b, &p->result, err);
-        if (e < 0)
-            return e;
-        p->have = true;
-        count(r, &p->result);
-        p->ended = b.end;
+static void hold(struct replay *r, struct player *p, size_t held)
+{
+    r->spare += extra(p);
+    p->held = held;
+    r->spare -= extra(p);
+}
+
+static void read_one(struct replay *r, struct player *p, struct work *work)
+{
+    int e = p->input.ops->read(&p->input, &work->block, &p->err);
+
+    p->ended = e <= 0 || work->block.end;
+    p->fault = e < 0 ? e : 0;
+    if (e <= 0) {
+        workers_release(r->workers, work);
+        return;
+    }
+    hold(r, p, p->held + 1);
+    work->source = &p->source;
+    work->memory = p->memory;
+    workers_give(r->workers, &p->ahead, work, false);
+}
+
+static int read_ahead(struct replay *r, struct player *p, struct err *err)
+{
+    while (!p->ended && (p->held == 0 || extra(p) < r->spare)) {
+        struct work *work = workers_slot(r->workers);
+
+        if (!work)
+            return err_nomem(err);
+        read_one(r, p, work);
     }
     return 0;
 }
 
-static bool has_match(const struct player *p)
+static void drop_work(struct replay *r, struct player *p)
 {
-    return p->have && p->next < p->result.nmatches;
+    if (!p->work)
+        return;
+    workers_release(r->workers, TAKE(p->work));
+    hold(r, p, p->held - 1);
+}
+
+static int fault_of(const struct player *p, struct err *err)
+{
+    if (err)
+        *err = p->err;
+    return err_while(err, "'%s'", p->file->path);
+}
+
+/* Blocks until one holds a match, or the file's end. */
+static int player_fill(struct replay *r, struct player *p, struct err *err)
+{
+    while (!has_match(p)) {
+        int e;
+
+        drop_work(r, p);
+        if (read_ahead(r, p, err) < 0)
+            return err_code(err);
+        if (p->ahead.n == 0)
+            return p->fault ? fault_of(p, err) : 0;
+        p->next = 0;
+        e = workers_take(r->workers, &p->ahead, &p->work, err);
+        if (e < 0)
+            return e;
+        count(r, &p->work->result);
+    }
+    return 0;
 }
 
 static uint64_t merge_time(const struct player *p)
 {
-    uint64_t t = p->result.matches[p->next].event->time_us;
+    uint64_t t = p->work->result.matches[p->next].event->time_us;
 
     return t > p->time_us ? t : p->time_us;
 }
@@ -282,7 +342,7 @@ static int tell(struct replay *r, struct batch *b)
 
 static int play(struct replay *r, struct player *p, struct err *err)
 {
-    const struct match *m = &p->result.matches[p->next++];
+    const struct match *m = &p->work->result.matches[p->next++];
     struct batch b;
     int e = 0;
 
@@ -329,35 +389,49 @@ static int play_all(struct replay *r, struct err *err)
     }
 }
 
+static int open_all(struct replay *r, struct err *err)
+{
+    const struct replay_request *q = r->q;
+    unsigned nthreads = q->event ? 0 : q->workers;
+
+    r->spare = (size_t)nthreads * AHEAD;
+    r->players = calloc(q->nfiles ? q->nfiles : 1, sizeof *r->players);
+    r->correlator = correlator_new(q->engine->rules, q->groups_max);
+    r->batch_arena = arena_new(1 << 16, 256 << 20);
+    r->options = arena_new(4096, 16 << 20);
+    if (!r->players || !r->correlator || !r->batch_arena || !r->options)
+        return err_nomem(err);
+    if (workers_new(q->engine, q->geo, nthreads, q->nfiles + r->spare, &r->workers, err) < 0)
+        return err_code(err);
+    reader_observe(workers_reader(r->workers), q->event, q->ctx);
+    for (size_t i = 0; i < q->nfiles; i++)
+        if (player_open(r, &r->players[i], &q->files[i], err) < 0)
+            return err_code(err);
+    return 0;
+}
+
+/* Threads end before what they read from. */
+static void close_all(struct replay *r)
+{
+    workers_free(r->workers);
+    for (size_t i = 0; r->players && i < r->q->nfiles; i++)
+        player_close(&r->players[i]);
+    free(r->players);
+    correlator_free(r->correlator);
+    arena_free(r->batch_arena);
+    arena_free(r->options);
+}
+
 int replay_run(const struct replay_request *q, struct replay_stats *ret_stats, struct err *err)
 {
     struct replay r = { .q = q };
-    int e = -ENOMEM;
+    int e = open_all(&r, err);
 
-    r.players = calloc(q->nfiles ? q->nfiles : 1, sizeof *r.players);
-    r.reader = reader_new(q->engine, q->geo);
-    r.correlator = correlator_new(q->engine->rules, q->groups_max);
-    r.batch_arena = arena_new(1 << 16, 256 << 20);
-    r.options = arena_new(4096, 16 << 20);
-    if (r.players && r.reader && r.correlator && r.batch_arena && r.options) {
-        e = 0;
-        reader_observe(r.reader, q->event, q->ctx);
-        for (size_t i = 0; i < q->nfiles && e == 0; i++)
-            e = player_open(&r, &r.players[i], &q->files[i], err);
-        if (e == 0)
-            e = play_all(&r, err);
-        if (e == 0)
-            e = play_end(&r, err);
-    } else {
-        err_nomem(err);
-    }
+    if (e == 0)
+        e = play_all(&r, err);
+    if (e == 0)
+        e = play_end(&r, err);
     *ret_stats = r.stats;
-    for (size_t i = 0; r.players && i < q->nfiles; i++)
-        player_close(&r.players[i]);
-    free(r.players);
-    reader_free(r.reader);
-    correlator_free(r.correlator);
-    arena_free(r.batch_arena);
-    arena_free(r.options);
+    close_all(&r);
     return e < 0 ? e : 0;
 }

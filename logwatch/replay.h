@@ -1,9 +1,9 @@
 /*
  * Replay: files through reader and correlator, time taken from the events.
  *
- * Several files are merged by event time (equal times: in the order given), so
- * the result does not depend on block sizes. Nothing is stored, sent or banned.
- * A saved journal gives the alerts that `run` gave on it, with the same ids.
+ * Several files are merged by the time of their matches (equal times: in the order given), so
+ * the result depends neither on block sizes nor on how many threads read. Nothing is stored, sent
+ * or banned. A saved journal gives the alerts that `run` gave on it, with the same ids.
  */
 #pragma once
 
@@ -32,9 +32,11 @@ struct replay_request {
     size_t nfiles;
     struct geo *geo; /* may be NULL */
     size_t block_bytes; /* 0 = 256 KiB */
+    unsigned workers; /* threads beside the caller's; none when `event` is asked for */
     size_t groups_max; /* 0 = 100,000 */
     int (*alert)(void *ctx, const struct alert *alert); /* in order; non-zero stops */
-    void (*event)(void *ctx, const struct event *ev); /* each, before the rules; may be NULL */
+    void (*event)(void *ctx,
+                  const struct event *ev); /* each, in order, before the rules; may be NULL */
     void (*progress)(void *ctx, uint64_t bytes, uint64_t lines);
     void (*notice)(void *ctx, const char *path, const struct notice *n);
     void (*file)(void *ctx, const char *path, struct slice channel); /* what a file was taken for */

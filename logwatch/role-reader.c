@@ -1,7 +1,7 @@
 /*
  * The reader: inputs, parsers and rules. It gets cursors, gives results, and
- * holds at most one result more than the core has room for: a core that waits
- * for its disk stops the reading, and the logs are the buffer.
+ * holds at most the blocks of its workers (one without) more than the core has room for: a core
+ * that waits for its disk stops the reading, and the logs are the buffer.
  */
 #include <errno.h>
 #include <signal.h>
@@ -103,7 +103,10 @@ static int take_frame(struct role_reader *r, const struct ipc_frame *f, struct e
 {
     if (f->type == MESSAGE_BEGIN)
         return begin(r, f->body, err);
-    return put(r, MESSAGE_TOCK, f->body, err); /* MESSAGE_TICK: nothing else passes the limit */
+    /* MESSAGE_TICK: nothing else passes the limit. A worker that hangs is no sign of life. */
+    if (r->begun && follow_drain(r->follow, err) < 0)
+        return err_code(err);
+    return put(r, MESSAGE_TOCK, f->body, err);
 }
 
 static int take_frames(struct role_reader *r, struct err *err)
@@ -148,7 +151,7 @@ static int turn(struct role_reader *r, struct err *err)
         return e;
     if (ipc_flush(&r->core) < 0)
         r->core_gone = true;
-    if (r->begun && !any && core_has_room(r) && say_quiet(r, err) < 0)
+    if (r->begun && !any && !follow_busy(r->follow) && core_has_room(r) && say_quiet(r, err) < 0)
         return err_code(err);
     if (!any)
         wait_for_work(r);
@@ -196,6 +199,8 @@ int role_reader(const struct role_start *s)
 
     while (e == 0 && !r.stopping && !r.core_gone)
         e = turn(&r, &err);
+    if (e == 0 && r.begun && !r.core_gone)
+        e = follow_drain(r.follow, &err);
     if (e == 0)
         drain(&r);
     else

@@ -16,6 +16,7 @@
 #include "base/privileges.h"
 #include "logwatch/roles.h"
 #include "logwatch/sender.h"
+#include "logwatch/workers.h"
 
 #define PATHS_MAX 512
 
@@ -255,7 +256,7 @@ int role_drop_rights(enum role role, const struct role_start *s, struct err *err
 
     if (r == 0 && role == ROLE_READER) {
         r = reader_paths(&read, s->config);
-        p.may = MAY_ACCEPT;
+        p.may = MAY_ACCEPT | (workers_count(s->config->workers, true) ? MAY_THREAD : 0u);
         p.capabilities = logs_of_others;
         p.memory_max = s->config->reader_memory;
     } else if (r == 0 && role == ROLE_CORE) {

@@ -12,6 +12,7 @@
 /* Candidates in one block; a block that has more is parsed whole. */
 #define CANDIDATES_MAX 65536
 #define ALL_RULES UINT32_MAX
+#define SAMPLE (UINT32_MAX - 1) /* parsed, and asked no rule that it would not be asked anyway */
 #define ESCAPE '\x1b'
 
 /* An escaped ASCII letter in JSON: "\u0061". Behind it, any literal may be hidden. */
@@ -249,7 +250,7 @@ const struct scan_plan *scans_plan(struct scans *s, const struct format *f)
 
 struct candidate {
     uint32_t offset; /* a byte of its record */
-    uint32_t literal; /* or ALL_RULES */
+    uint32_t literal; /* or ALL_RULES, SAMPLE */
 };
 
 struct scan {
@@ -302,9 +303,9 @@ static int take_hit(void *ctx, uint32_t literal, size_t end)
     return add(&s->hits, &s->nhits, &s->hits_cap, end - 1, literal) ? 0 : 1;
 }
 
-static bool mark(struct scan *s, size_t offset)
+static bool mark(struct scan *s, size_t offset, uint32_t why)
 {
-    return add(&s->marks, &s->nmarks, &s->marks_cap, offset, ALL_RULES);
+    return add(&s->marks, &s->nmarks, &s->marks_cap, offset, why);
 }
 
 /* The next byte at which something may be hidden. */
@@ -330,7 +331,7 @@ static bool mark_lines(struct scan *s, const struct scan_plan *p, struct slice b
     while (sample < bytes.n || doubt != SIZE_MAX) {
         size_t at = sample < doubt ? sample : doubt;
 
-        if (!mark(s, at))
+        if (!mark(s, at, at == doubt ? ALL_RULES : SAMPLE))
             return false;
         if (at == sample)
             sample += SAMPLE_BYTES;
@@ -340,7 +341,7 @@ static bool mark_lines(struct scan *s, const struct scan_plan *p, struct slice b
             doubt = lf == SIZE_MAX ? SIZE_MAX : next_doubt(p, bytes, at + lf);
         }
     }
-    return bytes.n == 0 || mark(s, bytes.n - 1);
+    return bytes.n == 0 || mark(s, bytes.n - 1, SAMPLE);
 }
 
 static bool prepare(struct scan *s, const struct scan_plan *p)
@@ -397,7 +398,7 @@ const uint64_t *scan_rules(struct scan *s, const struct scan_plan *p, size_t end
 
     memcpy(s->only, p->always, p->words * sizeof *s->only);
     for (; s->mark < s->nmarks && s->marks[s->mark].offset < end; s->mark++)
-        all = true;
+        all = all || s->marks[s->mark].literal == ALL_RULES;
     for (; s->hit < s->nhits && s->hits[s->hit].offset < end; s->hit++) {
         if (s->hits[s->hit].literal == ALL_RULES)
             all = true;

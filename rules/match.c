@@ -87,12 +87,11 @@ struct rules_scratch *rules_scratch_new(const struct rules *r)
     s->regex = regex_scratch_new();
     s->arena = arena_new(4096, 0);
     s->hits = calloc(r->n + 1, sizeof *s->hits);
-    s->troubles = calloc(r->n + 1, sizeof *s->troubles);
-    s->rested = calloc(r->n + 1, sizeof *s->rested);
+    s->own.nrules = r->n;
+    s->memory = &s->own;
     s->nplaces = field_count(r->names);
     s->places = calloc(s->nplaces + 1, sizeof *s->places);
-    return s->regex && s->arena && s->hits && s->troubles && s->rested && s->places ? TAKE(s)
-                                                                                    : NULL;
+    return s->regex && s->arena && s->hits && s->places ? TAKE(s) : NULL;
 }
 
 void rules_scratch_free(struct rules_scratch *s)
@@ -102,8 +101,8 @@ void rules_scratch_free(struct rules_scratch *s)
     regex_scratch_free(s->regex);
     arena_free(s->arena);
     free(s->hits);
-    free(s->troubles);
-    free(s->rested);
+    free(s->own.troubles);
+    free(s->own.rested);
     free(s->places);
     free(s);
 }
@@ -121,13 +120,25 @@ uint64_t rules_scratch_limits(const struct rules_scratch *s)
  * of events and is then tried again: one more hit, and it rests twice as long.
  * For good would be an invitation: a few bad lines would turn a rule off.
  */
-static void add_trouble(struct rules_scratch *s, uint32_t rule, uint64_t hits)
+static bool trouble_room(struct rules_memory *m)
 {
-    struct trouble *t = &s->troubles[rule];
+    if (!m->troubles)
+        m->troubles = calloc(m->nrules + 1, sizeof *m->troubles);
+    if (!m->rested)
+        m->rested = calloc(m->nrules + 1, sizeof *m->rested);
+    return m->troubles && m->rested;
+}
 
-    if (s->events - t->last > TROUBLE_FORGOTTEN)
+/* Without memory for it no rule rests: slower, and not less exact. */
+static void add_trouble(struct rules_memory *m, uint32_t rule, uint64_t hits)
+{
+    struct trouble *t = trouble_room(m) ? &m->troubles[rule] : NULL;
+
+    if (!t)
+        return;
+    if (m->events - t->last > TROUBLE_FORGOTTEN)
         t->strikes = t->pause = 0;
-    t->last = s->events;
+    t->last = m->events;
     t->hits += hits;
     t->strikes += hits;
     if (t->strikes < TROUBLE_HITS)
@@ -137,39 +148,81 @@ static void add_trouble(struct rules_scratch *s, uint32_t rule, uint64_t hits)
     if (t->pause > TROUBLE_PAUSE_MAX)
         t->pause = TROUBLE_PAUSE_MAX;
     t->rest = t->pause;
-    s->troubled = true;
-    for (size_t i = 0; i < s->nrested; i++)
-        if (s->rested[i] == rule)
+    m->nresting++;
+    for (size_t i = 0; i < m->nrested; i++)
+        if (m->rested[i] == rule)
             return;
-    s->rested[s->nrested++] = rule;
+    m->rested[m->nrested++] = rule;
 }
 
 size_t rules_scratch_rested(struct rules_scratch *s, const uint32_t **ret_rules)
 {
-    size_t n = s->nrested;
+    size_t n = s->memory->nrested;
 
-    *ret_rules = s->rested;
-    s->nrested = 0;
+    *ret_rules = s->memory->rested;
+    s->memory->nrested = 0;
     return n;
 }
 
-static bool rests(struct rules_scratch *s, uint32_t rule)
+static bool rests(struct rules_memory *m, uint32_t rule)
 {
-    struct trouble *t = &s->troubles[rule];
+    struct trouble *t = &m->troubles[rule];
 
     if (t->rest == 0)
         return false;
-    t->rest--;
     t->skipped++;
+    if (--t->rest == 0)
+        m->nresting--;
     return true;
 }
 
 bool rules_scratch_trouble(const struct rules_scratch *s, size_t rule, struct rules_trouble *ret)
 {
-    const struct trouble *t = &s->troubles[rule];
+    const struct trouble none = { 0 };
+    const struct trouble *t = s->memory->troubles ? &s->memory->troubles[rule] : &none;
 
     *ret = (struct rules_trouble){ t->hits, t->skipped, t->rest };
     return t->hits > 0;
+}
+
+/* ---- what is remembered ---- */
+
+struct rules_memory *rules_memory_new(const struct rules *r)
+{
+    struct rules_memory *m = calloc(1, sizeof *m);
+
+    if (m)
+        m->nrules = r->n;
+    return m;
+}
+
+void rules_memory_free(struct rules_memory *m)
+{
+    if (!m)
+        return;
+    free(m->troubles);
+    free(m->rested);
+    free(m);
+}
+
+void rules_memory_forget(struct rules_memory *m)
+{
+    free(m->troubles);
+    free(m->rested);
+    *m = (struct rules_memory){ .nrules = m->nrules };
+}
+
+void rules_scratch_remember(struct rules_scratch *s, struct rules_memory *m)
+{
+    s->memory = m ? m : &s->own;
+}
+
+bool rules_memory_pass(struct rules_memory *m, const struct rules_memory *later)
+{
+    if (m->nresting || later->troubles)
+        return false;
+    m->events += later->events;
+    return true;
 }
 
 /* ---- one event ---- */
@@ -179,12 +232,12 @@ static void ask(struct rules_scratch *s, uint32_t rule, const struct event *ev, 
     const struct rule *r = &s->rules->list[rule];
     uint64_t limits = s->limits.hit;
 
-    if (s->troubled && rests(s, rule))
+    if (s->memory->nresting && rests(s->memory, rule))
         return;
     if (r->travels ? travel_may_hold(s, r->condition, ev, true) : node_holds(s, r->condition, ev))
         s->hits[(*n)++] = rule;
     if (s->limits.hit != limits)
-        add_trouble(s, rule, s->limits.hit - limits);
+        add_trouble(s->memory, rule, s->limits.hit - limits);
 }
 
 size_t rules_match(const struct rules *r UNUSED, struct rules_scratch *s, const struct event *ev,
@@ -193,7 +246,7 @@ size_t rules_match(const struct rules *r UNUSED, struct rules_scratch *s, const 
     const struct route *route = route_of(s, ev->logsource);
     size_t n = 0;
 
-    s->events++;
+    s->memory->events++;
     scratch_take(s, ev);
     for (size_t i = 0; route && i < route->n; i++)
         ask(s, route->rules[i], ev, &n);
@@ -201,16 +254,26 @@ size_t rules_match(const struct rules *r UNUSED, struct rules_scratch *s, const 
     return n;
 }
 
+static bool is_empty(const uint64_t *set, size_t words)
+{
+    for (size_t i = 0; i < words; i++)
+        if (set[i])
+            return false;
+    return true;
+}
+
 size_t rules_match_only(const struct rules *r, struct rules_scratch *s, const struct event *ev,
                         const uint64_t *only, const uint32_t **ret_rules)
 {
-    size_t n = 0;
+    size_t n = 0, words = r->n / 64 + 1;
 
-    s->events++;
+    *ret_rules = s->hits;
+    if (is_empty(only, words))
+        return 0;
+    s->memory->events++;
     scratch_take(s, ev);
-    for (size_t word = 0; word <= r->n / 64; word++)
+    for (size_t word = 0; word < words; word++)
         for (uint64_t bits = only[word]; bits; bits &= bits - 1)
             ask(s, (uint32_t)(word * 64 + (size_t)__builtin_ctzll(bits)), ev, &n);
-    *ret_rules = s->hits;
     return n;
 }

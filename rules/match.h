@@ -43,19 +43,25 @@ struct field_place {
     uint32_t first;
 };
 
+/* What earlier events leave behind for later ones: rules that rest. */
+struct rules_memory {
+    size_t nrules;
+    uint64_t events;
+    struct trouble *troubles; /* by rule; NULL until the first limit is hit */
+    size_t nresting; /* rules that rest now */
+    uint32_t *rested; /* not told yet */
+    size_t nrested;
+};
+
 struct rules_scratch {
     const struct rules *rules;
+    struct rules_memory own, *memory;
     struct regex_scratch *regex;
     struct arena *arena;
     struct route routes[ROUTES_MAX];
     size_t nroutes;
     uint32_t *hits;
     struct regex_limits limits;
-    uint64_t events;
-    struct trouble *troubles; /* by rule */
-    bool troubled; /* some rule has rested */
-    uint32_t *rested; /* not told yet */
-    size_t nrested;
     uint64_t turn;
     struct field_place *places; /* by field id */
     size_t nplaces;

@@ -112,6 +112,23 @@ bool rules_scratch_trouble(const struct rules_scratch *s, size_t rule, struct ru
 /* Rules that began to rest since this was asked last; valid until the next rules_match(). */
 size_t rules_scratch_rested(struct rules_scratch *s, const uint32_t **ret_rules);
 
+/*
+ * What the events of one source leave behind for the next ones (rules that rest), apart from the
+ * scratch of the thread that matches them: so a source can be read by several threads.
+ *
+ * Blocks are matched each with a memory of its own, begun anew. In the order of the blocks
+ * rules_memory_pass() then puts them behind the source's memory `m`. False: a rule rests, or ran
+ * into its limits in the block; its events must be matched again, with `m` itself.
+ */
+struct rules_memory;
+struct rules_memory *rules_memory_new(const struct rules *r);
+void rules_memory_free(struct rules_memory *m);
+DEFINE_AUTO(rules_memory)
+void rules_memory_forget(struct rules_memory *m); /* begins anew */
+bool rules_memory_pass(struct rules_memory *m, const struct rules_memory *later);
+/* Borrowed until the next call; NULL = the scratch's own. */
+void rules_scratch_remember(struct rules_scratch *s, struct rules_memory *m);
+
 /* Why rule i does or does not hold on the event, as a tree of lines. */
 struct rules_trace {
     /* depth 0 = the condition; text is made for people; held says the outcome */

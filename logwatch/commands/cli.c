@@ -49,6 +49,10 @@ const struct cli_option cli_options[CLI_OPTIONS] = {
     [CLI_AGAINST_RULES] = { "against", 0, "PATH",
                             "File or folder of rules to compare with; may be repeated." },
     [CLI_FAIL_ON_CHANGE] = { "fail-on-change", 0, NULL, "Exit 10 when an alert differs." },
+    [CLI_WORKERS] = { "workers", 0, "N|auto",
+                      "Threads that read beside the one that counts; the result is the same." },
+    [CLI_DIGEST] = { "digest", 0, NULL,
+                     "Print one SHA-256 over all alerts in order, and the counts." },
     [CLI_HELP] = { "help", 'h', NULL, "Help for the command." },
 };
 

@@ -59,6 +59,8 @@ enum cli_option_id {
     CLI_GROUP,
     CLI_AGAINST_RULES,
     CLI_FAIL_ON_CHANGE,
+    CLI_WORKERS,
+    CLI_DIGEST,
     CLI_HELP,
     CLI_OPTIONS,
 };

@@ -11,7 +11,7 @@ const struct command commands[] = {
     { "replay", "run the rules over files, as `run` would have", "[FILE...]",
       OPT(CONFIG) | OPT(JSON) | OPT(CHANNEL) | OPT(ZONE) | OPT(RULES) | OPT(NO_LIBRARY) |
           OPT(NO_PREFILTER) | OPT(STATS) | OPT(FAIL_EMPTY) | OPT(QUIET) | OPT(JOURNAL) | OPT(UNIT) |
-          OPT(AGAINST_RULES) | OPT(FAIL_ON_CHANGE),
+          OPT(AGAINST_RULES) | OPT(FAIL_ON_CHANGE) | OPT(WORKERS) | OPT(DIGEST),
       command_replay, "trailwarden replay --stats /var/log/xray/access.log" },
     { "check", "check configuration, formats and rules; run their samples and tests", "[RULES...]",
       OPT(CONFIG) | OPT(STATE) | OPT(JSON) | OPT(QUIET) | OPT(NO_LIBRARY), command_check,

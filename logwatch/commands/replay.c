@@ -4,15 +4,18 @@
 #include <fnmatch.h>
 
 #include "base/clock.h"
+#include "base/hash.h"
 #include "base/num.h"
 #include "base/term.h"
 #include "logwatch/commands/replaying.h"
 #include "logwatch/scan.h"
+#include "logwatch/workers.h"
 
 struct printing {
     struct cli *cli;
     struct text_table *table;
     struct progress progress;
+    struct sha256 digest; /* of all alerts as JSON, one a line */
 };
 
 void replay_group(const struct alert *a, struct buf *out)
@@ -24,14 +27,19 @@ void replay_group(const struct alert *a, struct buf *out)
 static int print_alert(void *ctx, const struct alert *a)
 {
     struct printing *p = ctx;
-    AUTO_BUF b = BUF_INIT;
+    AUTO_BUF line = BUF_INIT, group = BUF_INIT;
+    struct json_writer w = json_writer(&line);
     char time[TIME_TEXT_SIZE];
 
+    alert_json(a, &w);
+    buf_char(&line, '\n');
+    if (!buf_ok(&line))
+        return -ENOMEM;
+    sha256_add(&p->digest, line.p, line.n);
+    if (cli_has(p->cli, CLI_DIGEST))
+        return 0;
     if (cli_has(p->cli, CLI_JSON)) {
-        struct json_writer w = json_writer(&b);
-
-        alert_json(a, &w);
-        fprintf(p->cli->out, "%.*s\n", SLICE_FMT(buf_view(&b)));
+        fwrite(line.p, 1, line.n, p->cli->out);
         return 0;
     }
     time_text(a->time_us, time);
@@ -41,8 +49,8 @@ static int print_alert(void *ctx, const struct alert *a)
     text_table_cell(p->table, slice_str(level_name(a->level)));
     text_table_cell(p->table, a->channel);
     text_table_cellf(p->table, "%llu", (unsigned long long)a->count);
-    replay_group(a, &b);
-    text_table_cell(p->table, buf_view(&b));
+    replay_group(a, &group);
+    text_table_cell(p->table, buf_view(&group));
     text_table_cell(p->table, a->rule_title);
     return 0;
 }
@@ -59,33 +67,72 @@ void replay_notice(void *ctx UNUSED, const char *path, const struct notice *n)
     fprintf(stderr, "trailwarden: %s: %s {%.*s}\n", path, n->type, SLICE_FMT(n->members));
 }
 
-static void print_stats(const struct cli *cli, const struct replay_stats *s, uint64_t used_us)
+struct summary {
+    const struct replay_stats *stats;
+    uint64_t used_us;
+    unsigned workers;
+    uint8_t digest[SHA256_SIZE];
+};
+
+static void print_json(FILE *out, const struct summary *of)
+{
+    const struct replay_stats *s = of->stats;
+    AUTO_BUF b = BUF_INIT, digest = BUF_INIT;
+    struct json_writer w = json_writer(&b);
+
+    buf_hex(&digest, of->digest, sizeof of->digest);
+    json_object(&w);
+    json_member_u64(&w, "lines", s->lines);
+    json_member_u64(&w, "bytes", s->bytes);
+    json_member_u64(&w, "events", s->events);
+    json_member_u64(&w, "unparsed", s->unparsed);
+    json_member_u64(&w, "matches", s->matches);
+    json_member_u64(&w, "alerts", s->alerts);
+    json_member_u64(&w, "regex_limits", s->regex_limits);
+    json_member_slice(&w, "digest", buf_view(&digest));
+    json_member_u64(&w, "workers", of->workers);
+    json_member_u64(&w, "duration_us", of->used_us);
+    json_object_end(&w);
+    fprintf(out, "%.*s\n", SLICE_FMT(buf_view(&b)));
+}
+
+static void print_digest(FILE *out, const struct summary *of)
+{
+    const struct replay_stats *s = of->stats;
+    AUTO_BUF digest = BUF_INIT;
+
+    buf_hex(&digest, of->digest, sizeof of->digest);
+    fprintf(out, "%.*s  %llu alerts, %llu matches, %llu events, %llu unparsed, %llu lines\n",
+            SLICE_FMT(buf_view(&digest)), (unsigned long long)s->alerts,
+            (unsigned long long)s->matches, (unsigned long long)s->events,
+            (unsigned long long)s->unparsed, (unsigned long long)s->lines);
+}
+
+static void print_text(FILE *out, const struct replay_stats *s)
 {
     AUTO_BUF b = BUF_INIT;
 
-    if (cli_has(cli, CLI_JSON)) {
-        struct json_writer w = json_writer(&b);
-
-        json_object(&w);
-        json_member_u64(&w, "lines", s->lines);
-        json_member_u64(&w, "bytes", s->bytes);
-        json_member_u64(&w, "events", s->events);
-        json_member_u64(&w, "unparsed", s->unparsed);
-        json_member_u64(&w, "matches", s->matches);
-        json_member_u64(&w, "alerts", s->alerts);
-        json_member_u64(&w, "regex_limits", s->regex_limits);
-        json_member_u64(&w, "duration_us", used_us);
-        json_object_end(&w);
-        fprintf(stderr, "%.*s\n", SLICE_FMT(buf_view(&b)));
-        return;
-    }
     buf_bytes(&b, s->bytes);
-    fprintf(cli->out, "\n%llu alerts from %llu lines (%.*s), %llu events, %llu unparsed",
+    fprintf(out, "\n%llu alerts from %llu lines (%.*s), %llu events, %llu unparsed",
             (unsigned long long)s->alerts, (unsigned long long)s->lines, SLICE_FMT(buf_view(&b)),
             (unsigned long long)s->events, (unsigned long long)s->unparsed);
     if (s->regex_limits)
-        fprintf(cli->out, ", %llu regex limits hit", (unsigned long long)s->regex_limits);
-    fprintf(cli->out, "\n");
+        fprintf(out, ", %llu regex limits hit", (unsigned long long)s->regex_limits);
+    fprintf(out, "\n");
+}
+
+static void print_summary(const struct cli *cli, const struct summary *of)
+{
+    bool json = cli_has(cli, CLI_JSON), digest = cli_has(cli, CLI_DIGEST);
+
+    if (json && digest)
+        print_json(cli->out, of);
+    else if (digest)
+        print_digest(cli->out, of);
+    else if (json && cli_has(cli, CLI_STATS))
+        print_json(stderr, of);
+    else if (!json && (cli_has(cli, CLI_STATS) || !cli_has(cli, CLI_QUIET)))
+        print_text(cli->out, of->stats);
 }
 
 /* ---- what is played ---- */
@@ -160,6 +207,20 @@ static int make_playlist(const struct cli *cli, const struct engine *e, struct p
     return EXIT_USAGE;
 }
 
+static int workers_of(const struct cli *cli, unsigned *ret)
+{
+    const char *text = cli_has(cli, CLI_WORKERS) ? cli->values[CLI_WORKERS] : "auto";
+    uint64_t n;
+
+    if (workers_parse(slice_str(text), &n) < 0) {
+        fprintf(stderr, "trailwarden: --workers takes auto or a number up to %d, not '%s'\n",
+                WORKERS_MAX, text);
+        return EXIT_USAGE;
+    }
+    *ret = workers_count(n, false);
+    return EXIT_DONE;
+}
+
 static int play(struct cli *cli, const struct config *c, const struct engine *e,
                 const struct playlist *list)
 {
@@ -178,10 +239,15 @@ static int play(struct cli *cli, const struct config *c, const struct engine *e,
                                 .notice = replay_notice,
                                 .ctx = &p };
     struct replay_stats stats;
+    struct summary summary = { .stats = &stats };
     struct err err = ERR_NONE;
     uint64_t start = clock_mono(&real);
-    int r;
+    int r = workers_of(cli, &q.workers);
 
+    if (r)
+        return r;
+    if (sha256_init(&p.digest) < 0)
+        return EXIT_FAILED;
     if (c && c->geo.n && geo_open(c->geo.items, c->geo.n, &geo, &err) < 0)
         return cli_error(&err);
     q.geo = geo;
@@ -190,12 +256,14 @@ static int play(struct cli *cli, const struct config *c, const struct engine *e,
     progress_start(&p.progress, "replay", files_size(cli->args, cli->nargs));
     r = replay_run(&q, &stats, &err);
     progress_end(&p.progress);
-    if (!cli_has(cli, CLI_JSON) && stats.alerts)
+    if (!cli_has(cli, CLI_JSON) && !cli_has(cli, CLI_DIGEST) && stats.alerts)
         text_table_print(table, cli->out);
     if (r < 0)
         return cli_error(&err);
-    if (cli_has(cli, CLI_STATS) || (!cli_has(cli, CLI_JSON) && !cli_has(cli, CLI_QUIET)))
-        print_stats(cli, &stats, clock_mono(&real) - start);
+    sha256_end(&p.digest, summary.digest);
+    summary.workers = q.workers;
+    summary.used_us = clock_mono(&real) - start;
+    print_summary(cli, &summary);
     return stats.alerts == 0 && cli_has(cli, CLI_FAIL_EMPTY) ? EXIT_NOTHING : EXIT_DONE;
 }
 
