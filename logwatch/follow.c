@@ -49,6 +49,7 @@ struct follow {
     struct workers *workers;
     struct work_queue queue; /* blocks of all inputs, in the order in which they were read */
     size_t queue_bytes, turn_bytes;
+    bool eager; /* hands over every block */
     uint64_t handed_us; /* monotonic: when a block went to a worker last */
     struct geo *geo;
     struct arena *own; /* of what we tell ourselves, while a block may be in work */
@@ -86,6 +87,7 @@ static int open_workers(struct follow *f, struct err *err)
 {
     unsigned n = workers_count(f->config->workers, true);
 
+    f->eager = workers_eager();
     return workers_new(f->config->engine, f->geo, n, (size_t)n * SLOTS_EACH + 1, &f->workers, err);
 }
 
@@ -338,9 +340,16 @@ static void log_notices(const struct follower *w, const struct block *b)
     }
 }
 
+static bool stays_here(const struct follow *f, const struct work *work)
+{
+    size_t enough = workers_awake(f->workers) ? TURN_BYTES : WAKE_BYTES;
+
+    return !f->eager && (work->bytes < HAND_OVER_BYTES || f->turn_bytes < enough);
+}
+
 static void give_block(struct follow *f, struct follower *w, struct work *work)
 {
-    bool awake = workers_awake(f->workers), here;
+    bool here;
 
     work->source = &w->source;
     work->memory = w->memory;
@@ -349,7 +358,7 @@ static void give_block(struct follow *f, struct follower *w, struct work *work)
     work->bytes = arena_used(work->block.arena);
     f->queue_bytes += work->bytes;
     f->turn_bytes += work->bytes;
-    here = work->bytes < HAND_OVER_BYTES || f->turn_bytes < (awake ? TURN_BYTES : WAKE_BYTES);
+    here = stays_here(f, work);
     if (!here)
         f->handed_us = clock_mono(f->clock);
     workers_give(f->workers, &f->queue, work, here);

@@ -64,10 +64,30 @@ static unsigned allowed(void)
     return least;
 }
 
+static bool forced(unsigned *ret)
+{
+    const char *text = secure_getenv("TW_WORKERS");
+    uint64_t n;
+
+    if (!text || parse_u64(slice_str(text), 0, WORKERS_MAX, &n) < 0)
+        return false;
+    *ret = (unsigned)n;
+    return true;
+}
+
+bool workers_eager(void)
+{
+    unsigned n;
+
+    return forced(&n);
+}
+
 unsigned workers_count(uint64_t count, bool live)
 {
     unsigned n, most;
 
+    if (live && forced(&n))
+        return n;
     if (count != WORKERS_AUTO)
         return count < WORKERS_MAX ? (unsigned)count : WORKERS_MAX;
     n = processors();

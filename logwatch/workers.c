@@ -77,6 +77,7 @@ static void *work_on(void *arg)
     struct workers *w = self->pool;
     struct work *work;
 
+    (void)pthread_setname_np(pthread_self(), "tw-worker");
     pthread_mutex_lock(&w->lock);
     while ((work = next_job(w))) {
         pthread_mutex_unlock(&w->lock);

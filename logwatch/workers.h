@@ -60,6 +60,8 @@ struct workers;
 /* `count` as the configuration has it, as a number of threads: WORKERS_AUTO = the processors
  * that this process may use, at most 4; `live` leaves one to the core. */
 unsigned workers_count(uint64_t count, bool live);
+/* Tests: TW_WORKERS=N in the environment makes it N when live, and every block is handed over. */
+bool workers_eager(void);
 /* "auto" or a number up to WORKERS_MAX. */
 int workers_parse(struct slice text, uint64_t *ret);
 

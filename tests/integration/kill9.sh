@@ -29,7 +29,8 @@ EOF
 writer=$!
 k=0
 while [ $k -lt "$KILLS" ]; do
-    "$TW_BIN" run --quiet --config "$CONFIG" > "$SCRATCH/run.log" 2>&1 &
+    # Every other one hands each block to a worker thread.
+    TW_WORKERS=$((k % 2 * 2)) "$TW_BIN" run --quiet --config "$CONFIG" > "$SCRATCH/run.log" 2>&1 &
     daemon=$!
     sleep "0.$((k * 37 % 23 + 3))"
     kill -9 $daemon 2>/dev/null || { cat "$SCRATCH/run.log"; fail "the daemon ended by itself"; }

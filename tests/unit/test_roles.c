@@ -13,6 +13,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <pthread.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -132,6 +133,21 @@ static int forked(void)
     return pid < 0 ? errno : 0;
 }
 
+static void *nothing(void *arg)
+{
+    return arg;
+}
+
+static int threaded(void)
+{
+    pthread_t t;
+    int r = pthread_create(&t, NULL, nothing, NULL);
+
+    if (r == 0)
+        pthread_join(t, NULL);
+    return r;
+}
+
 static int mapped(void)
 {
     void *p =
@@ -152,6 +168,7 @@ enum {
     WRITE_OUT,
     CONNECT,
     FORK,
+    THREAD,
     MAP,
     EXEC,
     ATTEMPTS,
@@ -169,6 +186,7 @@ static const char *const attempt_names[ATTEMPTS] = {
     "writes its file",
     "connects",
     "forks",
+    "makes a thread",
     "maps memory to run",
     "runs a program",
 };
@@ -198,6 +216,8 @@ static int attempt(const struct bench *t, int what)
         return connected();
     case FORK:
         return forked();
+    case THREAD:
+        return threaded();
     case MAP:
         return mapped();
     default:
@@ -210,32 +230,54 @@ struct job {
     enum role role;
     size_t index;
     unsigned works; /* bits */
+    bool in_thread; /* of its own, made behind the dropping */
 };
+
+struct trying {
+    const struct job *job;
+    struct buf *said;
+};
+
+static void *try_all(void *arg)
+{
+    const struct trying *t = arg;
+
+    for (int i = 0; i < ATTEMPTS; i++) {
+        bool want = t->job->works & (1u << i);
+        int r = attempt(t->job->bench, i);
+
+        if (want != (r == 0) || (r && r != EPERM && r != EACCES))
+            buf_printf(t->said, "%s: %s, should %s\n", attempt_names[i], r ? err_name(r) : "yes",
+                       want ? "work" : "be refused");
+    }
+    return NULL;
+}
 
 static int child(void *ctx, int out_fd)
 {
     const struct job *job = ctx;
     struct role_start s = { .config = job->bench->config, .index = job->index };
     AUTO_BUF said = BUF_INIT;
+    struct trying trying = { job, &said };
     struct err err = ERR_NONE;
+    pthread_t thread;
 
     if (role_drop_rights(job->role, &s, &err) < 0)
         buf_printf(&said, "refused: %s\n", err.text);
-    for (int i = 0; i < ATTEMPTS && !said.n; i++) {
-        bool want = job->works & (1u << i);
-        int r = attempt(job->bench, i);
-
-        if (want != (r == 0) || (r && r != EPERM && r != EACCES))
-            buf_printf(&said, "%s: %s, should %s\n", attempt_names[i], r ? err_name(r) : "yes",
-                       want ? "work" : "be refused");
-    }
+    if (!said.n && !job->in_thread)
+        (void)try_all(&trying);
+    else if (!said.n && pthread_create(&thread, NULL, try_all, &trying) == 0)
+        pthread_join(thread, NULL);
+    else if (!said.n)
+        buf_str(&said, "no thread to try in\n");
     fd_write_all(out_fd, said.p ? said.p : "", said.n);
     _exit(0);
 }
 
-static void holds(const struct bench *t, enum role role, size_t index, unsigned works)
+static void holds_in(const struct bench *t, enum role role, size_t index, unsigned works,
+                     bool in_thread)
 {
-    struct job job = { t, role, index, works };
+    struct job job = { t, role, index, works, in_thread };
     struct proc_result r = { .out = BUF_LIMIT(4000) };
     struct err err = ERR_NONE;
 
@@ -248,9 +290,27 @@ static void holds(const struct bench *t, enum role role, size_t index, unsigned 
     buf_fini(&r.out);
 }
 
+static void holds(const struct bench *t, enum role role, size_t index, unsigned works)
+{
+    holds_in(t, role, index, works, false);
+}
+
 static void the_reader_reads_its_logs_and_nothing_else(void **state)
 {
-    holds(*state, ROLE_READER, 0, 1u << READ_LOG | 1u << READ_LINKED_LOG);
+    struct bench *t = *state;
+
+    t->config->workers = 0;
+    holds(t, ROLE_READER, 0, 1u << READ_LOG | 1u << READ_LINKED_LOG);
+}
+
+static void workers_of_the_reader_may_what_it_may(void **state)
+{
+    struct bench *t = *state;
+    unsigned works = 1u << READ_LOG | 1u << READ_LINKED_LOG | 1u << THREAD;
+
+    t->config->workers = 2;
+    holds(t, ROLE_READER, 0, works);
+    holds_in(t, ROLE_READER, 0, works, true);
 }
 
 static void the_core_writes_its_folders_and_reaches_nobody(void **state)
@@ -260,7 +320,7 @@ static void the_core_writes_its_folders_and_reaches_nobody(void **state)
 
 static void a_sender_reaches_others_and_sees_no_log(void **state)
 {
-    holds(*state, ROLE_SENDER, 0, 1u << CONNECT | 1u << FORK);
+    holds(*state, ROLE_SENDER, 0, 1u << CONNECT | 1u << FORK | 1u << THREAD);
 }
 
 static void a_sender_to_a_file_writes_that_and_reaches_nobody(void **state)
@@ -273,6 +333,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(the_reader_reads_its_logs_and_nothing_else, setup,
                                         teardown),
+        cmocka_unit_test_setup_teardown(workers_of_the_reader_may_what_it_may, setup, teardown),
         cmocka_unit_test_setup_teardown(the_core_writes_its_folders_and_reaches_nobody, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(a_sender_reaches_others_and_sees_no_log, setup, teardown),
