@@ -3,7 +3,7 @@
 # replay; and in a daemon that is killed while its threads are at work.
 . "$(dirname "$0")/lib.sh"
 command -v python3 >/dev/null || skip "no python3"
-python3 "$TW_SOURCE/tests/bench/generate.py" "$SCRATCH" 15000 || fail "no logs"
+python3 "$TW_SOURCE/tests/bench/generate.py" "$SCRATCH" 6000 || fail "no logs"
 # Rules without a literal, and one whose expression runs into its limits now and then.
 cat > "$SCRATCH/rules.yml" <<'EOF'
 title: high port
@@ -18,7 +18,7 @@ logsource: {product: xui}
 detection: {s: {user.name|re: '^(a+)+$'}, condition: s}
 level: low
 EOF
-awk 'BEGIN { for (i = 0; i < 9000; i++) {
+awk 'BEGIN { for (i = 0; i < 4000; i++) {
     user = i % 97 == 5 ? "a" : i % 4 == 0 ? "aaa" : "u" i % 7
     while (i % 97 == 5 && length(user) < 300) user = user user
     printf "2026/11/21 %02d:%02d:%02d WARNING - failed login: username=\"%s%s\", IP=\"203.0.113.%d\", reason=\"invalid credentials\"\n",
@@ -43,11 +43,11 @@ same() { # FILE...
     echo "$expected"
 }
 for log in "$TW_SOURCE"/contrib/samples/*.log; do
-    same "$log"
+    want "digest of $log" "$(digest 0 64KiB "$log")" "$(digest 2 4KiB "$log")"
 done
 same "$TW_SOURCE"/contrib/samples/*.log
 same "$SCRATCH"/*.log
-same "$SCRATCH/xui.log" | grep -q "^[0-9a-f]* .* 9000 events, 0 unparsed, 9000 lines$" || fail "counts"
+same "$SCRATCH/xui.log" | grep -q "^[0-9a-f]* .* 4000 events, 0 unparsed, 4000 lines$" || fail "counts"
 want "one digest in JSON" "$(digest 0 64KiB "$SCRATCH/xui.log" | cut -d' ' -f1)" \
     "$("$TW_BIN" replay --digest --json --rules "$SCRATCH/rules.yml" "$SCRATCH/xui.log" | sed 's/.*"digest":"\([0-9a-f]*\)".*/\1/')"
 "$TW_BIN" replay --workers 99 "$SCRATCH/xui.log" > /dev/null 2> "$SCRATCH/said"
@@ -56,13 +56,16 @@ said "$SCRATCH/said" "--workers takes auto or a number up to 16"
 
 # ---- run ----
 
+# A restart forgets which rules rest: without the one that explodes.
+sed -n '1,/^---$/p' "$SCRATCH/rules.yml" | sed '/^---$/d' > "$SCRATCH/run-rules.yml"
+
 CONFIG=$SCRATCH/c.yaml
 config() { # WORKERS
     cat > "$CONFIG" <<EOF
 state: $SCRATCH/state
 host: workers.example
 processes: {workers: $1}
-rules: {paths: [$SCRATCH/rules.yml]}
+rules: {paths: [$SCRATCH/run-rules.yml]}
 channels:
   xray: {inputs: [{type: file, path: $SCRATCH/xray.log, from: begin}]}
   xui: {inputs: [{type: file, path: '$SCRATCH/xui*.log', from: begin}]}
@@ -83,7 +86,7 @@ ends_as() { # NAME: all is read, and what was told is what a run without workers
 config 0
 "$TW_BIN" run --once --quiet --config "$CONFIG" > "$SCRATCH/run.log" 2>&1 || fail "a run without workers"
 stored > "$SCRATCH/expected"
-[ "$(wc -l < "$SCRATCH/expected")" -gt 300 ] || fail "hardly an alert"
+[ "$(wc -l < "$SCRATCH/expected")" -gt 200 ] || fail "hardly an alert"
 for n in 1 4; do
     config $n
     rm -rf "$SCRATCH/state"
@@ -116,7 +119,7 @@ rm -rf "$SCRATCH/state"
 for k in 1 2 3; do
     TW_WORKERS=2 "$TW_BIN" run --quiet --config "$CONFIG" > "$SCRATCH/run.log" 2>&1 &
     daemon=$!
-    sleep "0.$k"
+    until [ -S "$SCRATCH/state/control" ] || ! kill -0 $daemon; do sleep 0.02; done
     [ $k != 2 ] || kill -HUP $daemon
     kill -TERM $daemon
     wait $daemon
