@@ -555,6 +555,7 @@ static int take_counts(struct core *core, const struct reader_result *result, st
         return err_nomem(err);
     c->lines += result->lines;
     c->bytes += result->bytes;
+    c->parsed += result->parsed;
     c->unparsed += result->unparsed;
     c->matches += result->nmatches;
     if (result->last_event_us > c->last_event_us)

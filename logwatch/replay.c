@@ -218,6 +218,7 @@ static void count(struct replay *r, const struct reader_result *result)
     s->lines += result->lines;
     s->bytes += result->bytes;
     s->events += result->events;
+    s->parsed += result->parsed;
     s->unparsed += result->unparsed;
     s->matches += result->nmatches;
     s->regex_limits += result->regex_limits;

@@ -22,7 +22,7 @@ struct replay_file {
 bool replay_is_journal(const char *path);
 
 struct replay_stats {
-    uint64_t lines, bytes, events, unparsed, matches, alerts, regex_limits;
+    uint64_t lines, bytes, events, parsed, unparsed, matches, alerts, regex_limits;
     uint64_t first_us, last_us;
 };
 

@@ -62,7 +62,7 @@ struct cursor_update {
 /* Counters of a channel since the last commit, added to the stored ones. */
 struct channel_count {
     struct slice channel;
-    uint64_t lines, bytes, unparsed, matches;
+    uint64_t lines, bytes, parsed, unparsed, matches;
     uint64_t last_event_us;
 };
 

@@ -22,8 +22,8 @@ const char store_schema[] =
     "  UNIQUE (key, receiver));"
     "CREATE INDEX outbox_waiting ON outbox (receiver, id) WHERE state IN (0, 2);"
     "CREATE TABLE channel (name TEXT PRIMARY KEY, lines INTEGER NOT NULL, bytes INTEGER NOT NULL,"
-    "  unparsed INTEGER NOT NULL, matches INTEGER NOT NULL, last_event_us INTEGER NOT NULL)"
-    "  WITHOUT ROWID;"
+    "  unparsed INTEGER NOT NULL, matches INTEGER NOT NULL, last_event_us INTEGER NOT NULL,"
+    "  parsed INTEGER NOT NULL DEFAULT 0) WITHOUT ROWID;"
     "CREATE TABLE input (name TEXT PRIMARY KEY, channel TEXT NOT NULL, lag_bytes INTEGER NOT NULL,"
     "  lag_since_us INTEGER NOT NULL, last_event_us INTEGER NOT NULL, streams INTEGER NOT NULL,"
     "  trouble INTEGER NOT NULL) WITHOUT ROWID;";
@@ -37,4 +37,6 @@ const char *const store_upgrades[STORE_VERSION - 1] = {
     "ALTER TABLE signals ADD COLUMN expires_us INTEGER NOT NULL DEFAULT 0;"
     "UPDATE signals SET expires_us = newest_us + 691200000000;" /* 8 days: no window was longer */
     "CREATE INDEX signals_expire ON signals (expires_us);",
+    "ALTER TABLE channel ADD COLUMN parsed INTEGER NOT NULL DEFAULT 0;"
+    "UPDATE channel SET parsed = lines;",
 };

@@ -262,6 +262,7 @@ static int put_counts(struct store *s, const struct batch *b)
         stmt_u64(st, 4, c->unparsed);
         stmt_u64(st, 5, c->matches);
         stmt_u64(st, 6, c->last_event_us);
+        stmt_u64(st, 7, c->parsed);
         if (stmt_run(s, st) < 0)
             return -1;
     }

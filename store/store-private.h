@@ -14,7 +14,7 @@
 
 #include "store/store.h"
 
-#define STORE_VERSION 4
+#define STORE_VERSION 5
 #define STORE_APPLICATION 0x74776172 /* "twar" */
 
 extern const char store_schema[];

@@ -213,7 +213,8 @@ int store_channels_each(struct store *s, int (*fn)(void *ctx, const struct chann
     while (r == 0 && (rc = sqlite3_step(st)) == SQLITE_ROW) {
         const struct channel_row row = { stmt_column(st, 0),     stmt_column_u64(st, 1),
                                          stmt_column_u64(st, 2), stmt_column_u64(st, 3),
-                                         stmt_column_u64(st, 4), stmt_column_u64(st, 5) };
+                                         stmt_column_u64(st, 4), stmt_column_u64(st, 5),
+                                         stmt_column_u64(st, 6) };
 
         r = fn(ctx, &row);
     }

@@ -42,10 +42,11 @@ static const char *const statements[STATEMENTS] = {
     [S_OUTBOX_ALL] = "SELECT * FROM outbox WHERE ?1 < 0 OR state = ?1 ORDER BY id DESC LIMIT ?2",
     [S_OUTCOME] = "UPDATE outbox SET state = ?2, attempts = ?3, not_before_us = ?4, status = ?5,"
                   " remote = ?6 WHERE id = ?1 AND state IN (0, 2)",
-    [S_CHANNEL_ADD] = "INSERT INTO channel VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (name) DO"
-                      " UPDATE SET lines = lines + ?2, bytes = bytes + ?3,"
-                      " unparsed = unparsed + ?4, matches = matches + ?5,"
-                      " last_event_us = max(last_event_us, ?6)",
+    [S_CHANNEL_ADD] =
+        "INSERT INTO channel VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT (name) DO"
+        " UPDATE SET lines = lines + ?2, bytes = bytes + ?3,"
+        " unparsed = unparsed + ?4, matches = matches + ?5,"
+        " last_event_us = max(last_event_us, ?6), parsed = parsed + ?7",
     [S_CHANNELS] = "SELECT * FROM channel ORDER BY name",
     [S_INPUT_PUT] = "INSERT INTO input VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT (name) DO"
                     " UPDATE SET channel = ?2, lag_bytes = ?3, lag_since_us = ?4,"

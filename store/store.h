@@ -131,6 +131,7 @@ int store_alert_known(struct store *s, const uint8_t id[16], struct err *err);
 struct channel_row {
     struct slice channel;
     uint64_t lines, bytes, unparsed, matches, last_event_us;
+    uint64_t parsed; /* of the lines: looked into; `unparsed` is of these */
 };
 int store_channels_each(struct store *s, int (*fn)(void *ctx, const struct channel_row *row),
                         void *ctx, struct err *err);

@@ -85,6 +85,7 @@ static void print_json(FILE *out, const struct summary *of)
     json_member_u64(&w, "lines", s->lines);
     json_member_u64(&w, "bytes", s->bytes);
     json_member_u64(&w, "events", s->events);
+    json_member_u64(&w, "parsed", s->parsed);
     json_member_u64(&w, "unparsed", s->unparsed);
     json_member_u64(&w, "matches", s->matches);
     json_member_u64(&w, "alerts", s->alerts);
@@ -102,10 +103,10 @@ static void print_digest(FILE *out, const struct summary *of)
     AUTO_BUF digest = BUF_INIT;
 
     buf_hex(&digest, of->digest, sizeof of->digest);
-    fprintf(out, "%.*s  %llu alerts, %llu matches, %llu events, %llu unparsed, %llu lines\n",
+    fprintf(out, "%.*s  %llu alerts, %llu matches, %llu events, %llu lines\n",
             SLICE_FMT(buf_view(&digest)), (unsigned long long)s->alerts,
             (unsigned long long)s->matches, (unsigned long long)s->events,
-            (unsigned long long)s->unparsed, (unsigned long long)s->lines);
+            (unsigned long long)s->lines);
 }
 
 static void print_text(FILE *out, const struct replay_stats *s)
@@ -116,6 +117,8 @@ static void print_text(FILE *out, const struct replay_stats *s)
     fprintf(out, "\n%llu alerts from %llu lines (%.*s), %llu events, %llu unparsed",
             (unsigned long long)s->alerts, (unsigned long long)s->lines, SLICE_FMT(buf_view(&b)),
             (unsigned long long)s->events, (unsigned long long)s->unparsed);
+    if (s->parsed < s->events)
+        fprintf(out, " of %llu that were looked into", (unsigned long long)s->parsed);
     if (s->regex_limits)
         fprintf(out, ", %llu regex limits hit", (unsigned long long)s->regex_limits);
     fprintf(out, "\n");

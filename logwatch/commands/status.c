@@ -129,7 +129,7 @@ static int show_input(void *ctx, const struct input_health *h)
 
 static unsigned unparsed_share(const struct channel_row *row)
 {
-    return row->lines ? (unsigned)(row->unparsed * 100 / row->lines) : 0;
+    return row->parsed ? (unsigned)(row->unparsed * 100 / row->parsed) : 0;
 }
 
 static int show_channel(void *ctx, const struct channel_row *row)
@@ -142,6 +142,7 @@ static int show_channel(void *ctx, const struct channel_row *row)
         json_member_slice(&s->w, "channel", row->channel);
         json_member_u64(&s->w, "lines", row->lines);
         json_member_u64(&s->w, "bytes", row->bytes);
+        json_member_u64(&s->w, "parsed", row->parsed);
         json_member_u64(&s->w, "unparsed", row->unparsed);
         json_member_u64(&s->w, "matches", row->matches);
         json_member_time(&s->w, "last_event", row->last_event_us);

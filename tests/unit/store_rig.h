@@ -167,10 +167,10 @@ static inline int see_alert(void *ctx, const struct alert_row *row)
 
 static inline int see_channel(void *ctx, const struct channel_row *row)
 {
-    buf_printf(ctx, "%.*s:%llu,%llu,%llu,%llu,%llu ", SLICE_FMT(row->channel),
+    buf_printf(ctx, "%.*s:%llu,%llu,%llu,%llu,%llu,%llu ", SLICE_FMT(row->channel),
                (unsigned long long)row->lines, (unsigned long long)row->bytes,
-               (unsigned long long)row->unparsed, (unsigned long long)row->matches,
-               (unsigned long long)row->last_event_us);
+               (unsigned long long)row->parsed, (unsigned long long)row->unparsed,
+               (unsigned long long)row->matches, (unsigned long long)row->last_event_us);
     return 0;
 }
 

@@ -21,7 +21,7 @@ static void a_commit_makes_everything_true_together(void **state)
     add_alert(&t, 1, LEVEL_HIGH);
     add_outgoing(&t, "k1", "ops", 0);
     *batch_count(&t.batch, SLICE("api")) =
-        (struct channel_count){ SLICE("api"), 10, 1000, 2, 1, 400 };
+        (struct channel_count){ SLICE("api"), 10, 1000, 10, 2, 1, 400 };
     t.batch.trail = (struct trail_end){ 7, 5, 900 };
     assert_int_equal(commit(&t), 0);
     bench_close(&t);
@@ -32,7 +32,7 @@ static void a_commit_makes_everything_true_together(void **state)
     assert_string_equal(SEEN(&t, store_alerts_each(t.store, &all, see_alert, &out_, NULL)),
                         "1:0100/high ");
     assert_string_equal(SEEN(&t, store_channels_each(t.store, see_channel, &out_, NULL)),
-                        "api:10,1000,2,1,400 ");
+                        "api:10,1000,10,2,1,400 ");
     assert_true(store_trail_end(t.store, &end));
     assert_int_equal(end.count, 7);
     assert_int_equal(end.segment, 5);
@@ -237,13 +237,13 @@ static void counts_of_channels_are_added_up(void **state)
     (void)state;
     bench_new(&t);
     bench_open(&t);
-    *batch_count(&t.batch, SLICE("api")) = (struct channel_count){ SLICE("api"), 1, 10, 1, 0, 500 };
-    *batch_count(&t.batch, SLICE("vpn")) = (struct channel_count){ SLICE("vpn"), 2, 20, 0, 1, 0 };
+    *batch_count(&t.batch, SLICE("api")) = (struct channel_count){ SLICE("api"), 1, 10, 1, 1, 0, 500 };
+    *batch_count(&t.batch, SLICE("vpn")) = (struct channel_count){ SLICE("vpn"), 2, 20, 1, 0, 1, 0 };
     assert_int_equal(commit(&t), 0);
-    *batch_count(&t.batch, SLICE("api")) = (struct channel_count){ SLICE("api"), 1, 5, 0, 1, 400 };
+    *batch_count(&t.batch, SLICE("api")) = (struct channel_count){ SLICE("api"), 1, 5, 1, 0, 1, 400 };
     assert_int_equal(commit(&t), 0);
     assert_string_equal(SEEN(&t, store_channels_each(t.store, see_channel, &out_, NULL)),
-                        "api:2,15,1,1,500 vpn:2,20,0,1,0 ");
+                        "api:2,15,2,1,1,500 vpn:2,20,1,0,1,0 ");
     bench_free(&t);
 }
 
@@ -576,7 +576,7 @@ static void a_later_version_is_refused(void **state)
     assert_int_equal(sqlite3_exec(db, "PRAGMA user_version = 9", NULL, NULL, NULL), SQLITE_OK);
     sqlite3_close(db);
     assert_int_equal(store_open(t.path, true, &t.store, &t.err), -EUCLEAN);
-    assert_non_null(strstr(t.err.text, "has version 9, this program knows 4"));
+    assert_non_null(strstr(t.err.text, "has version 9, this program knows 5"));
     bench_free(&t);
 }
 
