@@ -8,6 +8,7 @@
 #include "base/utf8.h"
 #include "logwatch/core-replay.h"
 #include "logwatch/core-time.h"
+#include "logwatch/core-windows.h"
 #include "logwatch/follow.h"
 #include "logwatch/wire.h"
 #include <config.h>
@@ -25,6 +26,7 @@ struct core {
     struct audit *audit;
     struct correlator *correlator;
     struct core_time *time;
+    struct core_windows windows;
     struct arena *arena;
     struct batch batch;
     bool full; /* the reserve is in use */
@@ -571,6 +573,16 @@ static int take_counts(struct core *core, const struct reader_result *result, st
     return 0;
 }
 
+static int tell_windows(struct core *core, struct err *err)
+{
+    struct correlator_stats now = correlator_stats(core->correlator);
+    AUTO_BUF b = BUF_INIT;
+
+    if (!core_windows_judge(&core->windows, &now, core->config, clock_now(core->clock), &b))
+        return 0;
+    return buf_ok(&b) ? core_note(core, "windows.evicted", buf_view(&b), err) : err_nomem(err);
+}
+
 int core_take(struct core *core, const struct reader_result *result, struct err *err)
 {
     int r;
@@ -585,6 +597,8 @@ int core_take(struct core *core, const struct reader_result *result, struct err 
         r = take_counts(core, result, err);
     if (r == 0)
         r = take_cursors(core, result, err);
+    if (r == 0)
+        r = tell_windows(core, err);
     fault_point(FAULT_CORE_AFTER_TAKE);
     return r;
 }
@@ -721,8 +735,11 @@ bool core_has_room(struct core *core)
 static int commit_batch(struct core *core, struct err *err)
 {
     struct batch *b = &core->batch;
+    struct correlator_stats windows = correlator_stats(core->correlator);
 
     b->now_us = clock_now(core->clock);
+    if (core_windows_save(core->store, &windows, err) < 0)
+        return err_code(err);
     if (audit_append(core->audit, b, err) < 0)
         return err_while(err, "trail '%s'", core->config->trail);
     if (store_commit(core->store, b, err) < 0) /* the one commit point */

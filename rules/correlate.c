@@ -65,6 +65,7 @@ static struct group *make_group(struct correlator *c, size_t rule, struct slice 
     if (w->n >= c->groups_max) {
         forget(c, w, w->oldest);
         c->stats.evicted++;
+        c->stats.evicted_rule = rule;
     }
     record = groups_add(w, &c->slab, key, tag);
     if (!record)

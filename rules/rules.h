@@ -177,7 +177,12 @@ uint64_t correlator_due_us(const struct correlator *c);
 int correlator_restore(struct correlator *c, const struct signal *s, struct err *err);
 
 struct correlator_stats {
-    uint64_t groups, evicted, dropped, no_group, late;
+    uint64_t groups; /* now, of all rules */
+    uint64_t evicted; /* groups that a limit forgot */
+    uint64_t dropped; /* entries that a limit forgot */
+    uint64_t no_group; /* events that lack a field of `group-by` */
+    uint64_t late; /* events that came too late for their group */
+    size_t evicted_rule; /* whose group was evicted last */
 };
 struct correlator_stats correlator_stats(const struct correlator *c);
 

@@ -5,6 +5,7 @@
 #include "base/num.h"
 #include "base/term.h"
 #include "logwatch/commands/common.h"
+#include "logwatch/core-windows.h"
 #include "store/store.h"
 
 struct showing {
@@ -186,9 +187,39 @@ static void totals_text(struct showing *s, const struct store_totals *t, const s
     fprintf(s->cli->out, "alerts   %llu\n", (unsigned long long)t->alerts);
     fprintf(s->cli->out, "trail    %llu entries in %s\n", (unsigned long long)t->trail_entries,
             c->trail);
-    fprintf(s->cli->out, "outbox   %llu waiting, %llu sent, %llu given up\n\n",
+    fprintf(s->cli->out, "outbox   %llu waiting, %llu sent, %llu given up\n",
             (unsigned long long)t->outbox_waiting, (unsigned long long)t->outbox_sent,
             (unsigned long long)t->outbox_dead);
+}
+
+/* Since the daemon started; nothing was saved by a version that did not count. */
+static void windows_json(struct showing *s, struct store *store)
+{
+    struct correlator_stats n;
+
+    if (!core_windows_load(store, &n))
+        return;
+    json_key(&s->w, "windows");
+    json_object(&s->w);
+    json_member_u64(&s->w, "groups", n.groups);
+    json_member_u64(&s->w, "evicted", n.evicted);
+    json_member_u64(&s->w, "dropped", n.dropped);
+    json_member_u64(&s->w, "late", n.late);
+    json_member_u64(&s->w, "no_group", n.no_group);
+    json_object_end(&s->w);
+}
+
+static void windows_text(struct showing *s, struct store *store)
+{
+    struct correlator_stats n;
+
+    if (core_windows_load(store, &n))
+        fprintf(s->cli->out,
+                "windows  %llu groups, %llu forgotten by the limit, %llu events dropped, %llu too"
+                " late, %llu of no group\n",
+                (unsigned long long)n.groups, (unsigned long long)n.evicted,
+                (unsigned long long)n.dropped, (unsigned long long)n.late,
+                (unsigned long long)n.no_group);
 }
 
 static int status_text(struct showing *s, struct store *store, struct err *err)
@@ -247,10 +278,13 @@ int command_status(struct cli *cli)
         return cli_error(&err);
     if (!cli_has(cli, CLI_JSON)) {
         totals_text(&s, &t, c, daemon_runs(path.p));
+        windows_text(&s, store);
+        fputc('\n', cli->out);
         return status_text(&s, store, &err) < 0 ? cli_error(&err) : EXIT_DONE;
     }
     json_object(&s.w);
     totals_json(&s, &t, c, daemon_runs(path.p));
+    windows_json(&s, store);
     if (status_json(&s, store, &err) < 0)
         return cli_error(&err);
     json_object_end(&s.w);
