@@ -21,13 +21,14 @@ class Command:
 
     `before` is called ahead of each run; what the last run wrote is in `out` and `err`."""
 
-    def __init__(self, argv, until=None, before=None, keep_out=False):
+    def __init__(self, argv, until=None, before=None, keep_out=False, good=(0,)):
         self.argv, self.until, self.before, self.keep_out = argv, until, before, keep_out
-        self.cpu, self.wall, self.rss = [], [], 0
+        self.good = good + ((-signal.SIGTERM,) if until else ())
+        self.cpu, self.wall, self.rss = [], [], None
         self.out = self.err = ""
 
     def once(self, scratch):
-        """Seconds of CPU, seconds on the clock, KiB."""
+        """Seconds of CPU, seconds on the clock, KiB (None: less than can be measured)."""
         out = os.path.join(scratch, "out") if self.keep_out else os.devnull
         err = os.path.join(scratch, "err")
         if self.before:
@@ -42,17 +43,17 @@ class Command:
                 self.out = f.read()
         if told.returncode:
             raise Failed(told.stderr.strip())
-        cpu, wall, rss, status = told.stdout.split()
-        if int(status) not in (0, -signal.SIGTERM if self.until else 0):
+        cpu, wall, rss, floor, status = told.stdout.split()
+        if int(status) not in self.good:
             said = self.err.strip().splitlines()
             raise Failed("%s ended with %s%s" % (os.path.basename(self.argv[0]), status,
                                                  ": " + said[-1][:150] if said else ""))
-        return float(cpu), float(wall), int(rss)
+        return float(cpu), float(wall), int(rss) if int(rss) > int(floor) * 1.05 else None
 
     def count(self, figures):
         self.cpu.append(figures[0])
         self.wall.append(figures[1])
-        self.rss = max(self.rss, figures[2])
+        self.rss = max(self.rss or 0, figures[2]) if figures[2] else self.rss
 
     def figures(self):
         return {"cpu_s": round(statistics.median(self.cpu), 4), "wall_s": round(statistics.median(self.wall), 4),

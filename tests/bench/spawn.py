@@ -1,4 +1,5 @@
-"""Runs one command and prints what it used: CPU seconds, seconds on the clock, KiB, exit status.
+"""Runs one command and prints what it used: CPU seconds, seconds on the clock, KiB, the least
+KiB that can be told, exit status.
 
 usage: python3 -I -S spawn.py OUT ERR UNTIL SECONDS COMMAND...
 
@@ -24,6 +25,11 @@ def wait_for(pid, until, seconds):
     os.kill(pid, signal.SIGTERM)
 
 
+def own_peak():
+    with open("/proc/self/status") as f:
+        return next((line.split()[1] for line in f if line.startswith("VmHWM:")), 0)
+
+
 def main():
     out, err, until, seconds = sys.argv[1:5]
     began = time.monotonic()
@@ -33,7 +39,8 @@ def main():
     if until:
         wait_for(pid, until, float(seconds))
     _, status, used = os.wait4(pid, 0)
-    print(used.ru_utime + used.ru_stime, time.monotonic() - began, used.ru_maxrss, os.waitstatus_to_exitcode(status))
+    print(used.ru_utime + used.ru_stime, time.monotonic() - began, used.ru_maxrss,
+          own_peak(), os.waitstatus_to_exitcode(status))
 
 
 main()

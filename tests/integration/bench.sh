@@ -15,7 +15,7 @@ want "bytes of one seed" "$(sums a)" "$(sums b)"
 want "sum of seed 7" 4bb24c031b05f588 "$(sums a | sha256sum | cut -c1-16)"
 
 run() { TW_BENCH_DATA=$SCRATCH/data "$BENCH/run" "$TW_BIN" --size 1MB --runs 1 --json "$@"; }
-run --only "library, xui" --peer-size 100K > "$SCRATCH/rows.json" || { cat "$SCRATCH/rows.json"; fail "run"; }
+run --only "library, xui" --peer-size 200K > "$SCRATCH/rows.json" || { cat "$SCRATCH/rows.json"; fail "run"; }
 before=$(ls -l --time-style=full-iso "$SCRATCH"/data/*)
 run --only "library, xui" --no-peers --against "$TW_BIN" > "$SCRATCH/against.json" || fail "run --against"
 want "files are made once" "$before" "$(ls -l --time-style=full-iso "$SCRATCH"/data/*)"
