@@ -85,28 +85,46 @@ def with_end(task, scratch):
 RSYSLOG = """\
 global(workDirectory="{work}")
 module(load="imfile")
-module(load="mmjsonparse")
+module(load="{parser}")
 template(name="line" type="string" string="%rawmsg%\\n")
 input(type="imfile" File="{log}" Tag="bench" ruleset="bench")
 ruleset(name="bench" queue.type="Direct") {{
-    action(type="mmjsonparse" cookie="")
+    action(type="{parser}" {options})
 {conditions}
-    if $!message == "login_failed" then {{ action(type="omfile" file="{hits}" template="line") }}
-    if $!message == "bench-end" then {{ action(type="omfile" file="{end}" template="line") }}
+    if $rawmsg contains "bench-end" then {{ action(type="omfile" file="{end}" template="line") }}
 }}
+"""
+XUI_NORMALIZE = """\
+version=2
+rule=:%day:word% %time:word% WARNING - failed login: username="%user:char-to:"%", IP="%ip:char-to:"%", \
+reason="%reason:char-to:"%"
 """
 
 
-def rsyslog(program, task, scratch):
+def rsyslog_with(program, task, scratch, parser, options, field, value):
+    """Reads each line by a parser and compares one field with CONDITIONS values."""
     names = {n: os.path.join(scratch, n) for n in ("work", "hits", "end", "conf", "pid")}
     os.mkdir(names["work"])
     conditions = "\n".join(
-        '    if $!message == "%s" then { action(type="omfile" file="%s" template="line") }' % (w, names["hits"])
-        for w in rulesets.literals(CONDITIONS - 1))
+        '    if $!%s == "%s" then { action(type="omfile" file="%s" template="line") }' % (field, w, names["hits"])
+        for w in rulesets.literals(CONDITIONS - 1) + [value])
     with open(names["conf"], "w") as f:
-        f.write(RSYSLOG.format(log=with_end(task, scratch), conditions=conditions, **names))
+        f.write(RSYSLOG.format(log=with_end(task, scratch), conditions=conditions, parser=parser, options=options,
+                               **names))
     return Command([program, "-n", "-f", names["conf"], "-i", names["pid"]], until=names["end"],
                    before=emptied(names["work"], names["hits"], names["end"]))
+
+
+def rsyslog_json(program, task, scratch):
+    return rsyslog_with(program, task, scratch, "mmjsonparse", 'cookie=""', "message", "login_failed")
+
+
+def rsyslog_normalize(program, task, scratch):
+    base = os.path.join(scratch, "rulebase")
+    with open(base, "w") as f:
+        f.write(XUI_NORMALIZE)
+    return rsyslog_with(program, task, scratch, "mmnormalize", 'useRawMsg="on" rulebase="%s"' % base, "reason",
+                        "invalid credentials")
 
 
 SYSLOG_NG = """\
@@ -212,9 +230,10 @@ def tasks(folder, data, size, seed):
 PEERS = [
     Peer("fail2ban-regex, 1 expression", "fail2ban-regex", "fail2ban", "xui", fail2ban, matched_out),
     Peer("sec, 1 rule", "sec", "sec", "xui", sec, hits),
+    Peer("rsyslog, mmnormalize, %d conditions" % CONDITIONS, "rsyslogd", "rsyslog", "xui", rsyslog_normalize, hits),
     Peer("grep -E", "grep", "grep", "xui", grep("-E", XUI_FAILED % "[0-9.]+"), number_out),
     Peer("jq, 1 select", "jq", "jq", "api", jq('select(.message=="login_failed")'), lines_out),
-    Peer("rsyslog, mmjsonparse, %d conditions" % CONDITIONS, "rsyslogd", "rsyslog", "api", rsyslog, hits),
+    Peer("rsyslog, mmjsonparse, %d conditions" % CONDITIONS, "rsyslogd", "rsyslog", "api", rsyslog_json, hits),
     Peer("syslog-ng, json-parser, %d filters" % CONDITIONS, "syslog-ng", "syslog-ng-core", "api", syslog_ng, hits),
     Peer("grep -F", "grep", "grep", "api", grep("-F", '"message":"login_failed"'), number_out),
     Peer("jq, 1 select", "jq", "jq", "errors", jq("select(.status_code>=500)"), lines_out),
