@@ -193,12 +193,16 @@ static int yajl_fault(yajl_handle h, int error, const char *why, struct slice te
  */
 struct piece {
     _Alignas(max_align_t) struct piece *next;
-    struct piece **link;
+    struct piece **link; /* NULL: in the room */
+    size_t n;
 };
 
+/* Most texts need no more than the room, so they cost no malloc. */
 struct pieces {
     struct piece *first;
     jmp_buf out;
+    size_t used;
+    _Alignas(max_align_t) char room[8192];
 };
 
 static void *piece_put(struct pieces *all, struct piece *p)
@@ -220,28 +224,57 @@ static void piece_take(struct piece *p)
         p->next->link = p->link;
 }
 
+static void *piece_in_room(struct pieces *all, size_t n)
+{
+    size_t whole = sizeof(struct piece) +
+                   (n + sizeof(max_align_t) - 1) / sizeof(max_align_t) * sizeof(max_align_t);
+    struct piece *p = (struct piece *)(void *)(all->room + all->used);
+
+    all->used += whole;
+    p->link = NULL;
+    p->n = n;
+    return p + 1;
+}
+
 static void *piece_malloc(void *ctx, size_t n)
 {
-    return piece_put(ctx, n < SIZE_MAX / 2 ? malloc(sizeof(struct piece) + n) : NULL);
+    struct pieces *all = ctx;
+
+    if (n < sizeof all->room - all->used &&
+        n + 2 * sizeof(struct piece) <= sizeof all->room - all->used)
+        return piece_in_room(all, n);
+    return piece_put(all, n < SIZE_MAX / 2 ? malloc(sizeof(struct piece) + n) : NULL);
 }
 
 static void piece_free(void *ctx, void *p)
 {
+    struct piece *piece = p ? (struct piece *)p - 1 : NULL;
+
     (void)ctx;
-    if (!p)
+    if (!piece || !piece->link)
         return;
-    piece_take((struct piece *)p - 1);
-    free((struct piece *)p - 1);
+    piece_take(piece);
+    free(piece);
+}
+
+static void *piece_grow(struct pieces *all, struct piece *p, size_t n)
+{
+    void *moved = n > p->n ? piece_malloc(all, n) : p + 1;
+
+    return n > p->n ? memcpy(moved, p + 1, p->n) : moved;
 }
 
 static void *piece_realloc(void *ctx, void *old, size_t n)
 {
     struct piece *p = old ? (struct piece *)old - 1 : NULL, *moved;
 
-    if (p)
-        piece_take(p);
+    if (!p)
+        return piece_malloc(ctx, n);
+    if (!p->link)
+        return piece_grow(ctx, p, n);
+    piece_take(p);
     moved = n < SIZE_MAX / 2 ? realloc(p, sizeof *p + n) : NULL;
-    if (!moved && p)
+    if (!moved)
         piece_put(ctx, p);
     return piece_put(ctx, moved);
 }
@@ -270,8 +303,10 @@ static int run_in(struct pieces *memory, struct slice text, const yajl_callbacks
 static int run(struct slice text, const yajl_callbacks *callbacks, void *ctx, int *error,
                const char **why, struct err *err)
 {
-    struct pieces memory = { 0 };
+    UNINITIALIZED struct pieces memory;
 
+    memory.first = NULL;
+    memory.used = 0; /* the room itself needs no clearing */
     if (setjmp(memory.out) == 0)
         return run_in(&memory, text, callbacks, ctx, error, why, err);
     while (memory.first)
@@ -281,7 +316,7 @@ static int run(struct slice text, const yajl_callbacks *callbacks, void *ctx, in
 
 int json_flatten(struct slice text, struct json_flat *flat, struct err *err)
 {
-    struct flat f;
+    UNINITIALIZED struct flat f; /* all but its lists is set here */
     int r;
 
     f.out = flat;

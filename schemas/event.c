@@ -228,7 +228,7 @@ void event_json(const struct event *ev, struct json_writer *w)
 void event_json_short(const struct event *ev, size_t max, struct json_writer *w)
 {
     struct event copy = *ev;
-    struct field kept[24];
+    UNINITIALIZED struct field kept[24];
 
     copy.fields = kept;
     copy.nfields = 0;
