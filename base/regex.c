@@ -11,7 +11,6 @@
 #define MATCH_LIMIT 100000
 #define HEAP_LIMIT_KIB 1024
 #define JIT_STACK_MAX (1024 * 1024)
-#define LITERAL_MAX 256
 
 struct regex {
     pcre2_code *code;
@@ -21,8 +20,9 @@ struct regex {
     uint8_t first[32];
     uint32_t ngroups;
     const char **names; /* 1..ngroups; NULL = unnamed */
-    char literal[LITERAL_MAX];
-    size_t literal_n;
+    unsigned flags;
+    size_t pattern_n;
+    char pattern[]; /* for the literals: few are ever asked for */
 };
 
 struct regex_scratch {
@@ -30,202 +30,6 @@ struct regex_scratch {
     pcre2_match_context *context;
     pcre2_jit_stack *stack;
 };
-
-/* ---- a literal that every match holds ---- */
-
-struct literal {
-    bool utf, nocase;
-    char run[LITERAL_MAX], best[LITERAL_MAX];
-    size_t run_n, best_n;
-};
-
-static void literal_cut(struct literal *l)
-{
-    if (l->run_n > l->best_n) {
-        memcpy(l->best, l->run, l->run_n);
-        l->best_n = l->run_n;
-    }
-    l->run_n = 0;
-}
-
-/* Length of "{2}", "{2,}" or "{2,5}" at the start of s; else 0. */
-static size_t braces(struct slice s)
-{
-    size_t i = 1, digits = 0;
-
-    for (; i < s.n && s.p[i] >= '0' && s.p[i] <= '9'; i++)
-        digits++;
-    if (i < s.n && s.p[i] == ',')
-        i++;
-    while (i < s.n && s.p[i] >= '0' && s.p[i] <= '9')
-        i++;
-    return digits && i < s.n && s.p[i] == '}' ? i + 1 : 0;
-}
-
-/* Behind an atom: does a quantifier make it optional or repeated? Returns the bytes of the
- * quantifier. */
-static size_t quantifier(struct slice rest, bool *ret_optional, bool *ret_repeat)
-{
-    size_t n = 1;
-
-    *ret_optional = *ret_repeat = false;
-    if (rest.n == 0 || !strchr("?*+{", rest.p[0]) || !rest.p[0])
-        return 0;
-    if (rest.p[0] == '{') {
-        n = braces(rest);
-        if (!n)
-            return 0;
-        *ret_optional = rest.p[1] == '0';
-    } else {
-        *ret_optional = rest.p[0] != '+';
-    }
-    *ret_repeat = true;
-    if (n < rest.n && (rest.p[n] == '?' || rest.p[n] == '+'))
-        n++;
-    return n;
-}
-
-/* Length of a group "(...)" or class "[...]" at the start of s; 0 when it does not end. */
-static size_t class_length(struct slice s)
-{
-    size_t i = 1;
-
-    if (i < s.n && s.p[i] == '^')
-        i++;
-    if (i < s.n && s.p[i] == ']')
-        i++;
-    for (; i < s.n; i++) {
-        if (s.p[i] == '\\')
-            i++;
-        else if (s.p[i] == '[' && i + 1 < s.n && s.p[i + 1] == ':')
-            return 0; /* POSIX class: not worth the care */
-        else if (s.p[i] == ']')
-            return i + 1;
-    }
-    return 0;
-}
-
-static size_t group_length(struct slice s)
-{
-    size_t depth = 0;
-
-    for (size_t i = 0; i < s.n; i++) {
-        if (s.p[i] == '\\') {
-            i++;
-        } else if (s.p[i] == '[') {
-            size_t n = class_length(slice_skip(s, i));
-
-            if (!n)
-                return 0;
-            i += n - 1;
-        } else if (s.p[i] == '(') {
-            depth++;
-        } else if (s.p[i] == ')' && --depth == 0) {
-            return i + 1;
-        }
-    }
-    return 0;
-}
-
-/* A plain character at the start, and how many pattern bytes it takes; false for anything else. */
-static bool plain(struct slice s, char *ret_c, size_t *ret_n)
-{
-    char c = s.p[0];
-
-    if (c == '\\') {
-        if (s.n < 2)
-            return false;
-        *ret_c = s.p[1];
-        *ret_n = 2;
-        return strchr(".^$*+?()[]{}|\\/\"'-:=#&@!%,; _", s.p[1]);
-    }
-    *ret_c = c;
-    *ret_n = 1;
-    return c != '.' && c != '[' && c != '(' && c != '|' && c != '^' && c != '$' && c != '*' &&
-           c != '+' && c != '?' && c != ')' && c != '{';
-}
-
-/* Characters whose bytes differ between the pattern and the text that it matches. */
-static bool varies(const struct literal *l, char c)
-{
-    if (!l->utf)
-        return false;
-    /* A quantifier takes the whole character; K and long s fold to ASCII. */
-    return (unsigned char)c >= 0x80 || (l->nocase && strchr("kKsS", c));
-}
-
-/* "(?x)", "(?si-x:": blanks and comments may mean nothing then. */
-static bool sets_extended(struct slice s)
-{
-    for (size_t i = slice_find(s, SLICE("(?")); i != SIZE_MAX; i = slice_find(s, SLICE("(?"))) {
-        s = slice_skip(s, i + 2);
-        for (size_t k = 0; k < s.n && s.p[k] && strchr("^-imsxnJUaDSWPT", s.p[k]); k++)
-            if (s.p[k] == 'x')
-                return true;
-    }
-    return false;
-}
-
-/* What makes the reading below uncertain, wherever it stands. */
-static bool doubtful(struct slice s)
-{
-    /* quoting (and its end, which a quantifier looks through), verbs like (*ACCEPT), comments,
-     * branch reset */
-    static const char *const marks[] = { "\\Q", "\\E", "(*", "(?#", "(?|" };
-
-    for (size_t i = 0; i < ARRAY_SIZE(marks); i++)
-        if (slice_find(s, slice_str(marks[i])) != SIZE_MAX)
-            return true;
-    return sets_extended(s);
-}
-
-/* Bytes of the atom at the start that is no plain character; 0 = not understood. */
-static size_t atom_length(struct slice s)
-{
-    switch (s.p[0]) {
-    case '(':
-        return group_length(s);
-    case '[':
-        return class_length(s);
-    case '|': /* an alternative of the whole */
-    case '{': /* no quantifier: versions of PCRE2 differ on what it is */
-        return 0;
-    case '\\': /* escapes of unknown length */
-        return s.n < 2 || strchr("pPxoNgkcuUL0123456789", s.p[1]) ? 0 : 2;
-    default:
-        return 1;
-    }
-}
-
-/* Only what is certain: top level characters in sequence; a group, class or escape cuts. */
-static void find_literal(struct slice s, struct literal *l)
-{
-    if (doubtful(s))
-        return;
-    while (s.n) {
-        char c = '\0';
-        size_t n = 1, q;
-        bool optional, repeat, is_plain = plain(s, &c, &n);
-
-        if (!is_plain)
-            n = atom_length(s);
-        if (n == 0 || n > s.n) {
-            l->best_n = 0; /* nothing is certain, also of what came before */
-            return;
-        }
-        q = quantifier(slice_skip(s, n), &optional, &repeat);
-        if (!is_plain || optional || varies(l, c)) {
-            literal_cut(l);
-        } else {
-            if (l->run_n < LITERAL_MAX)
-                l->run[l->run_n++] = c;
-            if (repeat)
-                literal_cut(l);
-        }
-        s = slice_skip(s, n + q);
-    }
-    literal_cut(l);
-}
 
 /* ---- compiling ---- */
 
@@ -314,15 +118,15 @@ static bool may_begin(const struct regex *r, struct slice text)
 
 int regex_compile(struct slice pattern, unsigned flags, struct regex **ret_regex, struct err *err)
 {
-    AUTO(regex) r = calloc(1, sizeof *r);
-    struct literal l = { .utf = flags & REGEX_UTF, .run_n = 0, .best_n = 0 };
+    AUTO(regex) r = NULL;
     size_t offset;
     int code;
 
-    if (!r)
-        return err_nomem(err);
     if (pattern.n > PATTERN_MAX)
         return err_set(err, -E2BIG, "regular expression: longer than %d bytes", PATTERN_MAX);
+    r = calloc(1, sizeof *r + pattern.n);
+    if (!r)
+        return err_nomem(err);
     r->code = pcre2_compile((PCRE2_SPTR)pattern.p, pattern.n, compile_options(flags), &code,
                             &offset, NULL);
     if (!r->code)
@@ -331,12 +135,12 @@ int regex_compile(struct slice pattern, unsigned flags, struct regex **ret_regex
     r->jit = pcre2_jit_compile(r->code, PCRE2_JIT_COMPLETE) == 0 && !(flags & REGEX_UTF);
     if (read_names(r) < 0)
         return err_nomem(err);
-    r->utf = l.utf;
+    r->utf = flags & REGEX_UTF;
     find_first(r, pattern, compile_options(flags));
-    l.nocase = flags & REGEX_NOCASE || slice_find(pattern, SLICE("(?")) != SIZE_MAX;
-    find_literal(pattern, &l);
-    memcpy(r->literal, l.best, l.best_n);
-    r->literal_n = l.best_n;
+    r->flags = flags;
+    r->pattern_n = pattern.n;
+    if (pattern.n)
+        memcpy(r->pattern, pattern.p, pattern.n);
     *ret_regex = TAKE(r);
     return 0;
 }
@@ -360,9 +164,10 @@ const char *regex_group_name(const struct regex *r, size_t group)
     return group <= r->ngroups ? r->names[group] : NULL;
 }
 
-struct slice regex_literal(const struct regex *r)
+struct slice regex_pattern(const struct regex *r, unsigned *ret_flags)
 {
-    return slice_of(r->literal, r->literal_n);
+    *ret_flags = r->flags;
+    return slice_of(r->pattern, r->pattern_n);
 }
 
 /* ---- matching ---- */

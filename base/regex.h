@@ -9,6 +9,7 @@
 #pragma once
 
 #include "base/err.h"
+#include "base/literal.h"
 #include "base/slice.h"
 
 #define REGEX_TEXT_MAX (16 * 1024)
@@ -32,12 +33,23 @@ DEFINE_AUTO(regex)
 size_t regex_groups(const struct regex *r); /* number of capture groups, without the whole */
 /* Name of group 1..n, or NULL. Several groups may have one name: use the one that is set. */
 const char *regex_group_name(const struct regex *r, size_t group);
+struct slice regex_pattern(const struct regex *r, unsigned *ret_flags);
+
 /*
- * A literal that every match holds, when one is certain (else n = 0): from the
- * pattern text, case as written. For prefilters, which compare it without regard
- * to case: REGEX_NOCASE or (?i) may be set. When in doubt there is none.
+ * Literals of which every text that matches holds one (regex-literal.c). When in doubt there are
+ * none. With `ask`: of texts that match and whose capture group `group` (its number) is set. What
+ * is known of the group makes the answer sharper: that it is one text in any ASCII case (p NULL:
+ * not known), or that one of some literals stands in it.
  */
-struct slice regex_literal(const struct regex *r);
+struct regex_ask {
+    size_t group;
+    struct slice whole;
+    const struct literals *holds;
+};
+struct literals regex_literals(const struct regex *r, const struct regex_ask *ask,
+                               struct literal_maker *m);
+/* No literal at all. */
+bool regex_is_bare(const struct regex *r);
 
 struct regex_scratch *regex_scratch_new(void);
 void regex_scratch_free(struct regex_scratch *s);

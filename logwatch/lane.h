@@ -10,7 +10,8 @@
  * not cover, so that the reader parses it always: a record with the text \u00 in any case (JSON may
  * write every letter so), one with an ESC byte (escape sequences are cut out of the text), one from
  * a journal or a syslog socket (they bring fields that are not in the text), and, where
- * format_hides() says so, one with a backslash or an ampersand.
+ * format_hides() says so, one with a backslash or an ampersand. LANE_NEVER
+ * is of the text alone, too: a record that is parsed is still asked about every rule.
  *
  * Everything here reads the engine only, so any thread may ask; answers live in the arena.
  */
@@ -38,6 +39,9 @@ int lane_of(const struct engine *e, const struct format *f, size_t rule, struct 
             struct lane *ret);
 /* Of a rule over all formats that it fits, for people: the worst of them. */
 int lane_of_rule(const struct engine *e, size_t rule, struct arena *a, struct lane *ret);
+
+/* Is it one of the records (above) that are parsed whatever they hold? */
+bool lane_passes_over(const struct format *f, struct slice raw);
 
 /* Does the rule's log source take in events of the other one? */
 bool logsource_matches(const struct logsource *rule, const struct logsource *event);

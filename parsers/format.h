@@ -76,8 +76,7 @@ struct event_entry {
     bool duplicate, forgeable;
     struct slice outcome, category;
     struct src_pos at;
-    struct slice *literals; /* any of them is in every record of this entry */
-    size_t nliterals;
+    struct literals literals; /* of which every record of this entry holds one */
 };
 
 struct alias {
@@ -112,7 +111,8 @@ struct format {
     bool unclosed; /* an open JSON string holds the record together */
     enum trust trust;
     bool syslog; /* a syslog prefix may stand before everything */
-    struct slice *merged; /* for format_action_literals() */
+    bool tells_level; /* by itself: the priority of such a prefix says nothing then */
+    struct literal_sample lines; /* its samples */
     const char **login_marks; /* actions, or "level:debug"; NULL-terminated */
     struct slice login_hint;
 };
@@ -131,6 +131,11 @@ struct action {
     const char *name, *category, *outcome;
 };
 const struct action *action_find(struct slice name);
+
+/* Words for levels, and what they become: NULL behind the last. */
+const char *level_word(size_t i, const char **ret_level);
+/* literals.c: once a format is loaded. Negative: memory is out. */
+int format_prepare(struct format *f, struct arena *a);
 
 /* ---- time ---- */
 

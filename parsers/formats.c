@@ -482,31 +482,6 @@ static void add_sample(struct build *b, const struct yaml *y, const struct event
     }
 }
 
-/* What every record of the entry must hold, as plain ASCII that JSON never escapes. */
-static void load_literals(struct build *b, struct event_entry *e)
-{
-    struct slice whole = e->starts.n >= e->has.n ? e->starts : e->has, best = SLICE("");
-    size_t from = 0;
-
-    if (whole.n == 0 && e->captures.regex)
-        whole = regex_literal(e->captures.regex);
-    for (size_t i = 0; i <= whole.n; i++) {
-        bool cut = i == whole.n || (unsigned char)whole.p[i] >= 0x80 || whole.p[i] < 0x20 ||
-                   strchr("\"\\/<>&", whole.p[i]);
-
-        if (!cut)
-            continue;
-        if (i - from > best.n)
-            best = slice_of(whole.p + from, i - from);
-        from = i + 1;
-    }
-    e->literals = arena_array(b->a, 1, sizeof *e->literals);
-    if (e->literals && best.n >= 4) {
-        e->literals[0] = best;
-        e->nliterals = 1;
-    }
-}
-
 static void load_event(struct build *b, const struct yaml *y, struct event_entry *e)
 {
     static const char *const keys[] = { "action", "starts",    "has",     "match",
@@ -540,7 +515,6 @@ static void load_event(struct build *b, const struct yaml *y, struct event_entry
         load_constants(b, yaml_get(y, "set"), e);
     if (!match && !e->starts.n && !e->has.n && !e->nconditions)
         fault(b, y->at, "an event needs one of: starts, has, match, when");
-    load_literals(b, e);
     YAML_EACH (s, yaml_get(y, "samples"))
         add_sample(b, s, e);
 }
@@ -754,6 +728,8 @@ static int load_format(struct formats *set, const struct yaml *y, struct diag *d
         load_framing(&b, yaml_get(y, "framing"));
     if (b.failed)
         return -EINVAL;
+    if (format_prepare(f, b.a) < 0)
+        return -ENOMEM;
     return add(set, f) ? 0 : -ENOMEM;
 }
 
@@ -862,52 +838,6 @@ const char *const *format_units(const struct format *f)
 const char *const *format_paths(const struct format *f)
 {
     return f->paths;
-}
-
-size_t format_action_literals(const struct format *f, struct slice action,
-                              const struct slice **ret_literals)
-{
-    static __thread struct slice list[256];
-    size_t n = 0;
-
-    *ret_literals = list;
-    for (size_t i = 0; i < f->nevents; i++) {
-        const struct event_entry *e = &f->events[i];
-
-        if (!slice_eq(e->action, action))
-            continue;
-        if (e->nliterals == 0 || n == ARRAY_SIZE(list))
-            return 0;
-        list[n++] = e->literals[0];
-    }
-    return n;
-}
-
-static bool unquotes(const struct captures *c)
-{
-    for (size_t i = 0; i < c->n; i++)
-        if (c->targets[i].go_quoted)
-            return true;
-    return false;
-}
-
-static bool alias_unquotes(const struct format *f)
-{
-    for (size_t i = 0; i < f->naliases; i++)
-        if (f->aliases[i] && f->aliases[i]->target.go_quoted)
-            return true;
-    return false;
-}
-
-bool format_hides(const struct format *f)
-{
-    for (size_t i = 0; i < f->nlayouts; i++)
-        if (unquotes(&f->layouts[i].captures))
-            return true;
-    for (size_t i = 0; i < f->nevents; i++)
-        if (unquotes(&f->events[i].captures))
-            return true;
-    return alias_unquotes(f);
 }
 
 /* ---- can logins be seen? ---- */

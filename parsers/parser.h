@@ -59,13 +59,24 @@ const char *const *format_units(const struct format *f);
 const char *const *format_paths(const struct format *f);
 
 /*
- * Literals of which a record must hold at least one (ASCII, compared without
- * case, raw bytes) for parser_run() to give event.action `action`; n = 0 when
- * that cannot be promised. For the prefilter.
+ * Literals of which a raw record must hold one for a field of its event to have a value that fits.
+ * n == 0 and not `none`: no record of the format gives such a value.
+ *
+ * Not covered: records with \u00 (JSON can write every letter so) or ESC, and, when
+ * format_hides(), those with a backslash or an ampersand; fields that a transport brings (journal,
+ * syslog socket).
  */
-size_t format_action_literals(const struct format *f, struct slice action,
-                              const struct slice **ret_literals);
-
+struct format_ask {
+    struct slice field; /* name */
+    const struct literals *in_value; /* of which the value holds one, as far as is known */
+    struct slice whole; /* the value is this ASCII text in any case; p NULL: not known */
+    bool (*holds)(const void *ctx, struct slice value); /* could this value fit? */
+    const void *ctx;
+};
+struct literals format_literals(const struct format *f, const struct format_ask *ask,
+                                struct literal_maker *m);
+/* The samples inside the format: what its records usually hold. */
+const struct literal_sample *format_sample(const struct format *f);
 /*
  * Do some of its fields undo escapes of which literals know nothing (Go's %q, HTML)? Then a record
  * with a backslash or an ampersand may match though it holds no literal.

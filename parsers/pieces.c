@@ -126,21 +126,24 @@ static bool key_char(char c)
     return c > ' ' && c != '=' && c != '"';
 }
 
+/*
+ * Only what a writer must escape. A backslash before anything else stays: were it dropped, "lo\gin"
+ * would be a text that nobody finds in the raw bytes.
+ */
 static struct slice unescape(struct arena *a, struct slice s)
 {
+    static const char from[] = "\"\\ntr", to[] = "\"\\\n\t\r";
     char *out = arena_text(a, s.n + 1);
     size_t n = 0;
 
     if (!out)
         return SLICE_NONE;
     for (size_t i = 0; i < s.n; i++) {
-        char c = s.p[i];
+        const char *p =
+            s.p[i] == '\\' && i + 1 < s.n && s.p[i + 1] ? strchr(from, s.p[i + 1]) : NULL;
 
-        if (c == '\\' && i + 1 < s.n) {
-            c = s.p[++i];
-            c = c == 'n' ? '\n' : c == 't' ? '\t' : c == 'r' ? '\r' : c;
-        }
-        out[n++] = c;
+        out[n++] = p ? to[p - from] : s.p[i];
+        i += p != NULL;
     }
     return slice_of(out, n);
 }

@@ -80,10 +80,13 @@ static const struct {
     { "error", "error" },    { "crit", "critical" },   { "critical", "critical" },
     { "fatal", "critical" }, { "alert", "critical" },  { "emergency", "critical" },
     { "emerg", "critical" }, { "panic", "critical" },  { "trace", "debug" },
-    { "100", "debug" },      { "200", "info" },        { "250", "notice" },
-    { "300", "warning" },    { "400", "error" },       { "500", "critical" },
-    { "550", "critical" },   { "600", "critical" },
 };
+
+const char *level_word(size_t i, const char **ret_level)
+{
+    *ret_level = i < ARRAY_SIZE(level_words) ? level_words[i].level : NULL;
+    return i < ARRAY_SIZE(level_words) ? level_words[i].word : NULL;
+}
 
 static void set_level(struct run *r, struct slice word)
 {
@@ -245,7 +248,11 @@ static int json_scalar(void *ctx, struct slice path, enum json_type type, struct
     return member(ctx, path, value_of(type), text);
 }
 
-/* Raw line breaks and tabs inside strings, as some formatters leave them, made legal. */
+/*
+ * Raw line breaks and tabs inside strings, as some formatters leave them, made legal. Each stays
+ * the character that it is: a blank in its place could be part of a text that a rule looks for, but
+ * that no scan of the raw bytes would find.
+ */
 static struct slice repair(struct run *r, struct slice s)
 {
     AUTO_BUF b = BUF_INIT;
@@ -257,7 +264,7 @@ static struct slice repair(struct run *r, struct slice s)
         if (c == '\n')
             buf_str(&b, "\\n");
         else if (c < 0x20)
-            buf_char(&b, ' ');
+            buf_printf(&b, "\\u%04x", c);
         else
             buf_char(&b, (char)c);
     }
@@ -354,7 +361,8 @@ static const struct layout *find_behind_syslog(struct run *r)
     if (!l)
         return NULL;
     set_time(r, p.time, r->ev->received_us);
-    set_priority(r, p.priority);
+    if (!r->f->tells_level) /* who wrote the record knows its level, syslog has one for all */
+        set_priority(r, p.priority);
     set(r, FIELD_HOST_NAME, p.host);
     set(r, FIELD_PROCESS_NAME, p.program);
     set(r, FIELD_PROCESS_PID, p.pid);

@@ -208,7 +208,7 @@ static void add_cost(const struct node *n, struct rules_cost *cost)
         cost->predicates++;
         cost->keywords += n->predicate->keyword;
         cost->regexes += regex;
-        cost->bare_regexes += regex && regex_literal(n->predicate->regex).n == 0;
+        cost->bare_regexes += regex && regex_is_bare(n->predicate->regex);
         return;
     }
     for (size_t i = 0; i < n->n; i++)

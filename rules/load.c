@@ -462,8 +462,6 @@ int rules_compile(struct rules *r, struct diag *d)
         struct rule *rule = &r->list[i];
 
         rule->travels = rule->condition && travel_asked(rule->condition);
-        if (rule->condition && witness_find(r, rule) == -ENOMEM)
-            return -ENOMEM;
     }
     if (prepare_signals(r) < 0)
         return -ENOMEM;
@@ -505,10 +503,4 @@ void rules_digest(const struct rules *r, uint8_t out[32])
         hash_placeholder(&h, p);
     sha256_end(&h, out);
     sha256_fini(&h);
-}
-
-size_t rules_witness(const struct rules *r, size_t i, const struct witness **ret_witness)
-{
-    *ret_witness = r->list[i].witness;
-    return r->list[i].nwitness;
 }

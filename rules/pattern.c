@@ -274,27 +274,3 @@ bool pattern_match(const struct pattern *p, struct slice value)
     }
     return glob(p, value);
 }
-
-struct slice pattern_longest(struct arena *a, const struct pattern *p)
-{
-    size_t best = 0, best_n = 0, run = 0;
-    char *text;
-
-    for (size_t i = 0; i <= p->n; i++) {
-        if (i < p->n && p->tokens[i] < 0x80) {
-            run++;
-            continue;
-        }
-        if (run > best_n) {
-            best_n = run;
-            best = i - run;
-        }
-        run = 0;
-    }
-    text = arena_text(a, best_n + 1);
-    if (!text)
-        return SLICE_NONE;
-    for (size_t i = 0; i < best_n; i++)
-        text[i] = (char)p->tokens[best + i];
-    return slice_of(text, best_n);
-}

@@ -72,16 +72,23 @@ void rules_digest(const struct rules *r, uint8_t out[32]);
 int rules_logsource(struct rules *r, const struct logsource *ls);
 
 /*
- * Literals of which a raw record must hold one for detection rule i to match
- * (ASCII, caseless), in terms of fields: told as (field, literal); n = 0: the rule needs every
- * line.
+ * Literals of which a raw record must hold one for detection rule i to match. The rule knows what
+ * it asks of a field's value; the source answers what a record must hold for that. n == 0 and not
+ * `none`: no record can match.
  */
 struct witness {
-    uint32_t field; /* FIELD_OTHER: anywhere (keywords) */
-    struct slice literal;
-    bool whole; /* the field's whole value equals the literal (so an event.action can be mapped) */
+    struct slice field; /* name */
+    const struct literals *in_value; /* of which the value holds one, as far as is known */
+    struct slice whole; /* the value is this ASCII text in any case; p NULL: not known */
+    bool (*holds)(const void *ctx, struct slice value); /* could this value do? */
+    const void *ctx;
 };
-size_t rules_witness(const struct rules *r, size_t i, const struct witness **ret_witness);
+struct witness_source {
+    struct literals (*of)(void *ctx, const struct witness *w, struct literal_maker *m);
+    void *ctx;
+};
+struct literals rules_literals(const struct rules *r, size_t i, const struct witness_source *source,
+                               struct literal_maker *m);
 
 /* ---- one event ---- */
 

@@ -61,8 +61,6 @@ bool pattern_match(const struct pattern *p, struct slice value);
 int pattern_parse(struct arena *a, struct slice text, struct pattern *ret);
 int pattern_append(struct arena *a, struct pattern *p, uint32_t token, bool in_front);
 bool pattern_plain(const struct pattern *p); /* no wildcards */
-/* The longest run of ASCII characters. */
-struct slice pattern_longest(struct arena *a, const struct pattern *p);
 
 /* ---- predicates ---- */
 
@@ -253,8 +251,6 @@ struct rule {
     uint8_t signal_id[16]; /* what its signals name it by */
     uint64_t keep_us; /* for which its signals are needed */
     bool travels; /* it asks where a user came from: asked again in the correlator */
-    struct witness *witness;
-    size_t nwitness;
 };
 
 struct filter {
@@ -292,5 +288,3 @@ struct node *detection_compile(struct rules *r, const struct yaml *detection, bo
 /* correlation.c */
 int correlation_compile(struct rules *r, struct rule *rule, struct diag *d);
 int response_load(struct rules *r, struct rule *rule, const struct yaml *node, struct diag *d);
-/* witness.c */
-int witness_find(struct rules *r, struct rule *rule);

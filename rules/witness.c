@@ -1,117 +1,126 @@
 /*
- * Literals of which every matching event must hold one: AND takes its best
- * child, OR the union, NOT none. What is too short or cannot be promised is none.
+ * Literals of which every record that a rule matches must hold one.
+ *
+ * AND takes its best child, OR the union, NOT none. What a predicate asks of a field's value is
+ * known here; what a record must hold for the field to have such a value, the source knows. All
+ * of it is asked when it is wanted, not when rules are loaded.
  */
 #include <errno.h>
 
 #include "rules/tree.h"
 
-#define WITNESS_MAX 64
-#define LITERAL_MIN 3
-
-struct set {
-    struct witness items[WITNESS_MAX];
-    size_t n;
-    bool none; /* nothing can be promised */
+struct walk {
+    struct literal_maker *m;
+    const struct witness_source *source;
+    struct regex_scratch *regex; /* when one is needed */
 };
 
-static void add(struct set *s, struct witness w)
+/* Wildcards, and what has other forms, become a sign at which literals are cut. */
+static struct slice text_of(struct literal_maker *m, const struct pattern *p)
 {
-    if (s->n == WITNESS_MAX)
-        s->none = true;
-    else
-        s->items[s->n++] = w;
+    char *text = arena_text(m->arena, p->n + 1);
+
+    for (size_t i = 0; text && i < p->n; i++)
+        text[i] = p->tokens[i] < 0x80 ? (char)p->tokens[i] : '\0';
+    m->failed = m->failed || !text;
+    return text ? slice_of(text, p->n) : SLICE("");
 }
 
-/* Fields that no line holds: they are looked up or computed from others. */
-static bool is_derived(struct slice name)
+static bool is_plain_ascii(const struct pattern *p)
 {
-    return slice_starts(name, SLICE("source.geo.")) || slice_starts(name, SLICE("source.as.")) ||
-           slice_starts(name, SLICE("geo."));
+    for (size_t i = 0; i < p->n; i++)
+        if (p->tokens[i] >= 0x80)
+            return false;
+    return p->shape == SHAPE_EXACT;
 }
 
-static void of_predicate(struct rules *r, const struct predicate *p, struct set *out)
+struct holding {
+    struct walk *walk;
+    const struct predicate *p;
+};
+
+/* Only what is put there by a format is asked here, so it need not be fast. */
+static bool could_hold(const void *ctx, struct slice value)
 {
-    struct witness w = { .field = p->keyword ? FIELD_OTHER : p->field };
+    const struct holding *h = ctx;
 
-    if (p->kind == PREDICATE_TEXT) {
-        w.literal = pattern_longest(r->arena, &p->pattern);
-        w.whole = p->pattern.shape == SHAPE_EXACT && w.literal.n == p->pattern.n;
-    } else if (p->kind == PREDICATE_REGEX) {
-        w.literal = regex_literal(p->regex);
-    }
-    if (w.literal.n < LITERAL_MIN || (!p->keyword && is_derived(p->name)))
-        out->none = true;
-    else
-        add(out, w);
-}
-
-static size_t shortest(const struct set *s)
-{
-    size_t n = SIZE_MAX;
-
-    for (size_t i = 0; i < s->n; i++)
-        if (s->items[i].literal.n < n)
-            n = s->items[i].literal.n;
-    return n;
-}
-
-/* Fewer literals first, then longer ones. */
-static bool better(const struct set *a, const struct set *b)
-{
-    if (b->none || b->n == 0)
+    if (h->p->kind == PREDICATE_TEXT)
+        return pattern_match(&h->p->pattern, value);
+    if (h->p->kind != PREDICATE_REGEX)
         return true;
-    if (a->n != b->n)
-        return a->n < b->n;
-    return shortest(a) > shortest(b);
+    if (!h->walk->regex)
+        h->walk->regex = regex_scratch_new();
+    return !h->walk->regex || regex_match(h->p->regex, h->walk->regex, value, NULL, 0) != 0;
 }
 
-static int of_node(struct rules *r, const struct node *n, struct set *out)
+static struct literals explained(struct literal_maker *m, const struct predicate *p,
+                                 struct literals l)
 {
-    struct set *child;
+    if (l.none)
+        l.why = arena_printf(m->arena, "%.*s: %s", SLICE_FMT(slice_take(p->shown, 100)),
+                             l.why ? l.why : "no literal");
+    m->failed = m->failed || (l.none && !l.why);
+    return l;
+}
 
-    if (n->kind == NODE_PREDICATE) {
-        of_predicate(r, n->predicate, out);
-        return 0;
+static const char *const no_value[] = {
+    [PREDICATE_TEXT] = "too short",      [PREDICATE_REGEX] = "too short",
+    [PREDICATE_CIDR] = "a network",      [PREDICATE_NUMBER] = "a number",
+    [PREDICATE_EXISTS] = "any value",    [PREDICATE_NULL] = "no value",
+    [PREDICATE_FIELD] = "another field", [PREDICATE_TIME] = "a time",
+};
+
+static struct literals of_predicate(struct walk *w, const struct predicate *p)
+{
+    struct holding holding = { w, p };
+    struct literals in_value = literals_none(no_value[p->kind]);
+    struct witness ask = {
+        .field = p->name, .in_value = &in_value, .holds = could_hold, .ctx = &holding
+    };
+
+    if (p->keyword)
+        return literals_none("keywords are looked for in what is added to the record, too");
+    if (p->kind == PREDICATE_EXISTS || p->kind == PREDICATE_NULL)
+        return in_value;
+    if (p->kind == PREDICATE_TEXT) {
+        struct slice text = text_of(w->m, &p->pattern);
+
+        in_value = literals_of(w->m, text);
+        if (is_plain_ascii(&p->pattern))
+            ask.whole = text;
+    } else if (p->kind == PREDICATE_REGEX) {
+        in_value = regex_literals(p->regex, NULL, w->m);
     }
-    if (n->kind == NODE_NOT || n->n == 0) {
-        out->none = true;
-        return 0;
-    }
-    child = malloc(sizeof *child);
-    if (!child)
-        return -ENOMEM;
-    out->none = n->kind == NODE_AND;
+    return w->source->of(w->source->ctx, &ask, w->m);
+}
+
+static struct literals of_node(struct walk *w, const struct node *n)
+{
+    struct literals all = { .none = n->kind == NODE_AND };
+
+    if (n->kind == NODE_PREDICATE)
+        return explained(w->m, n->predicate, of_predicate(w, n->predicate));
+    if (n->kind == NODE_NOT || n->n == 0)
+        return literals_none("what must not be there has no literal");
     for (size_t i = 0; i < n->n; i++) {
-        *child = (struct set){ .n = 0 };
-        if (of_node(r, n->children[i], child) < 0) {
-            free(child);
-            return -ENOMEM;
-        }
-        if (n->kind == NODE_OR) {
-            out->none = out->none || child->none;
-            for (size_t j = 0; j < child->n && !out->none; j++)
-                add(out, child->items[j]);
-        } else if (!child->none && better(child, out)) {
-            *out = *child;
-        }
+        struct literals child = of_node(w, n->children[i]);
+
+        if (n->kind == NODE_AND)
+            all = literals_and(w->m, all, child);
+        else
+            all = literals_or(w->m, all, child);
+        if (n->kind == NODE_OR && all.none)
+            break;
     }
-    free(child);
-    return 0;
+    return all;
 }
 
-int witness_find(struct rules *r, struct rule *rule)
+struct literals rules_literals(const struct rules *r, size_t i, const struct witness_source *source,
+                               struct literal_maker *m)
 {
-    struct set *s = calloc(1, sizeof *s);
-    int e = s ? of_node(r, rule->condition, s) : -ENOMEM;
+    struct walk w = { .m = m, .source = source };
+    struct literals l = of_node(&w, r->list[i].condition);
 
-    if (e == 0 && !s->none && s->n) {
-        rule->witness = arena_array(r->arena, s->n, sizeof *rule->witness);
-        if (rule->witness) {
-            memcpy(rule->witness, s->items, s->n * sizeof *s->items);
-            rule->nwitness = s->n;
-        }
-    }
-    free(s);
-    return e;
+    regex_scratch_free(w.regex);
+    return l;
 }

@@ -130,7 +130,8 @@ static void on_event(void *ctx, const struct event *ev)
 {
     struct stats *s = ctx;
     const struct rules *r = s->view.engine->rules;
-    bool candidate = false, anyway = false;
+    const struct format *f = format_find(s->view.engine->formats, ev->format);
+    bool candidate = false, anyway = false, passes = !f || lane_passes_over(f, ev->raw);
 
     lower_into(&s->lower, ev->raw);
     for (size_t i = 0; i < rules_count(r); i++) {
@@ -140,7 +141,8 @@ static void on_event(void *ctx, const struct event *ev)
         if (m->lane.kind > LANE_FIELD ||
             !logsource_matches(rules_info(r, i)->logsource, ev->logsource))
             continue;
-        literal = m->lane.kind == LANE_FIELD || holds_literal(&m->lane, buf_view(&s->lower));
+        literal =
+            passes || m->lane.kind == LANE_FIELD || holds_literal(&m->lane, buf_view(&s->lower));
         held = timed(s, i, ev);
         m->asked++;
         m->candidates += literal;
@@ -350,6 +352,8 @@ static void json_of(const struct stats *s, size_t rule, struct json_writer *w)
     for (size_t i = 0; i < m->lane.nliterals; i++)
         json_put_slice(w, m->lane.literals[i]);
     json_array_end(w);
+    if (m->lane.why)
+        json_member_str(w, "why", m->lane.why);
     json_member_str(w, "cost", cost_names[m->cost.cost]);
     json_member_u64(w, "predicates", m->cost.predicates);
     json_member_u64(w, "regexes", m->cost.regexes);

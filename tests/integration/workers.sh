@@ -3,7 +3,7 @@
 # replay; and in a daemon that is killed while its threads are at work.
 . "$(dirname "$0")/lib.sh"
 command -v python3 >/dev/null || skip "no python3"
-python3 "$TW_SOURCE/tests/bench/generate.py" "$SCRATCH" 6000 || fail "no logs"
+"$TW_SOURCE/tests/bench/generate.py" "$SCRATCH" --bytes 2M > /dev/null || fail "no logs"
 # Rules without a literal, and one whose expression runs into its limits now and then.
 cat > "$SCRATCH/rules.yml" <<'EOF'
 title: high port

@@ -626,22 +626,27 @@ static bool has_nocase(struct slice s, struct slice what)
     return false;
 }
 
-/* A rule that matched holds one of its witnesses, where it says. */
+/* Values are taken to stand in a record as they are. */
+static struct literals in_the_value(void *ctx, const struct witness *w, struct literal_maker *m)
+{
+    (void)ctx;
+    (void)m;
+    return *w->in_value;
+}
+
+/* A rule that matched holds one of its literals. */
 static bool witnessed(const struct pair *p, const struct event *ev)
 {
-    const struct witness *w;
-    size_t n = rules_witness(p->rules, 0, &w);
+    static const struct witness_source source = { in_the_value, NULL };
+    AUTO(arena) a = arena_new(16384, 0);
+    struct literal_maker m = { .arena = a };
+    struct literals l = rules_literals(p->rules, 0, &source, &m);
 
-    for (size_t i = 0; i < n; i++) {
-        if (w[i].field == FIELD_OTHER && has_nocase(ev->raw, w[i].literal))
-            return true;
+    for (size_t i = 0; !l.none && i < l.n; i++)
         for (size_t k = 0; k < ev->nfields; k++)
-            if ((w[i].field == FIELD_OTHER || w[i].field == ev->fields[k].id) &&
-                has_nocase(ev->fields[k].value, w[i].literal) &&
-                (!w[i].whole || ev->fields[k].value.n == w[i].literal.n))
+            if (has_nocase(ev->fields[k].value, l.list[i]))
                 return true;
-    }
-    return n == 0;
+    return l.none;
 }
 
 static void no_line(void *ctx, unsigned depth, struct slice text, bool held)

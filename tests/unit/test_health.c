@@ -74,7 +74,7 @@ static void a_channel_whose_lines_fit_no_layout_is_told_of_at_once(void **state)
     AUTO(diag) d = NULL;
     AUTO(engine) e = NULL;
     const struct config_channel *c = channel(&d, &e, "xui");
-    struct reader_result r = { .events = 99, .unparsed = 99 };
+    struct reader_result r = { .events = 99, .parsed = 99, .unparsed = 99 };
     struct health h;
     AUTO_BUF members = BUF_INIT;
 
@@ -82,15 +82,17 @@ static void a_channel_whose_lines_fit_no_layout_is_told_of_at_once(void **state)
     health_begin(&h, S);
     health_count(&h, &r, 2 * S);
     TOLD(NULL, 2 * S); /* too few to say */
-    r = (struct reader_result){ .events = 1, .unparsed = 1 };
+    r = (struct reader_result){ .events = 1, .parsed = 1, .unparsed = 1 };
     health_count(&h, &r, 3 * S);
     TOLD("source.unparsed", 3 * S);
     assert_string_equal(members.p, "\"events\":100,\"unparsed\":100");
-    r = (struct reader_result){ .events = 500, .unparsed = 20 };
+    r = (struct reader_result){ .events = 500, .parsed = 500, .unparsed = 20 };
     health_count(&h, &r, 4 * S);
     TOLD(NULL, 5 * S);
     TOLD("source.parsed", 400 * S);
-    r = (struct reader_result){ .events = 500, .unparsed = 250 }; /* half is not most */
+    r = (struct reader_result){ .events = 500,
+                                .parsed = 500,
+                                .unparsed = 250 }; /* half is not most */
     health_count(&h, &r, 401 * S);
     TOLD(NULL, 402 * S);
 }

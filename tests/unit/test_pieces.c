@@ -110,6 +110,11 @@ static void logfmt_takes_quotes_and_refuses_prose(void **state)
     assert_true(
         logfmt_parse(SLICE("level=info msg=\"a \\\"b\\\"\\n\" ip=1.2.3.4 e="), a, on_pair, &b));
     assert_string_equal(b.p, "level=info;msg=a \"b\"\n;ip=1.2.3.4;e=;");
+    /* Only what a writer must escape is undone: any other backslash stays where it was. */
+    buf_reset(&b);
+    assert_true(
+        logfmt_parse(SLICE("msg=\"lo\\gin \\\\ \\x41 \\u0041 a\\tb\\rc\" e=x\\y"), a, on_pair, &b));
+    assert_string_equal(b.p, "msg=lo\\gin \\ \\x41 \\u0041 a\tb\rc;e=x\\y;");
     assert_false(logfmt_parse(SLICE("this is prose"), a, on_pair, &b));
     assert_false(logfmt_parse(SLICE("a=\"open"), a, on_pair, &b));
     assert_false(logfmt_parse(SLICE(""), a, on_pair, &b));

@@ -65,66 +65,6 @@ static void faults_tell_the_column(void **state)
     assert_true(regex_compile(SLICE("(*UTF)a"), 0, &r, &err) < 0);
 }
 
-static void the_literal_is_in_every_match_or_there_is_none(void **state)
-{
-    static const struct {
-        const char *pattern, *literal;
-    } cases[] = {
-        { "^abc def$", "abc def" },
-        { "a|b", "" },
-        { "x(?:foo)?barbaz", "barbaz" },
-        { "abc?def", "def" },
-        { "ab+cd", "ab" },
-        { "(?:a|b)xyz", "xyz" },
-        { "foo[abc]longer", "longer" },
-        { "a\\.b\\.c", "a.b.c" },
-        { "(foo|bar)", "" },
-        { "x{0,3}yz", "yz" },
-        { "\\Qa|b\\E", "" },
-        { "a\\d+bcd", "bcd" },
-        /* an alternative behind what is not understood */
-        { "foo.bar\\x41|zzz", "" },
-        { "foo.x[[:alpha:]]|zzz", "" },
-        { "foo.b(c|d", NULL },
-        { "abc\\Efoo|b", "" },
-        { "abc\\E?d", "" },
-        { "xy{2|b}cdef", "" },
-        { "ab{,3}cdef", "" },
-        { "ab{2,3}cdef", "cdef" },
-        { "abc{0}def", "def" },
-        /* the match may end before */
-        { "ab(*ACCEPT)cdef", "" },
-        /* blanks that mean nothing; a comment */
-        { "(?x)a b", "" },
-        { "(?xi)a b", "" },
-        { "(?i-x:q)a b", "" },
-        { "(?#[)abc|x[]d]z", "" },
-        { "(?i)abc", "abc" },
-        { "(?<name>q)abc", "abc" },
-        { "(?<!not)here", "here" },
-        { "(?=look)there", "there" },
-        { "a\\/b\\-c", "a/b-c" },
-        { "a[^]]bc", "bc" },
-        { "a[\\]|]bc", "bc" },
-        { "", "" },
-    };
-
-    (void)state;
-    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-        AUTO(regex) r = NULL;
-
-        if (!cases[i].literal) {
-            assert_true(regex_compile(slice_str(cases[i].pattern), 0, &r, NULL) < 0);
-            continue;
-        }
-        assert_int_equal(regex_compile(slice_str(cases[i].pattern), 0, &r, NULL), 0);
-        if (!slice_is(regex_literal(r), cases[i].literal)) {
-            print_message("%s -> '%.*s'\n", cases[i].pattern, SLICE_FMT(regex_literal(r)));
-            fail();
-        }
-    }
-}
-
 static void long_text_is_matched_on_its_first_part(void **state)
 {
     static char text[40000];
@@ -135,24 +75,6 @@ static void long_text_is_matched_on_its_first_part(void **state)
     assert_int_equal(match("needle", 0, slice_of(text, sizeof text), NULL, 0), 0);
     memcpy(text + 100, "needle", 6);
     assert_int_equal(match("needle", 0, slice_of(text, sizeof text), NULL, 0), 1);
-}
-
-static void in_utf_mode_a_literal_holds_whole_characters(void **state)
-{
-    AUTO(regex) r = NULL;
-    AUTO(regex) kelvin = NULL;
-
-    (void)state;
-    assert_int_equal(regex_compile(SLICE("x\xc3\xa9?yz"), REGEX_UTF, &r, NULL), 0);
-    assert_true(slice_is(regex_literal(r), "yz"));
-    /* U+212A matches k: the bytes of k need not be in the text. */
-    assert_int_equal(regex_compile(SLICE("okabc"), REGEX_UTF | REGEX_NOCASE, &kelvin, NULL), 0);
-    assert_true(slice_is(regex_literal(kelvin), "abc"));
-    assert_int_equal(match("okabc", REGEX_UTF | REGEX_NOCASE,
-                           SLICE("o\xe2\x84\xaa"
-                                 "abc"),
-                           NULL, 0),
-                     1);
 }
 
 static void long_utf_text_is_cut_between_characters(void **state)
@@ -266,7 +188,6 @@ static void a_pattern_has_a_limit(void **state)
     assert_int_equal(regex_compile(slice_of(pattern, 8193), 0, &r, NULL), -E2BIG);
     assert_null(r);
     assert_int_equal(regex_compile(slice_of(pattern, 8192), 0, &r, NULL), 0);
-    assert_int_equal(regex_literal(r).n, 256); /* its beginning */
 }
 
 static void empty_patterns_and_texts_match(void **state)
@@ -287,9 +208,7 @@ int main(void)
         cmocka_unit_test(a_dollar_is_the_very_end),
         cmocka_unit_test(an_endless_pattern_hits_its_limit),
         cmocka_unit_test(faults_tell_the_column),
-        cmocka_unit_test(the_literal_is_in_every_match_or_there_is_none),
         cmocka_unit_test(long_text_is_matched_on_its_first_part),
-        cmocka_unit_test(in_utf_mode_a_literal_holds_whole_characters),
         cmocka_unit_test(long_utf_text_is_cut_between_characters),
         cmocka_unit_test(of_groups_with_one_name_the_set_one_is_found),
         cmocka_unit_test(groups_beyond_those_asked_for_do_not_matter),

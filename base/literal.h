@@ -1,0 +1,65 @@
+/*
+ * Literals: texts of which a record must hold one, whatever else it holds.
+ *
+ * The scan of raw blocks looks for them (any ASCII case) and only what holds one is parsed. So a
+ * literal is a promise: where it is missing there is no match. A set has three states:
+ *
+ *     n > 0    at least one of them is there
+ *     n == 0   it cannot be at all: nothing in a record could make it true
+ *     none     nothing is promised; `why` says what stands in the way
+ *
+ * AND takes the better of two sets, OR puts them together. Better is what fewer records hold: by
+ * the sample lines of the format, by how common a text is in logs at all, by length and by number.
+ * Literals are cut at every character that some format may write otherwise; they are lower case
+ * and at least LITERAL_MIN bytes, because a scan for shorter ones finds too much.
+ */
+#pragma once
+
+#include "base/arena.h"
+
+#define LITERAL_MIN 4
+#define LITERALS_MAX 64
+
+struct literals {
+    const struct slice *list;
+    size_t n;
+    bool none;
+    const char *why; /* none: a constant, or text in the maker's arena */
+    unsigned cost; /* 0 = not asked for yet */
+    unsigned extra; /* to its cost: what its maker knows against it */
+};
+
+/* Lines that are usual: lower case, each ended by NUL. */
+struct literal_sample {
+    struct slice text;
+    size_t nlines;
+};
+
+/* Memory and taste of one piece of work. */
+struct literal_maker {
+    struct arena *arena;
+    const struct literal_sample *sample; /* may be NULL */
+    bool failed; /* memory was out: no answer counts */
+};
+
+static inline struct literals literals_none(const char *why)
+{
+    return (struct literals){ .none = true, .why = why };
+}
+
+/* Of a text that is there as a whole: its best piece. */
+struct literals literals_of(struct literal_maker *m, struct slice text);
+/* The text as it is, lower case: for what the caller knows to be in the record byte by byte. */
+struct literals literals_exactly(struct literal_maker *m, struct slice text);
+/* Both hold: the better one. One of them holds: all. */
+struct literals literals_and(struct literal_maker *m, struct literals a, struct literals b);
+struct literals literals_or(struct literal_maker *m, struct literals a, struct literals b);
+/* What a set lets through, for sorting only: lower is better. */
+unsigned literals_cost(struct literal_maker *m, struct literals *set);
+/* Does what holds one of b hold one of a anyway? */
+bool literals_cover(struct literals a, struct literals b);
+/* Is there one, and is it so good that a search for a better one is not worth while? */
+bool literals_good(struct literal_maker *m, struct literals *set);
+
+/* Lower case for ASCII; p NULL when memory is out. */
+struct slice literal_lower(struct arena *a, struct slice text);

@@ -1,0 +1,449 @@
+/* Literals: sets, of expressions, of a format's fields, of rules. */
+#include "logwatch/lane.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+#include <cmocka.h>
+
+#include "base/utf8.h"
+
+struct bench {
+    struct arena *arena;
+    struct literal_maker m;
+    struct engine *engine;
+};
+
+static int setup(void **state)
+{
+    static struct bench b;
+
+    b.arena = arena_new(4096, 0);
+    b.m = (struct literal_maker){ .arena = b.arena };
+    *state = &b;
+    return b.arena ? 0 : -1;
+}
+
+static int teardown(void **state)
+{
+    struct bench *b = *state;
+
+    engine_free(b->engine);
+    b->engine = NULL;
+    arena_free(b->arena);
+    return 0;
+}
+
+/* "a|b", "none" or "never". */
+static const char *shown(struct bench *b, struct literals l)
+{
+    AUTO_BUF text = BUF_INIT;
+
+    assert_false(b->m.failed);
+    if (l.none || l.n == 0)
+        return l.none ? "none" : "never";
+    for (size_t i = 0; i < l.n; i++) {
+        buf_str(&text, i ? "|" : "");
+        buf_slice(&text, l.list[i]);
+    }
+    return arena_str(b->arena, buf_view(&text));
+}
+
+static void assert_literals(struct bench *b, const char *what, struct literals got,
+                            const char *want)
+{
+    const char *text = shown(b, got);
+
+    if (strcmp(text, want) != 0)
+        print_message("%s\n", what);
+    assert_string_equal(text, want);
+}
+
+/* ---- sets ---- */
+
+static struct literals of(struct bench *b, const char *text)
+{
+    return literals_of(&b->m, slice_str(text));
+}
+
+static void a_text_is_cut_where_some_format_escapes(void **state)
+{
+    static const struct {
+        const char *text, *want;
+    } cases[] = {
+        { "Failed Password", "failed password" },
+        { "abc", "none" },
+        { "ab\"cdefg\"h", "cdefg" },
+        { "a\\bcdef", "bcdef" },
+        { "wxyz<abcde", "abcde" },
+        { "q=*secret*", "secret" },
+        { "caf\xc3\xa9 au lait", " au lait" },
+        { "tab\there it is", "here it is" },
+        { "a/bcdef/g", "/bcdef" }, /* "\/bcdef" holds it, too */
+        { "100%sure", "100%sure" },
+        { "", "none" },
+    };
+
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++)
+        assert_literals(*state, cases[i].text, of(*state, cases[i].text), cases[i].want);
+}
+
+static void and_takes_what_fewer_sample_lines_hold(void **state)
+{
+    static const char lines[] = "get http/1.1 200\0get http/1.1 404\0login_failed http/1.1 401\0";
+    const struct literal_sample sample = { SLICE(lines), 3 };
+    struct bench *b = *state;
+
+    b->m.sample = &sample;
+    assert_literals(b, "and", literals_and(&b->m, of(b, " HTTP"), of(b, "login_failed")),
+                    "login_failed");
+    assert_literals(b, "and", literals_and(&b->m, of(b, " 401"), of(b, " HTTP/")), " 401");
+    assert_literals(b, "piece", of(b, "http\"more rare"), "more rare");
+    b->m.sample = NULL;
+    assert_literals(b, "and", literals_and(&b->m, literals_none("x"), of(b, "abcd")), "abcd");
+    /* what cannot be is better than all */
+    assert_literals(b, "and", literals_and(&b->m, of(b, "abcd"), (struct literals){ .n = 0 }),
+                    "never");
+}
+
+static void or_puts_together_and_drops_what_another_covers(void **state)
+{
+    struct bench *b = *state;
+    struct literals all = { .n = 0 };
+    char text[8];
+
+    assert_literals(b, "or", literals_or(&b->m, of(b, "abcd"), of(b, "wxyz")), "abcd|wxyz");
+    assert_literals(b, "or", literals_or(&b->m, of(b, "xabcdx"), of(b, "ABCD")), "abcd");
+    assert_literals(b, "or", literals_or(&b->m, of(b, "abcd"), of(b, "xabcdx")), "abcd");
+    assert_literals(b, "or", literals_or(&b->m, of(b, "abcd"), literals_none("x")), "none");
+    assert_literals(b, "or", literals_or(&b->m, (struct literals){ .n = 0 }, of(b, "abcd")),
+                    "abcd");
+    for (unsigned i = 0; i < LITERALS_MAX; i++) {
+        snprintf(text, sizeof text, "w%03u", i);
+        all = literals_or(&b->m, all, of(b, text));
+        assert_int_equal(all.n, i + 1);
+    }
+    assert_true(literals_or(&b->m, all, of(b, "more")).none);
+}
+
+/* ---- expressions ---- */
+
+static struct literals of_regex(struct bench *b, const char *pattern, unsigned flags,
+                                const struct regex_ask *ask)
+{
+    AUTO(regex) r = NULL;
+
+    assert_int_equal(regex_compile(slice_str(pattern), flags, &r, NULL), 0);
+    return regex_literals(r, ask, &b->m);
+}
+
+static void an_expression_has_the_literals_of_all_its_ways(void **state)
+{
+    static const struct {
+        const char *pattern, *want;
+    } cases[] = {
+        { "^abc def$", "abc def" },
+        { "a|b", "none" },
+        { "^(?:login_failed|login_failure|invalid_credentials)(?:\\n.*)?$",
+          "login_failed|login_failure|invalid_credentials" },
+        { "x(?:foo)?barbaz", "barbaz" },
+        { "abcd?defg", "defg" },
+        { "abcd+efgh", "defgh" },
+        { "user (?:added|removed) by", "user added by|user removed by" },
+        { "(?:a|b)wxyz", "awxyz|bwxyz" },
+        { "[Cc]lient (?:.*)", "client " },
+        { "[a-c]lient", "lient" },
+        { "(?:abcd(?:e|f)|ghij)k", "abcdek|abcdfk|ghijk" },
+        { "(?:abcd.*|ghij)k", "abcd|ghij" },
+        { "a\\.b\\.c", "a.b.c" },
+        { "x{0,3}wxyz", "wxyz" },
+        { "(?:ab){2}cd", "ababcd" },
+        { "\\Qa|bcd\\E", "a|bcd" },
+        { "\\Qabcd\\E?efgh", "efgh" },
+        { "abc(?#here)defg", "abcdefg" },
+        { "abcd(?#here)?efgh", "efgh" },
+        { "a\\x62cdef", "cdef" },
+        { "ab\\d+cdef", "cdef" },
+        { "(?<name>qrst)\\k<name>x", "qrst" },
+        { "(?=look)there", "there" },
+        { "(?<!not)here", "here" },
+        { "ab(?!zz)cd", "abcd" },
+        { "a[^]]bcde", "bcde" },
+        { "a[\\]|]bcd", "a]bcd|a|bcd" },
+        { "a[[:alpha:]]bcde", "bcde" },
+        { "(?|abcd|efgh)", "abcd|efgh" },
+        { "(?i)ABCD", "abcd" },
+        { "HTTP/1.1\" 401", " 401" },
+        { "", "none" },
+    };
+
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++)
+        assert_literals(*state, cases[i].pattern, of_regex(*state, cases[i].pattern, 0, NULL),
+                        cases[i].want);
+}
+
+static void what_is_not_understood_has_none(void **state)
+{
+    static const char *const patterns[] = {
+        "ab(*ACCEPT)cdef",     "(?x)abcd efgh", "(?x-i:ab) abcd",   "abcd{,3}efgh",
+        "(a)(?(1)bcde|x)fghi", "abcd\\012efgh", "(?C1)abcd",        "abcd\\cZefgh",
+        "abcd\\o{40}e",        "(*UCP)abcd",    "[\\Qabcd\\E]efgh", "(a)abcd\\g1efgh",
+    };
+
+    for (size_t i = 0; i < ARRAY_SIZE(patterns); i++)
+        assert_literals(*state, patterns[i], of_regex(*state, patterns[i], 0, NULL), "none");
+}
+
+static void letters_that_fold_beyond_ascii_cut(void **state)
+{
+    assert_literals(*state, "cased", of_regex(*state, "tokens", REGEX_UTF, NULL), "tokens");
+    assert_literals(*state, "utf", of_regex(*state, "tokenizer", REGEX_UTF | REGEX_NOCASE, NULL),
+                    "enizer");
+    assert_literals(*state, "inline", of_regex(*state, "(?i)tokenizer", REGEX_UTF, NULL), "enizer");
+    assert_literals(*state, "bytes", of_regex(*state, "tokens", REGEX_NOCASE, NULL), "tokens");
+    assert_literals(*state, "whole characters", of_regex(*state, "x\xc3\xa9?wxyz", REGEX_UTF, NULL),
+                    "wxyz");
+}
+
+static void what_a_group_holds_makes_the_answer_sharper(void **state)
+{
+    const char *pattern =
+        "^\"(?<m>[A-Z]+) (?<p>.*) HTTP\" (?<status>\\d{3}) (?: email: (?<user>.*))?$";
+    const char *status = "^x\" (?<status>401|403)$";
+    const struct slice admin = SLICE("/admin");
+    const struct literals path = { .list = &admin, .n = 1 };
+    struct regex_ask whole = { .group = 3, .whole = SLICE("429") }, user = { .group = 4 },
+                     part = { .group = 2, .holds = &path },
+                     first = { .group = 1, .whole = SLICE("403") };
+
+    assert_literals(*state, "whole", of_regex(*state, pattern, 0, &whole), " 429 ");
+    assert_literals(*state, "it took part", of_regex(*state, pattern, 0, &user), " email: ");
+    assert_literals(*state, "part", of_regex(*state, pattern, 0, &part), "/admin");
+    assert_literals(*state, "one of its ways", of_regex(*state, status, 0, &first), " 403");
+    first.whole = SLICE("404");
+    assert_literals(*state, "none of its ways", of_regex(*state, status, 0, &first), "never");
+    /* Set in a way that failed, as PCRE2's JIT leaves it. */
+    first.whole = SLICE("z");
+    assert_literals(*state, "possessive", of_regex(*state, "^(?:(?<a>.)*+abcd|wxyz).*$", 0, &first),
+                    "abcd|wxyz");
+    /* Where it may come again, its neighbours may be another time's. */
+    first.whole = SLICE("abcd");
+    assert_literals(*state, "again", of_regex(*state, "^(?:x(?<a>\\w+)|y)+z$", 0, &first), "xabcd");
+}
+
+/* ---- a format's fields ---- */
+
+static const char *const format_text =
+    "format: one\n"
+    "logsource: {product: one}\n"
+    "syslog: true\n"
+    "layouts:\n"
+    "  - {name: json, kind: json}\n"
+    "  - name: access\n"
+    "    match: '^(?<address>\\S+) \"(?<message>(?<method>[A-Z]+) (?<path>\\S+))\" "
+    "(?<status>\\d{3})$'\n"
+    "  - {name: text, match: '^(?<level>INFO|ERROR): (?<message>.*)$'}\n"
+    "fields: {msg: message, lvl: level, ip: address, who.name: user, code: status}\n"
+    "events:\n"
+    "  - {action: login_failed, match: '^(?:bad password|unknown user) (?<user>\\S+)$'}\n"
+    "  - {action: login_failed, starts: 'denied: ', has: remote}\n"
+    "  - {action: login_ok, match: '^welcome$', when: {log.level: [error]}}\n"
+    "  - {action: rate_limited, when: {http.response.status_code: ['429']}}\n"
+    "  - {action: service_error, when: {log.level: [error]}, set: {event.code: odd}}\n"
+    "  - {action: probe, match: '^a\\d+$'}\n";
+
+static const char *const text_format =
+    "format: two\n"
+    "logsource: {product: two}\n"
+    "layouts:\n"
+    "  - {name: text, match: '^two: (?<message>.*)$'}\n"
+    "events:\n"
+    "  - {action: login_ok, match: '^welcome (?<user>\\S+)$', set: {user.target.name: root}}\n";
+
+static struct formats *two_formats(struct field_names *names)
+{
+    struct formats *f = formats_new(names);
+    struct diag *d = diag_new();
+    int r = formats_add(f, "one.yaml", slice_str(format_text), d);
+
+    r = r < 0 ? r : formats_add(f, "two.yaml", slice_str(text_format), d);
+    diag_print(d, stdout, false);
+    diag_free(d);
+    assert_int_equal(r, 0);
+    return f;
+}
+
+static bool equals(const void *ctx, struct slice value)
+{
+    return slice_eq_nocase(*(const struct slice *)ctx, value);
+}
+
+static void a_fields_value_has_the_literals_of_all_that_can_give_it(void **state)
+{
+    static const struct {
+        const char *format, *field, *value, *want;
+    } cases[] = {
+        /* entries, and a member of the same name */
+        { "one", "event.action", "login_failed",
+          "bad password |unknown user |denied: |login_failed" },
+        { "one", "event.action", "login_ok", "welcome|login_ok" },
+        { "one", "event.action", "probe", "none" }, /* "a1" */
+        { "one", "event.action", "rate_limited", " 429|code|rate_limited" },
+        { "one", "event.code", "odd", "error|\"err\"|event" },
+        { "two", "event.action", "login_ok", "welcome " },
+        { "two", "event.action", "login_failed", "never" },
+        { "two", "event.outcome", "success", "welcome " },
+        { "two", "user.target.name", "root", "welcome " },
+        { "two", "user.target.name", "alice", "never" },
+        /* copied */
+        { "two", "user.name", "alice", "alice" },
+        { "two", "user.name", "bob", "welcome bob" },
+        { "two", "message", "hello", "hello" },
+        { "two", "message", "abc", "none" },
+        { "one", "user.name", "bob", "bad password bob|user|name" },
+        /* made uniform */
+        { "one", "source.ip", "203.0.113.9", "203.0.113.9|ffff" },
+        { "one", "source.ip", "2001:db8::1", "none" },
+        { "two", "source.ip", "203.0.113.9", "never" },
+        /* there whatever the record holds */
+        { "two", "event.module", "two", "none" },
+        { "two", "event.module", "one", "never" },
+        { "two", "trailwarden.trust", "line", "none" },
+        { "two", "source.geo.country_iso_code", "DE", "none" },
+        { "two", "service.name", "two.service", "none" },
+        { "two", "trailwarden.unparsed", "true", "none" },
+        /* of the transport */
+        { "two", "host.name", "vpn1", "none" },
+        { "two", "log.level", "error", "none" },
+        /* nobody gives it, but a member may */
+        { "two", "odd.field", "value", "never" },
+        { "one", "odd.field", "value", "value" },
+        { "one", "odd_field.of", "x", "odd_field" },
+    };
+    AUTO(field_names) names = field_names_new();
+    AUTO(formats) formats = two_formats(names);
+    struct bench *b = *state;
+
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        const struct format *f = format_find(formats, slice_str(cases[i].format));
+        struct slice value = slice_str(cases[i].value);
+        struct literals in_value = literals_of(&b->m, value);
+        const struct format_ask ask = { slice_str(cases[i].field), &in_value, value, equals,
+                                        &value };
+
+        assert_literals(b, cases[i].field, format_literals(f, &ask, &b->m), cases[i].want);
+    }
+}
+
+static void escapes_that_no_literal_knows_are_told(void **state)
+{
+    struct engine_request q = { .no_library = true };
+    struct diag *d = diag_new();
+    struct bench *b = *state;
+
+    assert_int_equal(engine_load(&q, d, &b->engine), 0);
+    diag_free(d);
+    assert_true(format_hides(format_find(b->engine->formats, SLICE("xui"))));
+    assert_false(format_hides(format_find(b->engine->formats, SLICE("sshd"))));
+    assert_false(format_hides(format_find(b->engine->formats, SLICE("api"))));
+}
+
+/* ---- rules ---- */
+
+static const char *const head = "title: t\nid: 11111111-2222-4333-8444-555555555555\n"
+                                "logsource: {product: sshd-test}\ndetection:\n";
+
+/* The lane of a rule with this detection in format two. */
+static struct lane lane_in_two(struct bench *b, const char *detection)
+{
+    AUTO_BUF text = BUF_INIT;
+    struct diag *d = diag_new();
+    struct lane lane;
+
+    engine_free(b->engine);
+    b->engine = calloc(1, sizeof *b->engine);
+    b->engine->names = field_names_new();
+    b->engine->formats = two_formats(b->engine->names);
+    b->engine->rules = rules_new(b->engine->names);
+    buf_printf(&text, "%s%s", head, detection);
+    for (char *p; (p = strstr(text.p, "sshd-test"));)
+        memcpy(p, "two      ", 9);
+    assert_int_equal(rules_add(b->engine->rules, "t.yml", buf_view(&text), d), 0);
+    assert_int_equal(rules_compile(b->engine->rules, d), 0);
+    diag_free(d);
+    assert_int_equal(
+        lane_of(b->engine, format_find(b->engine->formats, SLICE("two")), 0, b->arena, &lane), 0);
+    return lane;
+}
+
+static void a_rule_rides_the_scan_by_the_best_of_what_it_asks(void **state)
+{
+    static const struct {
+        const char *detection;
+        enum lane_kind kind;
+        const char *want; /* its first literal, or a part of why */
+    } cases[] = {
+        { "    s: {event.action: login_ok}\n    condition: s\n", LANE_SCAN, "welcome " },
+        { "    s: {event.action: login_ok, user.name: administrator}\n    condition: s\n",
+          LANE_SCAN, "administrator" },
+        { "    s: {event.action|re: '^login'}\n    condition: s\n", LANE_SCAN, "welcome " },
+        { "    s: {user.name|re: '(?:mallory|trudy)$'}\n    condition: s\n", LANE_SCAN, "mallory" },
+        { "    s: {event.action: login_failed}\n    condition: s\n", LANE_NEVER, "" },
+        { "    s: {event.action: login_ok}\n    f: {user.name: bob}\n    condition: s and not f\n",
+          LANE_SCAN, "welcome " },
+        { "    s: {event.action: login_ok}\n    condition: not s\n", LANE_FIELD,
+          "must not be there" },
+        { "    s: {user.name|exists: true}\n    condition: s\n", LANE_FIELD, "any value" },
+        { "    s: {source.geo.country_iso_code: DE}\n    condition: s\n", LANE_FIELD, "looked up" },
+        { "    s: {user.name|fieldref: host.name}\n    condition: s\n", LANE_SCAN, "welcome " },
+        { "    s: {message|contains: abc}\n    condition: s\n", LANE_FIELD, "message" },
+        { "    s: ['anything at all']\n    condition: s\n", LANE_FIELD, "keywords" },
+        { "    a: {message|contains: abcd}\n    b: {message|contains: x}\n    condition: a or b\n",
+          LANE_FIELD, "message: " },
+        { "    a: {message|contains|all: ['ab*wxyz', q]}\n    condition: a\n", LANE_SCAN, "wxyz" },
+    };
+
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        struct lane lane = lane_in_two(*state, cases[i].detection);
+
+        print_message("%s", cases[i].detection);
+        assert_string_equal(lane_names[lane.kind], lane_names[cases[i].kind]);
+        if (lane.kind == LANE_SCAN)
+            assert_true(slice_is(lane.literals[0], cases[i].want));
+        if (lane.kind == LANE_FIELD)
+            assert_non_null(strstr(lane.why, cases[i].want));
+    }
+}
+
+static void only_its_own_formats_and_detections_have_a_lane(void **state)
+{
+    struct bench *b = *state;
+    struct lane lane = lane_in_two(b, "    s: {event.action: login_ok}\n    condition: s\n");
+
+    assert_int_equal(lane.kind, LANE_SCAN);
+    assert_int_equal(
+        lane_of(b->engine, format_find(b->engine->formats, SLICE("one")), 0, b->arena, &lane), 0);
+    assert_int_equal(lane.kind, LANE_NEVER);
+    assert_int_equal(lane_of_rule(b->engine, 0, b->arena, &lane), 0);
+    assert_int_equal(lane.kind, LANE_SCAN);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_text_is_cut_where_some_format_escapes),
+        cmocka_unit_test(and_takes_what_fewer_sample_lines_hold),
+        cmocka_unit_test(or_puts_together_and_drops_what_another_covers),
+        cmocka_unit_test(an_expression_has_the_literals_of_all_its_ways),
+        cmocka_unit_test(what_is_not_understood_has_none),
+        cmocka_unit_test(letters_that_fold_beyond_ascii_cut),
+        cmocka_unit_test(what_a_group_holds_makes_the_answer_sharper),
+        cmocka_unit_test(a_fields_value_has_the_literals_of_all_that_can_give_it),
+        cmocka_unit_test(escapes_that_no_literal_knows_are_told),
+        cmocka_unit_test(a_rule_rides_the_scan_by_the_best_of_what_it_asks),
+        cmocka_unit_test(only_its_own_formats_and_detections_have_a_lane),
+    };
+
+    return cmocka_run_group_tests(tests, setup, teardown);
+}
