@@ -132,8 +132,8 @@ static const struct option processes_options[] = {
       .choices = workers_choices,
       .fallback = "auto",
       .help = "Threads of the reader beside its own, for floods and backlogs; auto: the processors "
-              "it may use, at "
-              "most 4, less one." },
+              "that it may "
+              "use, at most 4, less one for the core; on one or two processors none." },
     { .name = "stall",
       .type = OPTION_DURATION,
       .offset = AT(struct top, stall_us),

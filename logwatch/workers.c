@@ -13,7 +13,7 @@
 #define ARENA_CHUNK ((size_t)512 << 10)
 #define ARENA_MAX ((size_t)256 << 20)
 /* A slot that held more than this gives it back: each could hold the largest block there is. */
-#define ARENA_KEPT ((size_t)16 << 20)
+#define ARENA_KEPT ((size_t)8 << 20)
 
 struct worker {
     struct workers *pool;
@@ -63,12 +63,13 @@ static struct work *next_job(struct workers *w)
 static void finish(struct workers *w, struct work *work)
 {
     const uint64_t one = 1;
+    ssize_t n;
 
     work->done = true;
     if (w->awaited == work)
         pthread_cond_signal(&w->done);
-    if (w->fd >= 0 && write(w->fd, &one, sizeof one) < 0)
-        w->fd = w->fd; /* full: it is readable, and that is all it has to be */
+    n = write(w->fd, &one, sizeof one);
+    (void)n; /* full: it is readable, and that is all it has to be */
 }
 
 static void *work_on(void *arg)
@@ -87,6 +88,7 @@ static void *work_on(void *arg)
         finish(w, work);
     }
     pthread_mutex_unlock(&w->lock);
+    formats_thread_end();
     return NULL;
 }
 

@@ -57,8 +57,11 @@ struct work_queue {
 
 struct workers;
 
-/* `count` as the configuration has it, as a number of threads: WORKERS_AUTO = the processors
- * that this process may use, at most 4; `live` leaves one to the core. */
+/*
+ * `count` as the configuration has it, as a number of threads. WORKERS_AUTO: as many as there are
+ * processors for this process (affinity, control group), at most 4; `live` leaves one to the core.
+ * Where that would be a single one: none.
+ */
 unsigned workers_count(uint64_t count, bool live);
 /* Tests: TW_WORKERS=N in the environment makes it N when live, and every block is handed over. */
 bool workers_eager(void);

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <maxminddb.h>
 #include <netinet/in.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <sys/mman.h>
 
@@ -17,7 +18,7 @@ struct geo {
     MMDB_s db[DATABASES_MAX];
     int fd[DATABASES_MAX];
     size_t n;
-    uint64_t faults;
+    atomic_uint_fast64_t faults; /* threads share the databases */
 };
 
 /* A copy that nobody can change: a file cut under a mapping would kill the process (SIGBUS). */
@@ -154,7 +155,8 @@ int enrich_run(struct geo *g, struct event *ev)
         MMDB_lookup_result_s found = look_up(&g->db[i], &ip, &error);
 
         if (error != MMDB_SUCCESS) {
-            g->faults += error != MMDB_IPV6_LOOKUP_IN_IPV4_DATABASE_ERROR;
+            if (error != MMDB_IPV6_LOOKUP_IN_IPV4_DATABASE_ERROR)
+                atomic_fetch_add_explicit(&g->faults, 1, memory_order_relaxed);
             continue;
         }
         if (found.found_entry && add_fields(&found, ev) == -ENOMEM)

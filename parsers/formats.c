@@ -598,13 +598,18 @@ static bool json_open(struct slice s)
 }
 
 /* One scratch for each thread that splits records; regexes here are short and bounded. */
+static __thread struct regex_scratch *thread_scratch;
+
 static struct regex_scratch *framing_scratch(void)
 {
-    static __thread struct regex_scratch *scratch;
+    if (!thread_scratch)
+        thread_scratch = regex_scratch_new();
+    return thread_scratch;
+}
 
-    if (!scratch)
-        scratch = regex_scratch_new();
-    return scratch;
+void formats_thread_end(void)
+{
+    regex_scratch_free(TAKE(thread_scratch));
 }
 
 static bool record_starts(const void *ctx, struct slice line, struct slice previous)

@@ -44,6 +44,8 @@ struct slice format_channel(const struct format *f);
 struct slice format_summary(const struct format *f);
 const struct logsource *format_logsource(const struct format *f);
 const struct framing *format_framing(const struct format *f);
+/* Called by a thread that split records by a framing, before it ends: what it kept is freed. */
+void formats_thread_end(void);
 /*
  * Can failed logins be seen in this channel's logs? Some services log them only at another level,
  * or into a log that is off by default. The format says which events prove that they are seen

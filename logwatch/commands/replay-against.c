@@ -108,8 +108,10 @@ static int play(struct comparing *c, const struct engine *e, struct side *side, 
                                 .ctx = c };
     struct replay_stats stats;
     struct err err = ERR_NONE;
-    int r;
+    int r = replay_workers(c->cli, &q.workers);
 
+    if (r)
+        return r;
     c->filling = side;
     q.groups_max = c->config ? c->config->groups_max : 0;
     q.block_bytes = c->config ? c->config->block_bytes : 0;

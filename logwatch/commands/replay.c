@@ -210,7 +210,7 @@ static int make_playlist(const struct cli *cli, const struct engine *e, struct p
     return EXIT_USAGE;
 }
 
-static int workers_of(const struct cli *cli, unsigned *ret)
+int replay_workers(const struct cli *cli, unsigned *ret)
 {
     const char *text = cli_has(cli, CLI_WORKERS) ? cli->values[CLI_WORKERS] : "auto";
     uint64_t n;
@@ -245,7 +245,7 @@ static int play(struct cli *cli, const struct config *c, const struct engine *e,
     struct summary summary = { .stats = &stats };
     struct err err = ERR_NONE;
     uint64_t start = clock_mono(&real);
-    int r = workers_of(cli, &q.workers);
+    int r = replay_workers(cli, &q.workers);
 
     if (r)
         return r;
@@ -270,6 +270,12 @@ static int play(struct cli *cli, const struct config *c, const struct engine *e,
     return stats.alerts == 0 && cli_has(cli, CLI_FAIL_EMPTY) ? EXIT_NOTHING : EXIT_DONE;
 }
 
+static int no_digest(void)
+{
+    fputs("trailwarden: --digest is of one set of rules, --against compares two\n", stderr);
+    return EXIT_USAGE;
+}
+
 int command_replay(struct cli *cli)
 {
     AUTO(config) c = NULL;
@@ -292,6 +298,6 @@ int command_replay(struct cli *cli)
         scans_disable(e->scans);
     for (size_t i = 0; i < cli->nmany; i++)
         if (cli->many_of[i] == CLI_AGAINST_RULES)
-            return replay_against(cli, c, e, &list);
+            return cli_has(cli, CLI_DIGEST) ? no_digest() : replay_against(cli, c, e, &list);
     return play(cli, c, e, &list);
 }

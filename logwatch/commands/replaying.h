@@ -14,6 +14,8 @@ struct playlist {
 
 /* Values of the group with blanks between, for people. */
 void replay_group(const struct alert *a, struct buf *out);
+/* Threads for --workers; EXIT_USAGE with the text on stderr. */
+int replay_workers(const struct cli *cli, unsigned *ret);
 void replay_notice(void *ctx, const char *path, const struct notice *n);
 
 /* The same input under the rules of `e` and under those of --against: what differs. */
