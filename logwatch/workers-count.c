@@ -42,7 +42,7 @@ static unsigned quota_of(const char *group)
     return file_read(-1, path, 256, &text, NULL) < 0 ? AUTO_MAX : quota(buf_view(&text));
 }
 
-/* The least of our group and all above it. */
+/* The least of our group and all above it; cgroup v2, the only one with one tree. */
 static unsigned allowed(void)
 {
     AUTO_BUF text = BUF_INIT;

@@ -2,6 +2,7 @@
 #include "logwatch/workers.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <pthread.h>
 #include <signal.h>
 #include <sys/eventfd.h>
@@ -158,6 +159,7 @@ void workers_rest(struct workers *w)
         arena_free(work->block.arena);
         work->block.arena = NULL;
     }
+    (void)malloc_trim(0); /* glibc keeps what threads and large blocks had */
 }
 
 /* ---- life ---- */
