@@ -790,7 +790,7 @@ def compare_speed(own, other, folder, tree, count):
             f.write(json.dumps({"@timestamp": "2026-11-21T%02d:%02d:%02dZ" % (i // 360000 % 24, i // 6000 % 60, i // 100 % 60),
                                 "action": "f", "ip": "192.0.2.%d" % dice.randrange(5000)}) + "\n")
     with open(one, "w", encoding="utf-8") as f:
-        f.write(BASE + "title: r\n" + CORRELATION_ID + COUNT3.replace("gte: 3", "gte: 1000000") + "\n")
+        f.write(BASE + "title: r\n" + CORRELATION_ID + COUNT3.replace("gte: 3", "gte: 1000000").replace("[f]", "[00000000-0000-4000-8000-000000000000]") + "\n")
     speed_row("start: the public rules, no event", own, other, public, none, source, lists, 0)
     speed_row("%d process starts, the public rules" % count, own, other, public, events, source, lists, count)
     speed_row("%d process starts, ten rules" % count, own, other, few, events, source, lists, count)
@@ -811,7 +811,7 @@ def main():
     p.add_argument("--rsigma", default=shutil.which("rsigma"))
     p.add_argument("--only", default="cases,correlations,public,speed")
     p.add_argument("--archive", default=os.path.join(SOURCE, "../shared/data/sigmahq.tar.gz"))
-    p.add_argument("--events", type=int, default=100000)
+    p.add_argument("--events", type=int, default=20000)
     p.add_argument("--verbose", action="store_true")
     args = p.parse_args()
     if not args.rsigma or not os.access(args.rsigma, os.X_OK):
