@@ -15,6 +15,12 @@ struct core_time;
 struct core_time *core_time_new(const struct config *c, uint64_t now_us);
 void core_time_free(struct core_time *t);
 /* What an input says of itself with its result. */
-void core_time_take(struct core_time *t, const struct reader_result *r);
+void core_time_take(struct core_time *t, const struct reader_result *r, uint64_t now_us);
 /* Event time before which lines may still come; 0 = all that was written is read. */
 uint64_t core_time_behind(const struct core_time *t, uint64_t now_us);
+/*
+ * Stored signals are needed as long as lines of their time come: the oldest event time of what
+ * each input told lately (all of it, while it is behind). An input that is weeks behind another,
+ * or whose clock is, finds its windows again after a restart. 0 = nobody knows yet.
+ */
+uint64_t core_time_needed(const struct core_time *t, uint64_t now_us);

@@ -587,7 +587,7 @@ int core_take(struct core *core, const struct reader_result *result, struct err 
 {
     int r;
 
-    core_time_take(core->time, result);
+    core_time_take(core->time, result, clock_now(core->clock));
     correlator_behind(core->correlator, core_time_behind(core->time, clock_now(core->clock)));
     r = take_matches(core, result, err);
 
@@ -738,6 +738,7 @@ static int commit_batch(struct core *core, struct err *err)
     struct correlator_stats windows = correlator_stats(core->correlator);
 
     b->now_us = clock_now(core->clock);
+    b->needed_us = core_time_needed(core->time, b->now_us);
     if (core_windows_save(core->store, &windows, err) < 0)
         return err_code(err);
     if (audit_append(core->audit, b, err) < 0)

@@ -58,7 +58,7 @@ static struct number average(const struct totals *t)
 
 static struct number percentile(const struct totals *t, double p)
 {
-    size_t i = (size_t)(p / 100 * (double)t->numbers); /* nearest rank */
+    size_t i = (size_t)(p / 100 * (double)t->numbers); /* p percent are before it */
 
     if (t->numbers == 0)
         return of_u64(0);

@@ -4,7 +4,7 @@
 
 void batch_init(struct batch *b, struct arena *a, uint64_t now_us)
 {
-    *b = (struct batch){ .arena = a, .now_us = now_us };
+    *b = (struct batch){ .arena = a, .now_us = now_us, .needed_us = UINT64_MAX };
 }
 
 bool batch_empty(const struct batch *b)

@@ -111,6 +111,7 @@ struct batch {
     size_t nhealths, healths_cap;
     struct trail_end trail; /* set by audit_append() */
     uint64_t now_us;
+    uint64_t needed_us; /* stored signals from that event time on must stay */
 };
 
 void batch_init(struct batch *b, struct arena *a, uint64_t now_us);

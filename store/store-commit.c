@@ -177,7 +177,7 @@ static int put_signals(struct store *s, const struct batch *b)
     st = stmt_ready(s, S_SIGNALS_PRUNE);
     if (!st)
         return -1;
-    stmt_u64(st, 1, newest);
+    stmt_u64(st, 1, newest < b->needed_us ? newest : b->needed_us);
     return stmt_run(s, st);
 }
 

@@ -237,10 +237,13 @@ static void counts_of_channels_are_added_up(void **state)
     (void)state;
     bench_new(&t);
     bench_open(&t);
-    *batch_count(&t.batch, SLICE("api")) = (struct channel_count){ SLICE("api"), 1, 10, 1, 1, 0, 500 };
-    *batch_count(&t.batch, SLICE("vpn")) = (struct channel_count){ SLICE("vpn"), 2, 20, 1, 0, 1, 0 };
+    *batch_count(&t.batch, SLICE("api")) =
+        (struct channel_count){ SLICE("api"), 1, 10, 1, 1, 0, 500 };
+    *batch_count(&t.batch, SLICE("vpn")) =
+        (struct channel_count){ SLICE("vpn"), 2, 20, 1, 0, 1, 0 };
     assert_int_equal(commit(&t), 0);
-    *batch_count(&t.batch, SLICE("api")) = (struct channel_count){ SLICE("api"), 1, 5, 1, 0, 1, 400 };
+    *batch_count(&t.batch, SLICE("api")) =
+        (struct channel_count){ SLICE("api"), 1, 5, 1, 0, 1, 400 };
     assert_int_equal(commit(&t), 0);
     assert_string_equal(SEEN(&t, store_channels_each(t.store, see_channel, &out_, NULL)),
                         "api:2,15,2,1,1,500 vpn:2,20,1,0,1,0 ");
