@@ -11,14 +11,14 @@ channels:
   xui: {inputs: [{type: file, path: $SCRATCH/xui.log, from: begin}]}
   openvpn: {inputs: [{type: file, path: '$SCRATCH/openvpn-*.log', from: begin}]}
 EOF
-# Each: bursts of 18 failed logins from three addresses, every 15 minutes.
+# Each, for addresses of its own: bursts of 18 failed logins from three addresses, every 15 minutes.
 awk 'function t(i) { return int(i / 18) * 900 + i % 18 * 5 } BEGIN { for (i = 0; i < 1200; i++)
     printf "2026/11/14 %02d:%02d:%02d WARNING - failed login: username=\"u%d\", IP=\"203.0.113.%d\", reason=\"invalid credentials\"\n",
         t(i) / 3600, t(i) / 60 % 60, t(i) % 60, i % 5, i % 3 + 1 }' > "$SCRATCH/xui.log"
-for month in 07 11; do
+for month in 07 10; do
     awk -v m=$month 'function t(i) { return int(i / 18) * 900 + i % 18 * 5 } BEGIN { for (i = 0; i < 1200; i++)
-        printf "2026-%s-01 %02d:%02d:%02d us=%d 203.0.113.%d:%d TLS Auth Error: Auth Username/Password verification failed for peer\n",
-            m, t(i) / 3600, t(i) / 60 % 60, t(i) % 60, i, i % 3 + 1, 40000 + i }' > "$SCRATCH/openvpn-$month.log"
+        printf "2026-%s-01 %02d:%02d:%02d us=%d 198.51.100.%d:%d TLS Auth Error: Auth Username/Password verification failed for peer\n",
+            m, t(i) / 3600, t(i) / 60 % 60, t(i) % 60, i, i % 3 + m, 40000 + i }' > "$SCRATCH/openvpn-$month.log"
 done
 run() { "$TW_BIN" run --single --once --quiet --config "$CONFIG" > "$SCRATCH/out" 2>&1; }
 alerts() { "$TW_BIN" alerts list --json --limit 100000 --config "$CONFIG" | sed 's/.*"id":"\([0-9a-f]*\)","rule":{"id".*/\1/' | sort; }
