@@ -568,6 +568,16 @@ static bool json_closes(struct slice s)
 
 #define OBJECTS_TRIED 16
 
+/* Of the last ` {"`: where its brace is; 0 = there is none. */
+static size_t last_object(struct slice s)
+{
+    size_t at = slice_rfind_byte(s, '{');
+
+    while (at != SIZE_MAX && at > 0 && !(s.p[at - 1] == ' ' && at + 1 < s.n && s.p[at + 1] == '"'))
+        at = slice_rfind_byte(slice_take(s, at), '{');
+    return at == SIZE_MAX ? 0 : at;
+}
+
 /*
  * Is a JSON string or object of the record still open? Behind text, the object is the last one
  * that closes: a stranger's text in front of it may look like the beginning of one, too, and must
@@ -576,12 +586,11 @@ static bool json_closes(struct slice s)
 static bool json_open(struct slice s)
 {
     const struct slice begins = SLICE(" {\"");
-    size_t from = 0, at = s.n;
+    size_t from = 0, at;
 
     if (s.n && s.p[0] == '{')
         return !json_closes(s);
-    while (at > 0 && !slice_starts(slice_skip(s, at - 1), begins))
-        at--;
+    at = last_object(s);
     if (at == 0)
         return false;
     if (json_closes(slice_skip(s, at)))
