@@ -519,6 +519,20 @@ bool json_bool(const struct json *object, const char *key, bool fallback)
 
 /* ---- writing ---- */
 
+/* No byte of the eight is below 0x20, a quote, a backslash or 0x7f. */
+static bool plain_word(const char *p)
+{
+    const uint64_t ones = ~UINT64_C(0) / 255, high = ones * 128;
+    uint64_t v, below, quote, slash, del;
+
+    memcpy(&v, p, sizeof v);
+    below = (v - ones * 0x20) & ~v;
+    quote = ((v ^ ones * '"') - ones) & ~(v ^ ones * '"');
+    slash = ((v ^ ones * '\\') - ones) & ~(v ^ ones * '\\');
+    del = ((v ^ ones * 0x7f) - ones) & ~(v ^ ones * 0x7f);
+    return !((below | quote | slash | del) & high);
+}
+
 void buf_json(struct buf *b, struct slice text)
 {
     static const char hex[] = "0123456789abcdef";
@@ -531,9 +545,14 @@ void buf_json(struct buf *b, struct slice text)
     size_t from = 0;
 
     for (size_t i = 0; i < text.n; i++) {
-        unsigned char c = (unsigned char)text.p[i];
+        unsigned char c;
 
-        if (LIKELY(!escaped[c]))
+        while (i + 8 <= text.n && plain_word(text.p + i))
+            i += 8;
+        if (i == text.n)
+            break;
+        c = (unsigned char)text.p[i];
+        if (!escaped[c])
             continue;
         buf_add(b, text.p + from, i - from);
         from = i + 1;
@@ -612,9 +631,14 @@ void json_key_slice(struct json_writer *w, struct slice key)
     w->comma = false;
 }
 
+/* Keys of our own are plain. */
 void json_key(struct json_writer *w, const char *key)
 {
-    json_key_slice(w, slice_str(key));
+    before(w);
+    buf_char(w->out, '"');
+    buf_str(w->out, key);
+    buf_add(w->out, "\":", 2);
+    w->comma = false;
 }
 
 void json_put_str(struct json_writer *w, const char *text)

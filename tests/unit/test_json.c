@@ -345,9 +345,31 @@ static void numbers_out_of_range_give_the_fallback(void **state)
     assert_int_equal(json_u64(NULL, "f", 7), 7);
 }
 
+/* Eight bytes are looked at as one: wherever the odd one stands, it is seen. */
+static void each_byte_is_escaped_wherever_it_stands(void **state)
+{
+    (void)state;
+    for (unsigned c = 0; c < 256; c++)
+        for (size_t n = 1; n < 20; n++)
+            for (size_t at = 0; at < n; at++) {
+                bool odd = c < 0x20 || c == '"' || c == '\\' || c == 0x7f;
+                char text[20];
+                AUTO_BUF b = BUF_INIT;
+
+                memset(text, 'a', sizeof text);
+                text[at] = (char)c;
+                buf_json(&b, slice_of(text, n));
+                assert_int_equal(b.p[at] == '\\', odd);
+                assert_int_equal(b.n > n, odd);
+                assert_memory_equal(b.p, text, at);
+                assert_memory_equal(b.p + b.n - (n - at - 1), text + at + 1, n - at - 1);
+            }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(each_byte_is_escaped_wherever_it_stands),
         cmocka_unit_test(scalars_have_their_dotted_path),
         cmocka_unit_test(numbers_of_any_size_come_through_as_text),
         cmocka_unit_test(the_first_of_two_equal_keys_wins_and_is_marked),
