@@ -3,7 +3,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "config.h"
+#include <config.h>
 
 #ifdef HAVE_VECTORSCAN
 

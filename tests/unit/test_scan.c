@@ -12,7 +12,7 @@
 #include <cmocka.h>
 
 #include "base/file.h"
-#include "config.h"
+#include <config.h>
 #include "logwatch/scan.h"
 
 #define NOW_US (UINT64_C(1795225200) * USEC_PER_SEC)
