@@ -12,8 +12,8 @@
 #include <cmocka.h>
 
 #include "base/file.h"
-#include <config.h>
 #include "logwatch/scan.h"
+#include <config.h>
 
 #define NOW_US (UINT64_C(1795225200) * USEC_PER_SEC)
 
