@@ -519,20 +519,6 @@ bool json_bool(const struct json *object, const char *key, bool fallback)
 
 /* ---- writing ---- */
 
-/* No byte of the eight is below 0x20, a quote, a backslash or 0x7f. */
-static bool plain_word(const char *p)
-{
-    const uint64_t ones = ~UINT64_C(0) / 255, high = ones * 128;
-    uint64_t v, below, quote, slash, del;
-
-    memcpy(&v, p, sizeof v);
-    below = (v - ones * 0x20) & ~v;
-    quote = ((v ^ ones * '"') - ones) & ~(v ^ ones * '"');
-    slash = ((v ^ ones * '\\') - ones) & ~(v ^ ones * '\\');
-    del = ((v ^ ones * 0x7f) - ones) & ~(v ^ ones * 0x7f);
-    return !((below | quote | slash | del) & high);
-}
-
 void buf_json(struct buf *b, struct slice text)
 {
     static const char hex[] = "0123456789abcdef";
@@ -545,14 +531,9 @@ void buf_json(struct buf *b, struct slice text)
     size_t from = 0;
 
     for (size_t i = 0; i < text.n; i++) {
-        unsigned char c;
+        unsigned char c = (unsigned char)text.p[i];
 
-        while (i + 8 <= text.n && plain_word(text.p + i))
-            i += 8;
-        if (i == text.n)
-            break;
-        c = (unsigned char)text.p[i];
-        if (!escaped[c])
+        if (LIKELY(!escaped[c]))
             continue;
         buf_add(b, text.p + from, i - from);
         from = i + 1;

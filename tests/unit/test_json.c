@@ -345,7 +345,6 @@ static void numbers_out_of_range_give_the_fallback(void **state)
     assert_int_equal(json_u64(NULL, "f", 7), 7);
 }
 
-/* Eight bytes are looked at as one: wherever the odd one stands, it is seen. */
 static void each_byte_is_escaped_wherever_it_stands(void **state)
 {
     (void)state;
