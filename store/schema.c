@@ -37,6 +37,6 @@ const char *const store_upgrades[STORE_VERSION - 1] = {
     "ALTER TABLE signals ADD COLUMN expires_us INTEGER NOT NULL DEFAULT 0;"
     "UPDATE signals SET expires_us = newest_us + 691200000000;" /* 8 days: no window was longer */
     "CREATE INDEX signals_expire ON signals (expires_us);",
-    "ALTER TABLE channel ADD COLUMN parsed INTEGER NOT NULL DEFAULT 0;"
-    "UPDATE channel SET parsed = lines;",
+    ("ALTER TABLE channel ADD COLUMN parsed INTEGER NOT NULL DEFAULT 0;"
+     "UPDATE channel SET parsed = lines;"),
 };
