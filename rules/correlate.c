@@ -15,6 +15,7 @@
 #include <errno.h>
 
 #include "rules/correlate-private.h"
+#include "schemas/event-pack.h"
 
 #define EVIDENCE_BYTES 2048
 #define FUTURE_US (300 * USEC_PER_SEC)
@@ -134,9 +135,7 @@ struct correlator_stats correlator_stats(const struct correlator *c)
 /* What of the event is kept, in `text` as long as it is needed. */
 static bool set_evidence(struct taking *t, struct buf *text)
 {
-    struct json_writer w = json_writer(text);
-
-    event_json_short(t->ev, EVIDENCE_BYTES, &w);
+    event_pack(t->ev, EVIDENCE_BYTES, text);
     t->evidence = buf_view(text);
     return buf_ok(text);
 }

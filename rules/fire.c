@@ -1,6 +1,7 @@
 /* What is told: alerts of events and of groups, and firings as events for further correlations. */
 #include "base/hash.h"
 #include "rules/window.h"
+#include "schemas/event-pack.h"
 
 #define GROUP_SEPARATOR '\x1f'
 
@@ -123,15 +124,18 @@ struct alert *alert_of_rule(const struct rule *rule, const struct event *ev, str
     return copy_text(a, &alert->channel) && copy_text(a, &alert->ban.address) ? alert : NULL;
 }
 
-bool alert_add_evidence(struct alert *alert, struct arena *a, struct slice text)
+bool alert_add_evidence(struct alert *alert, struct arena *a, struct slice pack)
 {
+    AUTO_BUF text = BUF_INIT;
+
     if (!alert->evidence)
         alert->evidence = arena_array(a, ALERT_EVIDENCE_MAX, sizeof *alert->evidence);
     if (!alert->evidence)
         return false;
-    if (alert->nevidence == ALERT_EVIDENCE_MAX || text.n == 0)
-        return true;
-    alert->evidence[alert->nevidence] = arena_slice(a, text);
+    event_pack_json(pack, &text);
+    if (!buf_ok(&text) || text.n == 0 || alert->nevidence == ALERT_EVIDENCE_MAX)
+        return buf_ok(&text);
+    alert->evidence[alert->nevidence] = arena_slice(a, buf_view(&text));
     return alert->evidence[alert->nevidence++].p != NULL;
 }
 
@@ -165,14 +169,14 @@ static struct event event_of_time(const struct rule *rule, const struct group *g
                         .channel = rule->info.logsource ? rule->info.logsource->product : SLICE(""),
                         .raw = key_of_group(g),
                         .arena = a };
-    const struct json *j;
+    struct slice channel;
 
     if (g->n)
         stamp_unpack(g, g->n - 1u, &last);
     ev.key = last.key;
-    j = g->n ? json_load(a, evidence_get(evidence, last.evidence), NULL) : NULL;
-    if (j && json_text(j, "channel").n)
-        ev.channel = json_text(j, "channel");
+    channel = g->n ? event_pack_channel(evidence_get(evidence, last.evidence), a) : SLICE("");
+    if (channel.n)
+        ev.channel = channel;
     if (!ev.channel.p)
         ev.channel = SLICE("");
     return ev;

@@ -1,21 +1,13 @@
 /* The fold of stored signals, and what a window holds, for people. */
 #include "rules/correlate-private.h"
-
-static enum trust evidence_trust(struct slice evidence)
-{
-    if (slice_find(evidence, SLICE("\"trust\":\"forgeable\"")) != SIZE_MAX)
-        return TRUST_FORGEABLE;
-    if (slice_find(evidence, SLICE("\"trust\":\"line\"")) != SIZE_MAX)
-        return TRUST_LINE;
-    return TRUST_RECORD;
-}
+#include "schemas/event-pack.h"
 
 static int restore_entry(struct taking *t, const struct rule *rule, struct group *g,
                          const struct signal *s)
 {
     struct stamp stamp = { .time_us = s->time_us,
                            .part = (uint16_t)s->part,
-                           .trust = (uint8_t)evidence_trust(s->evidence),
+                           .trust = (uint8_t)event_pack_trust(s->evidence),
                            .key = s->key };
 
     if (rule->correlation->judged_at_end && s->flags & SIGNAL_OPENS &&

@@ -193,7 +193,7 @@ struct cause {
 
 /* An alert of a rule about one event; texts are in the arena. NULL when memory is out. */
 struct alert *alert_of_rule(const struct rule *rule, const struct event *ev, struct arena *a);
-bool alert_add_evidence(struct alert *alert, struct arena *a, struct slice text);
+bool alert_add_evidence(struct alert *alert, struct arena *a, struct slice pack);
 /* The alert of a correlation for what its group holds now. */
 struct alert *alert_of_group(const struct rule *rule, const struct group *g,
                              const struct evidence *evidence, const struct cause *cause,

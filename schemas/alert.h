@@ -45,7 +45,7 @@ struct signal {
     struct slice group; /* encoded group key: values joined by 0x1f, escaped */
     struct slice value; /* for value_*; empty for counts */
     struct source_key key; /* of the event: makes a signal unique */
-    struct slice evidence; /* event document, short form (JSON) */
+    struct slice evidence; /* the event, packed (schemas/event-pack.h) */
 };
 
 /* What the rule wants done; the configuration decides whether. */

@@ -3,7 +3,6 @@
 #include <errno.h>
 
 #include "base/hash.h"
-#include "base/utf8.h"
 
 static bool fields_grow(struct event *ev)
 {
@@ -152,12 +151,12 @@ static void flags_json(const struct event *ev, struct json_writer *w)
     json_array_end(w);
 }
 
-static void value_json(const struct field *f, struct slice value, struct json_writer *w)
+static void value_json(const struct field *f, struct json_writer *w)
 {
     if (f->type == VALUE_NULL)
         json_put_null(w);
     else
-        json_put_slice(w, value);
+        json_put_slice(w, f->value);
 }
 
 static bool same_name(const struct field *a, const struct field *b)
@@ -170,7 +169,7 @@ static bool same_name(const struct field *a, const struct field *b)
  * and the pii digests of the trail are over strings. An array's members, which
  * share one name, become one JSON array.
  */
-static void fields_json(const struct event *ev, size_t value_max, struct json_writer *w)
+static void fields_json(const struct event *ev, struct json_writer *w)
 {
     json_key(w, "fields");
     json_object(w);
@@ -190,17 +189,16 @@ static void fields_json(const struct event *ev, size_t value_max, struct json_wr
             json_array(w);
         for (size_t j = i; j < ev->nfields; j++)
             if (same_name(&ev->fields[j], f))
-                value_json(&ev->fields[j], utf8_cut(ev->fields[j].value, value_max), w);
+                value_json(&ev->fields[j], w);
         if (same > 1)
             json_array_end(w);
     }
     json_object_end(w);
 }
 
-static void event_write(const struct event *ev, size_t raw_max, size_t value_max,
-                        struct json_writer *w)
+void event_json_cut(const struct event *ev, bool cut, struct json_writer *w)
 {
-    struct buf key = BUF_INIT;
+    AUTO_BUF key = BUF_INIT;
 
     buf_source_key(&key, &ev->key);
     json_object(w);
@@ -211,30 +209,14 @@ static void event_write(const struct event *ev, size_t raw_max, size_t value_max
     json_member_buf(w, "key", &key);
     json_member_str(w, "trust", trust_name(ev->trust));
     flags_json(ev, w);
-    json_member_slice(w, "raw", utf8_cut(ev->raw, raw_max));
-    if (ev->raw.n > raw_max)
+    json_member_slice(w, "raw", ev->raw);
+    if (cut)
         json_member_bool(w, "cut", true);
-    fields_json(ev, value_max, w);
+    fields_json(ev, w);
     json_object_end(w);
-    buf_fini(&key);
 }
 
 void event_json(const struct event *ev, struct json_writer *w)
 {
-    event_write(ev, SIZE_MAX, SIZE_MAX, w);
-}
-
-/* Fields that say what happened; the others only repeat the raw text. */
-void event_json_short(const struct event *ev, size_t max, struct json_writer *w)
-{
-    struct event copy = *ev;
-    UNINITIALIZED struct field kept[24];
-
-    copy.fields = kept;
-    copy.nfields = 0;
-    copy.fields_cap = ARRAY_SIZE(kept);
-    for (size_t i = 0; i < ev->nfields && copy.nfields < ARRAY_SIZE(kept); i++)
-        if (ev->fields[i].id < FIELD_DICTIONARY && ev->fields[i].id != FIELD_MESSAGE)
-            kept[copy.nfields++] = ev->fields[i];
-    event_write(&copy, max / 2, max / 16, w);
+    event_json_cut(ev, false, w);
 }

@@ -94,6 +94,6 @@ void buf_source_key(struct buf *b, const struct source_key *key);
 
 /* The document of schemas/event.json. */
 void event_json(const struct event *ev, struct json_writer *w);
-/* The same cut to about max bytes: raw and long values shortened, "truncated":true. */
-void event_json_short(const struct event *ev, size_t max, struct json_writer *w);
+/* The same; `cut`: the raw text was longer, which the document says. */
+void event_json_cut(const struct event *ev, bool cut, struct json_writer *w);
 const char *trust_name(enum trust t);

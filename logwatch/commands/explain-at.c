@@ -10,6 +10,7 @@
 #include "base/term.h"
 #include "base/utf8.h"
 #include "logwatch/commands/explain.h"
+#include "schemas/event-pack.h"
 #include "store/store.h"
 
 #define GROUPS_SHOWN 50
@@ -74,8 +75,7 @@ static bool first_of_group(const struct asking *q, size_t i)
 static void event_line(struct asking *q, const struct seen_signal *s)
 {
     AUTO(arena) a = arena_new(4096, 1 << 20);
-    const struct json *event = a ? json_load(a, s->evidence, NULL) : NULL;
-    struct slice raw = json_text(event, "raw");
+    struct slice raw = a ? event_pack_raw(s->evidence, a) : SLICE("");
     char time[TIME_TEXT_SIZE];
 
     time_text(s->time_us, time);

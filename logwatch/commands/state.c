@@ -10,6 +10,7 @@
 #include "base/utf8.h"
 #include "logwatch/commands/common.h"
 #include "logwatch/core.h"
+#include "schemas/event-pack.h"
 #include "store/store.h"
 
 struct looking {
@@ -283,7 +284,9 @@ static int export_signal(void *ctx, const struct signal *s)
     buf_reset(&text);
     buf_source_key(&text, &s->key);
     json_member_buf(&x->look.w, "key", &text);
-    member_document(x, "evidence", s->evidence);
+    buf_reset(&text);
+    event_pack_json(s->evidence, &text);
+    member_document(x, "evidence", buf_view(&text));
     return buf_ok(&text) ? end(x) : -ENOMEM;
 }
 
