@@ -34,11 +34,23 @@ int edge_add(struct edge *e, const struct hash *leaf, tile_full_fn full, void *c
 size_t edge_width(const struct edge *e, unsigned level);
 struct hash edge_root(const struct edge *e);
 
-/* Proofs over all leaf hashes (for small trees and tests) and their check. */
-size_t merkle_inclusion(const struct hash *leaves, size_t n, size_t index, struct hash out[64]);
+/*
+ * A tree whose whole subtrees are known: hash() of the n leaves from `from` on, n a power of two
+ * and `from` a multiple of it. Proofs are made of it, the leaf's sibling first; at most 64 hashes.
+ * Negative errno when hash() fails.
+ */
+struct subtrees {
+    int (*hash)(void *ctx, uint64_t from, uint64_t n, struct hash *ret);
+    void *ctx;
+};
+/* MTH of the n leaves from `from` on, which begin a subtree of at least n leaves. */
+int merkle_range(const struct subtrees *t, uint64_t from, uint64_t n, struct hash *ret);
+int merkle_inclusion(const struct subtrees *t, uint64_t index, uint64_t size, struct hash out[64],
+                     size_t *ret_n);
+int merkle_consistency(const struct subtrees *t, uint64_t old, uint64_t size, struct hash out[64],
+                       size_t *ret_n);
 bool merkle_check_inclusion(const struct hash *leaf, uint64_t index, uint64_t size,
                             const struct hash *proof, size_t n, const struct hash *root);
-size_t merkle_consistency(const struct hash *leaves, size_t n, size_t old, struct hash out[64]);
 bool merkle_check_consistency(uint64_t old, uint64_t size, const struct hash *old_root,
                               const struct hash *root, const struct hash *proof, size_t n);
 
@@ -54,6 +66,11 @@ int tile_write(int dir, unsigned level, uint64_t n, const struct hash *hashes, u
  */
 void tile_tidy(int dir, unsigned level, uint64_t n, unsigned width);
 int tile_read(int dir, unsigned level, uint64_t n, unsigned width, struct hash *out);
+/*
+ * The first `width` hashes of a tile that may be wider: the writer went on. Returns how many it
+ * has. out: TILE_WIDTH. -ENOENT, -EBADMSG: the file has another size than its name says.
+ */
+int tile_read_wide(int dir, unsigned level, uint64_t n, unsigned width, struct hash *out);
 
 /* ---- note.c: C2SP signed-note and tlog-checkpoint ---- */
 
@@ -103,6 +120,23 @@ struct checkpoint {
 void checkpoint_text(struct buf *out, const char *origin, uint64_t size, const struct hash *root);
 int checkpoint_parse(struct slice text, struct checkpoint *ret);
 
+/* ---- proof.c: C2SP tlog-proof ---- */
+
+struct proof {
+    struct slice leaf;
+    uint64_t index;
+    struct hash path[64];
+    size_t n;
+    struct note note;
+    struct checkpoint checkpoint;
+};
+void hash_text(struct buf *out, const struct hash *h); /* base64 and LF */
+void proof_text(struct buf *out, struct slice leaf, uint64_t index, const struct hash *path,
+                size_t n, struct slice note);
+/* The leaf is decoded into `leaf`; the rest points into the text. -EBADMSG. */
+int proof_parse(struct slice s, struct buf *leaf, struct proof *ret);
+bool proof_holds(const struct proof *p); /* the path leads to the root; signatures are not judged */
+
 /* ---- entry.c ---- */
 
 /* The leaf data of a line (without LF): the line, or what is before its TAB and a brace. */
@@ -120,7 +154,10 @@ const char *line_check(struct slice line, uint64_t index, uint64_t *last_us, cha
 #define SEGMENT_ENTRIES 65536
 #define SEGMENT_BYTES (64 << 20)
 void segment_name(struct buf *out, uint64_t first);
-/* First indices of all segments, ascending; the caller frees. */
+void segment_name_gz(struct buf *out, uint64_t first);
+/* Plain or compressed. */
+int segment_open(int dir, uint64_t first, struct err *err);
+/* First indices of all segments, plain or compressed, ascending; the caller frees. */
 int segments_list(int dir, uint64_t **ret_first, size_t *ret_n, struct err *err);
 
 struct segment_end {
@@ -131,3 +168,8 @@ struct segment_end {
 /* Each whole line of a segment; fn returns non-zero to stop. fn NULL: only counts. */
 int segment_each(int dir, uint64_t first, int (*fn)(void *ctx, uint64_t index, struct slice line),
                  void *ctx, struct segment_end *ret_end, struct err *err);
+
+/* ---- view.c ---- */
+
+struct audit_view;
+int view_dir(const struct audit_view *v); /* the trail's folder */

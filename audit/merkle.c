@@ -111,43 +111,93 @@ struct hash edge_root(const struct edge *e)
 
 /* ---- proofs ---- */
 
-static size_t split(size_t n)
+/* The largest power of two below n. */
+static uint64_t split(uint64_t n)
 {
-    size_t k = 1;
-
-    while (k * 2 < n)
-        k *= 2;
-    return k;
+    return UINT64_C(1) << (63 - __builtin_clzll(n - 1));
 }
 
-static struct hash root_of(const struct hash *leaves, size_t n)
+int merkle_range(const struct subtrees *t, uint64_t from, uint64_t n, struct hash *ret)
 {
     struct hash left, right;
+    int r;
 
-    if (n < 2) {
-        left = n ? leaves[0] : merkle_root(&left, 0);
-        return left;
+    if (n == 0) {
+        *ret = merkle_root(&left, 0);
+        return 0;
     }
-    left = root_of(leaves, split(n));
-    right = root_of(leaves + split(n), n - split(n));
-    return merkle_node(&left, &right);
+    if ((n & (n - 1)) == 0)
+        return t->hash(t->ctx, from, n, ret);
+    r = t->hash(t->ctx, from, split(n), &left);
+    if (r == 0)
+        r = merkle_range(t, from + split(n), n - split(n), &right);
+    if (r == 0)
+        *ret = merkle_node(&left, &right);
+    return r;
 }
 
-size_t merkle_inclusion(const struct hash *leaves, size_t n, size_t index, struct hash out[64])
+/* From the root down the siblings come last first. */
+static void turn_around(struct hash *out, size_t n)
 {
-    size_t k, m;
+    for (size_t i = 0; i < n / 2; i++) {
+        struct hash h = out[i];
 
-    if (n <= 1)
-        return 0;
-    k = split(n);
-    if (index < k) {
-        m = merkle_inclusion(leaves, k, index, out);
-        out[m] = root_of(leaves + k, n - k);
-    } else {
-        m = merkle_inclusion(leaves + k, n - k, index - k, out);
-        out[m] = root_of(leaves, k);
+        out[i] = out[n - 1 - i];
+        out[n - 1 - i] = h;
     }
-    return m + 1;
+}
+
+/* RFC 6962, section 2.1.1 */
+int merkle_inclusion(const struct subtrees *t, uint64_t index, uint64_t size, struct hash out[64],
+                     size_t *ret_n)
+{
+    uint64_t from = 0;
+    int r = 0;
+
+    for (*ret_n = 0; r == 0 && size > 1; ++*ret_n) {
+        uint64_t k = split(size);
+
+        if (index - from < k) {
+            r = merkle_range(t, from + k, size - k, &out[*ret_n]);
+            size = k;
+        } else {
+            r = merkle_range(t, from, k, &out[*ret_n]);
+            from += k;
+            size -= k;
+        }
+    }
+    turn_around(out, *ret_n);
+    return r;
+}
+
+/* RFC 6962, section 2.1.2 */
+int merkle_consistency(const struct subtrees *t, uint64_t old, uint64_t size, struct hash out[64],
+                       size_t *ret_n)
+{
+    uint64_t from = 0;
+    bool whole = true; /* the old tree is a whole left part: its root is known */
+    int r = 0;
+
+    *ret_n = 0;
+    if (old == 0)
+        return 0;
+    while (r == 0 && old - from != size) {
+        uint64_t k = split(size);
+
+        if (old - from <= k) {
+            r = merkle_range(t, from + k, size - k, &out[(*ret_n)++]);
+            size = k;
+        } else {
+            r = merkle_range(t, from, k, &out[(*ret_n)++]);
+            from += k;
+            size -= k;
+            whole = false;
+        }
+    }
+    if (r == 0 && !whole)
+        r = merkle_range(t, from, size, &out[(*ret_n)++]);
+    turn_around(out, *ret_n);
+    return r;
 }
 
 /* RFC 9162, section 2.1.3.2 */
@@ -175,32 +225,6 @@ bool merkle_check_inclusion(const struct hash *leaf, uint64_t index, uint64_t si
         sn >>= 1;
     }
     return sn == 0 && memcmp(&r, root, sizeof r) == 0;
-}
-
-static size_t subproof(const struct hash *leaves, size_t n, size_t m, bool whole, struct hash *out)
-{
-    size_t k, at;
-
-    if (m == n) {
-        if (whole)
-            return 0;
-        out[0] = root_of(leaves, n);
-        return 1;
-    }
-    k = split(n);
-    if (m <= k) {
-        at = subproof(leaves, k, m, whole, out);
-        out[at] = root_of(leaves + k, n - k);
-    } else {
-        at = subproof(leaves + k, n - k, m - k, false, out);
-        out[at] = root_of(leaves, k);
-    }
-    return at + 1;
-}
-
-size_t merkle_consistency(const struct hash *leaves, size_t n, size_t old, struct hash out[64])
-{
-    return old == 0 || old == n ? 0 : subproof(leaves, n, old, true, out);
 }
 
 /* RFC 9162, section 2.1.4.2 */

@@ -7,12 +7,19 @@
 #include "audit/audit-private.h"
 #include "base/file.h"
 #include "base/num.h"
+#include "base/zip.h"
 
 #define LINE_MAX_BYTES (16 << 20)
 
 void segment_name(struct buf *out, uint64_t first)
 {
     buf_printf(out, "log/%020llu.jsonl", (unsigned long long)first);
+}
+
+void segment_name_gz(struct buf *out, uint64_t first)
+{
+    segment_name(out, first);
+    buf_str(out, ".gz");
 }
 
 static int by_number(const void *a, const void *b)
@@ -24,8 +31,20 @@ static int by_number(const void *a, const void *b)
 
 static bool first_of(const char *name, uint64_t *ret)
 {
-    return strlen(name) == 26 && strcmp(name + 20, ".jsonl") == 0 &&
+    return strlen(name) >= 26 &&
+           (strcmp(name + 20, ".jsonl") == 0 || strcmp(name + 20, ".jsonl.gz") == 0) &&
            parse_u64(slice_of(name, 20), 0, UINT64_MAX, ret) == 0;
+}
+
+/* While a segment is compressed it is there twice. */
+static size_t without_twins(uint64_t *list, size_t n)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < n; i++)
+        if (kept == 0 || list[kept - 1] != list[i])
+            list[kept++] = list[i];
+    return kept;
 }
 
 int segments_list(int dir, uint64_t **ret_first, size_t *ret_n, struct err *err)
@@ -60,14 +79,32 @@ int segments_list(int dir, uint64_t **ret_first, size_t *ret_n, struct err *err)
     if (n)
         qsort(list, n, sizeof *list, by_number);
     *ret_first = list;
-    *ret_n = n;
+    *ret_n = n ? without_twins(list, n) : 0;
     return 0;
 }
 
 /* ---- reading ---- */
 
-struct lines {
+int segment_open(int dir, uint64_t first, struct err *err)
+{
+    AUTO_BUF name = BUF_INIT;
+    AUTO_BUF packed = BUF_INIT;
     int fd;
+
+    segment_name(&name, first);
+    segment_name_gz(&packed, first);
+    if (!buf_ok(&name) || !buf_ok(&packed))
+        return err_nomem(err);
+    fd = openat(dir, name.p, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    if (fd < 0 && errno == ENOENT)
+        fd = openat(dir, packed.p, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    if (fd < 0)
+        return err_set(err, -errno, "cannot open '%s': %s", name.p, err_name(errno));
+    return fd;
+}
+
+struct lines {
+    struct zip *zip;
     char *buf;
     size_t have, used, cap;
     bool eof;
@@ -100,47 +137,56 @@ static int next_line(struct lines *l, struct slice *ret, bool *ret_torn)
             l->buf = more;
             l->cap *= 2;
         }
-        n = read(l->fd, l->buf + l->have, l->cap - l->have);
-        if (n < 0 && errno != EINTR)
-            return -errno;
+        n = zip_read(l->zip, l->buf + l->have, l->cap - l->have, NULL);
+        if (n < 0 && n != -EAGAIN && n != -EINTR)
+            return (int)n;
         l->eof = n == 0;
         l->have += n > 0 ? (size_t)n : 0;
     }
 }
 
-int segment_each(int dir, uint64_t first, int (*fn)(void *ctx, uint64_t index, struct slice line),
-                 void *ctx, struct segment_end *ret_end, struct err *err)
+static int each_line(struct lines *l, uint64_t first,
+                     int (*fn)(void *ctx, uint64_t index, struct slice line), void *ctx,
+                     struct segment_end *ret_end)
 {
-    AUTO_BUF name = BUF_INIT;
-    struct lines l = { .cap = 1 << 17 };
     struct slice line;
     uint64_t index = first;
-    int r = 0;
+    int r;
 
-    segment_name(&name, first);
-    if (!buf_ok(&name))
-        return err_nomem(err);
-    l.fd = openat(dir, name.p, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-    if (l.fd < 0)
-        return err_set(err, -errno, "cannot open '%s': %s", name.p, err_name(errno));
-    l.buf = malloc(l.cap);
-    *ret_end = (struct segment_end){ .next = first };
-    while (l.buf && (r = next_line(&l, &line, &ret_end->torn)) == 1) {
+    while ((r = next_line(l, &line, &ret_end->torn)) == 1) {
         int stop = fn ? fn(ctx, index, line) : 0;
 
         ret_end->bytes += line.n + 1;
         ret_end->next = ++index;
-        if (stop) {
-            r = stop;
-            break;
-        }
+        if (stop)
+            return stop;
     }
+    return r;
+}
+
+int segment_each(int dir, uint64_t first, int (*fn)(void *ctx, uint64_t index, struct slice line),
+                 void *ctx, struct segment_end *ret_end, struct err *err)
+{
+    AUTO_FD fd = segment_open(dir, first, err);
+    AUTO(zip) zip = NULL;
+    struct lines l = { .cap = 1 << 17 };
+    int r;
+
+    if (fd < 0)
+        return fd;
+    r = zip_new(fd, &zip, err);
+    if (r < 0)
+        return r;
+    l.zip = zip;
+    l.buf = malloc(l.cap);
     if (!l.buf)
-        r = err_nomem(err);
-    else if (r < 0)
-        err_set(err, r, "cannot read '%s': %s", name.p, err_name(r));
+        return err_nomem(err);
+    *ret_end = (struct segment_end){ .next = first };
+    r = each_line(&l, first, fn, ctx, ret_end);
     free(l.buf);
-    close(l.fd);
+    if (r < 0)
+        err_set(err, r, "cannot read the segment of entry %llu: %s", (unsigned long long)first,
+                err_name(r));
     return r;
 }
 

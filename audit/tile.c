@@ -97,3 +97,49 @@ int tile_read(int dir, unsigned level, uint64_t n, unsigned width, struct hash *
     memcpy(out, bytes.p, bytes.n);
     return 0;
 }
+
+/* The widest partial file of a tile; 0 = none. */
+static unsigned widest(int dir, unsigned level, uint64_t n)
+{
+    AUTO_BUF path = BUF_INIT;
+    unsigned best = 0;
+    int folder;
+    DIR *d;
+    struct dirent *e;
+
+    tile_path(&path, level, n, TILE_WIDTH);
+    buf_str(&path, ".p");
+    folder = buf_ok(&path) ? openat(dir, path.p, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+    d = folder >= 0 ? fdopendir(folder) : NULL;
+    while (d && (e = readdir(d))) {
+        uint64_t w;
+
+        if (parse_u64(slice_str(e->d_name), 1, TILE_WIDTH - 1, &w) == 0 && w > best)
+            best = (unsigned)w;
+    }
+    if (d)
+        closedir(d);
+    else if (folder >= 0)
+        close(folder);
+    return best;
+}
+
+int tile_read_wide(int dir, unsigned level, uint64_t n, unsigned width, struct hash *out)
+{
+    int r = tile_read(dir, level, n, width, out);
+
+    /* Twice: what was the widest may be gone when it is opened, for a wider one. */
+    for (unsigned i = 0; r == -ENOENT && i < 4; i++) {
+        unsigned w = widest(dir, level, n);
+
+        r = tile_read(dir, level, n, TILE_WIDTH, out);
+        if (r == 0)
+            return TILE_WIDTH;
+        if (r == -ENOENT && w >= width) {
+            r = tile_read(dir, level, n, w, out);
+            if (r == 0)
+                return (int)w;
+        }
+    }
+    return r < 0 ? r : (int)width;
+}

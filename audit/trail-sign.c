@@ -79,14 +79,7 @@ static int proof_of_last(const struct audit *a, struct slice leaf, struct buf *o
             memcpy(part, &a->edge->tile[level][width & ~(bit * 2 - 1)], bit * sizeof *part);
             path[n++] = merkle_root(part, bit);
         }
-    buf_str(out, "c2sp.org/tlog-proof@v1\nextra ");
-    buf_base64(out, leaf.p, leaf.n, true);
-    buf_printf(out, "\nindex %llu\n", (unsigned long long)index);
-    for (size_t i = 0; i < n; i++) {
-        buf_base64(out, path[i].b, HASH_SIZE, true);
-        buf_char(out, '\n');
-    }
-    buf_char(out, '\n');
+    proof_text(out, leaf, index, path, n, buf_view(&a->note));
     return buf_ok(out) ? 0 : -ENOMEM;
 }
 
@@ -116,7 +109,6 @@ int trail_write_epoch_proof(struct audit *a, unsigned n, struct err *err)
     if (r == 1 && proof_of_last(a, buf_view(&f.leaf), &proof) < 0) {
         r = err_nomem(err);
     } else if (r == 1) {
-        buf_slice(&proof, buf_view(&a->note));
         snprintf(path, sizeof path, "epochs/%06u.tlog-proof", n);
         r = buf_ok(&proof) ? file_replace(a->dir, path, buf_view(&proof), 0640, err)
                            : err_nomem(err);

@@ -170,58 +170,19 @@ static bool add_epoch(struct verify *v, const struct vkey *key, uint64_t size)
     return true;
 }
 
-struct proof {
-    struct slice leaf;
-    uint64_t index;
-    struct hash path[64];
-    size_t n;
-    struct note note;
-    struct checkpoint checkpoint;
-};
-
-/* tlog-proof v1: header, extra, index, path, empty line, note. */
-static bool parse_proof(struct slice s, struct buf *leaf, struct proof *p)
-{
-    struct slice line;
-    size_t n;
-    char *bytes;
-
-    if (!slice_split(&s, '\n', &line) || !slice_is(line, "c2sp.org/tlog-proof@v1") ||
-        !slice_split(&s, '\n', &line) || !slice_starts(line, SLICE("extra ")))
-        return false;
-    if (!buf_reserve(leaf, line.n))
-        return false;
-    bytes = leaf->p;
-    if (base64_decode(slice_skip(line, 6), true, bytes, line.n, &n) < 0)
-        return false;
-    p->leaf = slice_of(bytes, n);
-    if (!slice_split(&s, '\n', &line) || !slice_starts(line, SLICE("index ")) ||
-        parse_u64(slice_skip(line, 6), 0, UINT64_MAX, &p->index) < 0)
-        return false;
-    for (p->n = 0; slice_split(&s, '\n', &line) && line.n; p->n++)
-        if (p->n == ARRAY_SIZE(p->path) ||
-            base64_decode(line, true, p->path[p->n].b, HASH_SIZE, &n) < 0 || n != HASH_SIZE)
-            return false;
-    return s.p && note_parse(s, &p->note) == 0 &&
-           checkpoint_parse(p->note.text, &p->checkpoint) == 0;
-}
-
 /* Proof n: the entry that announced key n, in a note signed by identity, key n - 1 and key n. */
 static bool check_epoch(struct verify *v, unsigned n, struct slice text)
 {
     AUTO_BUF leaf = BUF_INIT;
     struct proof p = { .n = 0 };
     struct vkey key;
-    struct hash leaf_hash;
 
-    if (!parse_proof(text, &leaf, &p) || vkey_parse(line_member(p.leaf, "epoch_vkey"), &key) < 0) {
+    if (proof_parse(text, &leaf, &p) < 0 ||
+        vkey_parse(line_member(p.leaf, "epoch_vkey"), &key) < 0) {
         finding(v, "EPOCH_CHAIN", false, UINT64_MAX, "epochs/%06u.tlog-proof cannot be read", n);
         return false;
     }
-    leaf_hash = merkle_leaf(p.leaf);
-    if (!merkle_check_inclusion(&leaf_hash, p.index, p.checkpoint.size, p.path, p.n,
-                                &p.checkpoint.root) ||
-        p.checkpoint.size != p.index + 1) {
+    if (!proof_holds(&p) || p.checkpoint.size != p.index + 1) {
         finding(v, "EPOCH_CHAIN", false, p.index, "the proof of epoch key %u does not hold", n);
         return false;
     }

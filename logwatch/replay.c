@@ -5,7 +5,7 @@
 #include <sys/stat.h>
 
 #include "base/clock.h"
-#include "logwatch/inputs/file-zip.h"
+#include "base/zip.h"
 #include "logwatch/workers.h"
 
 #define DETECT_BYTES 65536

@@ -6,7 +6,7 @@
 #include <sys/stat.h>
 
 #include "base/file.h"
-#include "logwatch/inputs/file-zip.h"
+#include "base/zip.h"
 
 #define BLOCK 512
 #define NAME_MAX_BYTES 512

@@ -9,7 +9,7 @@
  *     file-scan.c    which file is which stream: two passes over all names
  *     file-copy.c    what copytruncate leaves
  *     file-pack.c    what compressing rotated files leaves
- *     file-zip.c     the content of a compressed file (knows nothing of streams)
+ *     base/zip.c     the content of a compressed file (knows nothing of streams)
  *     file-name.c    names: globs, rotated names, who may have put them there
  *     file-fault.c   troubles with paths
  *     file-watch.c   inotify
@@ -28,8 +28,8 @@
 #include <sys/stat.h>
 #include <sys/types.h>
 
+#include "base/zip.h"
 #include "logwatch/inputs/common.h"
-#include "logwatch/inputs/file-zip.h"
 #include "logwatch/inputs/lines.h"
 
 #define HEAD_MAX 1024

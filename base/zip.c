@@ -1,5 +1,5 @@
-/* See file-zip.h. */
-#include "logwatch/inputs/file-zip.h"
+/* See zip.h. */
+#include "base/zip.h"
 
 #include <string.h>
 #include <zlib.h>
