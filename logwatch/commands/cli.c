@@ -53,6 +53,11 @@ const struct cli_option cli_options[CLI_OPTIONS] = {
                       "Threads that read beside the one that counts; the result is the same." },
     [CLI_DIGEST] = { "digest", 0, NULL,
                      "Print one SHA-256 over all alerts in order, and the counts." },
+    [CLI_SINCE] = { "since", 0, "TIME", "Only from this time on, or how long ago, like 2h." },
+    [CLI_UNTIL] = { "until", 0, "TIME", "Only up to this time, or how long ago." },
+    [CLI_FIELD] = { "field", 0, "NAME=VALUE", "Only entries with this member or personal value." },
+    [CLI_OUT] = { "out", 'o', "FILE", "Write there instead of the terminal." },
+    [CLI_PROOF] = { "proof", 0, "FILE", "Check this proof, without the trail." },
     [CLI_HELP] = { "help", 'h', NULL, "Help for the command." },
 };
 

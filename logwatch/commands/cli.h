@@ -61,6 +61,11 @@ enum cli_option_id {
     CLI_FAIL_ON_CHANGE,
     CLI_WORKERS,
     CLI_DIGEST,
+    CLI_SINCE,
+    CLI_UNTIL,
+    CLI_FIELD,
+    CLI_OUT,
+    CLI_PROOF,
     CLI_HELP,
     CLI_OPTIONS,
 };
@@ -134,6 +139,12 @@ int command_state_set_cursor(struct cli *cli);
 int command_trail_init(struct cli *cli);
 int command_trail_verify(struct cli *cli);
 int command_trail_show(struct cli *cli);
+int command_trail_grep(struct cli *cli);
+int command_trail_prove(struct cli *cli);
+int command_trail_check_proof(struct cli *cli);
+int command_trail_consistency(struct cli *cli);
+int command_trail_checkpoint(struct cli *cli);
+int command_trail_export(struct cli *cli);
 int command_config_schema(struct cli *cli);
 int command_completion(struct cli *cli);
 int command_help(struct cli *cli);

@@ -2,6 +2,7 @@
 #include "logwatch/commands/cli.h"
 
 #define COMMON (OPT(CONFIG) | OPT(STATE) | OPT(JSON))
+#define TRAIL_OPTIONS (OPT(CONFIG) | OPT(STATE) | OPT(TRAIL))
 #define RULES (OPT(CONFIG) | OPT(JSON) | OPT(RULES) | OPT(NO_LIBRARY))
 
 const struct command commands[] = {
@@ -50,8 +51,27 @@ const struct command commands[] = {
       COMMON | OPT(TRAIL) | OPT(VKEY) | OPT(EPOCH_VKEY) | OPT(AGAINST) | OPT(QUIET),
       command_trail_verify, "trailwarden trail verify --vkey \"$(cat vkey)\" --against note" },
     { "trail show", "entries of the trail", "",
-      COMMON | OPT(TRAIL) | OPT(TYPE) | OPT(GREP) | OPT(LIMIT) | OPT(FAIL_EMPTY),
-      command_trail_show, "trailwarden trail show --type alert" },
+      TRAIL_OPTIONS | OPT(JSON) | OPT(TYPE) | OPT(GREP) | OPT(FIELD) | OPT(SINCE) | OPT(UNTIL) |
+          OPT(LIMIT) | OPT(FAIL_EMPTY),
+      command_trail_show, "trailwarden trail show --type alert --since 2d" },
+    { "trail grep", "entries that hold a text", "TEXT",
+      TRAIL_OPTIONS | OPT(JSON) | OPT(TYPE) | OPT(FIELD) | OPT(SINCE) | OPT(UNTIL) | OPT(LIMIT) |
+          OPT(FAIL_EMPTY),
+      command_trail_grep, "trailwarden trail grep 203.0.113.7 --type ban.order" },
+    { "trail prove", "a proof of one entry that anybody can check without the trail", "[ENTRY]",
+      TRAIL_OPTIONS | OPT(GREP) | OPT(OUT) | OPT(QUIET), command_trail_prove,
+      "trailwarden trail prove 4711 --out entry-4711.tlog-proof" },
+    { "trail check-proof", "does a proof hold; needs nothing but the file and the key", "FILE",
+      OPT(VKEY) | OPT(JSON) | OPT(QUIET), command_trail_check_proof,
+      "trailwarden trail check-proof entry-4711.tlog-proof --vkey \"$(cat vkey)\"" },
+    { "trail consistency",
+      "a proof that an older tree is the beginning of a newer one; or check it", "OLD NEW",
+      TRAIL_OPTIONS | OPT(OUT) | OPT(PROOF) | OPT(VKEY) | OPT(QUIET), command_trail_consistency,
+      "trailwarden trail consistency 1000 kept-note" },
+    { "trail checkpoint", "print the newest signed checkpoint", "", TRAIL_OPTIONS | OPT(OUT),
+      command_trail_checkpoint, "trailwarden trail checkpoint --out note" },
+    { "trail export", "the trail as static files that any C2SP tlog-tiles client reads", "FOLDER",
+      TRAIL_OPTIONS | OPT(QUIET), command_trail_export, "trailwarden trail export /srv/www/trail" },
     { "state show", "positions, windows, trail end, reserve and lock of the state", "", COMMON,
       command_state_show, "trailwarden state show" },
     { "state export", "positions, signals, alerts and outbox as JSON lines", "",

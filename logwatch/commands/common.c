@@ -3,6 +3,9 @@
 #include <errno.h>
 #include <sys/stat.h>
 
+#include "base/clock.h"
+#include "base/num.h"
+
 int cli_config(struct cli *cli, bool discover, struct diag *d, struct config **ret_config)
 {
     struct config_request q = { .path = cli->values[CLI_CONFIG],
@@ -68,6 +71,25 @@ int cli_trail(struct cli *cli, struct config **ret_config, const char **ret_fold
     if (r == EXIT_DONE)
         *ret_folder = (*ret_config)->trail;
     return r;
+}
+
+int cli_time(const struct cli *cli, enum cli_option_id id, uint64_t *ret_us)
+{
+    const struct clock real = CLOCK_REAL;
+    struct slice text = slice_str(cli->values[id]);
+    uint64_t ago;
+
+    *ret_us = 0;
+    if (!cli_has(cli, id) || time_parse_rfc3339(text, ret_us) == 0)
+        return EXIT_DONE;
+    if (parse_duration(text, &ago) == 0 && ago < clock_now(&real)) {
+        *ret_us = clock_now(&real) - ago;
+        return EXIT_DONE;
+    }
+    fprintf(stderr,
+            "trailwarden: --%s is a time like 2026-11-21T10:42:00Z, or how long ago, like 30m\n",
+            cli_options[id].name);
+    return EXIT_USAGE;
 }
 
 uint64_t files_size(const char *const *paths, size_t n)

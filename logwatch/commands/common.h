@@ -16,3 +16,5 @@ int cli_engine(struct cli *cli, const char *const *more, size_t nmore, struct co
 uint64_t files_size(const char *const *paths, size_t n);
 /* The trail folder: --trail, else the configuration's. */
 int cli_trail(struct cli *cli, struct config **ret_config, const char **ret_folder);
+/* A time, or how long ago; 0 when the option was not given. EXIT_USAGE is told. */
+int cli_time(const struct cli *cli, enum cli_option_id id, uint64_t *ret_us);

@@ -224,23 +224,6 @@ static int tell(struct asking *q)
 
 /* ---- the command ---- */
 
-static int moment(struct cli *cli, uint64_t *ret)
-{
-    const struct clock real = CLOCK_REAL;
-    struct slice text = slice_str(cli->values[CLI_AT]);
-    uint64_t ago;
-
-    if (time_parse_rfc3339(text, ret) == 0)
-        return EXIT_DONE;
-    if (parse_duration(text, &ago) == 0 && ago < clock_now(&real)) {
-        *ret = clock_now(&real) - ago;
-        return EXIT_DONE;
-    }
-    fputs("trailwarden: --at is a time like 2026-11-21T10:42:00Z, or how long ago, like 30m\n",
-          stderr);
-    return EXIT_USAGE;
-}
-
 static int find_rule(struct asking *q)
 {
     const struct rule_info *info;
@@ -303,7 +286,7 @@ static int group_of(struct asking *q)
 
 static int ask(struct asking *q)
 {
-    int r = moment(q->cli, &q->at_us);
+    int r = cli_time(q->cli, CLI_AT, &q->at_us);
 
     if (r == EXIT_DONE)
         r = find_rule(q);

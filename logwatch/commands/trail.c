@@ -3,7 +3,6 @@
 #include <errno.h>
 
 #include "base/clock.h"
-#include "base/num.h"
 #include "base/term.h"
 #include "base/utf8.h"
 #include "logwatch/commands/common.h"
@@ -149,66 +148,4 @@ int command_trail_verify(struct cli *cli)
     r = report.good ? EXIT_DONE : EXIT_ANSWER_NO;
     audit_report_fini(&report);
     return r;
-}
-
-struct show {
-    struct cli *cli;
-    struct arena *arena;
-    uint64_t limit, shown;
-};
-
-static bool wanted(const struct show *s, const struct json *doc, struct slice line)
-{
-    if (cli_has(s->cli, CLI_TYPE) && !slice_is(json_text(doc, "type"), s->cli->values[CLI_TYPE]))
-        return false;
-    return !cli_has(s->cli, CLI_GREP) ||
-           slice_find(line, slice_str(s->cli->values[CLI_GREP])) != SIZE_MAX;
-}
-
-static int show_entry(void *ctx, uint64_t index, struct slice line)
-{
-    struct show *s = ctx;
-    const struct json *doc;
-    AUTO_BUF b = BUF_INIT;
-
-    arena_reset(s->arena);
-    doc = json_load(s->arena, line, NULL);
-    if (!wanted(s, doc, line))
-        return 0;
-    if (cli_has(s->cli, CLI_JSON)) {
-        fprintf(s->cli->out, "%.*s\n", SLICE_FMT(line));
-    } else {
-        buf_printf(&b, "%6llu  %.*sZ  %-14.*s ", (unsigned long long)index,
-                   SLICE_FMT(slice_take(json_text(doc, "t"), 19)),
-                   SLICE_FMT(json_text(doc, "type")));
-        for (const struct json *m = doc ? doc->child : NULL; m; m = m->next)
-            if (m->type <= JSON_STRING && !slice_is(m->key, "i") && !slice_is(m->key, "t") &&
-                !slice_is(m->key, "type")) {
-                buf_printf(&b, " %.*s=", SLICE_FMT(m->key));
-                buf_printable(&b, utf8_cut(m->text, 60));
-            }
-        fprintf(s->cli->out, "%.*s\n", SLICE_FMT(buf_view(&b)));
-    }
-    return ++s->shown >= s->limit ? 1 : 0;
-}
-
-int command_trail_show(struct cli *cli)
-{
-    AUTO(config) c = NULL;
-    AUTO(arena) a = arena_new(16384, 64 << 20);
-    struct show s = { .cli = cli, .arena = a, .limit = UINT64_MAX };
-    struct err err = ERR_NONE;
-    const char *folder;
-    int r = cli_trail(cli, &c, &folder);
-
-    if (r || !a)
-        return r ? r : EXIT_FAILED;
-    if (cli_has(cli, CLI_LIMIT) &&
-        parse_u64(slice_str(cli->values[CLI_LIMIT]), 1, UINT64_MAX, &s.limit) < 0) {
-        fputs("trailwarden: --limit takes a number\n", stderr);
-        return EXIT_USAGE;
-    }
-    if (audit_each(folder, 0, show_entry, &s, &err) < 0)
-        return cli_error(&err);
-    return s.shown == 0 && cli_has(cli, CLI_FAIL_EMPTY) ? EXIT_NOTHING : EXIT_DONE;
 }

@@ -20,6 +20,41 @@ verify || { cat out err; fail "verify"; }
 said out "good"
 grep -q NO_ANCHOR out && fail "the anchors were given"
 log=state/trail/log/00000000000000000000.jsonl
+# What a third party gets: proofs that hold without the trail, and for nothing else.
+t() { verb=$1; shift; "$TW_BIN" trail "$verb" --config c.yaml "$@"; }
+t prove 3 --out p3 > out || fail "prove"
+said out "check-proof"
+"$TW_BIN" trail check-proof p3 --vkey "$vkey" > out || fail "check-proof"
+said out "good: entry 3"
+"$TW_BIN" trail check-proof p3 --vkey "$vkey" --json > out || fail "check-proof --json"
+said out '"good":true,"origin":"t.example/trail/1","entry":3,'
+other=$("$TW_BIN" trail init --config c.yaml --state "$SCRATCH/other" | sed -n 2p)
+"$TW_BIN" trail check-proof p3 --vkey "$other" > out 2> err; want "another key" 10 $?
+sed '3s/3/4/' p3 > p4
+"$TW_BIN" trail check-proof p4 --vkey "$vkey" > out 2> err; want "another entry" 10 $?
+echo nothing > p5
+"$TW_BIN" trail check-proof p5 --vkey "$vkey" > out 2> err; want "no proof" 1 $?
+t prove 999999 > out 2> err; want "an entry that is not there" 1 $?
+said err "there is no entry"
+id=$(t show --type alert --limit 1 --json | sed 's/.*"id":"\([^"]*\)".*/\1/')
+t prove --grep "$id" > p6 || fail "prove --grep"
+grep -q '^index ' p6 || fail "no proof came out"
+t prove --grep '"type"' > out 2> err; want "a text of many entries" 2 $?
+t checkpoint --out note2 || fail "checkpoint"
+t consistency note1 note2 --out c12 || fail "consistency"
+"$TW_BIN" trail consistency note1 note2 --proof c12 --vkey "$vkey" > out || fail "its check"
+"$TW_BIN" trail consistency note2 note1 --proof c12 --vkey "$vkey" > out 2> err
+want "the other way round" 10 $?
+t consistency 5 2 > out 2> err; want "sizes that are none" 2 $?
+t export static > out || fail "export"
+cmp -s static/checkpoint note2 || fail "the export has another checkpoint"
+[ -s static/tile/entries/000.p/* ] || fail "no entries were exported"
+t export static > out 2> err && fail "an export over another"
+[ "$(t show --type alert --since 1h | wc -l)" -gt 3 ] || fail "show --since"
+t show --since 2100-01-01T00:00:00Z --fail-empty; want "the future" 3 $?
+[ "$(t show --until 2020-01-01T00:00:00Z | wc -l)" = 0 ] || fail "show --until"
+[ "$(t show --field "id=$id" | wc -l)" = 1 ] || fail "show --field"
+[ "$(t grep "$id" --type alert | wc -l)" = 1 ] || fail "grep"
 cp -a state/trail good
 try() { # CODE: what was done to the copy has this name
     verify && { cat out; fail "$1 was not seen"; }
