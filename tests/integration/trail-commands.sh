@@ -48,7 +48,7 @@ want "the other way round" 10 $?
 t consistency 5 2 > out 2> err; want "sizes that are none" 2 $?
 t export static > out || fail "export"
 cmp -s static/checkpoint note2 || fail "the export has another checkpoint"
-[ -s static/tile/entries/000.p/* ] || fail "no entries were exported"
+find static/tile/entries/000.p -type f -size +0 | grep -q . || fail "no entries were exported"
 t export static > out 2> err && fail "an export over another"
 [ "$(t show --type alert --since 1h | wc -l)" -gt 3 ] || fail "show --since"
 t show --since 2100-01-01T00:00:00Z --fail-empty; want "the future" 3 $?
