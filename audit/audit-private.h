@@ -60,6 +60,14 @@ bool merkle_check_consistency(uint64_t old, uint64_t size, const struct hash *ol
 void tile_path(struct buf *out, unsigned level, uint64_t n, unsigned width);
 int tile_write(int dir, unsigned level, uint64_t n, const struct hash *hashes, unsigned width,
                struct err *err);
+/* Many of them: durable when tile_done() has returned 0, which must be called after any failure. */
+struct tile_writer {
+    int dir;
+    struct buf last; /* path of the newest one, whose folder is not synced yet */
+};
+int tile_put(struct tile_writer *w, unsigned level, uint64_t n, const struct hash *hashes,
+             unsigned width, struct err *err);
+int tile_done(struct tile_writer *w, struct err *err);
 /*
  * Removes the partial files beside the one of this width (all of them beside a full tile). Not
  * before the checkpoint that needs this one is signed: until then the former checkpoint needs them.
@@ -142,8 +150,17 @@ bool proof_holds(const struct proof *p); /* the path leads to the root; signatur
 /* The leaf data of a line (without LF): the line, or what is before its TAB and a brace. */
 int leaf_data(struct slice line, struct buf *out);
 struct hash leaf_of_line(struct slice line);
+/* What the lines of one writer share: memory, and randomness drawn in advance. Zeroed at first. */
+struct entry_maker {
+    uint8_t salts[64][16];
+    size_t nsalts; /* left */
+    struct buf pii, salt, digest;
+    struct arena *clean; /* for values that are no UTF-8 */
+};
+void entry_maker_fini(struct entry_maker *m); /* wipes */
 /* Appends one line with its LF. */
-int entry_line(const struct entry *e, uint64_t index, uint64_t time_us, struct buf *out);
+int entry_line(struct entry_maker *m, const struct entry *e, uint64_t index, uint64_t time_us,
+               struct buf *out);
 struct slice line_member(struct slice line, const char *name); /* a plain string or number member */
 /* Index, time order, form and personal digests of a line. NULL = good, else a code. */
 const char *line_check(struct slice line, uint64_t index, uint64_t *last_us, char *text,

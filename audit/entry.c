@@ -9,7 +9,7 @@
 #include "base/num.h"
 #include "base/utf8.h"
 
-#define SALT_SIZE 16
+#define SALT_SIZE sizeof(((struct entry_maker *)0)->salts[0])
 #define SALT_TEXT 22
 
 int leaf_data(struct slice line, struct buf *out)
@@ -51,40 +51,72 @@ static void digest_text(struct slice salt, struct slice name, struct slice value
     buf_base64(out, digest, sizeof digest, true);
 }
 
-/* ,"sd":{...}<TAB>,"pii":{...} : the leaf holds digests, what is behind the TAB can be erased. */
-static void add_pii(const struct entry *e, struct buf *out)
+void entry_maker_fini(struct entry_maker *m)
 {
-    AUTO_BUF pii = BUF_INIT;
-    struct json_writer sw = json_writer(out), pw = json_writer(&pii);
+    buf_fini(&m->pii);
+    buf_fini(&m->salt);
+    buf_fini(&m->digest);
+    arena_free(m->clean);
+    sodium_memzero(m, sizeof *m);
+}
 
-    buf_str(out, ",\"sd\":");
-    json_object(&sw);
-    json_object(&pw);
-    for (size_t i = 0; i < e->npii; i++) {
-        AUTO_BUF salt = BUF_INIT;
-        AUTO_BUF digest = BUF_INIT;
-        uint8_t random[SALT_SIZE];
-        AUTO(arena) a = arena_new(1024, 0);
-        struct slice clean = a ? utf8_clean(a, e->pii[i].value, NULL) : SLICE_NONE;
-
-        randombytes_buf(random, sizeof random);
-        buf_base64(&salt, random, sizeof random, false);
-        digest_text(buf_view(&salt), e->pii[i].name, clean, &digest);
-        json_key_slice(&sw, e->pii[i].name);
-        json_put_slice(&sw, buf_view(&digest));
-        json_key_slice(&pw, e->pii[i].name);
-        json_array(&pw);
-        json_put_slice(&pw, buf_view(&salt));
-        json_put_slice(&pw, clean);
-        json_array_end(&pw);
-        if (!clean.p || !buf_ok(&salt) || !buf_ok(&digest))
-            out->failed = true;
+/* A system call for each salt would cost as much as the rest of the line. */
+static const uint8_t *next_salt(struct entry_maker *m)
+{
+    if (m->nsalts == 0) {
+        randombytes_buf(m->salts, sizeof m->salts);
+        m->nsalts = ARRAY_SIZE(m->salts);
     }
-    json_object_end(&sw);
-    json_object_end(&pw);
+    return m->salts[--m->nsalts];
+}
+
+static struct slice clean_value(struct entry_maker *m, struct slice value)
+{
+    if (utf8_valid(value))
+        return value.p ? value : SLICE("");
+    if (!m->clean)
+        m->clean = arena_new(4096, 0);
+    if (m->clean)
+        arena_reset(m->clean);
+    return m->clean ? utf8_clean(m->clean, value, NULL) : SLICE_NONE;
+}
+
+static void add_value(struct entry_maker *m, const struct entry_pii *pii, struct json_writer *sd,
+                      struct json_writer *w)
+{
+    struct slice clean = clean_value(m, pii->value);
+
+    buf_reset(&m->salt);
+    buf_reset(&m->digest);
+    buf_base64(&m->salt, next_salt(m), SALT_SIZE, false);
+    digest_text(buf_view(&m->salt), pii->name, clean, &m->digest);
+    json_key_slice(sd, pii->name);
+    json_put_slice(sd, buf_view(&m->digest));
+    json_key_slice(w, pii->name);
+    json_array(w);
+    json_put_slice(w, buf_view(&m->salt));
+    json_put_slice(w, clean);
+    json_array_end(w);
+    if (!clean.p || !buf_ok(&m->salt) || !buf_ok(&m->digest))
+        sd->out->failed = true;
+}
+
+/* ,"sd":{...}<TAB>,"pii":{...} : the leaf holds digests, what is behind the TAB can be erased. */
+static void add_pii(struct entry_maker *m, const struct entry *e, struct buf *out)
+{
+    struct json_writer sd = json_writer(out), w = json_writer(&m->pii);
+
+    buf_reset(&m->pii);
+    buf_str(out, ",\"sd\":");
+    json_object(&sd);
+    json_object(&w);
+    for (size_t i = 0; i < e->npii; i++)
+        add_value(m, &e->pii[i], &sd, &w);
+    json_object_end(&sd);
+    json_object_end(&w);
     buf_str(out, "\t,\"pii\":");
-    buf_slice(out, buf_view(&pii));
-    out->failed = out->failed || pii.failed;
+    buf_slice(out, buf_view(&m->pii));
+    out->failed = out->failed || m->pii.failed;
 }
 
 /* What does not fit into a leaf is told by its hash. */
@@ -105,16 +137,22 @@ static void add_members(const struct entry *e, struct buf *out)
     buf_char(out, '"');
 }
 
-int entry_line(const struct entry *e, uint64_t index, uint64_t time_us, struct buf *out)
+int entry_line(struct entry_maker *m, const struct entry *e, uint64_t index, uint64_t time_us,
+               struct buf *out)
 {
     char time[TIME_TEXT_SIZE];
 
     time_text(time_us, time);
-    buf_printf(out, "{\"i\":%llu,\"t\":\"%s\",\"type\":\"%.*s\"", (unsigned long long)index, time,
-               SLICE_FMT(e->type));
+    buf_str(out, "{\"i\":");
+    buf_u64(out, index);
+    buf_str(out, ",\"t\":\"");
+    buf_str(out, time);
+    buf_str(out, "\",\"type\":\"");
+    buf_slice(out, e->type);
+    buf_char(out, '"');
     add_members(e, out);
     if (e->npii)
-        add_pii(e, out);
+        add_pii(m, e, out);
     buf_str(out, "}\n");
     return buf_ok(out) ? 0 : -ENOMEM;
 }

@@ -34,18 +34,56 @@ static int make_parent(int dir, const char *path, struct err *err)
     return buf_ok(&folder) ? dir_make(dir, folder.p, 0750, err) : err_nomem(err);
 }
 
-int tile_write(int dir, unsigned level, uint64_t n, const struct hash *hashes, unsigned width,
-               struct err *err)
+static bool same_folder(const struct buf *a, const struct buf *b)
+{
+    size_t n = a->n && b->n ? slice_rfind_byte(buf_view(a), '/') : SIZE_MAX;
+
+    return n != SIZE_MAX && n == slice_rfind_byte(buf_view(b), '/') && memcmp(a->p, b->p, n) == 0;
+}
+
+int tile_done(struct tile_writer *w, struct err *err)
+{
+    int r = w->last.n ? file_sync_folder(w->dir, w->last.p, err) : 0;
+
+    buf_fini(&w->last);
+    return r;
+}
+
+int tile_put(struct tile_writer *w, unsigned level, uint64_t n, const struct hash *hashes,
+             unsigned width, struct err *err)
 {
     AUTO_BUF path = BUF_INIT;
+    struct slice bytes = slice_of((const char *)hashes, width * sizeof *hashes);
+    int r;
 
     tile_path(&path, level, n, width);
     if (!buf_ok(&path))
         return err_nomem(err);
-    if (make_parent(dir, path.p, err) < 0)
+    if (w->last.n && !same_folder(&w->last, &path) && tile_done(w, err) < 0)
         return err_code(err);
-    return file_replace(dir, path.p, slice_of((const char *)hashes, width * sizeof *hashes), 0640,
-                        err);
+    r = file_put(w->dir, path.p, bytes, 0640, err);
+    if (r == -ENOENT) { /* the first one of its folder */
+        r = make_parent(w->dir, path.p, err);
+        if (r == 0)
+            r = file_put(w->dir, path.p, bytes, 0640, err);
+    }
+    if (r < 0)
+        return r;
+    buf_reset(&w->last);
+    buf_slice(&w->last, buf_view(&path));
+    return buf_ok(&w->last) ? 0 : err_nomem(err);
+}
+
+int tile_write(int dir, unsigned level, uint64_t n, const struct hash *hashes, unsigned width,
+               struct err *err)
+{
+    struct tile_writer w = { .dir = dir };
+    int r = tile_put(&w, level, n, hashes, width, err);
+
+    if (r == 0)
+        return tile_done(&w, err);
+    buf_fini(&w.last);
+    return r;
 }
 
 static void remove_all_but(int folder, unsigned width)

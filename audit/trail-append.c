@@ -59,7 +59,7 @@ static int append_one(struct append *p, const struct entry *e, uint64_t time_us,
     if (maybe_roll_segment(p, time_us, err) < 0)
         return err_code(err);
     before = p->lines.n;
-    if (entry_line(e, p->end.count, time_us, &p->lines) < 0)
+    if (entry_line(&a->maker, e, p->end.count, time_us, &p->lines) < 0)
         return err_nomem(err);
     pending = trail_grown(a->pending, a->npending, &a->pending_cap, sizeof *pending);
     if (!pending)
@@ -96,12 +96,12 @@ static int append_clock(struct append *p, uint64_t wall, uint64_t *ret_time, str
 }
 
 /* It was signed before the state knew of it, and its line was read again. */
-static bool dropped(const struct audit *a, const struct entry *e)
+static bool dropped(struct audit *a, const struct entry *e)
 {
     AUTO_BUF line = BUF_INIT;
     struct entry bare = { .type = e->type, .members = e->members };
 
-    if (!a->replayed || entry_line(&bare, 0, 0, &line) < 0)
+    if (!a->replayed || entry_line(&a->maker, &bare, 0, 0, &line) < 0)
         return false;
     return trail_replayed(a, slice_of(line.p, line.n - 1));
 }

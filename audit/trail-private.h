@@ -45,6 +45,7 @@ struct audit {
     bool doubt; /* a write or sync of the segment failed: look before the next one */
     unsigned append_tries, sign_tries; /* failures of the disk, one after the other */
     struct table *replayed; /* entries signed before the state knew them; see trail-replay.c */
+    struct entry_maker maker;
     struct buf note;
 };
 

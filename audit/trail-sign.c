@@ -10,16 +10,31 @@
 
 #define CHECKPOINT_US USEC_PER_SEC
 
+/* None of them counts as written before all are durable. */
+static int write_full(struct audit *a, struct err *err)
+{
+    struct tile_writer w = { .dir = a->dir };
+    int r = 0, done;
+
+    for (size_t i = a->nfull_written; r == 0 && i < a->nfull; i++) {
+        const struct full_tile *t = &a->full[i];
+
+        r = tile_put(&w, t->level, t->n, t->hashes, TILE_WIDTH, err);
+        if (r == 0)
+            fault_point(FAULT_TRAIL_AFTER_TILE);
+    }
+    done = tile_done(&w, r < 0 ? NULL : err);
+    if (r < 0 || done < 0)
+        return r < 0 ? r : done;
+    for (; a->nfull_written < a->nfull; a->nfull_written++)
+        a->written[a->full[a->nfull_written].level] = 0;
+    return 0;
+}
+
 int trail_write_tiles(struct audit *a, struct err *err)
 {
-    for (; a->nfull_written < a->nfull; a->nfull_written++) {
-        const struct full_tile *t = &a->full[a->nfull_written];
-
-        if (tile_write(a->dir, t->level, t->n, t->hashes, TILE_WIDTH, err) < 0)
-            return err_code(err);
-        a->written[t->level] = 0;
-        fault_point(FAULT_TRAIL_AFTER_TILE);
-    }
+    if (write_full(a, err) < 0)
+        return err_code(err);
     for (unsigned level = 0; level < LEVELS_MAX; level++) {
         unsigned width = (unsigned)edge_width(a->edge, level);
 

@@ -107,6 +107,7 @@ void audit_free(struct audit *a)
             close(fd);
     }
     table_free(a->replayed);
+    entry_maker_fini(&a->maker);
     buf_fini(&a->note);
     free(a->edge);
     free(a->full);
@@ -164,7 +165,7 @@ static int write_genesis(struct audit *a, struct err *err)
     if (genesis_members(a, &members) < 0)
         return err_nomem(err);
     e.members = buf_view(&members);
-    if (entry_line(&e, 0, trail_now(a), &line) < 0 || trail_open_segment(a, 0, err) < 0)
+    if (entry_line(&a->maker, &e, 0, trail_now(a), &line) < 0 || trail_open_segment(a, 0, err) < 0)
         return err_nomem(err);
     r = ftruncate(a->segment_fd, 0) < 0 ? -errno : fd_pwrite_all(a->segment_fd, line.p, line.n, 0);
     if (r < 0 || fdatasync(a->segment_fd) < 0)

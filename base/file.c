@@ -120,7 +120,7 @@ static int write_temp(int dir_fd, const char *temp, struct slice bytes, unsigned
     return r;
 }
 
-int file_replace(int dir_fd, const char *path, struct slice bytes, unsigned mode, struct err *err)
+int file_put(int dir_fd, const char *path, struct slice bytes, unsigned mode, struct err *err)
 {
     AUTO_BUF temp = BUF_INIT;
     int r;
@@ -132,11 +132,23 @@ int file_replace(int dir_fd, const char *path, struct slice bytes, unsigned mode
     fault_point(FAULT_FILE_BEFORE_RENAME);
     if (r == 0 && renameat(at(dir_fd), temp.p, at(dir_fd), path) < 0)
         r = -errno;
-    if (r == 0)
-        r = sync_parent(dir_fd, path);
-    else
+    if (r < 0)
         unlinkat(at(dir_fd), temp.p, 0);
     return r < 0 ? err_set(err, r, "cannot write '%s': %s", path, err_name(r)) : 0;
+}
+
+int file_sync_folder(int dir_fd, const char *path, struct err *err)
+{
+    int r = sync_parent(dir_fd, path);
+
+    return r < 0 ? err_set(err, r, "cannot write '%s': %s", path, err_name(r)) : 0;
+}
+
+int file_replace(int dir_fd, const char *path, struct slice bytes, unsigned mode, struct err *err)
+{
+    int r = file_put(dir_fd, path, bytes, mode, err);
+
+    return r < 0 ? r : file_sync_folder(dir_fd, path, err);
 }
 
 static int take_room(int fd, uint64_t bytes)

@@ -11,6 +11,12 @@
 int file_read(int dir_fd, const char *path, size_t max, struct buf *out, struct err *err);
 /* temp file, write, fsync, rename, fsync of the directory. */
 int file_replace(int dir_fd, const char *path, struct slice bytes, unsigned mode, struct err *err);
+/*
+ * The same in two steps, for many files of one folder: file_put() leaves the old or the new one
+ * after a crash; the new one for sure once file_sync_folder() was told the path of any of them.
+ */
+int file_put(int dir_fd, const char *path, struct slice bytes, unsigned mode, struct err *err);
+int file_sync_folder(int dir_fd, const char *path, struct err *err);
 /* mkdir -p below dir_fd; existing ones are fine. */
 int dir_make(int dir_fd, const char *path, unsigned mode, struct err *err);
 /*

@@ -225,17 +225,27 @@ static const char base64_digits[] =
 void buf_base64(struct buf *b, const void *p, size_t n, bool padded)
 {
     const uint8_t *q = p;
+    char *out;
 
-    for (size_t i = 0; i < n; i += 3) {
-        size_t left = n - i < 3 ? n - i : 3;
-        uint32_t v = (uint32_t)q[i] << 16 | (left > 1 ? (uint32_t)q[i + 1] << 8 : 0) |
-                     (left > 2 ? q[i + 2] : 0);
-        char out[4];
-
-        for (unsigned j = 0; j < 4; j++)
-            out[j] = j <= left ? base64_digits[(v >> (18 - 6 * j)) & 63] : '=';
-        buf_add(b, out, padded ? 4 : left + 1);
+    if (!buf_reserve(b, (n / 3 + 1) * 4))
+        return;
+    out = b->p + b->n;
+    for (; n >= 3; n -= 3, q += 3) {
+        *out++ = base64_digits[q[0] >> 2];
+        *out++ = base64_digits[(q[0] & 3) << 4 | q[1] >> 4];
+        *out++ = base64_digits[(q[1] & 15) << 2 | q[2] >> 6];
+        *out++ = base64_digits[q[2] & 63];
     }
+    if (n) {
+        *out++ = base64_digits[q[0] >> 2];
+        *out++ = base64_digits[(q[0] & 3) << 4 | (n > 1 ? q[1] >> 4 : 0)];
+        if (n > 1)
+            *out++ = base64_digits[(q[1] & 15) << 2];
+        for (; padded && n < 3; n++)
+            *out++ = '=';
+    }
+    *out = '\0';
+    b->n = (size_t)(out - b->p);
 }
 
 char *buf_take(struct buf *b)
