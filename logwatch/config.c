@@ -21,6 +21,7 @@ struct top {
     const char *user;
     uint64_t heartbeat_us, epoch_us, block_bytes, groups_max, reader_memory, stall_us;
     struct option_strs rule_paths, placeholders, format_paths, geo;
+    struct option_strs personal, public;
     bool library;
     int workers;
 };
@@ -85,6 +86,15 @@ static const struct option trail_options[] = {
       .min = "1m",
       .max = "30d",
       .help = "The second signing key is replaced and wiped this often." },
+    { .name = "personal",
+      .type = OPTION_STRS,
+      .offset = AT(struct top, personal),
+      .help =
+          "Fields that name people, besides those of `help fields`: their values can be erased." },
+    { .name = "public",
+      .type = OPTION_STRS,
+      .offset = AT(struct top, public),
+      .help = "Fields that name nobody: their values stay in the trail for ever." },
     { 0 },
 };
 
@@ -835,6 +845,8 @@ static void set_paths(struct build *b, const struct config_request *q, const str
     c->workers = top->workers ? (uint64_t)top->workers - 1 : WORKERS_AUTO;
     c->stall_us = top->stall_us;
     c->geo = top->geo;
+    c->personal_fields = top->personal;
+    c->public_fields = top->public;
     if (!c->host || !c->state || !c->trail || !c->keys || !c->origin)
         b->failed = -ENOMEM;
 }

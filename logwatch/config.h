@@ -66,6 +66,7 @@ struct config {
     uint64_t workers; /* threads of the reader: for workers_count() */
     uint64_t stall_us; /* a process that does not move for so long is killed */
     struct option_strs geo;
+    struct option_strs personal_fields, public_fields; /* besides what the dictionary says */
     struct config_channel *channels;
     size_t nchannels;
     struct sink *sinks;

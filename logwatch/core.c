@@ -6,6 +6,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/utf8.h"
+#include "logwatch/core-entry.h"
 #include "logwatch/core-replay.h"
 #include "logwatch/core-time.h"
 #include "logwatch/core-windows.h"
@@ -244,86 +245,6 @@ struct audit *core_audit(struct core *core)
 
 /* ---- what an alert leads to ---- */
 
-/* A copy of what was written, in the batch. */
-static bool keep(struct core *core, const struct buf *b, struct slice *ret)
-{
-    if (!buf_ok(b))
-        return false;
-    *ret = arena_slice(core->arena, buf_view(b));
-    return ret->p != NULL;
-}
-
-static bool add_pii(struct core *core, struct entry *e, size_t cap, struct slice name,
-                    struct slice value)
-{
-    for (size_t i = 0; i < e->npii; i++)
-        if (slice_eq(e->pii[i].name, name))
-            return true;
-    if (e->npii >= cap || value.n == 0)
-        return true;
-    e->pii[e->npii].name = arena_slice(core->arena, name);
-    e->pii[e->npii].value = arena_slice(core->arena, value);
-    return e->pii[e->npii++].value.p != NULL;
-}
-
-/* The raw events, as one JSON array: they name people, so they go behind the TAB. */
-static bool pii_evidence(struct core *core, struct entry *e, size_t cap, const struct alert *alert)
-{
-    AUTO_BUF b = BUF_INIT;
-
-    buf_char(&b, '[');
-    for (size_t i = 0; i < alert->nevidence; i++) {
-        if (i)
-            buf_char(&b, ',');
-        buf_slice(&b, alert->evidence[i]);
-    }
-    buf_char(&b, ']');
-    return buf_ok(&b) && add_pii(core, e, cap, SLICE("events"), buf_view(&b));
-}
-
-/* A group value that the dictionary calls personal is only in the pii part. */
-static bool alert_pii(struct core *core, struct entry *e, const struct alert *alert)
-{
-    size_t cap = alert->ngroup + 2;
-
-    e->pii = arena_array(core->arena, cap, sizeof *e->pii);
-    if (!e->pii)
-        return false;
-    for (size_t i = 0; i < alert->ngroup; i++)
-        if (!add_pii(core, e, cap, alert->group[i].name, alert->group[i].value))
-            return false;
-    return pii_evidence(core, e, cap, alert);
-}
-
-static int alert_entry(struct core *core, const struct alert *alert, struct err *err)
-{
-    struct entry *e = batch_entry(&core->batch, "alert");
-    AUTO_BUF b = BUF_INIT;
-    AUTO_BUF text = BUF_INIT;
-    struct json_writer w = json_writer(&b);
-
-    if (!e)
-        return err_nomem(err);
-    buf_hex(&text, alert->id, sizeof alert->id);
-    json_member_buf(&w, "id", &text);
-    json_member_slice(&w, "rule", alert->rule_id);
-    json_member_slice(&w, "title", alert->rule_title);
-    buf_reset(&text);
-    buf_hex(&text, alert->rule_digest, sizeof alert->rule_digest);
-    json_member_buf(&w, "rule_sha256", &text);
-    json_member_str(&w, "level", level_name(alert->level));
-    json_member_slice(&w, "channel", alert->channel);
-    json_member_time(&w, "time", alert->time_us);
-    json_member_u64(&w, "count", alert->count);
-    json_member_bool(&w, "backfill", alert->backfill);
-    buf_reset(&text);
-    buf_source_key(&text, &alert->key);
-    json_member_buf(&w, "key", &text);
-    if (!keep(core, &b, &e->members) || !alert_pii(core, e, alert))
-        return err_nomem(err);
-    return 0;
-}
-
 struct routing {
     struct core *core;
     const struct alert *alert;
@@ -358,24 +279,6 @@ static void route_one(void *ctx, const struct sink *sink)
     };
 }
 
-static int ban_refused(struct core *core, const struct alert *alert, const char *why,
-                       struct slice key, struct err *err)
-{
-    struct entry *e = batch_entry(&core->batch, "ban.skipped");
-    AUTO_BUF b = BUF_INIT;
-    struct json_writer w = json_writer(&b);
-
-    if (!e)
-        return err_nomem(err);
-    json_member_slice(&w, "id", key);
-    json_member_str(&w, "reason", why);
-    e->pii = arena_array(core->arena, 1, sizeof *e->pii);
-    if (!e->pii || !keep(core, &b, &e->members) ||
-        !add_pii(core, e, 1, SLICE("address"), alert->ban.address))
-        return err_nomem(err);
-    return 0;
-}
-
 static int order_ban(struct core *core, const struct alert *alert, struct slice key,
                      struct err *err)
 {
@@ -385,7 +288,7 @@ static int order_ban(struct core *core, const struct alert *alert, struct slice 
     struct json_writer w = json_writer(&b);
 
     if (why)
-        return ban_refused(core, alert, why, key, err);
+        return entry_of_refused_ban(&core->batch, alert, key, why) < 0 ? err_nomem(err) : 0;
     if (audit_delivered(core->audit, key, slice_str(core->config->bans.sink->name)))
         return 0;
     json_object(&w);
@@ -408,7 +311,7 @@ static int order_ban(struct core *core, const struct alert *alert, struct slice 
         .not_before_us = core->batch.now_us,
         .expires_us = core->batch.now_us + BAN_EXPIRES_US,
     };
-    return keep(core, &b, &o->document) ? 0 : err_nomem(err);
+    return entry_keep(core->arena, &b, &o->document) ? 0 : err_nomem(err);
 }
 
 /* Evidence, messages and ban order of one alert. */
@@ -421,10 +324,10 @@ static int respond(struct core *core, const struct alert *alert, struct err *err
 
     buf_hex(&key, alert->id, sizeof alert->id);
     alert_json(alert, &w);
-    if (!keep(core, &key, &r.key) || !keep(core, &document, &r.document))
+    if (!entry_keep(core->arena, &key, &r.key) || !entry_keep(core->arena, &document, &r.document))
         return err_nomem(err);
-    if (alert_entry(core, alert, err) < 0)
-        return err_code(err);
+    if (entry_of_alert(&core->batch, core->config, alert) < 0)
+        return err_nomem(err);
     config_route(core->config, alert, route_one, &r);
     if (r.failed)
         return err_nomem(err);
@@ -465,30 +368,6 @@ static int respond_all(struct core *core, size_t first, struct err *err)
 
 /* ---- taking ---- */
 
-static int event_entry(struct core *core, const struct event *ev, struct err *err)
-{
-    struct entry *e = batch_entry(&core->batch, "event");
-    AUTO_BUF b = BUF_INIT;
-    AUTO_BUF key = BUF_INIT;
-    AUTO_BUF document = BUF_INIT;
-    struct json_writer w = json_writer(&b);
-    struct json_writer dw = json_writer(&document);
-
-    if (!e)
-        return err_nomem(err);
-    buf_source_key(&key, &ev->key);
-    json_member_slice(&w, "channel", ev->channel);
-    json_member_time(&w, "time", ev->time_us);
-    json_member_slice(&w, "action", event_text(ev, FIELD_EVENT_ACTION));
-    json_member_buf(&w, "key", &key);
-    event_json(ev, &dw);
-    e->pii = arena_array(core->arena, 1, sizeof *e->pii);
-    if (!e->pii || !buf_ok(&key) || !buf_ok(&document) || !keep(core, &b, &e->members) ||
-        !add_pii(core, e, 1, SLICE("event"), buf_view(&document)))
-        return err_nomem(err);
-    return 0;
-}
-
 static int take_matches(struct core *core, const struct reader_result *result, struct err *err)
 {
     size_t first = core->batch.nalerts;
@@ -498,7 +377,7 @@ static int take_matches(struct core *core, const struct reader_result *result, s
         int r = 0;
 
         if (m->rule == MATCH_AUDIT)
-            r = event_entry(core, m->event, err);
+            r = entry_of_event(&core->batch, m->event) < 0 ? err_nomem(err) : 0;
         else if (correlator_take(core->correlator, m, &core->batch, err) < 0)
             r = err_code(err);
         if (r < 0)
@@ -637,34 +516,11 @@ int core_note(struct core *core, const char *type, struct slice members, struct 
     return 0;
 }
 
-static const char *const state_names[] = { "waiting", "sent", "retry", "dead" };
-
 /* Attempts that will be repeated are news only the first time: an outage of hours must not fill the
  * trail. */
 static bool worth_an_entry(const struct core_delivery *d)
 {
     return d->state != DELIVERY_RETRY || d->attempts == 1;
-}
-
-static int delivery_entry(struct core *core, const struct core_delivery *d, struct err *err)
-{
-    bool ban = slice_is(d->kind, "ban");
-    struct entry *e = batch_entry(&core->batch, ban ? "ban.order" : "delivery");
-    AUTO_BUF b = BUF_INIT;
-    struct json_writer w = json_writer(&b);
-
-    if (!e)
-        return err_nomem(err);
-    json_member_slice(&w, "id", d->key);
-    json_member_slice(&w, "receiver", d->receiver);
-    json_member_str(&w, "state", state_names[d->state]);
-    json_member_u64(&w, "attempt", d->attempts);
-    json_member_slice(&w, "status", d->status);
-    e->pii = arena_array(core->arena, 1, sizeof *e->pii);
-    if (!e->pii || !keep(core, &b, &e->members) ||
-        !add_pii(core, e, 1, SLICE("address"), d->address))
-        return err_nomem(err);
-    return 0;
 }
 
 int core_outcome(struct core *core, const struct core_delivery *d, struct err *err)
@@ -683,7 +539,7 @@ int core_outcome(struct core *core, const struct core_delivery *d, struct err *e
     };
     if (!o->status.p || !o->remote.p)
         return err_nomem(err);
-    return worth_an_entry(d) ? delivery_entry(core, d, err) : 0;
+    return worth_an_entry(d) && entry_of_delivery(&core->batch, d) < 0 ? err_nomem(err) : 0;
 }
 
 /* ---- the commit ---- */

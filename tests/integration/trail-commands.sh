@@ -55,6 +55,15 @@ t show --since 2100-01-01T00:00:00Z --fail-empty; want "the future" 3 $?
 [ "$(t show --until 2020-01-01T00:00:00Z | wc -l)" = 0 ] || fail "show --until"
 [ "$(t show --field "id=$id" | wc -l)" = 1 ] || fail "show --field"
 [ "$(t grep "$id" --type alert | wc -l)" = 1 ] || fail "grep"
+# What names people is behind the TAB; what does is a setting.
+t show --type alert --json > alerts
+grep -q '"sd":{.*"source.ip":.*"pii":' alerts || fail "an address is not among the personal values"
+cut -f1 alerts | grep -q '203\.0\.113' && fail "an address is in a leaf"
+sed 's/^host:/trail: {public: [source.ip]}\nhost:/' c.yaml > public.yaml
+"$TW_BIN" run --once --quiet --config public.yaml --state "$SCRATCH/public" || fail "run"
+"$TW_BIN" trail show --type alert --json --trail public/trail > alerts
+cut -f1 alerts | grep -q '"group":{"source.ip":"203' || fail "a public field is not in the leaf"
+"$TW_BIN" trail verify --quiet --trail public/trail || fail "it does not verify"
 cp -a state/trail good
 try() { # CODE: what was done to the copy has this name
     verify && { cat out; fail "$1 was not seen"; }
