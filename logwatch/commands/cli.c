@@ -58,6 +58,7 @@ const struct cli_option cli_options[CLI_OPTIONS] = {
     [CLI_FIELD] = { "field", 0, "NAME=VALUE", "Only entries with this member or personal value." },
     [CLI_OUT] = { "out", 'o', "FILE", "Write there instead of the terminal." },
     [CLI_PROOF] = { "proof", 0, "FILE", "Check this proof, without the trail." },
+    [CLI_QR] = { "qr", 0, NULL, "As a QR code, too." },
     [CLI_HELP] = { "help", 'h', NULL, "Help for the command." },
 };
 

@@ -66,6 +66,7 @@ enum cli_option_id {
     CLI_FIELD,
     CLI_OUT,
     CLI_PROOF,
+    CLI_QR,
     CLI_HELP,
     CLI_OPTIONS,
 };
@@ -137,6 +138,7 @@ int command_state_show(struct cli *cli);
 int command_state_export(struct cli *cli);
 int command_state_set_cursor(struct cli *cli);
 int command_trail_init(struct cli *cli);
+int command_trail_anchors(struct cli *cli);
 int command_trail_verify(struct cli *cli);
 int command_trail_show(struct cli *cli);
 int command_trail_grep(struct cli *cli);

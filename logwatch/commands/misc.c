@@ -95,7 +95,8 @@ static int help_topic(struct cli *cli, const char *topic)
 #undef X
             };
 
-            buf_printf(&b, "%-28s %s\n", names[i], field_help(i));
+            buf_printf(&b, "%-28s %s%s\n", names[i], field_help(i),
+                       field_is_pii(i) ? " (personal)" : "");
         }
     } else if (strcmp(topic, "actions") == 0) {
         for (size_t i = 0; action_names[i]; i++)

@@ -1,4 +1,5 @@
 #include "audit/audit.h"
+#include "audit/view.h"
 
 #include <errno.h>
 
@@ -6,6 +7,45 @@
 #include "base/term.h"
 #include "base/utf8.h"
 #include "logwatch/commands/common.h"
+#include "logwatch/commands/qr.h"
+
+static int print_qr(const struct cli *cli, const char *vkey, const char *epoch_vkey)
+{
+    AUTO_BUF text = BUF_INIT;
+    AUTO_BUF code = BUF_INIT;
+    int r;
+
+    buf_printf(&text, "%s\n%s\n", vkey, epoch_vkey);
+    r = buf_ok(&text) ? qr_text(&code, text.p) : -ENOMEM;
+    if (r < 0) {
+        fputs(r == -ENOSYS ? "trailwarden: no QR code: built without libqrencode\n"
+                           : "trailwarden: the keys do not fit into a QR code\n",
+              stderr);
+        return EXIT_FAILED;
+    }
+    fwrite(code.p, 1, code.n, cli->out);
+    return EXIT_DONE;
+}
+
+static int print_anchors(const struct cli *cli, const char *origin, const char *vkey,
+                         const char *epoch_vkey)
+{
+    if (cli_has(cli, CLI_JSON)) {
+        AUTO_BUF b = BUF_INIT;
+        struct json_writer w = json_writer(&b);
+
+        json_object(&w);
+        json_member_str(&w, "origin", origin);
+        json_member_str(&w, "vkey", vkey);
+        json_member_str(&w, "epoch_vkey", epoch_vkey);
+        json_object_end(&w);
+        fprintf(cli->out, "%.*s\n", SLICE_FMT(buf_view(&b)));
+        return EXIT_DONE;
+    }
+    fprintf(cli->out, "keep these two lines somewhere else; they prove the trail later:\n%s\n%s\n",
+            vkey, epoch_vkey);
+    return cli_has(cli, CLI_QR) ? print_qr(cli, vkey, epoch_vkey) : EXIT_DONE;
+}
 
 int command_trail_init(struct cli *cli)
 {
@@ -29,22 +69,31 @@ int command_trail_init(struct cli *cli)
 
     if (audit_init(&ac, &anchors, &err) < 0)
         return cli_error(&err);
-    if (cli_has(cli, CLI_JSON)) {
-        AUTO_BUF b = BUF_INIT;
-        struct json_writer w = json_writer(&b);
+    return print_anchors(cli, c->origin, anchors.identity_vkey, anchors.epoch_vkey);
+}
 
-        json_object(&w);
-        json_member_str(&w, "origin", c->origin);
-        json_member_str(&w, "vkey", anchors.identity_vkey);
-        json_member_str(&w, "epoch_vkey", anchors.epoch_vkey);
-        json_object_end(&w);
-        fprintf(cli->out, "%.*s\n", SLICE_FMT(buf_view(&b)));
-    } else {
-        fprintf(cli->out,
-                "keep these two lines somewhere else; they prove the trail later:\n%s\n%s\n",
-                anchors.identity_vkey, anchors.epoch_vkey);
-    }
-    return EXIT_DONE;
+/* Entry 0 says them: what was kept elsewhere must be the same. */
+int command_trail_anchors(struct cli *cli)
+{
+    AUTO(config) c = NULL;
+    AUTO(audit_view) v = NULL;
+    AUTO(arena) a = arena_new(4096, 1 << 20);
+    AUTO_BUF line = BUF_INIT;
+    struct err err = ERR_NONE;
+    const struct json *doc;
+    const char *folder;
+    int r = cli_trail(cli, &c, &folder);
+
+    if (r || !a)
+        return r ? r : EXIT_FAILED;
+    if (audit_view_open(folder, &v, &err) < 0 || audit_view_line(v, 0, &line, &err) < 0)
+        return cli_error(&err);
+    doc = json_load(a, buf_view(&line), &err);
+    if (!doc)
+        return cli_error(&err);
+    return print_anchors(cli, arena_str(a, json_text(doc, "origin")),
+                         arena_str(a, json_text(doc, "vkey")),
+                         arena_str(a, json_text(doc, "epoch_vkey")));
 }
 
 static void on_progress(void *ctx, uint64_t done, uint64_t total)

@@ -10,6 +10,8 @@ EOF
 "$TW_BIN" trail init --json --config c.yaml > init.json || fail "init"
 vkey=$(sed 's/.*"vkey":"\([^"]*\)","epoch.*/\1/' init.json)
 epoch=$(sed 's/.*"epoch_vkey":"\([^"]*\)".*/\1/' init.json)
+"$TW_BIN" trail anchors --json --config c.yaml > again.json || fail "anchors"
+cmp -s init.json again.json || fail "the anchors differ when they are asked again"
 "$TW_BIN" trail init --config c.yaml > out 2> err && fail "a second init"
 said err "holds a trail already"
 "$TW_BIN" run --once --quiet --config c.yaml || fail "run"
