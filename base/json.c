@@ -1,4 +1,4 @@
-#include "base/json.h"
+#include "base/json-private.h"
 
 #include <errno.h>
 #include <setjmp.h>
@@ -9,9 +9,6 @@
 #include "base/table.h"
 #include "base/utf8.h"
 
-#define DEPTH_MAX 32
-#define PATH_MAX_BYTES 1024
-#define SCALARS_MAX 512
 #define KEYS_MAX 512 /* of all objects open at once, when flattening */
 #define OBJECT_KEYS_MAX 1024 /* of one object in a tree: its keys are compared one by one */
 
@@ -40,9 +37,9 @@ static bool cleaned(struct arena **a, struct slice *text)
  */
 struct flat {
     struct json_flat *out;
-    char path[PATH_MAX_BYTES];
-    size_t ends[DEPTH_MAX + 1]; /* length of the path of the object at this depth */
-    size_t first[DEPTH_MAX + 1]; /* where its keys begin in `seen` */
+    char path[JSON_PATH_MAX];
+    size_t ends[JSON_DEPTH_MAX + 1]; /* length of the path of the object at this depth */
+    size_t first[JSON_DEPTH_MAX + 1]; /* where its keys begin in `seen` */
     size_t depth, path_n, scalars, skip_depth;
     bool skip; /* the value of a key that was there before */
     const char *why;
@@ -79,7 +76,7 @@ static int note_key(struct flat *f, struct slice key)
 
 static int tell(struct flat *f, enum json_type type, struct slice text)
 {
-    size_t max = f->out->scalars_max ? f->out->scalars_max : SCALARS_MAX;
+    size_t max = f->out->scalars_max ? f->out->scalars_max : JSON_SCALARS_MAX;
     int r;
 
     if (f->skip) {
@@ -119,7 +116,7 @@ static int open_level(void *ctx)
 {
     struct flat *f = ctx;
 
-    if (f->depth >= DEPTH_MAX)
+    if (f->depth >= JSON_DEPTH_MAX)
         return fail(f, -E2BIG, "nested too deep");
     f->depth++;
     f->ends[f->depth] = f->path_n;
@@ -314,7 +311,8 @@ static int run(struct slice text, const yajl_callbacks *callbacks, void *ctx, in
     return err_nomem(err);
 }
 
-int json_flatten(struct slice text, struct json_flat *flat, struct err *err)
+/* The long way: whatever it is. */
+int json_flatten_yajl(struct slice text, struct json_flat *flat, struct err *err)
 {
     UNINITIALIZED struct flat f; /* all but its lists is set here */
     int r;
@@ -332,13 +330,20 @@ int json_flatten(struct slice text, struct json_flat *flat, struct err *err)
     return r;
 }
 
+int json_flatten(struct slice text, struct json_flat *flat, struct err *err)
+{
+    int r;
+
+    return LIKELY(json_plain(text, flat, &r, err)) ? r : json_flatten_yajl(text, flat, err);
+}
+
 /* ---- tree ---- */
 
 struct tree {
     struct arena *arena;
-    struct json *open[DEPTH_MAX + 1];
-    struct json **tail[DEPTH_MAX + 1];
-    size_t nkeys[DEPTH_MAX + 1];
+    struct json *open[JSON_DEPTH_MAX + 1];
+    struct json **tail[JSON_DEPTH_MAX + 1];
+    size_t nkeys[JSON_DEPTH_MAX + 1];
     size_t depth;
     struct json *root;
     struct slice key;
@@ -415,7 +420,7 @@ static int tree_open(struct tree *t, enum json_type type)
 {
     struct json *j;
 
-    if (t->depth >= DEPTH_MAX)
+    if (t->depth >= JSON_DEPTH_MAX)
         return tree_fail(t, -E2BIG, "nested too deep");
     j = tree_add(t, type, SLICE_NONE);
     if (!j)

@@ -3,9 +3,11 @@
  *
  * Reading has two forms. json_flatten() is for log lines: every scalar is
  * told once with its dotted path ("context.email"; an array's members share
- * the array's path), nothing is kept. It tells while it reads, so before it
+ * the array's path), nothing is kept. It may tell while it reads, so before it
  * knows of a fault further on: collect, and publish only when it returned 0.
- * json_load() is for our own documents: a small tree in an arena.
+ * Ordinary lines have a short way of their own there (base/json-plain.c), with
+ * the same result. json_load() is for our own documents: a small tree in an
+ * arena.
  *
  * Both limit the depth to 32, take the first of duplicate keys, give numbers
  * as their text and clean invalid UTF-8 to U+FFFD. Trailing bytes behind the
