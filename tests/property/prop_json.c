@@ -214,8 +214,10 @@ static void put_escape(const struct style *s)
                                         "\\b",     "\\f",     "\\r",     "\\u0041", "\\u0000",
                                         "\\u00e9", "\\u20AC", "\\uFfFd", "\\u001b", "\\u007f",
                                         "\\u07ff", "\\u0800", "\\ud7ff", "\\ue000", "\\uffff" };
-    static const char *const bad[] = { "\\ud83d\\ude00", "\\ud800", "\\udc00", "\\x41", "\\u12g4",
-                                       "\\u12",          "\\",      "\\U0041", "\\'",   "\\0" };
+    static const char *const bad[] = { "\\ud83d\\ude00", "\\udfff", "\\udbff",
+                                       "\\ud800",        "\\udc00", "\\x41",
+                                       "\\u12g4",        "\\u12",   "\\",
+                                       "\\U0041",        "\\'",     "\\0" };
 
     buf_str(s->out, odd(s) ? PICK(s->d, bad) : PICK(s->d, good));
 }
@@ -395,6 +397,41 @@ static void put_large(const struct style *s)
     buf_char(s->out, '}');
 }
 
+/* Keys whose path is about as long as it may be. */
+static void put_long_path(const struct style *s)
+{
+    unsigned keys = 1 + roll(s->d, 3), left = JSON_PATH_MAX - 4 + roll(s->d, 8);
+
+    for (unsigned i = keys; i; i--) {
+        unsigned n = i == 1 ? left : roll(s->d, left / 2);
+
+        buf_str(s->out, "{\"");
+        for (unsigned j = 0; j < n; j++)
+            buf_char(s->out, 'p');
+        buf_str(s->out, "\":");
+        left -= n + (i > 1 && left > n);
+    }
+    put_number(s);
+    for (; keys; keys--)
+        buf_char(s->out, '}');
+}
+
+/* Many keys in objects that are all open at once. */
+static void put_many_open(const struct style *s)
+{
+    unsigned levels = 1 + roll(s->d, 30), keys = roll(s->d, 70);
+
+    for (unsigned i = 0; i < levels; i++) {
+        buf_char(s->out, '{');
+        for (unsigned j = 0; j < keys; j++)
+            buf_printf(s->out, "\"%u\":{},", j);
+        buf_str(s->out, "\"k\":");
+    }
+    put_number(s);
+    for (; levels; levels--)
+        buf_char(s->out, '}');
+}
+
 static void random_document(struct world *w)
 {
     static const unsigned shares[] = { 8, 30, 200, 100000 }, some[] = { 0, 0, 2, 10, 40 };
@@ -408,11 +445,15 @@ static void random_document(struct world *w)
 
     buf_reset(&w->made);
     put_blanks(&s);
-    if (kind == 0)
+    if (kind == 0 && roll(&w->d, 3))
         put_large(&s);
-    else if (kind < 4)
+    else if (kind == 0)
+        put_many_open(&s);
+    else if (kind == 1)
+        put_long_path(&s);
+    else if (kind < 5)
         put_deep(&s);
-    else if (kind < 6)
+    else if (kind < 7)
         put_value(&s, 0);
     else
         put_members(&s, 0, true);
