@@ -194,32 +194,10 @@ static ALWAYS_INLINE bool string(struct plain *t, struct slice *ret)
 
 /* ---- keys ---- */
 
-/* One of 64 bits, by both ends and the length of the key. */
-static uint64_t key_bit(struct slice key)
-{
-    uint64_t a = 0, b = 0;
-
-    if (key.n >= 8) {
-        memcpy(&a, key.p, 8);
-        memcpy(&b, key.p + key.n - 8, 8);
-    } else if (key.n >= 4) {
-        uint32_t x, y;
-
-        memcpy(&x, key.p, 4);
-        memcpy(&y, key.p + key.n - 4, 4);
-        a = x;
-        b = y;
-    } else if (key.n) {
-        a = (unsigned char)key.p[0];
-        b = (unsigned char)key.p[key.n / 2] + ((uint64_t)(unsigned char)key.p[key.n - 1] << 8);
-    }
-    return UINT64_C(1) << (((a ^ b << 5 ^ b >> 59) + key.n) * UINT64_C(0x9e3779b97f4a7c15) >> 58);
-}
-
-/* Was it not yet in the object whose keys begin at `first`? *seen: the bits of those. */
+/* Was it not yet in the object whose keys begin at `first`? *seen: one bit of 64 for each. */
 static bool note_key(struct plain *t, size_t first, uint64_t *seen, struct slice key)
 {
-    uint64_t bit = key_bit(key);
+    uint64_t bit = UINT64_C(1) << (slice_mix(key) >> 58);
 
     for (size_t i = first; UNLIKELY(*seen & bit) && i < t->nkeys; i++)
         if (slice_eq(t->keys[i], key))

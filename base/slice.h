@@ -51,6 +51,30 @@ static inline struct slice slice_take(struct slice s, size_t n)
     return n >= s.n ? s : slice_of(s.p, n);
 }
 
+/*
+ * A quick number for a short name, of its length and both its ends: for a cache or a filter, where
+ * a stranger who makes names collide gains nothing but the slow way. Tables have table_hash().
+ */
+static inline uint64_t slice_mix(struct slice s)
+{
+    uint64_t a = 0, b = 0;
+    uint32_t x, y;
+
+    if (s.n >= 8) {
+        memcpy(&a, s.p, 8);
+        memcpy(&b, s.p + s.n - 8, 8);
+    } else if (s.n >= 4) {
+        memcpy(&x, s.p, 4);
+        memcpy(&y, s.p + s.n - 4, 4);
+        a = x;
+        b = y;
+    } else if (s.n) {
+        a = (unsigned char)s.p[0];
+        b = (unsigned char)s.p[s.n / 2] + ((uint64_t)(unsigned char)s.p[s.n - 1] << 8);
+    }
+    return ((a ^ b << 5 ^ b >> 59) + s.n) * UINT64_C(0x9e3779b97f4a7c15);
+}
+
 bool slice_eq_nocase(struct slice a, struct slice b); /* ASCII only */
 int slice_cmp(struct slice a, struct slice b); /* bytewise, like strcmp */
 bool slice_starts(struct slice s, struct slice prefix);

@@ -6,8 +6,13 @@ static const char hex[] = "0123456789abcdef";
 static size_t ascii_run(const char *p, size_t n)
 {
     size_t i = 0;
-    uint64_t word;
+    uint64_t word, words[4];
 
+    for (; i + sizeof words <= n; i += sizeof words) {
+        memcpy(words, p + i, sizeof words);
+        if ((words[0] | words[1] | words[2] | words[3]) & 0x8080808080808080u)
+            break;
+    }
     while (i + 8 <= n) {
         memcpy(&word, p + i, 8);
         if (word & 0x8080808080808080u)

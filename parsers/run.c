@@ -6,9 +6,30 @@
 #include "base/utf8.h"
 #include "parsers/format.h"
 
+#define NAMES_CACHED 256
+#define NAME_CACHED_MAX 40
+
+/* What the name of a member is to a format. */
+struct member_name {
+    const struct alias *alias; /* NULL: it has no meaning but itself */
+    struct slice name; /* p NULL: not in the dictionary, only the record has it */
+    uint32_t id;
+    uint32_t n; /* of the bytes; 0: nothing is kept here */
+    char bytes[NAME_CACHED_MAX];
+};
+
+/*
+ * One per thread. Records of one log repeat the same names: what was looked up for one is kept for
+ * the next, in the place that the name's bytes say. Never more than what a look-up would give:
+ * for another format, or when there are more names, it begins anew.
+ */
 struct parser_scratch {
     struct regex_scratch *regex;
     struct slice groups[GROUPS_MAX];
+    const struct format *format; /* of the names */
+    uint32_t nnames; /* that were interned when they were looked up */
+    size_t fields; /* that the last event had */
+    struct member_name names[NAMES_CACHED];
 };
 
 struct parser_scratch *parser_scratch_new(const struct formats *f UNUSED)
@@ -63,10 +84,23 @@ static void tell(const struct run *r, struct slice what, bool matched)
         r->trace->tried(r->trace->ctx, what, matched);
 }
 
+/* event_add(), with the usual case at hand: there is room. */
+static ALWAYS_INLINE void put(struct run *r, uint32_t id, struct slice name, enum value_type type,
+                              struct slice value)
+{
+    struct event *ev = r->ev;
+
+    if (LIKELY(ev->nfields < ev->fields_cap && ev->nfields < EVENT_FIELDS_MAX))
+        ev->fields[ev->nfields++] =
+            (struct field){ .id = id, .type = type, .name = name, .value = value };
+    else if (event_add(ev, id, name, type, value) == -ENOMEM)
+        r->failed = true;
+}
+
 static void set(struct run *r, enum field_id id, struct slice value)
 {
-    if (event_set(r->ev, id, value) == -ENOMEM)
-        r->failed = true;
+    if (value.n)
+        put(r, id, field_name(r->f->names, id), VALUE_STRING, value);
 }
 
 /* ---- values ---- */
@@ -178,8 +212,8 @@ static void apply(struct run *r, const struct target *t, struct slice value, enu
         value = go_unquote(r->a, value);
     switch (t->kind) {
     case TARGET_FIELD:
-        if (value.n && event_add(r->ev, t->field, t->name, type, value) == -ENOMEM)
-            r->failed = true;
+        if (value.n)
+            put(r, t->field, t->name, type, value);
         break;
     case TARGET_TIME:
         set_time(r, value, r->ev->received_us);
@@ -228,19 +262,56 @@ static struct slice keep(struct run *r, struct slice s)
     return c;
 }
 
-static int member(struct run *r, struct slice name, enum value_type type, struct slice value)
+static void look_up(const struct run *r, struct slice name, struct member_name *ret)
 {
     uint32_t id = field_find(r->f->names, name);
-    const struct alias *alias = id < r->f->naliases ? r->f->aliases[id] : NULL;
-    struct slice kept = keep(r, value);
-    struct slice kept_name = alias ? alias->name : keep(r, name);
-    int e;
 
-    if (alias && type != VALUE_NULL)
-        apply(r, &alias->target, kept, type);
+    ret->id = id;
+    ret->alias = id < r->f->naliases ? r->f->aliases[id] : NULL;
+    ret->name = id == FIELD_OTHER ? SLICE_NONE : field_name(r->f->names, id);
+}
+
+static const struct member_name *name_of(struct run *r, struct slice name,
+                                         struct member_name *uncached)
+{
+    struct member_name *m = &r->scratch->names[(slice_mix(name) >> 32) % NAMES_CACHED];
+
+    if (name.n == 0 || name.n > NAME_CACHED_MAX) {
+        look_up(r, name, uncached);
+        return uncached;
+    }
+    if (m->n == name.n && memcmp(m->bytes, name.p, name.n) == 0)
+        return m;
+    look_up(r, name, m);
+    memcpy(m->bytes, name.p, name.n);
+    m->n = (uint32_t)name.n;
+    return m;
+}
+
+/* Names are of one format and one state of the dictionary. */
+static void open_names(struct run *r)
+{
+    struct parser_scratch *s = r->scratch;
+
+    if (LIKELY(s->format == r->f && s->nnames == field_count(r->f->names)))
+        return;
+    for (size_t i = 0; i < NAMES_CACHED; i++)
+        s->names[i].n = 0;
+    s->format = r->f;
+    s->nnames = field_count(r->f->names);
+}
+
+static int member(struct run *r, struct slice name, enum value_type type, struct slice value)
+{
+    UNINITIALIZED struct member_name uncached;
+    const struct member_name *m = name_of(r, name, &uncached);
+    struct slice kept = keep(r, value);
+
+    if (m->alias && type != VALUE_NULL)
+        apply(r, &m->alias->target, kept, type);
     /* Under its own name as well: rules written for the source's fields work, too. */
-    e = event_add(r->ev, id, kept_name, type, kept);
-    return e == -ENOMEM || r->failed ? -ENOMEM : 0;
+    put(r, m->id, m->name.p ? m->name : keep(r, name), type, kept);
+    return r->failed ? -ENOMEM : 0;
 }
 
 static int json_scalar(void *ctx, struct slice path, enum json_type type, struct slice text)
@@ -472,6 +543,17 @@ static bool clean_text(struct run *r, const struct record *record)
     return r->text.p != NULL;
 }
 
+/* Events of one log are alike: one piece for all fields of most. */
+static void reserve_fields(struct run *r)
+{
+    size_t want = (r->scratch->fields + 8) & ~(size_t)7;
+
+    want = want < 16 ? 16 : want > 64 ? 64 : want;
+    r->ev->fields = arena_array(r->a, want, sizeof *r->ev->fields);
+    r->ev->fields_cap = r->ev->fields ? want : 0;
+    r->failed = r->failed || !r->ev->fields;
+}
+
 static void init_event(struct run *r, const struct record *record, uint64_t received_us)
 {
     *r->ev = (struct event){
@@ -539,6 +621,8 @@ int parser_run(const struct parser_source *source, struct parser_scratch *scratc
     init_event(&r, record, received_us);
     if (!clean_text(&r, record))
         return -ENOMEM;
+    open_names(&r);
+    reserve_fields(&r);
     set_sender(&r, record);
     l = find_layout(&r, r.text);
     if (!l)
@@ -558,6 +642,7 @@ int parser_run(const struct parser_source *source, struct parser_scratch *scratc
         r.ev->flags |= EVENT_UNPARSED;
     }
     add_common(&r, record);
+    scratch->fields = ret_event->nfields;
     return r.failed ? -ENOMEM : 0;
 }
 
