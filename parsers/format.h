@@ -28,10 +28,30 @@ struct target {
     bool go_quoted; /* undo Go's %q and HTML escapes */
 };
 
+/* One of the texts stands in everything that a pattern matches: needs.c. */
+struct need {
+    struct slice *any;
+    size_t n;
+    bool at_start; /* of the text */
+};
+
+#define NEEDS_MAX 4
+
+struct needs {
+    struct need list[NEEDS_MAX];
+    size_t n;
+};
+
+/* Of a pattern without flags that change how letters are read. -1: memory is out. */
+int needs_read(struct slice pattern, struct arena *a, struct needs *ret);
+/* false: the pattern does not match this text. */
+bool needs_met(const struct needs *needs, struct slice text);
+
 #define GROUPS_MAX 24
 
 struct captures {
     struct regex *regex;
+    struct needs needs;
     struct target targets[GROUPS_MAX]; /* by group number */
     size_t n;
 };

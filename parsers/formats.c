@@ -302,9 +302,13 @@ static struct regex *compile(struct build *b, const struct yaml *y, bool both_en
 
 static void load_captures(struct build *b, const struct yaml *y, struct captures *c)
 {
+    unsigned flags;
+
     c->regex = compile(b, y, true);
     if (!c->regex)
         return;
+    if (needs_read(regex_pattern(c->regex, &flags), b->a, &c->needs) < 0)
+        return fault(b, y->at, "out of memory");
     c->n = regex_groups(c->regex) + 1;
     if (c->n > GROUPS_MAX)
         return fault(b, y->at, "too many groups");

@@ -377,9 +377,9 @@ static int logfmt_pair(void *ctx, struct slice key, struct slice value)
 
 static bool captures_match(struct run *r, const struct captures *c, struct slice text)
 {
-    int m = regex_match(c->regex, r->scratch->regex, text, r->scratch->groups, c->n);
-
-    return m == 1;
+    text = slice_take(text, REGEX_TEXT_MAX); /* no more is looked at, so no more is asked */
+    return needs_met(&c->needs, text) &&
+           regex_match(c->regex, r->scratch->regex, text, r->scratch->groups, c->n) == 1;
 }
 
 static void captures_apply(struct run *r, const struct captures *c)
