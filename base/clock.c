@@ -89,7 +89,7 @@ void time_text(uint64_t us, char out[TIME_TEXT_SIZE])
 }
 
 /* n digits at *s, which moves on. */
-static bool digits(struct slice *s, size_t n, unsigned max, unsigned *ret)
+static ALWAYS_INLINE bool digits(struct slice *s, size_t n, unsigned max, unsigned *ret)
 {
     unsigned v = 0;
 
@@ -105,12 +105,14 @@ static bool digits(struct slice *s, size_t n, unsigned max, unsigned *ret)
     return v <= max;
 }
 
-static bool literal(struct slice *s, const char *set)
+static ALWAYS_INLINE bool literal(struct slice *s, const char *set)
 {
-    if (s->n == 0 || !strchr(set, s->p[0]) || !s->p[0])
-        return false;
-    *s = slice_skip(*s, 1);
-    return true;
+    for (; s->n && *set; set++)
+        if (s->p[0] == *set) {
+            *s = slice_skip(*s, 1);
+            return true;
+        }
+    return false;
 }
 
 static unsigned fraction_us(struct slice *s)

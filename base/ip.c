@@ -68,6 +68,8 @@ static const char *const prefixes[] = {
 static struct slice strip_prefix(struct slice s, bool *ret_inline_v6)
 {
     *ret_inline_v6 = false;
+    if (s.n == 0 || !strchr("tu[", s.p[0])) /* most have none */
+        return s;
     for (size_t i = 0; i < ARRAY_SIZE(prefixes); i++)
         if (slice_starts(s, slice_str(prefixes[i]))) {
             *ret_inline_v6 = prefixes[i][0] == '[';

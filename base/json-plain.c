@@ -59,7 +59,7 @@ static bool stops(char c)
 }
 
 /* The same by words and bytes: for the end of the text, and for machines without SSE2. */
-static const char *tail_end(const char *p, const char *end, bool *high)
+static const char *tail_end(const char *p, const char *end, unsigned *high)
 {
     uint64_t w, all = 0;
 
@@ -71,12 +71,13 @@ static const char *tail_end(const char *p, const char *end, bool *high)
     }
     for (; p < end && !stops(*p); p++)
         all |= (unsigned char)*p;
-    *high = *high || all & EACH(0x80);
+    *high |= (all & EACH(0x80)) != 0;
     return p;
 }
 
-/* The first quote, backslash or control from p on, or end. *high: a byte before it is not ASCII. */
-static ALWAYS_INLINE const char *run_end(const char *p, const char *end, bool *high)
+/* The first quote, backslash or control from p on, or end. *high is not 0 when a byte before it is
+ * not ASCII. */
+static ALWAYS_INLINE const char *run_end(const char *p, const char *end, unsigned *high)
 {
 #ifdef __SSE2__
     const __m128i quote = _mm_set1_epi8('"'), backslash = _mm_set1_epi8('\\');
@@ -90,10 +91,10 @@ static ALWAYS_INLINE const char *run_end(const char *p, const char *end, bool *h
         stop = _mm_or_si128(stop, _mm_cmpeq_epi8(_mm_min_epu8(v, control), v));
         at = (unsigned)_mm_movemask_epi8(stop);
         if (at) {
-            *high = *high || upper & (at - 1) & ~at;
+            *high |= upper & (at - 1) & ~at;
             return p + __builtin_ctz(at);
         }
-        *high = *high || upper;
+        *high |= upper;
     }
 #endif
     return tail_end(p, end, high);
@@ -153,7 +154,7 @@ static bool escape(struct plain *t)
 }
 
 /* The rest of a string whose first backslash is at t->p. */
-static bool escaped_string(struct plain *t, const char *from, bool high, struct slice *ret)
+static bool escaped_string(struct plain *t, const char *from, unsigned high, struct slice *ret)
 {
     size_t begin = t->used;
     const char *raw = from;
@@ -180,7 +181,7 @@ static bool escaped_string(struct plain *t, const char *from, bool high, struct 
 static ALWAYS_INLINE bool string(struct plain *t, struct slice *ret)
 {
     const char *from = t->p;
-    bool high = false;
+    unsigned high = 0;
 
     t->p = run_end(from, t->end, &high);
     if (t->p == t->end)

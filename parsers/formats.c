@@ -880,10 +880,13 @@ struct slice format_logins_hint(const struct format *f)
 
 bool format_shows_logins(const struct format *f, const struct event *ev)
 {
-    struct slice action = event_text(ev, FIELD_EVENT_ACTION);
-    struct slice level = event_text(ev, FIELD_LOG_LEVEL);
+    struct slice action, level;
 
-    for (size_t i = 0; f->login_marks && f->login_marks[i]; i++) {
+    if (!f->login_marks) /* most have none, and this is asked for every event */
+        return false;
+    action = event_text(ev, FIELD_EVENT_ACTION);
+    level = event_text(ev, FIELD_LOG_LEVEL);
+    for (size_t i = 0; f->login_marks[i]; i++) {
         struct slice mark = slice_str(f->login_marks[i]);
         bool of_level = slice_starts(mark, SLICE("level:"));
 

@@ -374,30 +374,43 @@ int needs_read(struct slice pattern, struct arena *a, struct needs *ret)
 
 /* ---- asking ---- */
 
-/* Texts are short, and so is what is looked for: both its ends, sixteen places at a time. */
-static bool stands_in(struct slice s, struct slice what)
+#ifdef __SSE2__
+/* At one of the sixteen places from p on? Both its ends are looked at first. */
+static ALWAYS_INLINE bool stands_near(const char *p, struct slice what, __m128i first, __m128i last)
 {
-    const char *p = s.p, *last;
+    __m128i a = _mm_loadu_si128((const __m128i *)(const void *)p);
+    __m128i b = _mm_loadu_si128((const __m128i *)(const void *)(p + what.n - 1));
+    unsigned both = (unsigned)_mm_movemask_epi8(
+        _mm_and_si128(_mm_cmpeq_epi8(a, first), _mm_cmpeq_epi8(b, last)));
+
+    for (; UNLIKELY(both); both &= both - 1)
+        if (memcmp(p + __builtin_ctz(both), what.p, what.n) == 0)
+            return true;
+    return false;
+}
+#endif
+
+/*
+ * Texts are short: what memmem() prepares costs more than the search. Not inlined: most entries
+ * fail at their start, which needs no registers to be kept.
+ */
+static __attribute__((noinline)) bool stands_in(struct slice s, struct slice what)
+{
+    const char *p = s.p, *end;
 
     if (s.n < what.n)
         return false;
-    last = p + (s.n - what.n);
+    end = p + (s.n - what.n) + 1; /* of the places */
 #ifdef __SSE2__
-    const __m128i first_byte = _mm_set1_epi8(what.p[0]);
-    const __m128i last_byte = _mm_set1_epi8(what.p[what.n - 1]);
+    const __m128i first = _mm_set1_epi8(what.p[0]), last = _mm_set1_epi8(what.p[what.n - 1]);
 
-    for (; last - p >= 15; p += 16) {
-        __m128i a = _mm_loadu_si128((const __m128i *)(const void *)p);
-        __m128i b = _mm_loadu_si128((const __m128i *)(const void *)(p + what.n - 1));
-        unsigned both = (unsigned)_mm_movemask_epi8(
-            _mm_and_si128(_mm_cmpeq_epi8(a, first_byte), _mm_cmpeq_epi8(b, last_byte)));
-
-        for (; both; both &= both - 1)
-            if (memcmp(p + __builtin_ctz(both), what.p, what.n) == 0)
-                return true;
-    }
+    for (; end - p >= 16; p += 16)
+        if (stands_near(p, what, first, last))
+            return true;
+    if (p > s.p && p < end)
+        return stands_near(end - 16, what, first, last);
 #endif
-    for (; p <= last; p++)
+    for (; p < end; p++)
         if (*p == what.p[0] && memcmp(p, what.p, what.n) == 0)
             return true;
     return false;
@@ -408,17 +421,31 @@ static bool starts_with(struct slice s, struct slice what)
     return s.n >= what.n && s.p[0] == what.p[0] && memcmp(s.p, what.p, what.n) == 0;
 }
 
+static bool need_met(const struct need *need, struct slice text)
+{
+    for (size_t i = 0; i < need->n; i++)
+        if (stands_in(text, need->any[i]))
+            return true;
+    return false;
+}
+
+static bool start_met(const struct need *need, struct slice text)
+{
+    for (size_t i = 0; i < need->n; i++)
+        if (starts_with(text, need->any[i]))
+            return true;
+    return false;
+}
+
 bool needs_met(const struct needs *needs, struct slice text)
 {
-    /* The last first: what a pattern ends with tells its kind from others more often. */
-    for (size_t i = needs->n; i-- > 0;) {
-        const struct need *need = &needs->list[i];
-        bool met = false;
+    size_t first = needs->n && needs->list[0].at_start;
 
-        for (size_t j = 0; j < need->n && !met; j++)
-            met = need->at_start ? starts_with(text, need->any[j]) : stands_in(text, need->any[j]);
-        if (!met)
+    if (first && !start_met(&needs->list[0], text))
+        return false;
+    /* The last first: what a pattern ends with tells its kind from others more often. */
+    for (size_t i = needs->n; i-- > first;)
+        if (!need_met(&needs->list[i], text))
             return false;
-    }
     return true;
 }

@@ -106,20 +106,27 @@ static void set(struct run *r, enum field_id id, struct slice value)
 /* ---- values ---- */
 
 static const struct {
-    const char *word;
-    const char *level;
+    struct slice word, level;
 } level_words[] = {
-    { "debug", "debug" },    { "info", "info" },       { "notice", "notice" },
-    { "warn", "warning" },   { "warning", "warning" }, { "err", "error" },
-    { "error", "error" },    { "crit", "critical" },   { "critical", "critical" },
-    { "fatal", "critical" }, { "alert", "critical" },  { "emergency", "critical" },
-    { "emerg", "critical" }, { "panic", "critical" },  { "trace", "debug" },
+#define LEVEL(word, level)                                                                         \
+    {                                                                                              \
+        { word, sizeof(word) - 1 },                                                                \
+        {                                                                                          \
+            level, sizeof(level) - 1                                                               \
+        }                                                                                          \
+    }
+    LEVEL("debug", "debug"),    LEVEL("info", "info"),       LEVEL("notice", "notice"),
+    LEVEL("warn", "warning"),   LEVEL("warning", "warning"), LEVEL("err", "error"),
+    LEVEL("error", "error"),    LEVEL("crit", "critical"),   LEVEL("critical", "critical"),
+    LEVEL("fatal", "critical"), LEVEL("alert", "critical"),  LEVEL("emergency", "critical"),
+    LEVEL("emerg", "critical"), LEVEL("panic", "critical"),  LEVEL("trace", "debug"),
+#undef LEVEL
 };
 
 const char *level_word(size_t i, const char **ret_level)
 {
-    *ret_level = i < ARRAY_SIZE(level_words) ? level_words[i].level : NULL;
-    return i < ARRAY_SIZE(level_words) ? level_words[i].word : NULL;
+    *ret_level = i < ARRAY_SIZE(level_words) ? level_words[i].level.p : NULL;
+    return i < ARRAY_SIZE(level_words) ? level_words[i].word.p : NULL;
 }
 
 static void set_level(struct run *r, struct slice word)
@@ -127,9 +134,9 @@ static void set_level(struct run *r, struct slice word)
     if (r->has_level)
         return;
     for (size_t i = 0; i < ARRAY_SIZE(level_words); i++)
-        if (slice_eq_nocase(word, slice_str(level_words[i].word))) {
+        if (word.n == level_words[i].word.n && slice_eq_nocase(word, level_words[i].word)) {
             r->has_level = true;
-            set(r, FIELD_LOG_LEVEL, slice_str(level_words[i].level));
+            set(r, FIELD_LOG_LEVEL, level_words[i].level);
             return;
         }
 }
