@@ -8,18 +8,41 @@
 
 static const uint8_t v4_mapped[12] = { 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff };
 
+/* As inet_pton(3) takes it: four numbers in decimal, none with a zero in front. */
+static bool ipv4_parse(struct slice s, uint8_t out[4])
+{
+    size_t at = 0;
+
+    for (unsigned i = 0; i < 4; i++) {
+        size_t from = at;
+        unsigned v = 0;
+
+        for (; at < s.n && at - from < 3 && s.p[at] >= '0' && s.p[at] <= '9'; at++)
+            v = v * 10 + (unsigned)(s.p[at] - '0');
+        if (at == from || v > 255 || (s.p[from] == '0' && at - from > 1))
+            return false;
+        out[i] = (uint8_t)v;
+        if (i < 3 && (at == s.n || s.p[at++] != '.'))
+            return false;
+    }
+    return at == s.n;
+}
+
 int ip_parse(struct slice s, struct ip *ret)
 {
     char text[IP_TEXT_SIZE];
     struct ip ip = { 0 };
 
+    if (ipv4_parse(s, ip.bytes)) {
+        ip.family = 4;
+        *ret = ip;
+        return 0;
+    }
     if (s.n == 0 || s.n >= sizeof text || memchr(s.p, '\0', s.n))
         return -EINVAL;
     memcpy(text, s.p, s.n);
     text[s.n] = '\0';
-    if (inet_pton(AF_INET, text, ip.bytes) == 1) {
-        ip.family = 4;
-    } else if (inet_pton(AF_INET6, text, ip.bytes) == 1) {
+    if (inet_pton(AF_INET6, text, ip.bytes) == 1) {
         ip.family = 6;
         if (memcmp(ip.bytes, v4_mapped, sizeof v4_mapped) == 0) {
             memmove(ip.bytes, ip.bytes + 12, 4);

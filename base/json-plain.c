@@ -198,7 +198,7 @@ static ALWAYS_INLINE bool string(struct plain *t, struct slice *ret)
 /* Was it not yet in the object whose keys begin at `first`? *seen: one bit of 64 for each. */
 static bool note_key(struct plain *t, size_t first, uint64_t *seen, struct slice key)
 {
-    uint64_t bit = UINT64_C(1) << (slice_mix(key) >> 58);
+    uint64_t bit = UINT64_C(1) << (slice_ends_mix(slice_ends_of(key), key.n) >> 58);
 
     for (size_t i = first; UNLIKELY(*seen & bit) && i < t->nkeys; i++)
         if (slice_eq(t->keys[i], key))

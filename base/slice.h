@@ -52,27 +52,37 @@ static inline struct slice slice_take(struct slice s, size_t n)
 }
 
 /*
- * A quick number for a short name, of its length and both its ends: for a cache or a filter, where
- * a stranger who makes names collide gains nothing but the slow way. Tables have table_hash().
+ * Both ends of a short text as numbers. Two texts of the same length up to 16 bytes are equal when
+ * their ends are.
  */
-static inline uint64_t slice_mix(struct slice s)
+struct slice_ends {
+    uint64_t a, b;
+};
+static inline struct slice_ends slice_ends_of(struct slice s)
 {
-    uint64_t a = 0, b = 0;
+    struct slice_ends e = { 0, 0 };
     uint32_t x, y;
 
     if (s.n >= 8) {
-        memcpy(&a, s.p, 8);
-        memcpy(&b, s.p + s.n - 8, 8);
+        memcpy(&e.a, s.p, 8);
+        memcpy(&e.b, s.p + s.n - 8, 8);
     } else if (s.n >= 4) {
         memcpy(&x, s.p, 4);
         memcpy(&y, s.p + s.n - 4, 4);
-        a = x;
-        b = y;
+        e = (struct slice_ends){ x, y };
     } else if (s.n) {
-        a = (unsigned char)s.p[0];
-        b = (unsigned char)s.p[s.n / 2] + ((uint64_t)(unsigned char)s.p[s.n - 1] << 8);
+        e.a = (unsigned char)s.p[0];
+        e.b = (unsigned char)s.p[s.n / 2] + ((uint64_t)(unsigned char)s.p[s.n - 1] << 8);
     }
-    return ((a ^ b << 5 ^ b >> 59) + s.n) * UINT64_C(0x9e3779b97f4a7c15);
+    return e;
+}
+/*
+ * A quick number for a name, of its length and its ends: for a cache or a filter, where a stranger
+ * who makes names collide gains nothing but the slow way. Tables have table_hash().
+ */
+static inline uint64_t slice_ends_mix(struct slice_ends e, size_t n)
+{
+    return ((e.a ^ e.b << 5 ^ e.b >> 59) + n) * UINT64_C(0x9e3779b97f4a7c15);
 }
 
 bool slice_eq_nocase(struct slice a, struct slice b); /* ASCII only */

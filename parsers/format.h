@@ -44,6 +44,8 @@ struct needs {
 
 /* Of a pattern without flags that change how letters are read. -1: memory is out. */
 int needs_read(struct slice pattern, struct arena *a, struct needs *ret);
+/* Could a text that begins with this byte have what is needed? */
+bool needs_begin(const struct needs *needs, char c);
 /* false: the pattern does not match this text. */
 bool needs_met(const struct needs *needs, struct slice text);
 
@@ -120,6 +122,7 @@ struct format {
     size_t nlayouts;
     struct event_entry *events;
     size_t nevents;
+    uint64_t begin[256]; /* by the first byte of a message: the entries, of 64, that could fit */
     struct alias **aliases; /* by the id of the raw name; NULL: none */
     size_t naliases;
     struct sample *samples;

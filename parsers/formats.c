@@ -708,6 +708,19 @@ static void load_logins(struct build *b, const struct yaml *y)
         fault(b, y->at, "'logins' needs 'seen_by' and 'hint'");
 }
 
+/* Most entries are of messages that begin in one way: the others need not look at them. */
+static void note_first_bytes(struct format *f)
+{
+    for (size_t i = 0; i < f->nevents && i < 64; i++) {
+        const struct event_entry *e = &f->events[i];
+
+        for (unsigned c = 0; c < 256; c++)
+            if ((e->starts.n == 0 || (unsigned char)e->starts.p[0] == c) &&
+                needs_begin(&e->captures.needs, (char)c))
+                f->begin[c] |= UINT64_C(1) << i;
+    }
+}
+
 static int load_format(struct formats *set, const struct yaml *y, struct diag *d)
 {
     static const char *const keys[] = { "format",  "channel", "summary", "logsource",
@@ -742,6 +755,7 @@ static int load_format(struct formats *set, const struct yaml *y, struct diag *d
     load_fields(&b, yaml_get(y, "fields"));
     load_layouts(&b, yaml_get(y, "layouts"));
     load_events(&b, y);
+    note_first_bytes(f);
     if (yaml_get(y, "framing"))
         load_framing(&b, yaml_get(y, "framing"));
     if (b.failed)

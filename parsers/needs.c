@@ -437,6 +437,16 @@ static bool start_met(const struct need *need, struct slice text)
     return false;
 }
 
+bool needs_begin(const struct needs *needs, char c)
+{
+    if (needs->n == 0 || !needs->list[0].at_start)
+        return true;
+    for (size_t i = 0; i < needs->list[0].n; i++)
+        if (needs->list[0].any[i].p[0] == c)
+            return true;
+    return false;
+}
+
 bool needs_met(const struct needs *needs, struct slice text)
 {
     size_t first = needs->n && needs->list[0].at_start;

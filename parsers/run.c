@@ -15,6 +15,7 @@ struct member_name {
     struct slice name; /* p NULL: not in the dictionary, only the record has it */
     uint32_t id;
     uint32_t n; /* of the bytes; 0: nothing is kept here */
+    struct slice_ends ends; /* all that there is of up to 16 bytes */
     char bytes[NAME_CACHED_MAX];
 };
 
@@ -97,10 +98,16 @@ static ALWAYS_INLINE void put(struct run *r, uint32_t id, struct slice name, enu
         r->failed = true;
 }
 
+static const struct slice dictionary[FIELD_DICTIONARY] = {
+#define X(id, name, kind, pii, help) { name, sizeof(name) - 1 },
+    FIELD_LIST(X)
+#undef X
+};
+
 static void set(struct run *r, enum field_id id, struct slice value)
 {
     if (value.n)
-        put(r, id, field_name(r->f->names, id), VALUE_STRING, value);
+        put(r, id, dictionary[id], VALUE_STRING, value);
 }
 
 /* ---- values ---- */
@@ -281,16 +288,19 @@ static void look_up(const struct run *r, struct slice name, struct member_name *
 static const struct member_name *name_of(struct run *r, struct slice name,
                                          struct member_name *uncached)
 {
-    struct member_name *m = &r->scratch->names[(slice_mix(name) >> 32) % NAMES_CACHED];
+    struct slice_ends ends = slice_ends_of(name);
+    struct member_name *m = &r->scratch->names[(slice_ends_mix(ends, name.n) >> 32) % NAMES_CACHED];
 
     if (name.n == 0 || name.n > NAME_CACHED_MAX) {
         look_up(r, name, uncached);
         return uncached;
     }
-    if (m->n == name.n && memcmp(m->bytes, name.p, name.n) == 0)
+    if (m->n == name.n && m->ends.a == ends.a && m->ends.b == ends.b &&
+        (name.n <= 16 || memcmp(m->bytes, name.p, name.n) == 0))
         return m;
     look_up(r, name, m);
     memcpy(m->bytes, name.p, name.n);
+    m->ends = ends;
     m->n = (uint32_t)name.n;
     return m;
 }
@@ -391,7 +401,7 @@ static bool captures_match(struct run *r, const struct captures *c, struct slice
 
 static void captures_apply(struct run *r, const struct captures *c)
 {
-    struct slice groups[GROUPS_MAX];
+    UNINITIALIZED struct slice groups[GROUPS_MAX];
 
     memcpy(groups, r->scratch->groups, c->n * sizeof *groups);
     for (size_t i = 1; i < c->n; i++)
@@ -508,10 +518,12 @@ static void set_event(struct run *r, const struct event_entry *e)
 
 static void find_event(struct run *r)
 {
+    uint64_t may = r->message.n ? r->f->begin[(unsigned char)r->message.p[0]] : UINT64_MAX;
+
     for (size_t i = 0; i < r->f->nevents; i++) {
         const struct event_entry *e = &r->f->events[i];
 
-        if (!entry_fits(r, e))
+        if ((i < 64 && !(may >> i & 1)) || !entry_fits(r, e))
             continue;
         tell(r, e->action.n ? e->action : SLICE("noise"), true);
         set_event(r, e);

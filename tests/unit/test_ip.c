@@ -6,7 +6,9 @@
 
 #include <cmocka.h>
 
+#include <arpa/inet.h>
 #include <errno.h>
+#include <stdio.h>
 
 #include "base/ip.h"
 
@@ -202,6 +204,48 @@ static void special_addresses_are_known(void **state)
     }
 }
 
+static unsigned roll(uint64_t *x, unsigned n)
+{
+    *x = *x * 6364136223846793005u + 1442695040888963407u;
+    return (unsigned)((*x >> 33) % n);
+}
+
+/* Nearly addresses: numbers too large, zeros in front, dots and digits too many or too few. */
+static void make_ipv4(uint64_t *x, char text[64])
+{
+    size_t n = 0, parts = roll(x, 20) ? 4 : roll(x, 6);
+
+    for (size_t i = 0; i < parts; i++)
+        n += (size_t)snprintf(text + n, 64 - n, roll(x, 30) ? "%s%u" : "%s0%u",
+                              i && roll(x, 60) ? "." : "", roll(x, roll(x, 8) ? 256 : 1100));
+    if (n && roll(x, 12) == 0)
+        text[roll(x, (unsigned)n)] = "0123456789.a -x:"[roll(x, 16)];
+    text[n] = '\0';
+}
+
+static void ipv4_is_what_inet_pton_takes(void **state)
+{
+    uint64_t x = 1;
+    size_t good = 0;
+
+    (void)state;
+    for (size_t i = 0; i < 200000; i++) {
+        char text[64];
+        uint8_t want[4];
+        struct ip ip;
+        bool is;
+
+        make_ipv4(&x, text);
+        is = inet_pton(AF_INET, text, want) == 1;
+        good += is;
+        if ((ip_parse(slice_str(text), &ip) == 0 && ip.family == 4 && !strchr(text, ':')) != is)
+            fail_msg("'%s'", text);
+        if (is)
+            assert_memory_equal(ip.bytes, want, 4);
+    }
+    assert_in_range(good, 50000, 190000);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -212,6 +256,7 @@ int main(void)
         cmocka_unit_test(a_network_has_its_addresses_and_no_others),
         cmocka_unit_test(a_network_with_host_bits_is_refused_with_the_right_one),
         cmocka_unit_test(special_addresses_are_known),
+        cmocka_unit_test(ipv4_is_what_inet_pton_takes),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

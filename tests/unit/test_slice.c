@@ -213,6 +213,22 @@ static void hex_is_lower_case_and_of_exact_length(void **state)
     assert_int_equal(hex_decode(SLICE("00xbff"), out, sizeof out), -EINVAL);
 }
 
+static void the_ends_of_short_texts_tell_them_apart(void **state)
+{
+    (void)state;
+    for (size_t n = 1; n <= 16; n++)
+        for (size_t at = 0; at < n; at++)
+            for (unsigned c = 1; c < 256; c++) {
+                char one[16] = { 0 }, other[16] = { 0 };
+                struct slice_ends a, b;
+
+                other[at] = (char)c;
+                a = slice_ends_of(slice_of(one, n));
+                b = slice_ends_of(slice_of(other, n));
+                assert_false(a.a == b.a && a.b == b.b);
+            }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -227,6 +243,7 @@ int main(void)
         cmocka_unit_test(what_is_taken_leaves_the_buffer_empty),
         cmocka_unit_test(base64_gives_the_vectors_of_rfc_4648_both_ways),
         cmocka_unit_test(base64_that_is_not_canonical_is_refused),
+        cmocka_unit_test(the_ends_of_short_texts_tell_them_apart),
         cmocka_unit_test(hex_is_lower_case_and_of_exact_length),
     };
 
