@@ -2,6 +2,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/num.h"
@@ -76,6 +77,9 @@ void ip_text(const struct ip *ip, char out[IP_TEXT_SIZE])
     }
     if (!ip->family || !inet_ntop(AF_INET6, ip->bytes, out, IP_TEXT_SIZE))
         out[0] = '\0';
+    else if (strchr(out, '.')) /* ::/96: its end, too, is written as of any other IPv6 address */
+        snprintf(out, IP_TEXT_SIZE, "::%x:%x", (unsigned)(ip->bytes[12] << 8 | ip->bytes[13]),
+                 (unsigned)(ip->bytes[14] << 8 | ip->bytes[15]));
 }
 
 bool ip_eq(const struct ip *a, const struct ip *b)

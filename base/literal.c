@@ -1,5 +1,7 @@
 #include "base/literal.h"
 
+#include <stdlib.h>
+
 #define COST_NONE 1000000u
 #define COST_GOOD 200u /* of a set, and for each of its literals this much more: */
 #define COST_EACH 12u
@@ -53,26 +55,43 @@ static unsigned share(const struct literal_sample *s, struct slice literal)
     return (unsigned)(hits * 1000 / (s->nlines ? s->nlines : 1));
 }
 
+static unsigned cost_of_length(struct slice literal)
+{
+    return 1 + (unsigned)(160 / (literal.n * literal.n));
+}
+
+static unsigned cost_of_use(const struct literal_maker *m, struct slice literal)
+{
+    return (m->sample ? share(m->sample, literal) : 0) +
+           (slice_find(SLICE(common), literal) != SIZE_MAX ? 300 : 0);
+}
+
 static unsigned cost_of(const struct literal_maker *m, struct slice literal)
 {
-    unsigned cost = 1 + (unsigned)(160 / (literal.n * literal.n));
-
-    if (m->sample)
-        cost += share(m->sample, literal);
-    if (slice_find(SLICE(common), literal) != SIZE_MAX)
-        cost += 300;
-    return cost;
+    return cost_of_length(literal) + cost_of_use(m, literal);
 }
+
+/*
+ * Of many literals some are weighed for all. What each costs however rare it is stands for what is
+ * not known of it; of a long list that is not more than of one of SAMPLED.
+ */
+#define SAMPLED 64
 
 unsigned literals_cost(struct literal_maker *m, struct literals *set)
 {
+    size_t step = set->n / SAMPLED + 1;
+    uint64_t known = 0, each = 0;
+
     if (set->none)
         return COST_NONE;
-    if (set->cost == 0) {
-        set->cost = 1 + set->extra;
-        for (size_t i = 0; i < set->n; i++)
-            set->cost += cost_of(m, set->list[i]);
+    if (set->cost)
+        return set->cost;
+    for (size_t i = 0; i < set->n; i += step) {
+        each += cost_of_length(set->list[i]);
+        known += cost_of_use(m, set->list[i]);
     }
+    known = known * step + each + set->extra;
+    set->cost = known < COST_NONE - 1 ? 1 + (unsigned)known : COST_NONE - 1;
     return set->cost;
 }
 
@@ -153,16 +172,149 @@ static bool covered(const struct slice *list, size_t n, struct slice literal)
     return false;
 }
 
-struct literals literals_or(struct literal_maker *m, struct literals a, struct literals b)
+/* ---- many ---- */
+
+struct entry {
+    struct slice text;
+    bool told;
+};
+
+/*
+ * Literals in the order of their bytes, none of which begins with another: so the last one that is
+ * not behind a text is the only one that the text can begin with.
+ */
+struct directory {
+    struct entry *list;
+    size_t n;
+    uint8_t starts[8192]; /* bits: some literal may begin with these bytes */
+};
+
+static unsigned start_of(const char *p)
 {
-    struct slice *list;
+    uint32_t head;
+
+    memcpy(&head, p, LITERAL_MIN);
+    return (head * UINT32_C(2654435761)) >> 16;
+}
+
+static int by_text(const void *a, const void *b)
+{
+    const struct entry *x = a, *y = b;
+
+    return slice_cmp(x->text, y->text);
+}
+
+static bool directory_fill(struct directory *d, struct arena *a, const struct slice *list, size_t n)
+{
+    size_t kept = 0;
+
+    d->list = arena_array(a, n, sizeof *d->list);
+    if (!d->list)
+        return false;
+    for (size_t i = 0; i < n; i++)
+        d->list[i].text = list[i];
+    qsort(d->list, n, sizeof *d->list, by_text);
+    for (size_t i = 0; i < n; i++) {
+        struct slice text = d->list[i].text;
+
+        if (kept && slice_starts(text, d->list[kept - 1].text))
+            continue;
+        d->list[kept++].text = text;
+        d->starts[start_of(text.p) / 8] |= (uint8_t)(1u << start_of(text.p) % 8);
+    }
+    d->n = kept;
+    return true;
+}
+
+/* The literal with which the text begins, or NULL. */
+static struct entry *directory_find(const struct directory *d, struct slice text)
+{
+    size_t from = 0, to = d->n;
+
+    if (!(d->starts[start_of(text.p) / 8] & 1u << start_of(text.p) % 8))
+        return NULL;
+    while (from < to) {
+        size_t middle = from + (to - from) / 2;
+
+        if (slice_cmp(d->list[middle].text, text) <= 0)
+            from = middle + 1;
+        else
+            to = middle;
+    }
+    return from && slice_starts(text, d->list[from - 1].text) ? &d->list[from - 1] : NULL;
+}
+
+/* Does no other one stand in it? Of two that are the same the first counts. */
+static bool is_wanted(const struct directory *d, struct slice literal)
+{
+    struct entry *own = directory_find(d, literal);
+
+    if (own->text.n < literal.n || own->told)
+        return false;
+    for (struct slice rest = slice_skip(literal, 1); rest.n >= LITERAL_MIN;
+         rest = slice_skip(rest, 1))
+        if (directory_find(d, rest))
+            return false;
+    own->told = true;
+    return true;
+}
+
+void literals_take(struct literal_union *u, struct literals l)
+{
+    if (u->none.none || l.none) {
+        u->none = u->none.none ? u->none : l;
+        return;
+    }
+    u->extra += l.extra;
+    if (u->n + l.n > u->cap) {
+        size_t cap = u->cap * 2 > u->n + l.n ? u->cap * 2 : u->n + l.n;
+        struct slice *list = arena_array(u->m->arena, cap, sizeof *list);
+
+        if (!list) {
+            u->m->failed = true;
+            u->none = literals_none("out of memory");
+            return;
+        }
+        if (u->n)
+            memcpy(list, u->list, u->n * sizeof *list);
+        u->list = list;
+        u->cap = cap;
+    }
+    if (l.n)
+        memcpy(u->list + u->n, l.list, l.n * sizeof *l.list);
+    u->n += l.n;
+}
+
+struct literals literals_taken(struct literal_union *u)
+{
+    struct directory d = { .n = 0 };
+    struct slice *kept;
+    size_t n = 0;
+
+    if (u->none.none || u->n == 0)
+        return u->none;
+    kept = arena_array(u->m->arena, u->n, sizeof *kept);
+    if (!kept || !directory_fill(&d, u->m->arena, u->list, u->n)) {
+        u->m->failed = true;
+        return literals_none("out of memory");
+    }
+    for (size_t i = 0; i < u->n; i++)
+        if (is_wanted(&d, u->list[i]))
+            kept[n++] = u->list[i];
+    if (n > LITERALS_MAX)
+        return literals_none("more literals than are worth a scan");
+    return (struct literals){ .list = kept, .n = n, .extra = u->extra };
+}
+
+/* So few that comparing all with all is fastest. */
+#define FEW 400
+
+/* As literals_taken() does it. Room for the smaller result is never missing: it is in the arena. */
+static struct literals few_or(struct literal_maker *m, struct literals a, struct literals b)
+{
+    struct slice *list = arena_array(m->arena, a.n + b.n, sizeof *list);
     size_t n = 0, kept = 0;
 
-    if (a.none || b.none)
-        return a.none ? a : b;
-    if (a.n == 0 || b.n == 0)
-        return a.n ? a : b;
-    list = arena_array(m->arena, a.n + b.n, sizeof *list);
     if (!list) {
         m->failed = true;
         return literals_none("out of memory");
@@ -176,10 +328,22 @@ struct literals literals_or(struct literal_maker *m, struct literals a, struct l
         if (!covered(list + a.n, n, a.list[i]))
             list[kept++] = a.list[i];
     memmove(list + kept, list + a.n, n * sizeof *list);
-    n += kept;
-    if (n > LITERALS_MAX)
-        return literals_none("more literals than are worth a scan");
-    return (struct literals){ .list = list, .n = n, .extra = a.extra + b.extra };
+    return (struct literals){ .list = list, .n = kept + n, .extra = a.extra + b.extra };
+}
+
+struct literals literals_or(struct literal_maker *m, struct literals a, struct literals b)
+{
+    struct literal_union all = { .m = m };
+
+    if (a.none || b.none)
+        return a.none ? a : b;
+    if (a.n == 0 || b.n == 0)
+        return a.n ? a : b;
+    if (a.n * b.n <= FEW)
+        return few_or(m, a, b);
+    literals_take(&all, a);
+    literals_take(&all, b);
+    return literals_taken(&all);
 }
 
 bool literals_cover(struct literals a, struct literals b)

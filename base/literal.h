@@ -18,7 +18,8 @@
 #include "base/arena.h"
 
 #define LITERAL_MIN 4
-#define LITERALS_MAX 64
+/* Of one set: lists of words and of addresses are that long. */
+#define LITERALS_MAX 50000
 
 struct literals {
     const struct slice *list;
@@ -54,6 +55,21 @@ struct literals literals_exactly(struct literal_maker *m, struct slice text);
 /* Both hold: the better one. One of them holds: all. */
 struct literals literals_and(struct literal_maker *m, struct literals a, struct literals b);
 struct literals literals_or(struct literal_maker *m, struct literals a, struct literals b);
+
+/*
+ * One of many holds, each taken in by itself: what literals_or() would say of all of them, in time
+ * that grows with their number and not with its square. Begins as { .m = maker }.
+ */
+struct literal_union {
+    struct literal_maker *m;
+    struct slice *list;
+    size_t n, cap;
+    unsigned extra;
+    struct literals none; /* once one without a literal was taken in */
+};
+void literals_take(struct literal_union *u, struct literals l);
+struct literals literals_taken(struct literal_union *u);
+
 /* What a set lets through, for sorting only: lower is better. */
 unsigned literals_cost(struct literal_maker *m, struct literals *set);
 /* Does what holds one of b hold one of a anyway? */

@@ -8,6 +8,8 @@ const char *const lane_names[] = {
     [LANE_SCAN] = "scan", [LANE_FIELD] = "field", [LANE_WINDOW] = "window", [LANE_NEVER] = "never"
 };
 
+#define WORK_BYTES ((size_t)64 << 20) /* for one rule: some 1,000 bytes for each of its values */
+
 static bool part_fits(struct slice rule, struct slice event)
 {
     return rule.n == 0 || slice_eq_nocase(rule, event);
@@ -19,12 +21,24 @@ bool logsource_matches(const struct logsource *rule, const struct logsource *eve
            part_fits(rule->service, event->service);
 }
 
+/* What one record of a format has. */
+struct setting {
+    const struct format *format;
+    const struct format_beside *beside;
+};
+
 /* Rules and parsers do not know one another: here a rule's question becomes the format's. */
 static struct literals of_field(void *ctx, const struct witness *w, struct literal_maker *m)
 {
-    const struct format_ask ask = { w->field, w->in_value, w->whole, w->holds, w->ctx };
+    const struct setting *s = ctx;
+    const struct format_ask ask = { .field = w->field,
+                                    .beside = s->beside,
+                                    .in_value = w->in_value,
+                                    .whole = w->whole,
+                                    .holds = w->holds,
+                                    .ctx = w->ctx };
 
-    return format_literals(ctx, &ask, m);
+    return format_literals(s->format, &ask, m);
 }
 
 /* Out of the working memory into the caller's. */
@@ -57,10 +71,11 @@ static bool fits(const struct engine *e, const struct format *f, size_t rule)
            logsource_matches(info->logsource, format_logsource(f));
 }
 
-int lane_of(const struct engine *e, const struct format *f, size_t rule, struct arena *a,
-            struct lane *ret)
+int lane_of(const struct engine *e, const struct format *f, const struct format_beside *beside,
+            size_t rule, struct arena *a, struct lane *ret)
 {
-    const struct witness_source source = { of_field, (void *)(uintptr_t)f };
+    struct setting setting = { f, beside };
+    const struct witness_source source = { of_field, &setting };
     AUTO(arena) work = NULL;
     struct literal_maker m = { .sample = format_sample(f) };
     struct literals l;
@@ -70,7 +85,7 @@ int lane_of(const struct engine *e, const struct format *f, size_t rule, struct 
         ret->kind = LANE_WINDOW;
     if (ret->kind == LANE_WINDOW || !fits(e, f, rule))
         return 0;
-    m.arena = work = arena_new(16384, 16 << 20);
+    m.arena = work = arena_new(16384, WORK_BYTES);
     if (!work)
         return -ENOMEM;
     l = rules_literals(e->rules, rule, &source, &m);
@@ -100,6 +115,7 @@ bool lane_passes_over(const struct format *f, struct slice raw)
 
 static int worst_of(const struct engine *e, size_t rule, struct literal_maker *m, struct lane *ret)
 {
+    const struct format_beside nothing = { .places = false };
     struct literals all = { .n = 0 };
 
     for (size_t i = 0; i < formats_count(e->formats); i++) {
@@ -108,7 +124,7 @@ static int worst_of(const struct engine *e, size_t rule, struct literal_maker *m
 
         if (!fits(e, f, rule))
             continue;
-        if (lane_of(e, f, rule, m->arena, &one) < 0)
+        if (lane_of(e, f, &nothing, rule, m->arena, &one) < 0)
             return -ENOMEM;
         all = literals_or(m, all,
                           (struct literals){ .list = one.literals,

@@ -13,6 +13,11 @@
  * format_hides() says so, one with a backslash or an ampersand. LANE_NEVER
  * is of the text alone, too: a record that is parsed is still asked about every rule.
  *
+ * Keywords are asked of all values, so also of what stands in no record. The constants of a format,
+ * levels and addresses are known and have literals of their own. What the configuration puts beside
+ * a record is not of the format, so the caller says it: the name of the service, and whether places
+ * of addresses are looked up. A database may give any text; with one, a keyword has no literal.
+ *
  * Everything here reads the engine only, so any thread may ask; answers live in the arena.
  */
 #pragma once
@@ -34,10 +39,13 @@ struct lane {
     const char *why; /* LANE_FIELD: what has no literal */
 };
 
-/* Of one rule and one format. -ENOMEM. */
-int lane_of(const struct engine *e, const struct format *f, size_t rule, struct arena *a,
-            struct lane *ret);
-/* Of a rule over all formats that it fits, for people: the worst of them. */
+/* Of one rule and one format. `beside` NULL: not known. -ENOMEM. */
+int lane_of(const struct engine *e, const struct format *f, const struct format_beside *beside,
+            size_t rule, struct arena *a, struct lane *ret);
+/*
+ * Of a rule over all formats that it fits, for people: the worst of them, where the configuration
+ * puts nothing beside a record.
+ */
 int lane_of_rule(const struct engine *e, size_t rule, struct arena *a, struct lane *ret);
 
 /* Is it one of the records (above) that are parsed whatever they hold? */

@@ -167,12 +167,13 @@ static const struct scan_plan *plan_of(const struct reading *b)
 {
     const struct reader *r = b->reader;
     const struct config_channel *channel = b->source->input->channel;
+    const struct format_beside beside = { r->geo != NULL, b->source->parser.service };
     const struct scan_plan *plan;
 
     /* Records with claims of their own (priority, sender) hold more than their text. */
     if (b->block->records || r->observe || channel->audit_all)
         return NULL;
-    plan = scans_plan(r->engine->scans, channel->format);
+    plan = scans_plan(r->engine->scans, channel->format, &beside);
     return plan && scan_block(r->scan, plan, b->block->bytes) ? plan : NULL;
 }
 

@@ -43,6 +43,7 @@ struct pair {
 struct planning {
     const struct engine *engine;
     const struct format *format;
+    const struct format_beside *beside;
     struct scan_plan *plan;
     struct arena *arena;
     struct table *seen; /* literal -> its number + 1 */
@@ -97,7 +98,7 @@ static int add_literal(struct planning *p, struct slice literal, size_t rule)
 static int add_rule(struct planning *p, size_t rule)
 {
     struct lane lane;
-    int e = lane_of(p->engine, p->format, rule, p->arena, &lane);
+    int e = lane_of(p->engine, p->format, p->beside, rule, p->arena, &lane);
 
     if (e == 0 && lane.kind == LANE_FIELD) {
         p->plan->parses_all = true;
@@ -161,9 +162,10 @@ static void plan_free(struct scan_plan *p)
 }
 
 /* NULL: it cannot be made, so everything is parsed. */
-static struct scan_plan *plan_new(const struct engine *e, const struct format *f)
+static struct scan_plan *plan_new(const struct engine *e, const struct format *f,
+                                  const struct format_beside *beside)
 {
-    struct planning p = { .engine = e, .format = f };
+    struct planning p = { .engine = e, .format = f, .beside = beside };
     int r = -ENOMEM;
 
     p.plan = calloc(1, sizeof *p.plan);
@@ -183,8 +185,10 @@ static struct scan_plan *plan_new(const struct engine *e, const struct format *f
     return NULL;
 }
 
+/* Of one format there are as many as there are services of other names: that of each input. */
 struct plan_place {
     const struct format *format;
+    struct format_beside beside;
     struct scan_plan *plan;
 };
 
@@ -192,7 +196,8 @@ struct scans {
     const struct engine *engine;
     pthread_mutex_t lock;
     struct plan_place *places;
-    size_t n;
+    size_t n, cap;
+    struct arena *names; /* of services */
     bool disabled;
 };
 
@@ -203,9 +208,9 @@ struct scans *scans_new(const struct engine *e)
     if (!s)
         return NULL;
     s->engine = e;
-    s->places = calloc(formats_count(e->formats) + 1, sizeof *s->places);
-    if (!s->places || pthread_mutex_init(&s->lock, NULL) != 0) {
-        free(s->places);
+    s->names = arena_new(256, 0);
+    if (!s->names || pthread_mutex_init(&s->lock, NULL) != 0) {
+        arena_free(s->names);
         free(s);
         return NULL;
     }
@@ -219,6 +224,7 @@ void scans_free(struct scans *s)
     for (size_t i = 0; i < s->n; i++)
         plan_free(s->places[i].plan);
     pthread_mutex_destroy(&s->lock);
+    arena_free(s->names);
     free(s->places);
     free(s);
 }
@@ -228,20 +234,42 @@ void scans_disable(struct scans *s)
     s->disabled = true;
 }
 
-const struct scan_plan *scans_plan(struct scans *s, const struct format *f)
+static bool is_for(const struct plan_place *p, const struct format *f,
+                   const struct format_beside *beside)
 {
-    const struct scan_plan *plan = NULL;
+    return p->format == f && p->beside.places == beside->places &&
+           slice_eq(p->beside.service, beside->service);
+}
+
+/* NULL: no memory. */
+static struct plan_place *place_new(struct scans *s, const struct format *f,
+                                    const struct format_beside *beside)
+{
+    struct plan_place *list = room(s->places, s->n, &s->cap, sizeof *list);
+    struct format_beside kept = { beside->places, arena_slice(s->names, beside->service) };
+
+    if (list)
+        s->places = list;
+    if (!list || !kept.service.p)
+        return NULL;
+    list[s->n] = (struct plan_place){ f, kept, plan_new(s->engine, f, &kept) };
+    return &list[s->n++];
+}
+
+const struct scan_plan *scans_plan(struct scans *s, const struct format *f,
+                                   const struct format_beside *beside)
+{
+    const struct plan_place *place;
+    const struct scan_plan *plan;
     size_t i = 0;
 
     if (s->disabled)
         return NULL;
     pthread_mutex_lock(&s->lock);
-    while (i < s->n && s->places[i].format != f)
+    while (i < s->n && !is_for(&s->places[i], f, beside))
         i++;
-    if (i == s->n && i < formats_count(s->engine->formats))
-        s->places[s->n++] = (struct plan_place){ f, plan_new(s->engine, f) };
-    if (i < s->n)
-        plan = s->places[i].plan;
+    place = i < s->n ? &s->places[i] : place_new(s, f, beside);
+    plan = place ? place->plan : NULL;
     pthread_mutex_unlock(&s->lock);
     return plan;
 }

@@ -22,8 +22,9 @@ struct scans *scans_new(const struct engine *e);
 void scans_free(struct scans *s);
 /* From now on every record is parsed and asked for every rule: slow, for comparison. */
 void scans_disable(struct scans *s);
-/* NULL: everything is parsed. */
-const struct scan_plan *scans_plan(struct scans *s, const struct format *f);
+/* Of a format, and of what stands beside its records (lane.h). NULL: everything is parsed. */
+const struct scan_plan *scans_plan(struct scans *s, const struct format *f,
+                                   const struct format_beside *beside);
 
 /* A rule of the format has no literal: every record is parsed, though not asked for every rule. */
 bool scan_parses_all(const struct scan_plan *p);

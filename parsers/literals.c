@@ -8,6 +8,9 @@
  * values differ only where JSON, Go and logfmt escape: literals are cut there (base/literal.c).
  *
  * In a format with JSON or logfmt every field has one more source: a member of its own name.
+ *
+ * A keyword is asked of every field and of the text: all copies are one source, and what is no copy
+ * is asked as for a field.
  */
 #include "parsers/format.h"
 
@@ -19,6 +22,8 @@ struct asking {
     const struct format_ask *ask;
     struct literal_maker *m;
     struct literals all;
+    bool any; /* a keyword: whichever the field is */
+    bool any_level; /* ... and some level could be its value */
 };
 
 static bool could_be(const struct asking *q, const char *value)
@@ -34,12 +39,17 @@ static void source(struct asking *q, struct literals l)
 
 static bool asks_for(const struct asking *q, struct slice name)
 {
-    return slice_eq(q->ask->field, name);
+    return !q->any && slice_eq(q->ask->field, name);
 }
 
 static bool asks_id(const struct asking *q, enum field_id id)
 {
-    return slice_eq(q->ask->field, field_name(q->f->names, id));
+    return q->any || slice_eq(q->ask->field, field_name(q->f->names, id));
+}
+
+static bool asks_level(const struct asking *q)
+{
+    return q->any ? q->any_level : asks_id(q, FIELD_LOG_LEVEL);
 }
 
 /* ---- members of JSON and logfmt ---- */
@@ -116,25 +126,89 @@ static void group_source(struct asking *q, const struct captures *c, size_t grou
 
 /* ---- addresses are made uniform ---- */
 
-static bool is_ipv4(struct slice s)
+static bool is_of(struct slice s, const char *alphabet)
 {
-    size_t dots = 0;
-
-    for (size_t i = 0; i < s.n; i++) {
-        dots += s.p[i] == '.';
-        if (s.p[i] != '.' && (s.p[i] < '0' || s.p[i] > '9'))
+    for (size_t i = 0; i < s.n; i++)
+        if (!s.p[i] || !strchr(alphabet, s.p[i]))
             return false;
-    }
-    return dots == 3;
+    return true;
 }
 
-/* An IPv4 address stands there as it is, or as the end of ::ffff:0:0/96. IPv6 has many spellings.
+/* The first run of hexadecimal digits that is longer than three. */
+static struct slice long_group(struct slice s)
+{
+    struct slice part;
+
+    while (slice_split(&s, ':', &part))
+        if (part.n > 3)
+            return part;
+    return SLICE_NONE;
+}
+
+/* At least so many groups: two colons are one or more, and one follows a colon at the end. */
+static size_t groups_in(struct slice s)
+{
+    bool two_colons = slice_find(s, SLICE("::")) != SIZE_MAX;
+    size_t n = two_colons || slice_ends(s, SLICE(":"));
+    struct slice part;
+
+    while (slice_split(&s, ':', &part))
+        n += part.n > 0;
+    return n;
+}
+
+static struct literals spelled(struct literal_maker *m, const char *text)
+{
+    m->failed = m->failed || !text;
+    return text ? literals_exactly(m, slice_str(text)) : literals_none("out of memory");
+}
+
+/*
+ * IPv6 has many spellings, but a group of four digits is always spelled by these four; only the
+ * last two groups may stand as two parts of an IPv4 address each.
  */
+static struct literals of_ipv6(struct literal_maker *m, struct slice piece)
+{
+    struct slice group = long_group(piece);
+    struct arena *a = m->arena;
+    char digits[5] = "";
+    unsigned value;
+
+    if (group.n == 0)
+        return literals_none("an address can be spelled in many ways");
+    if (group.n > 4 || group.p[0] == '0') /* as no address is written */
+        return (struct literals){ .n = 0 };
+    memcpy(digits, group.p, 4);
+    if (groups_in(slice_skip(piece, (size_t)(group.p - piece.p) + 4)) >= 2)
+        return spelled(m, arena_printf(a, "%s%s:", group.p > piece.p ? ":" : "", digits));
+    value = (unsigned)strtoul(digits, NULL, 16);
+    return literals_or(m, spelled(m, digits),
+                       spelled(m, arena_printf(a, "%u.%u", value >> 8, value & 0xff)));
+}
+
+/* An IPv4 address stands there as it is, or as the end of ::ffff:0:0/96. */
+static struct literals of_address_piece(struct literal_maker *m, struct slice piece)
+{
+    if (!is_of(piece, "0123456789abcdef.:"))
+        return (struct literals){ .n = 0 };
+    if (slice_find_byte(piece, '.') == SIZE_MAX)
+        return of_ipv6(m, piece);
+    if (!is_of(piece, "0123456789."))
+        return (struct literals){ .n = 0 };
+    return literals_or(m, literals_exactly(m, piece), literals_exactly(m, SLICE("ffff")));
+}
+
+/* Of an address as ip_text() writes it: only digits, letters to f, and points or colons. */
 static struct literals of_address(const struct asking *q)
 {
-    if (!q->ask->whole.p || !is_ipv4(q->ask->whole))
+    const struct literals *l = q->ask->in_value;
+    struct literals all = { .n = 0 };
+
+    if (l->none)
         return literals_none("an address can be spelled in many ways");
-    return literals_or(q->m, literals_of(q->m, q->ask->whole), literals_of(q->m, SLICE("ffff")));
+    for (size_t i = 0; i < l->n; i++)
+        all = literals_or(q->m, all, of_address_piece(q->m, l->list[i]));
+    return all;
 }
 
 static void address_source(struct asking *q, const struct captures *c, size_t group,
@@ -157,8 +231,8 @@ static void address_source(struct asking *q, const struct captures *c, size_t gr
 
 static bool asks_address(const struct asking *q)
 {
-    return asks_id(q, FIELD_SOURCE_ADDRESS) || asks_id(q, FIELD_SOURCE_IP) ||
-           asks_id(q, FIELD_SOURCE_PORT);
+    return !q->any && (asks_id(q, FIELD_SOURCE_ADDRESS) || asks_id(q, FIELD_SOURCE_IP) ||
+                       asks_id(q, FIELD_SOURCE_PORT));
 }
 
 /* ---- levels are made uniform ---- */
@@ -227,7 +301,7 @@ static void of_captures(struct asking *q, const struct captures *c, const struct
 
         if (t->kind == TARGET_FIELD && asks_for(q, t->name))
             group_source(q, c, i, around, !t->go_quoted);
-        else if (t->kind == TARGET_LEVEL && asks_id(q, FIELD_LOG_LEVEL))
+        else if (t->kind == TARGET_LEVEL && asks_level(q))
             level_of_group(q, c, i, around);
         else if ((t->kind == TARGET_ADDRESS || t->kind == TARGET_ADDRESS6) && asks_address(q))
             address_source(q, c, i, around);
@@ -240,7 +314,7 @@ static void of_alias(struct asking *q, const struct alias *alias)
 
     if (t->kind == TARGET_FIELD && asks_for(q, t->name))
         member(q, alias->name, *q->ask->in_value);
-    else if (t->kind == TARGET_LEVEL && asks_id(q, FIELD_LOG_LEVEL))
+    else if (t->kind == TARGET_LEVEL && asks_level(q))
         level_of_member(q, alias->name);
     else if ((t->kind == TARGET_ADDRESS || t->kind == TARGET_ADDRESS6) && asks_address(q))
         member(q, alias->name, asks_id(q, FIELD_SOURCE_IP) ? of_address(q) : *q->ask->in_value);
@@ -250,7 +324,8 @@ static void of_members(struct asking *q)
 {
     if (!format_has_members(q->f))
         return;
-    member(q, q->ask->field, *q->ask->in_value);
+    if (!q->any)
+        member(q, q->ask->field, *q->ask->in_value);
     for (size_t i = 0; i < q->f->naliases; i++)
         if (q->f->aliases[i])
             of_alias(q, q->f->aliases[i]);
@@ -268,6 +343,8 @@ static bool has_openvpn_prefix(const struct format *f)
 
 static void of_prefixes(struct asking *q)
 {
+    if (q->any)
+        return;
     if (q->f->syslog && (asks_id(q, FIELD_HOST_NAME) || asks_id(q, FIELD_PROCESS_NAME) ||
                          asks_id(q, FIELD_PROCESS_PID)))
         source(q, *q->ask->in_value);
@@ -308,25 +385,87 @@ static void of_entry(struct asking *q, const struct event_entry *e)
         constant_source(q, FIELD_TRAILWARDEN_DUPLICATE, SLICE("true"), &e->literals);
 }
 
-/* Fields of every event, and those that are looked up. */
+static bool starts_with_one(struct slice s, const char *const *list)
+{
+    for (; *list; list++)
+        if (slice_starts(s, slice_str(*list)))
+            return true;
+    return false;
+}
+
+/*
+ * What is looked up, and what the configuration says. Where the user was before (geo.*) is known
+ * later, to rules that ask for it: for now it may be anything, but no keyword sees it.
+ */
+static void of_configuration(struct asking *q)
+{
+    static const char *const looked_up[] = { "source.geo.", "source.as.", NULL };
+    static const char *const computed[] = { "geo.", NULL };
+    const struct format_beside *beside = q->ask->beside;
+    struct slice service = beside ? beside->service : SLICE_NONE;
+
+    if (asks_id(q, FIELD_SERVICE_NAME) &&
+        (!beside || (service.n && q->ask->holds(q->ask->ctx, service))))
+        source(q, literals_none("it may come from the configuration"));
+    if ((!beside || beside->places) && (q->any || starts_with_one(q->ask->field, looked_up)))
+        source(q, literals_none(q->any ? "it may come from the place of an address"
+                                       : "it is looked up, not in the record"));
+    if (starts_with_one(q->ask->field, computed))
+        source(q, literals_none("it is computed, not in the record"));
+}
+
+/* Fields of every event. */
 static void of_nowhere(struct asking *q)
 {
-    static const char *const looked_up[] = { "source.geo.", "source.as.", "geo." };
     const struct literals none = literals_none("it is put there for every record");
 
     constant_source(q, FIELD_EVENT_MODULE, q->f->channel, &none);
     constant_source(q, FIELD_TRAILWARDEN_FORMAT, q->f->name, &none);
     constant_source(q, FIELD_TRAILWARDEN_UNPARSED, SLICE("true"), &none);
-    if (asks_id(q, FIELD_TRAILWARDEN_TRUST))
-        source(q, none);
-    if (asks_id(q, FIELD_SERVICE_NAME))
-        source(q, literals_none("it may come from the configuration"));
-    for (size_t i = 0; i < ARRAY_SIZE(looked_up); i++)
-        if (slice_starts(q->ask->field, slice_str(looked_up[i])))
-            source(q, literals_none("it is looked up or computed, not in the record"));
+    for (int t = TRUST_FORGEABLE; t <= TRUST_RECORD; t++)
+        constant_source(q, FIELD_TRAILWARDEN_TRUST, slice_str(trust_name((enum trust)t)), &none);
+    of_configuration(q);
     /* the message may be the whole text */
     if (asks_id(q, FIELD_MESSAGE))
         source(q, *q->ask->in_value);
+}
+
+/* ---- keywords ---- */
+
+static bool captures_address(const struct captures *c)
+{
+    for (size_t i = 1; i < c->n; i++)
+        if (c->targets[i].kind == TARGET_ADDRESS || c->targets[i].kind == TARGET_ADDRESS6)
+            return true;
+    return false;
+}
+
+static bool format_finds_addresses(const struct format *f)
+{
+    for (size_t i = 0; i < f->nlayouts; i++)
+        if (f->layouts[i].openvpn_prefix || captures_address(&f->layouts[i].captures))
+            return true;
+    for (size_t i = 0; i < f->nevents; i++)
+        if (captures_address(&f->events[i].captures))
+            return true;
+    for (size_t i = 0; i < f->naliases; i++)
+        if (f->aliases[i] && (f->aliases[i]->target.kind == TARGET_ADDRESS ||
+                              f->aliases[i]->target.kind == TARGET_ADDRESS6))
+            return true;
+    return false;
+}
+
+/* The text, all that is copied from it, and addresses; levels and constants are asked with fields.
+ */
+static void of_text(struct asking *q)
+{
+    const char *level;
+
+    source(q, *q->ask->in_value);
+    for (size_t i = 0; level_word(i, &level); i++)
+        q->any_level = q->any_level || could_be(q, level);
+    if (!q->all.none && format_finds_addresses(q->f))
+        source(q, of_address(q));
 }
 
 /* These come with a record from the journal or a syslog socket, which is always parsed. */
@@ -345,18 +484,20 @@ static bool transport_brings(const struct asking *q)
 static struct literals literals_for(const struct format *f, const struct format_ask *ask,
                                     struct literal_maker *m, bool before)
 {
-    struct asking q = { .f = f, .ask = ask, .m = m };
+    struct asking q = { .f = f, .ask = ask, .m = m, .any = ask->field.n == 0 };
 
+    if (q.any)
+        of_text(&q);
     for (size_t i = 0; i < f->nlayouts && !q.all.none; i++)
         of_captures(&q, &f->layouts[i].captures, NULL);
     of_prefixes(&q);
-    if (asks_id(&q, FIELD_LOG_LEVEL))
+    if (asks_level(&q))
         level_of_priority(&q);
     for (size_t i = 0; !before && i < f->nevents && !q.all.none; i++)
         of_entry(&q, &f->events[i]);
     of_nowhere(&q);
     of_members(&q); /* at last: what the others need anyway serves them, too */
-    if (!q.all.none && q.all.n == 0 && transport_brings(&q))
+    if (!q.any && !q.all.none && q.all.n == 0 && transport_brings(&q))
         return literals_none("it comes with the record, not in its text");
     return q.all;
 }

@@ -67,9 +67,19 @@ const char *const *format_paths(const struct format *f);
  * Not covered: records with \u00 (JSON can write every letter so) or ESC, and, when
  * format_hides(), those with a backslash or an ampersand; fields that a transport brings (journal,
  * syslog socket).
+ *
+ * Without a field the question is a keyword's: the value may be of any field, or the text itself.
+ * All values but a few are copied from the text, so what the value holds is there as well. The few:
+ * constants of the format, levels and addresses that were made uniform, and what the configuration
+ * puts beside every record.
  */
+struct format_beside {
+    bool places; /* source.geo.* and source.as.* are looked up: any text may come of that */
+    struct slice service; /* service.name, may be empty */
+};
 struct format_ask {
-    struct slice field; /* name */
+    struct slice field; /* name; empty: any */
+    const struct format_beside *beside; /* NULL: not known, so there may be anything */
     const struct literals *in_value; /* of which the value holds one, as far as is known */
     struct slice whole; /* the value is this ASCII text in any case; p NULL: not known */
     bool (*holds)(const void *ctx, struct slice value); /* could this value fit? */

@@ -77,7 +77,7 @@ int rules_logsource(struct rules *r, const struct logsource *ls);
  * `none`: no record can match.
  */
 struct witness {
-    struct slice field; /* name */
+    struct slice field; /* name; empty: any, and the text itself */
     const struct literals *in_value; /* of which the value holds one, as far as is known */
     struct slice whole; /* the value is this ASCII text in any case; p NULL: not known */
     bool (*holds)(const void *ctx, struct slice value); /* could this value do? */

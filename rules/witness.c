@@ -74,12 +74,11 @@ static struct literals of_predicate(struct walk *w, const struct predicate *p)
 {
     struct holding holding = { w, p };
     struct literals in_value = literals_none(no_value[p->kind]);
-    struct witness ask = {
-        .field = p->name, .in_value = &in_value, .holds = could_hold, .ctx = &holding
-    };
+    struct witness ask = { .field = p->keyword ? SLICE("") : p->name,
+                           .in_value = &in_value,
+                           .holds = could_hold,
+                           .ctx = &holding };
 
-    if (p->keyword)
-        return literals_none("keywords are looked for in what is added to the record, too");
     if (p->kind == PREDICATE_EXISTS || p->kind == PREDICATE_NULL)
         return in_value;
     if (p->kind == PREDICATE_TEXT) {
@@ -94,25 +93,33 @@ static struct literals of_predicate(struct walk *w, const struct predicate *p)
     return w->source->of(w->source->ctx, &ask, w->m);
 }
 
+static struct literals of_node(struct walk *w, const struct node *n);
+
+static struct literals of_any(struct walk *w, const struct node *n)
+{
+    struct literal_union all = { .m = w->m };
+
+    for (size_t i = 0; i < n->n && !all.none.none; i++)
+        literals_take(&all, of_node(w, n->children[i]));
+    return literals_taken(&all);
+}
+
+static struct literals of_all(struct walk *w, const struct node *n)
+{
+    struct literals best = { .none = true };
+
+    for (size_t i = 0; i < n->n; i++)
+        best = literals_and(w->m, best, of_node(w, n->children[i]));
+    return best;
+}
+
 static struct literals of_node(struct walk *w, const struct node *n)
 {
-    struct literals all = { .none = n->kind == NODE_AND };
-
     if (n->kind == NODE_PREDICATE)
         return explained(w->m, n->predicate, of_predicate(w, n->predicate));
     if (n->kind == NODE_NOT || n->n == 0)
         return literals_none("what must not be there has no literal");
-    for (size_t i = 0; i < n->n; i++) {
-        struct literals child = of_node(w, n->children[i]);
-
-        if (n->kind == NODE_AND)
-            all = literals_and(w->m, all, child);
-        else
-            all = literals_or(w->m, all, child);
-        if (n->kind == NODE_OR && all.none)
-            break;
-    }
-    return all;
+    return n->kind == NODE_AND ? of_all(w, n) : of_any(w, n);
 }
 
 struct literals rules_literals(const struct rules *r, size_t i, const struct witness_source *source,

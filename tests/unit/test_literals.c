@@ -119,12 +119,96 @@ static void or_puts_together_and_drops_what_another_covers(void **state)
     assert_literals(b, "or", literals_or(&b->m, of(b, "abcd"), literals_none("x")), "none");
     assert_literals(b, "or", literals_or(&b->m, (struct literals){ .n = 0 }, of(b, "abcd")),
                     "abcd");
-    for (unsigned i = 0; i < LITERALS_MAX; i++) {
+    for (unsigned i = 0; i < 100; i++) {
         snprintf(text, sizeof text, "w%03u", i);
         all = literals_or(&b->m, all, of(b, text));
         assert_int_equal(all.n, i + 1);
     }
-    assert_true(literals_or(&b->m, all, of(b, "more")).none);
+    /* Too many for comparing all with all. */
+    assert_int_equal(literals_or(&b->m, all, literals_or(&b->m, all, of(b, "more"))).n, 101);
+    assert_int_equal(literals_or(&b->m, all, of(b, "xw042x")).n, 100);
+}
+
+/* As slow as can be: does one of the others stand in it, or the same before it? */
+static bool is_needed(const struct slice *list, size_t n, size_t i)
+{
+    for (size_t k = 0; k < n; k++)
+        if (k != i && slice_find(list[i], list[k]) != SIZE_MAX && (list[k].n < list[i].n || k < i))
+            return false;
+    return true;
+}
+
+static void a_union_of_many_is_what_comparing_each_with_each_gives(void **state)
+{
+    struct bench *b = *state;
+    uint64_t x = 1;
+
+    for (unsigned round = 0; round < 200; round++) {
+        struct literal_union all = { .m = &b->m };
+        struct slice list[300];
+        struct literals got;
+        size_t n = 0;
+
+        for (size_t i = 0; i < ARRAY_SIZE(list); i++) {
+            char text[12];
+            size_t length = 4 + (x >> 40) % 5;
+
+            for (size_t k = 0; k < length; k++) {
+                x = x * 6364136223846793005u + 1442695040888963407u;
+                text[k] = "ab/."[(x >> 33) % (round % 3 + 2)];
+            }
+            list[i] = arena_slice(b->arena, slice_of(text, length));
+            literals_take(&all, (struct literals){ .list = &list[i], .n = 1 });
+        }
+        got = literals_taken(&all);
+        for (size_t i = 0; i < ARRAY_SIZE(list); i++)
+            if (is_needed(list, ARRAY_SIZE(list), i)) {
+                assert_true(n < got.n);
+                assert_true(slice_eq(got.list[n++], list[i]));
+            }
+        assert_int_equal(got.n, n);
+    }
+}
+
+static void a_union_knows_what_has_no_literal_and_its_limit(void **state)
+{
+    struct bench *b = *state;
+    struct literal_union none = { .m = &b->m }, never = { .m = &b->m }, many = { .m = &b->m };
+    char text[16];
+
+    literals_take(&none, of(b, "abcd"));
+    literals_take(&none, literals_none("why"));
+    literals_take(&none, of(b, "efgh"));
+    assert_literals(b, "none", literals_taken(&none), "none");
+    assert_string_equal(literals_taken(&none).why, "why");
+    literals_take(&never, (struct literals){ .n = 0 });
+    assert_literals(b, "never", literals_taken(&never), "never");
+    for (unsigned i = 0; i <= LITERALS_MAX; i++) {
+        snprintf(text, sizeof text, "w%06u", i);
+        literals_take(&many, of(b, text));
+        if (i + 1 == LITERALS_MAX)
+            assert_int_equal(literals_taken(&many).n, LITERALS_MAX);
+    }
+    assert_true(literals_taken(&many).none);
+}
+
+static void a_long_list_of_rare_texts_is_better_than_one_that_every_line_holds(void **state)
+{
+    static const char lines[] = "get http/1.1 200\0get http/1.1 404\0";
+    const struct literal_sample sample = { SLICE(lines), 2 };
+    struct bench *b = *state;
+    struct literal_union many = { .m = &b->m };
+    char text[16];
+
+    b->m.sample = &sample;
+    for (unsigned i = 0; i < 5000; i++) {
+        snprintf(text, sizeof text, "rare%06u", i);
+        literals_take(&many, of(b, text));
+    }
+    assert_int_equal(literals_and(&b->m, of(b, "http/1.1"), literals_taken(&many)).n, 5000);
+    assert_literals(b, "and", literals_and(&b->m, literals_taken(&many), of(b, "login_failed")),
+                    "login_failed");
+    b->m.sample = NULL;
 }
 
 /* ---- expressions ---- */
@@ -304,7 +388,13 @@ static void a_fields_value_has_the_literals_of_all_that_can_give_it(void **state
         { "one", "user.name", "bob", "bad password bob|user|name" },
         /* made uniform */
         { "one", "source.ip", "203.0.113.9", "203.0.113.9|ffff" },
-        { "one", "source.ip", "2001:db8::1", "none" },
+        { "one", "source.ip", "2001:db8::1", "2001:" },
+        { "one", "source.ip", "64:ff9b::cb00:7109", ":ff9b:" },
+        { "one", "source.ip", "::cb00:7109", "cb00|203.0" },
+        { "one", "source.ip", "1:2:3:4:5:6:7:8", "none" },
+        { "one", "source.ip", "2001:0db8::1", "2001:" },
+        { "one", "source.ip", "12345::", "12345::" }, /* a member of that name */
+        { "one", "source.ip", "localhost", "localhost" },
         { "two", "source.ip", "203.0.113.9", "never" },
         /* there whatever the record holds */
         { "two", "event.module", "two", "none" },
@@ -329,10 +419,72 @@ static void a_fields_value_has_the_literals_of_all_that_can_give_it(void **state
         const struct format *f = format_find(formats, slice_str(cases[i].format));
         struct slice value = slice_str(cases[i].value);
         struct literals in_value = literals_of(&b->m, value);
-        const struct format_ask ask = { slice_str(cases[i].field), &in_value, value, equals,
-                                        &value };
+        const struct format_ask ask = { .field = slice_str(cases[i].field),
+                                        .in_value = &in_value,
+                                        .whole = value,
+                                        .holds = equals,
+                                        .ctx = &value };
 
         assert_literals(b, cases[i].field, format_literals(f, &ask, &b->m), cases[i].want);
+    }
+}
+
+static bool has(const void *ctx, struct slice value)
+{
+    return slice_find(value, *(const struct slice *)ctx) != SIZE_MAX;
+}
+
+static void a_keyword_has_the_literals_of_all_values_that_can_hold_it(void **state)
+{
+    static const struct format_beside nothing = { .places = false }, place = { .places = true },
+                                      service = { .service = { "old-panel.service", 17 } };
+    static const struct {
+        const char *format, *word, *want;
+        const struct format_beside *beside;
+    } cases[] = {
+        { "two", "mallory", "mallory", &nothing },
+        { "two", "bob", "none", &nothing },
+        /* what is put there: actions, categories, outcomes, constants */
+        { "two", "login_ok", "login_ok|welcome ", &nothing },
+        { "two", "authentic", "authentic|welcome ", &nothing },
+        { "two", "success", "success|welcome ", &nothing },
+        { "two", "root", "root|welcome ", &nothing },
+        { "one", "login_failed", "login_failed|bad password |unknown user |denied: ", &nothing },
+        /* of every record: format, channel, trust */
+        { "one", "unparsed", "unparsed", &nothing },
+        { "two", "true", "none", &nothing },
+        { "two", "forge", "none", &nothing },
+        /* levels are made uniform: of a text, of JSON, of a priority in front of the line */
+        { "one", "error", "error|\"err\"", &nothing },
+        { "one", "critical", "crit|fatal|alert|emerg|panic", &nothing },
+        { "two", "critical", "critical", &nothing },
+        /* addresses, too */
+        { "one", "203.0.113.9", "203.0.113.9|ffff", &nothing },
+        { "one", "203.0.113.9 - - [", "203.0.113.9 - - [", &nothing },
+        { "one", "2001:db8::1", "2001:", &nothing },
+        { "one", "4444", "4444|68.68", &nothing },
+        { "one", "44444", "44444", &nothing },
+        { "one", "a:b:c:d", "none", &nothing },
+        { "two", "203.0.113.9", "203.0.113.9", &nothing },
+        /* what the configuration puts beside the record */
+        { "two", "mallory", "none", &place },
+        { "two", "mallory", "none", NULL },
+        { "two", "panel", "none", &service },
+        { "two", "mallory", "mallory", &service },
+    };
+    AUTO(field_names) names = field_names_new();
+    AUTO(formats) formats = two_formats(names);
+    struct bench *b = *state;
+
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        const struct format *f = format_find(formats, slice_str(cases[i].format));
+        struct slice value = slice_str(cases[i].word);
+        struct literals in_value = literals_of(&b->m, value);
+        const struct format_ask ask = {
+            .beside = cases[i].beside, .in_value = &in_value, .holds = has, .ctx = &value
+        };
+
+        assert_literals(b, cases[i].word, format_literals(f, &ask, &b->m), cases[i].want);
     }
 }
 
@@ -357,6 +509,7 @@ static const char *const head = "title: t\nid: 11111111-2222-4333-8444-555555555
 /* The lane of a rule with this detection in format two. */
 static struct lane lane_in_two(struct bench *b, const char *detection)
 {
+    const struct format_beside nothing = { .places = false };
     AUTO_BUF text = BUF_INIT;
     struct diag *d = diag_new();
     struct lane lane;
@@ -372,8 +525,9 @@ static struct lane lane_in_two(struct bench *b, const char *detection)
     assert_int_equal(rules_add(b->engine->rules, "t.yml", buf_view(&text), d), 0);
     assert_int_equal(rules_compile(b->engine->rules, d), 0);
     diag_free(d);
-    assert_int_equal(
-        lane_of(b->engine, format_find(b->engine->formats, SLICE("two")), 0, b->arena, &lane), 0);
+    assert_int_equal(lane_of(b->engine, format_find(b->engine->formats, SLICE("two")), &nothing, 0,
+                             b->arena, &lane),
+                     0);
     return lane;
 }
 
@@ -395,10 +549,14 @@ static void a_rule_rides_the_scan_by_the_best_of_what_it_asks(void **state)
         { "    s: {event.action: login_ok}\n    condition: not s\n", LANE_FIELD,
           "must not be there" },
         { "    s: {user.name|exists: true}\n    condition: s\n", LANE_FIELD, "any value" },
-        { "    s: {source.geo.country_iso_code: DE}\n    condition: s\n", LANE_FIELD, "looked up" },
+        { "    s: {source.geo.country_iso_code: DE}\n    condition: s\n", LANE_NEVER, "" },
+        { "    s: {geo.prev_country: DE}\n    condition: s\n", LANE_FIELD, "computed" },
         { "    s: {user.name|fieldref: host.name}\n    condition: s\n", LANE_SCAN, "welcome " },
         { "    s: {message|contains: abc}\n    condition: s\n", LANE_FIELD, "message" },
-        { "    s: ['anything at all']\n    condition: s\n", LANE_FIELD, "keywords" },
+        { "    s: ['anything at all']\n    condition: s\n", LANE_SCAN, "anything at all" },
+        { "    s: ['anything', abc]\n    condition: s\n", LANE_FIELD, "abc: too short" },
+        { "    s: {'|re': '^any(?:thing|body)$'}\n    condition: s\n", LANE_SCAN, "anything" },
+        { "    s: ['anything', 'line']\n    condition: s\n", LANE_FIELD, "put there" },
         { "    a: {message|contains: abcd}\n    b: {message|contains: x}\n    condition: a or b\n",
           LANE_FIELD, "message: " },
         { "    a: {message|contains|all: ['ab*wxyz', q]}\n    condition: a\n", LANE_SCAN, "wxyz" },
@@ -416,6 +574,35 @@ static void a_rule_rides_the_scan_by_the_best_of_what_it_asks(void **state)
     }
 }
 
+static void what_stands_beside_a_record_takes_the_literal_of_who_asks_for_it(void **state)
+{
+    static const struct format_beside places = { .places = true },
+                                      service = { .service = { "old-panel.service", 17 } };
+    static const struct {
+        const char *detection;
+        const struct format_beside *beside;
+        enum lane_kind kind;
+    } cases[] = {
+        { "    s: {source.geo.country_iso_code: DE}\n    condition: s\n", &places, LANE_FIELD },
+        { "    s: [mallory]\n    condition: s\n", &places, LANE_FIELD },
+        { "    s: {user.name: mallory}\n    condition: s\n", &places, LANE_SCAN },
+        { "    s: [mallory]\n    condition: s\n", &service, LANE_SCAN },
+        { "    s: [panel]\n    condition: s\n", &service, LANE_FIELD },
+        { "    s: {service.name: old-panel.service}\n    condition: s\n", &service, LANE_FIELD },
+        { "    s: {service.name: other.service}\n    condition: s\n", &service, LANE_NEVER },
+    };
+    struct bench *b = *state;
+
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        struct lane lane = lane_in_two(b, cases[i].detection);
+        const struct format *two = format_find(b->engine->formats, SLICE("two"));
+
+        assert_int_equal(lane_of(b->engine, two, cases[i].beside, 0, b->arena, &lane), 0);
+        print_message("%s", cases[i].detection);
+        assert_string_equal(lane_names[lane.kind], lane_names[cases[i].kind]);
+    }
+}
+
 static void only_its_own_formats_and_detections_have_a_lane(void **state)
 {
     struct bench *b = *state;
@@ -423,7 +610,8 @@ static void only_its_own_formats_and_detections_have_a_lane(void **state)
 
     assert_int_equal(lane.kind, LANE_SCAN);
     assert_int_equal(
-        lane_of(b->engine, format_find(b->engine->formats, SLICE("one")), 0, b->arena, &lane), 0);
+        lane_of(b->engine, format_find(b->engine->formats, SLICE("one")), NULL, 0, b->arena, &lane),
+        0);
     assert_int_equal(lane.kind, LANE_NEVER);
     assert_int_equal(lane_of_rule(b->engine, 0, b->arena, &lane), 0);
     assert_int_equal(lane.kind, LANE_SCAN);
@@ -435,13 +623,18 @@ int main(void)
         cmocka_unit_test(a_text_is_cut_where_some_format_escapes),
         cmocka_unit_test(and_takes_what_fewer_sample_lines_hold),
         cmocka_unit_test(or_puts_together_and_drops_what_another_covers),
+        cmocka_unit_test(a_union_of_many_is_what_comparing_each_with_each_gives),
+        cmocka_unit_test(a_union_knows_what_has_no_literal_and_its_limit),
+        cmocka_unit_test(a_long_list_of_rare_texts_is_better_than_one_that_every_line_holds),
         cmocka_unit_test(an_expression_has_the_literals_of_all_its_ways),
         cmocka_unit_test(what_is_not_understood_has_none),
         cmocka_unit_test(letters_that_fold_beyond_ascii_cut),
         cmocka_unit_test(what_a_group_holds_makes_the_answer_sharper),
         cmocka_unit_test(a_fields_value_has_the_literals_of_all_that_can_give_it),
+        cmocka_unit_test(a_keyword_has_the_literals_of_all_values_that_can_hold_it),
         cmocka_unit_test(escapes_that_no_literal_knows_are_told),
         cmocka_unit_test(a_rule_rides_the_scan_by_the_best_of_what_it_asks),
+        cmocka_unit_test(what_stands_beside_a_record_takes_the_literal_of_who_asks_for_it),
         cmocka_unit_test(only_its_own_formats_and_detections_have_a_lane),
     };
 
