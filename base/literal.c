@@ -2,9 +2,13 @@
 
 #include <stdlib.h>
 
+#include "base/utf8.h"
+
 #define COST_NONE 1000000u
 #define COST_GOOD 200u /* of a set, and for each of its literals this much more: */
 #define COST_EACH 12u
+#define COST_SIGNS 150u /* they have a search of their own: only where there is nothing good */
+#define RARE 5u /* of a thousand sample lines */
 
 /* Runs of what logs say all the time; a literal that stands in here says little. */
 static const char common[] =
@@ -29,11 +33,62 @@ struct slice literal_lower(struct arena *a, struct slice text)
 
 /*
  * Some format may write these otherwise: JSON and Go escape, logfmt quotes, a mask is put where a
- * secret was (*), and half a surrogate pair is read as a question mark.
+ * secret was (*), and half a surrogate pair is read as a question mark. What JSON can write as \u00
+ * only, and HTML as an entity, need not be cut: records with those are always parsed (lane.h).
  */
 static bool cuts(char c)
 {
-    return (unsigned char)c <= 0x1f || (unsigned char)c >= 0x7f || strchr("\"\\<>&*?", c);
+    return (unsigned char)c <= 0x1f || (unsigned char)c >= 0x7f || strchr("\"\\*?", c);
+}
+
+/* ---- runs of digits ---- */
+
+static bool is_digit(char c)
+{
+    return c >= '0' && c <= '9';
+}
+
+/* A run of n or more has a digit at each n-th place of the text: the rest is only looked at there.
+ */
+static size_t find_digits(size_t n, struct slice s, size_t from)
+{
+    for (size_t at = from + n - 1; at < s.n;) {
+        size_t begin = at, end = at;
+
+        if (!is_digit(s.p[at])) {
+            at += n;
+            continue;
+        }
+        while (begin > from && is_digit(s.p[begin - 1]))
+            begin--;
+        while (end < s.n && is_digit(s.p[end]))
+            end++;
+        if (end - begin >= n)
+            return end;
+        at = end + n;
+    }
+    return SIZE_MAX;
+}
+
+size_t literal_find(struct slice literal, struct slice lower, size_t from)
+{
+    size_t n = literal_digits(literal), at;
+
+    if (n)
+        return find_digits(n, lower, from);
+    at = slice_find(slice_skip(lower, from), literal);
+    return at == SIZE_MAX ? SIZE_MAX : from + at + literal.n;
+}
+
+void literal_show(struct buf *out, struct slice literal)
+{
+    if (literal_digits(literal)) {
+        buf_printf(out, "%zu digits in a row", literal_digits(literal));
+        return;
+    }
+    buf_char(out, '\'');
+    buf_printable(out, literal);
+    buf_char(out, '\'');
 }
 
 /* ---- what a literal lets through ---- */
@@ -41,23 +96,23 @@ static bool cuts(char c)
 /* Of a thousand sample lines, how many hold it? */
 static unsigned share(const struct literal_sample *s, struct slice literal)
 {
-    struct slice rest = s->text;
-    size_t hits = 0, at;
+    size_t hits = 0, at = 0;
 
-    while ((at = slice_find(rest, literal)) != SIZE_MAX) {
-        size_t end = slice_find_byte(slice_skip(rest, at), '\0');
+    while ((at = literal_find(literal, s->text, at)) != SIZE_MAX) {
+        size_t end = slice_find_byte(slice_skip(s->text, at), '\0');
 
         hits++;
         if (end == SIZE_MAX)
             break;
-        rest = slice_skip(rest, at + end + 1);
+        at += end + 1;
     }
     return (unsigned)(hits * 1000 / (s->nlines ? s->nlines : 1));
 }
 
 static unsigned cost_of_length(struct slice literal)
 {
-    return 1 + (unsigned)(160 / (literal.n * literal.n));
+    return 1 + (unsigned)(160 / (literal.n * literal.n)) +
+           (literal.n < LITERAL_MIN ? COST_SIGNS : 0);
 }
 
 static unsigned cost_of_use(const struct literal_maker *m, struct slice literal)
@@ -120,18 +175,65 @@ struct literals literals_exactly(struct literal_maker *m, struct slice text)
                                 : one(m, literal_lower(m->arena, text));
 }
 
+struct literals literals_digits(struct literal_maker *m, size_t n)
+{
+    char *text;
+
+    if (n < LITERAL_DIGITS_MIN)
+        return literals_none("too short");
+    n = n < LITERAL_DIGITS_MAX ? n : LITERAL_DIGITS_MAX;
+    text = arena_text(m->arena, n);
+    if (text)
+        memset(text, DIGIT_MARK, n);
+    return one(m, slice_of(text, n));
+}
+
+/* Signs alone, too few for the scan: worth a search of their own where they are rare. */
+static bool are_rare_signs(const struct literal_maker *m, struct slice piece)
+{
+    if (piece.n < LITERAL_SIGNS_MIN)
+        return false;
+    for (size_t i = 0; i < piece.n; i++)
+        if (is_digit(piece.p[i]) || piece.p[i] == ' ' ||
+            (lower(piece.p[i]) >= 'a' && lower(piece.p[i]) <= 'z'))
+            return false;
+    return slice_find(SLICE(common), piece) == SIZE_MAX &&
+           (!m->sample || share(m->sample, piece) <= RARE);
+}
+
+/* The pieces of a text, one after the other. */
+static bool next_piece(struct slice text, size_t *at, struct slice *ret)
+{
+    size_t from = *at, i;
+
+    if (from > text.n)
+        return false;
+    for (i = from; i < text.n && !cuts(text.p[i]) && (text.p[i] != '/' || i == from); i++)
+        ;
+    *ret = slice_of(text.p + from, i - from);
+    *at = i < text.n && text.p[i] == '/' ? i : i + 1;
+    return true;
+}
+
+static struct literals rare_signs(struct literal_maker *m, struct slice text)
+{
+    struct slice piece;
+    size_t at = 0;
+
+    while (next_piece(text, &at, &piece))
+        if (piece.n < LITERAL_MIN && are_rare_signs(m, piece))
+            return one(m, literal_lower(m->arena, piece));
+    return literals_none("too short");
+}
+
 /* Only when there is more than one piece are they weighed. */
 struct literals literals_of(struct literal_maker *m, struct slice text)
 {
-    struct slice best = SLICE_NONE;
+    struct slice best = SLICE_NONE, piece;
     unsigned best_cost = 0;
+    size_t at = 0;
 
-    for (size_t i = 0, from = 0; i <= text.n; i++) {
-        struct slice piece = slice_of(text.p + from, i - from);
-
-        if (i < text.n && !cuts(text.p[i]) && (text.p[i] != '/' || i == from))
-            continue;
-        from = i < text.n && text.p[i] == '/' ? i : i + 1;
+    while (next_piece(text, &at, &piece)) {
         if (piece.n < LITERAL_MIN)
             continue;
         piece = literal_lower(m->arena, piece);
@@ -149,7 +251,7 @@ struct literals literals_of(struct literal_maker *m, struct slice text)
             best_cost = cost;
         }
     }
-    return best.p ? one(m, best) : literals_none("too short");
+    return best.p ? one(m, best) : rare_signs(m, text);
 }
 
 struct literals literals_and(struct literal_maker *m, struct literals a, struct literals b)
@@ -185,15 +287,15 @@ struct entry {
  */
 struct directory {
     struct entry *list;
-    size_t n;
+    size_t n, shortest; /* of any literal, not over LITERAL_MIN */
     uint8_t starts[8192]; /* bits: some literal may begin with these bytes */
 };
 
-static unsigned start_of(const char *p)
+static unsigned start_of(const struct directory *d, const char *p)
 {
-    uint32_t head;
+    uint32_t head = 0;
 
-    memcpy(&head, p, LITERAL_MIN);
+    memcpy(&head, p, d->shortest);
     return (head * UINT32_C(2654435761)) >> 16;
 }
 
@@ -211,16 +313,21 @@ static bool directory_fill(struct directory *d, struct arena *a, const struct sl
     d->list = arena_array(a, n, sizeof *d->list);
     if (!d->list)
         return false;
-    for (size_t i = 0; i < n; i++)
+    d->shortest = LITERAL_MIN;
+    for (size_t i = 0; i < n; i++) {
         d->list[i].text = list[i];
+        if (list[i].n < d->shortest)
+            d->shortest = list[i].n;
+    }
     qsort(d->list, n, sizeof *d->list, by_text);
     for (size_t i = 0; i < n; i++) {
         struct slice text = d->list[i].text;
+        unsigned start = start_of(d, text.p);
 
         if (kept && slice_starts(text, d->list[kept - 1].text))
             continue;
         d->list[kept++].text = text;
-        d->starts[start_of(text.p) / 8] |= (uint8_t)(1u << start_of(text.p) % 8);
+        d->starts[start / 8] |= (uint8_t)(1u << start % 8);
     }
     d->n = kept;
     return true;
@@ -229,9 +336,10 @@ static bool directory_fill(struct directory *d, struct arena *a, const struct sl
 /* The literal with which the text begins, or NULL. */
 static struct entry *directory_find(const struct directory *d, struct slice text)
 {
+    unsigned start = start_of(d, text.p);
     size_t from = 0, to = d->n;
 
-    if (!(d->starts[start_of(text.p) / 8] & 1u << start_of(text.p) % 8))
+    if (!(d->starts[start / 8] & 1u << start % 8))
         return NULL;
     while (from < to) {
         size_t middle = from + (to - from) / 2;
@@ -251,7 +359,7 @@ static bool is_wanted(const struct directory *d, struct slice literal)
 
     if (own->text.n < literal.n || own->told)
         return false;
-    for (struct slice rest = slice_skip(literal, 1); rest.n >= LITERAL_MIN;
+    for (struct slice rest = slice_skip(literal, 1); rest.n >= d->shortest;
          rest = slice_skip(rest, 1))
         if (directory_find(d, rest))
             return false;

@@ -11,13 +11,20 @@
  * AND takes the better of two sets, OR puts them together. Better is what fewer records hold: by
  * the sample lines of the format, by how common a text is in logs at all, by length and by number.
  * Literals are cut at every character that some format may write otherwise; they are lower case
- * and at least LITERAL_MIN bytes, because a scan for shorter ones finds too much.
+ * and at least LITERAL_MIN bytes, because a scan for shorter ones finds too much. Two that are
+ * found in another way serve where nothing better is certain: a few signs that hardly a line holds
+ * (".."), and a long run of digits, whichever they are: DIGIT_MARK, as often as there must be
+ * digits.
  */
 #pragma once
 
 #include "base/arena.h"
 
 #define LITERAL_MIN 4
+#define LITERAL_SIGNS_MIN 2 /* of signs: neither letters nor digits */
+#define LITERAL_DIGITS_MIN 7
+#define LITERAL_DIGITS_MAX 64
+#define DIGIT_MARK '\x02'
 /* Of one set: lists of words and of addresses are that long. */
 #define LITERALS_MAX 50000
 
@@ -52,6 +59,17 @@ static inline struct literals literals_none(const char *why)
 struct literals literals_of(struct literal_maker *m, struct slice text);
 /* The text as it is, lower case: for what the caller knows to be in the record byte by byte. */
 struct literals literals_exactly(struct literal_maker *m, struct slice text);
+/* A run of so many digits or more. */
+struct literals literals_digits(struct literal_maker *m, size_t n);
+/* How many digits the literal stands for; 0: it is a text. */
+static inline size_t literal_digits(struct slice literal)
+{
+    return literal.n && literal.p[0] == DIGIT_MARK ? literal.n : 0;
+}
+/* Where it ends in a text in lower case, searched from `from` on; SIZE_MAX: it is not there. */
+size_t literal_find(struct slice literal, struct slice lower, size_t from);
+/* For people: 'text', or what is meant. */
+void literal_show(struct buf *out, struct slice literal);
 /* Both hold: the better one. One of them holds: all. */
 struct literals literals_and(struct literal_maker *m, struct literals a, struct literals b);
 struct literals literals_or(struct literal_maker *m, struct literals a, struct literals b);

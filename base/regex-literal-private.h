@@ -6,15 +6,16 @@
 
 #include "base/regex.h"
 
-#define STRINGS_MAX 16
+#define STRINGS_MAX 96
 #define STRING_MAX 200
 #define UNKNOWN '\x01' /* one character, nobody knows which: literals are cut there */
 
 struct part {
     bool exact;
     bool asked; /* the group that is asked for is in it */
-    size_t n; /* exact: strings */
-    struct slice strings[STRINGS_MAX];
+    bool digit; /* not exact, but one digit */
+    size_t n; /* exact: strings; a copy of the part shares them until part_add() */
+    struct slice *strings;
     struct literals best; /* else */
 };
 
@@ -50,7 +51,9 @@ enum group_kind {
 struct part part_unknown(void);
 struct part part_empty(void); /* exact, of no width */
 struct part part_char(struct reading *r, char c);
-void part_add(struct part *p, struct slice string);
+struct part part_digit(void);
+/* At most STRINGS_MAX, each once. */
+void part_add(struct reading *r, struct part *p, struct slice string);
 
 /* Each takes what it reads off reading->s. */
 void pattern_skip_nothing(struct reading *r);

@@ -1,34 +1,58 @@
 /* The syntax of PCRE2, as far as literals need it. */
 #include "base/regex-literal-private.h"
 
-#define CLASS_MAX 4
+#define CLASS_MAX 16
 
 struct part part_unknown(void)
 {
     return (struct part){ .best = { .none = true } };
 }
 
+struct part part_digit(void)
+{
+    return (struct part){ .digit = true, .best = { .none = true } };
+}
+
 struct part part_empty(void)
 {
-    return (
-        struct part){ .exact = true, .n = 1, .strings = { { "", 0 } }, .best = { .none = true } };
+    static struct slice nothing = { "", 0 };
+
+    return (struct part){ .exact = true, .n = 1, .strings = &nothing, .best = { .none = true } };
 }
 
-struct part part_char(struct reading *r, char c)
-{
-    struct part p = part_empty();
-
-    p.strings[0] = literal_lower(r->m->arena, slice_of(&c, 1));
-    r->m->failed = r->m->failed || !p.strings[0].p;
-    return p;
-}
-
-void part_add(struct part *p, struct slice s)
+/* Room grows where the number is a power of two, into a new place: what shares the old one keeps
+ * it.
+ */
+void part_add(struct reading *r, struct part *p, struct slice s)
 {
     for (size_t i = 0; i < p->n; i++)
         if (slice_eq(p->strings[i], s))
             return;
+    if ((p->n & (p->n - 1)) == 0) {
+        struct slice *list = arena_array(r->m->arena, p->n ? p->n * 2 : 1, sizeof *list);
+
+        if (!list) {
+            r->m->failed = true;
+            return;
+        }
+        if (p->n)
+            memcpy(list, p->strings, p->n * sizeof *list);
+        p->strings = list;
+    }
     p->strings[p->n++] = s;
+}
+
+struct part part_char(struct reading *r, char c)
+{
+    struct part p = { .exact = true, .best = { .none = true } };
+    struct slice text = literal_lower(r->m->arena, slice_of(&c, 1));
+
+    if (!text.p) {
+        r->m->failed = true;
+        return part_empty();
+    }
+    part_add(r, &p, text);
+    return p;
 }
 
 /* ---- what stands behind an atom ---- */
@@ -198,13 +222,24 @@ static size_t class_escape(struct slice s, char *ret_plain)
     return 2;
 }
 
-/* [Cc] is exact: a few characters, no range, nothing that varies. */
+static void add_digits(struct reading *r, struct part *p)
+{
+    p->exact = p->exact && p->n + 10 <= CLASS_MAX;
+    for (char c = '0'; p->exact && c <= '9'; c++)
+        part_add(r, p, part_char(r, c).strings[0]);
+}
+
+/* [Cc] is exact: a few characters, no range but that of the digits, nothing that varies. */
 struct part pattern_class(struct reading *r, struct mode mode)
 {
     struct part p = { .exact = true, .best = { .none = true } };
     size_t i = 1;
     bool begun = false;
 
+    if (slice_starts(r->s, SLICE("[0-9]"))) {
+        r->s = slice_skip(r->s, 5);
+        return part_digit();
+    }
     if (i < r->s.n && r->s.p[i] == '^') {
         p.exact = false;
         i++;
@@ -213,6 +248,11 @@ struct part pattern_class(struct reading *r, struct mode mode)
         char c = r->s.p[i];
         size_t n = 1;
 
+        if (slice_starts(slice_skip(r->s, i), SLICE("0-9"))) {
+            add_digits(r, &p);
+            i += 3;
+            continue;
+        }
         if (c == '[' && i + 1 < r->s.n && strchr(":.=", r->s.p[i + 1]) && r->s.p[i + 1]) {
             n = posix(slice_skip(r->s, i));
             c = '\0';
@@ -229,7 +269,7 @@ struct part pattern_class(struct reading *r, struct mode mode)
         if (!c || varies(r, mode, c) || (p.exact && p.n == CLASS_MAX))
             p.exact = false;
         else if (p.exact)
-            part_add(&p, part_char(r, c).strings[0]);
+            part_add(r, &p, part_char(r, c).strings[0]);
     }
     r->unsure = r->unsure || i >= r->s.n;
     r->s = slice_skip(r->s, i + 1);

@@ -94,7 +94,7 @@ static void multiply(struct reading *r, struct sequence *q, const struct part *p
     }
     for (size_t i = 0; i < q->open.n; i++)
         for (size_t j = 0; j < p->n; j++)
-            part_add(&product, joined(r->m, q->open.strings[i], p->strings[j]));
+            part_add(r, &product, joined(r->m, q->open.strings[i], p->strings[j]));
     q->open = product;
 }
 
@@ -122,6 +122,8 @@ static void append(struct reading *r, struct sequence *q, const struct part *p, 
     }
     if (t.min == 0 || !p->exact) {
         flush(r, q);
+        if (p->digit)
+            q->best = literals_and(r->m, q->best, literals_digits(r->m, t.min));
         if (t.min)
             weigh(r, q, p);
         return;
@@ -175,7 +177,9 @@ static struct part escape(struct reading *r, struct mode mode, struct sequence *
         return part_empty();
     if (strchr("nrtfea", c))
         return part_char(r, UNKNOWN);
-    if (strchr("dDwWsShHvVRX", c))
+    if (c == 'd')
+        return part_digit();
+    if (strchr("DwWsShHvVRX", c))
         return part_unknown();
     if (c >= '1' && c <= '9' && !(r->s.n && r->s.p[0] >= '0' && r->s.p[0] <= '9'))
         return part_unknown();
@@ -208,8 +212,8 @@ static void answer(struct reading *r, struct part *p)
 
         r->m->failed = r->m->failed || !text.p;
         r->impossible = r->impossible || !admits(p, text);
-        *p = part_empty();
-        p->strings[0] = text;
+        *p = (struct part){ .exact = true, .best = nothing };
+        part_add(r, p, text);
     } else if (ask->holds && !ask->holds->none) {
         *p = part_unknown();
         p->best = *ask->holds;
@@ -312,7 +316,7 @@ static void unite(struct reading *r, struct part *all, const struct part *p)
 {
     if (all->exact && p->exact && all->n + p->n <= STRINGS_MAX) {
         for (size_t i = 0; i < p->n; i++)
-            part_add(all, p->strings[i]);
+            part_add(r, all, p->strings[i]);
         return;
     }
     all->best = literals_or(r->m, literals_of_part(r->m, all), literals_of_part(r->m, p));

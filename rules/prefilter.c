@@ -9,8 +9,19 @@
 
 #include <hs.h>
 
+/* Signs, or digits. */
+struct rare {
+    struct slice text; /* in `texts` */
+    uint32_t id;
+};
+
 struct prefilter {
     hs_database_t *database;
+    struct rare *signs, *digits;
+    size_t nsigns, ndigits;
+    size_t digits_min;
+    uint8_t pairs[8192]; /* bits: signs begin with these two bytes */
+    struct arena *texts;
 };
 
 struct prefilter_scratch {
@@ -21,6 +32,7 @@ struct literal_list {
     const char **texts;
     size_t *lengths;
     unsigned *flags, *ids;
+    unsigned n;
 };
 
 static void literal_list_free(struct literal_list *l)
@@ -40,10 +52,12 @@ static bool literal_list_fill(struct literal_list *l, const struct slice *litera
     if (!l->texts || !l->lengths || !l->flags || !l->ids)
         return false;
     for (size_t i = 0; i < n; i++) {
-        l->texts[i] = literals[i].p;
-        l->lengths[i] = literals[i].n;
-        l->flags[i] = HS_FLAG_CASELESS;
-        l->ids[i] = (unsigned)i;
+        if (literals[i].n < LITERAL_MIN || literal_digits(literals[i]))
+            continue;
+        l->texts[l->n] = literals[i].p;
+        l->lengths[l->n] = literals[i].n;
+        l->flags[l->n] = HS_FLAG_CASELESS;
+        l->ids[l->n++] = (unsigned)i;
     }
     return true;
 }
@@ -58,8 +72,8 @@ static int compile(const struct slice *literals, size_t n, hs_database_t **ret, 
         literal_list_free(&l);
         return err_nomem(err);
     }
-    if (hs_compile_lit_multi(l.texts, l.flags, l.ids, l.lengths, (unsigned)n, HS_MODE_BLOCK, NULL,
-                             ret, &why) != HS_SUCCESS)
+    if (l.n && hs_compile_lit_multi(l.texts, l.flags, l.ids, l.lengths, l.n, HS_MODE_BLOCK, NULL,
+                                    ret, &why) != HS_SUCCESS)
         r = err_set(err, -EINVAL, "the literals of the rules cannot be compiled: %s",
                     why ? why->message : "?");
     hs_free_compile_error(why);
@@ -67,12 +81,102 @@ static int compile(const struct slice *literals, size_t n, hs_database_t **ret, 
     return r;
 }
 
+/* ---- what has a search of its own ---- */
+
+static size_t pair_of(const char *p)
+{
+    return (size_t)(unsigned char)p[0] << 8 | (unsigned char)p[1];
+}
+
+static void take_rare(struct prefilter *p, struct slice text, uint32_t id)
+{
+    size_t digits = literal_digits(text);
+
+    if (digits) {
+        p->digits[p->ndigits++] = (struct rare){ text, id };
+        if (p->digits_min == 0 || digits < p->digits_min)
+            p->digits_min = digits;
+    } else {
+        p->signs[p->nsigns++] = (struct rare){ text, id };
+        p->pairs[pair_of(text.p) / 8] |= (uint8_t)(1u << pair_of(text.p) % 8);
+    }
+}
+
+static bool keep_rare(struct prefilter *p, const struct slice *literals, size_t n)
+{
+    size_t rare = 0;
+
+    for (size_t i = 0; i < n; i++)
+        rare += literals[i].n < LITERAL_MIN || literal_digits(literals[i]);
+    p->texts = arena_new(1024, 0);
+    p->signs = p->texts ? arena_array(p->texts, rare + 1, sizeof *p->signs) : NULL;
+    p->digits = p->texts ? arena_array(p->texts, rare + 1, sizeof *p->digits) : NULL;
+    if (!p->signs || !p->digits)
+        return false;
+    for (size_t i = 0; i < n; i++) {
+        struct slice text;
+
+        if (literals[i].n >= LITERAL_MIN && !literal_digits(literals[i]))
+            continue;
+        text = arena_slice(p->texts, literals[i]);
+        if (!text.p)
+            return false;
+        take_rare(p, text, (uint32_t)i);
+    }
+    return true;
+}
+
+static int find_signs(const struct prefilter *p, struct slice bytes, prefilter_hit *hit, void *ctx)
+{
+    for (size_t at = 0; at + 1 < bytes.n; at++) {
+        size_t pair = pair_of(bytes.p + at);
+
+        if (!(p->pairs[pair / 8] & 1u << pair % 8))
+            continue;
+        for (size_t i = 0; i < p->nsigns; i++) {
+            struct slice text = p->signs[i].text;
+
+            if (slice_starts(slice_skip(bytes, at), text) && hit(ctx, p->signs[i].id, at + text.n))
+                return 1;
+        }
+    }
+    return 0;
+}
+
+static size_t digits_before(struct slice bytes, size_t end)
+{
+    size_t n = 0;
+
+    while (n < end && bytes.p[end - n - 1] >= '0' && bytes.p[end - n - 1] <= '9')
+        n++;
+    return n;
+}
+
+static int find_digits(const struct prefilter *p, struct slice bytes, prefilter_hit *hit, void *ctx)
+{
+    char marks[LITERAL_DIGITS_MAX];
+    const struct slice least = { marks, p->digits_min };
+    size_t end = 0;
+
+    memset(marks, DIGIT_MARK, sizeof marks);
+    while ((end = literal_find(least, bytes, end)) != SIZE_MAX) {
+        size_t n = digits_before(bytes, end);
+
+        for (size_t i = 0; i < p->ndigits; i++)
+            if (p->digits[i].text.n <= n && hit(ctx, p->digits[i].id, end))
+                return 1;
+    }
+    return 0;
+}
+
+/* ---- the whole ---- */
+
 int prefilter_new(const struct slice *literals, size_t n, struct prefilter **ret_prefilter,
                   struct err *err)
 {
     AUTO(prefilter) p = calloc(1, sizeof *p);
 
-    if (!p)
+    if (!p || !keep_rare(p, literals, n))
         return err_nomem(err);
     if (hs_valid_platform() != HS_SUCCESS)
         return err_set(err, -ENOSYS, "this processor is too old for Vectorscan");
@@ -87,6 +191,7 @@ void prefilter_free(struct prefilter *p)
     if (!p)
         return;
     hs_free_database(p->database);
+    arena_free(p->texts);
     free(p);
 }
 
@@ -94,7 +199,8 @@ int prefilter_scratch_for(struct prefilter_scratch **scratch, const struct prefi
 {
     if (!*scratch)
         *scratch = calloc(1, sizeof **scratch);
-    if (!*scratch || hs_alloc_scratch(p->database, &(*scratch)->scratch) != HS_SUCCESS)
+    if (!*scratch ||
+        (p->database && hs_alloc_scratch(p->database, &(*scratch)->scratch) != HS_SUCCESS))
         return -ENOMEM;
     return 0;
 }
@@ -124,12 +230,17 @@ int prefilter_scan(const struct prefilter *p, struct prefilter_scratch *s, struc
                    prefilter_hit *hit, void *ctx)
 {
     struct scanning scanning = { hit, ctx };
-    hs_error_t e;
+    hs_error_t e = HS_SUCCESS;
 
     if (bytes.n > UINT32_MAX)
         return -EIO;
-    e = hs_scan(p->database, bytes.p, (unsigned)bytes.n, 0, s->scratch, on_match, &scanning);
-    return e == HS_SUCCESS || e == HS_SCAN_TERMINATED ? 0 : -EIO;
+    if (p->database)
+        e = hs_scan(p->database, bytes.p, (unsigned)bytes.n, 0, s->scratch, on_match, &scanning);
+    if (e != HS_SUCCESS)
+        return e == HS_SCAN_TERMINATED ? 0 : -EIO;
+    if ((p->nsigns == 0 || find_signs(p, bytes, hit, ctx) == 0) && p->ndigits)
+        (void)find_digits(p, bytes, hit, ctx);
+    return 0;
 }
 
 #else

@@ -1,9 +1,10 @@
 /*
  * Prefilter: which of many literals stand in raw bytes, in one scan.
  *
- * ASCII letters fit in either case. Literals have at least PREFILTER_LITERAL_MIN
- * bytes: shorter ones would make the scan several times as slow. The compiled
- * set is read-only and shared by threads; each thread has a scratch.
+ * ASCII letters fit in either case. Literals are those of base/literal.h: texts of LITERAL_MIN
+ * bytes or more are looked for all at once; shorter ones would make that several times as slow, so
+ * rare signs have a pass of their own, and so have runs of digits. The compiled set is read-only
+ * and shared by threads; each thread has a scratch.
  *
  * It is a filter, never a verdict: what it names is looked at exactly
  * afterwards. Built without Vectorscan there is none: prefilter_new() says
@@ -12,9 +13,7 @@
 #pragma once
 
 #include "base/err.h"
-#include "base/slice.h"
-
-#define PREFILTER_LITERAL_MIN 4
+#include "base/literal.h"
 
 struct prefilter;
 struct prefilter_scratch;
@@ -29,7 +28,10 @@ DEFINE_AUTO(prefilter)
 int prefilter_scratch_for(struct prefilter_scratch **scratch, const struct prefilter *p);
 void prefilter_scratch_free(struct prefilter_scratch *s);
 
-/* Each occurrence, in the order of their ends (behind the last byte). Non-zero ends the scan. */
+/*
+ * Each occurrence, by its end (behind the last byte): in the order of ends those of texts, then of
+ * signs, then of digits, a run once for each literal. Non-zero ends the scan.
+ */
 typedef int prefilter_hit(void *ctx, uint32_t literal, size_t end);
 /* -EIO: the scan could not be done, so everything must be looked at. */
 int prefilter_scan(const struct prefilter *p, struct prefilter_scratch *s, struct slice bytes,

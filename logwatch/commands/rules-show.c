@@ -158,9 +158,10 @@ static void lane_row(struct showing *s)
     buf_str(&b, lane_names[s->lane.kind]);
     if (s->lane.kind == LANE_FIELD)
         buf_printf(&b, ": each line is parsed, for %s", s->lane.why);
-    for (size_t i = 0; i < s->lane.nliterals && i < LITERALS_SHOWN; i++)
-        buf_printf(&b, "%s'%.*s'", i ? " or " : ": a line must hold ",
-                   SLICE_FMT(s->lane.literals[i]));
+    for (size_t i = 0; i < s->lane.nliterals && i < LITERALS_SHOWN; i++) {
+        buf_str(&b, i ? " or " : ": a line must hold ");
+        literal_show(&b, s->lane.literals[i]);
+    }
     if (s->lane.nliterals > LITERALS_SHOWN)
         buf_printf(&b, " and %zu more", s->lane.nliterals - LITERALS_SHOWN);
     row(s, "lane", buf_view(&b));
@@ -311,7 +312,7 @@ static void json_lane(struct showing *s)
     json_key(&s->w, "literals");
     json_array(&s->w);
     for (size_t i = 0; i < s->lane.nliterals; i++)
-        json_put_slice(&s->w, s->lane.literals[i]);
+        json_put_literal(&s->w, s->lane.literals[i]);
     json_array_end(&s->w);
 }
 

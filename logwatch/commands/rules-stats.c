@@ -101,7 +101,7 @@ static void lower_into(struct buf *out, struct slice raw)
 static bool holds_literal(const struct lane *lane, struct slice line)
 {
     for (size_t i = 0; i < lane->nliterals; i++)
-        if (memmem(line.p, line.n, lane->literals[i].p, lane->literals[i].n))
+        if (literal_find(lane->literals[i], line, 0) != SIZE_MAX)
             return true;
     return false;
 }
@@ -226,8 +226,10 @@ static void literals_text(const struct lane *lane, struct buf *out)
 {
     if (lane->kind == LANE_FIELD)
         buf_str(out, lane->why);
-    for (size_t i = 0; i < lane->nliterals && i < LITERALS_SHOWN; i++)
-        buf_printf(out, "%s'%.*s'", i ? " " : "", SLICE_FMT(lane->literals[i]));
+    for (size_t i = 0; i < lane->nliterals && i < LITERALS_SHOWN; i++) {
+        buf_str(out, i ? " " : "");
+        literal_show(out, lane->literals[i]);
+    }
     if (lane->nliterals > LITERALS_SHOWN)
         buf_printf(out, " and %zu more", lane->nliterals - LITERALS_SHOWN);
 }
@@ -350,7 +352,7 @@ static void json_of(const struct stats *s, size_t rule, struct json_writer *w)
     json_key(w, "literals");
     json_array(w);
     for (size_t i = 0; i < m->lane.nliterals; i++)
-        json_put_slice(w, m->lane.literals[i]);
+        json_put_literal(w, m->lane.literals[i]);
     json_array_end(w);
     if (m->lane.why)
         json_member_str(w, "why", m->lane.why);

@@ -271,6 +271,16 @@ void json_put_yaml(struct json_writer *w, const struct yaml *y)
     (y->kind == YAML_MAP ? json_object_end : json_array_end)(w);
 }
 
+/* Text as it is; else what is meant. */
+void json_put_literal(struct json_writer *w, struct slice literal)
+{
+    AUTO_BUF shown = BUF_INIT;
+
+    if (literal_digits(literal))
+        literal_show(&shown, literal);
+    json_put_slice(w, literal_digits(literal) ? buf_view(&shown) : literal);
+}
+
 void json_member_place(struct json_writer *w, const struct rule_info *info)
 {
     json_member_slice(w, "file", info->file);

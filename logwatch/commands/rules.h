@@ -53,6 +53,7 @@ const char *level_short(enum level l);
 /* [a, b] and {a: 1}, one line. */
 void buf_yaml(struct buf *b, const struct yaml *y);
 void json_put_yaml(struct json_writer *w, const struct yaml *y);
+void json_put_literal(struct json_writer *w, struct slice literal); /* base/literal.h */
 void json_member_place(struct json_writer *w, const struct rule_info *info);
 /* Prints the document as a line and resets the buffer; -ENOMEM when it failed. */
 int print_json(struct cli *cli, struct buf *b);

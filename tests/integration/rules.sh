@@ -119,7 +119,10 @@ want "--quiet tells failures only" 3 "$(wc -l < out)"
 # ---- stats ----
 rules stats || fail "rules stats"
 grep -qE "^scan  *cheap  *[0-9]+  *0  *xui-login-failed  *'failed login: username='" out || { cat out; fail "a lane and its literals"; }
-grep -qE "^field " out || fail "the field lane"
+grep -E "^field " out && fail "a rule of the library puts its channel in the field lane"
+printf 'title: Odd\nname: odd\nlogsource: {product: xui}\ndetection: {s: {message|contains: ab}, condition: s}\n' > field.yml
+rules stats --no-library --rules field.yml || fail "rules stats of a file"
+grep -qE "^field .*odd  *message: ab: too short" out || { cat out; fail "the field lane"; }
 rules stats --json --channel xui "$TW_SOURCE/contrib/samples/xui.log" || { cat err; fail "rules stats of a log"; }
 python3 - <<'EOF3' || fail "the numbers of rules stats"
 import json

@@ -50,7 +50,7 @@ static bool holds_one(const struct slice *list, size_t n, struct slice raw)
         if (lower.p[i] >= 'A' && lower.p[i] <= 'Z')
             lower.p[i] = (char)(lower.p[i] + 32);
     for (size_t i = 0; i < n; i++)
-        if (slice_find(buf_view(&lower), list[i]) != SIZE_MAX)
+        if (literal_find(list[i], buf_view(&lower), 0) != SIZE_MAX)
             return true;
     return false;
 }
@@ -338,6 +338,14 @@ static const struct {
     { "openvpn", "{message|re: 'user (?:alice|bob)'}" },
     { "api", "{message|startswith: 'login'}" },
     { "systemd", "{service.name: x-ui.service}" },
+    { "nginx", "{url.original|contains: '../'}" },
+    { "api", "{url.original|contains: ['../', '$(', '||', '<script']}" },
+    { "laravel", "{message|contains: ['../', '$(', '||', '<b>&x']}" },
+    { "nginx", "{http.response.body.bytes|re: '^\\d{7}'}" },
+    { "api", "{message|re: '[0-9]{9}'}" },
+    { "xui", "{message|re: 'a\\d{8,}|\\|\\|'}" },
+    { "laravel", "{'|re': '\\d{12}'}" },
+    { "xray", "['../']" },
 };
 
 /* Asked of all fields: of what is copied, made uniform or put there by formats, or of all of it. */
@@ -590,11 +598,45 @@ static int teardown(void **state)
 
 /* ---- hostile variants ---- */
 
-static const char *const odd[] = { "\\/",     "\\\"", "\\\\", "\t",     "\r",      "\n",
-                                   "\x01",    "\xff", "\xc3", "\\n",    "\\u0041", "\\u017f",
-                                   "\\ud800", "\"",   "'",    "{",      "}",       ",",
-                                   ":",       " ",    "=",    "***",    "é",       "\\x41",
-                                   "&#34;",   "\\g",  "\0x",  "\\u212A" };
+static const char *const odd[] = { "\\/",
+                                   "\\\"",
+                                   "\\\\",
+                                   "\t",
+                                   "\r",
+                                   "\n",
+                                   "\x01",
+                                   "\xff",
+                                   "\xc3",
+                                   "\\n",
+                                   "\\u0041",
+                                   "\\u017f",
+                                   "\\ud800",
+                                   "\"",
+                                   "'",
+                                   "{",
+                                   "}",
+                                   ",",
+                                   ":",
+                                   " ",
+                                   "=",
+                                   "***",
+                                   "é",
+                                   "\\x41",
+                                   "&#34;",
+                                   "\\g",
+                                   "\0x",
+                                   "\\u212A",
+                                   "../",
+                                   "..\\/",
+                                   "$(",
+                                   "||",
+                                   "1234567",
+                                   "123456789",
+                                   "7777777777777",
+                                   "<script",
+                                   "\\u003cscript",
+                                   "<b>&x",
+                                   "&lt;b>&amp;x" };
 static const char *const heads[] = { "<131>",
                                      "<11>1 2026-11-21T01:44:28Z vpn1 app 12 - - ",
                                      "Nov 21 01:44:28 vpn1 app[12]: ",

@@ -618,12 +618,15 @@ static bool naive(const struct pair *p, const struct event *ev)
     return held;
 }
 
-static bool has_nocase(struct slice s, struct slice what)
+static bool holds(struct slice s, struct slice literal)
 {
-    for (size_t i = 0; i + what.n <= s.n; i++)
-        if (strncasecmp(s.p + i, what.p, what.n) == 0)
-            return true;
-    return false;
+    AUTO_BUF lower = BUF_INIT;
+
+    buf_slice(&lower, s);
+    for (size_t i = 0; i < lower.n; i++)
+        if (lower.p[i] >= 'A' && lower.p[i] <= 'Z')
+            lower.p[i] = (char)(lower.p[i] + 32);
+    return literal_find(literal, buf_view(&lower), 0) != SIZE_MAX;
 }
 
 /* Values are taken to stand in a record as they are. */
@@ -642,10 +645,13 @@ static bool witnessed(const struct pair *p, const struct event *ev)
     struct literal_maker m = { .arena = a };
     struct literals l = rules_literals(p->rules, 0, &source, &m);
 
-    for (size_t i = 0; !l.none && i < l.n; i++)
+    for (size_t i = 0; !l.none && i < l.n; i++) {
+        if (holds(ev->raw, l.list[i]))
+            return true;
         for (size_t k = 0; k < ev->nfields; k++)
-            if (has_nocase(ev->fields[k].value, l.list[i]))
+            if (holds(ev->fields[k].value, l.list[i]))
                 return true;
+    }
     return l.none;
 }
 

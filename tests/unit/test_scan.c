@@ -27,6 +27,7 @@ struct both {
     struct config_channel channel;
     struct config_input input;
     struct reader_source source;
+    const char *service;
     uint64_t dice;
 };
 
@@ -103,7 +104,7 @@ static struct reader_result run(struct both *t, bool on, const char *channel, st
     arena_reset(b.arena);
     t->channel = (struct config_channel){ .format = format_find(e->formats, slice_str(channel)) };
     t->channel.name = format_channel(t->channel.format);
-    t->input = (struct config_input){ .name = "a", .channel = &t->channel };
+    t->input = (struct config_input){ .name = "a", .channel = &t->channel, .service = t->service };
     assert_int_equal(reader_source_init(&t->source, &t->input, &err), 0);
     assert_int_equal(reader_run(on ? t->with : t->without, &t->source, &b, &result, &err), 0);
     reader_source_fini(&t->source);
@@ -276,7 +277,13 @@ static void words_as_rules_give_the_same_matches(void **state)
         "---\ntitle: g\nlogsource: {product: hysteria}\n"
         "detection: {s: {message|endswith: 'error'}, condition: s}\n"
         "---\ntitle: h\nlogsource: {product: xray}\n"
-        "detection: {s: {event.action: access_blocked}, condition: s}\n";
+        "detection: {s: {event.action: access_blocked}, condition: s}\n"
+        "---\ntitle: i\nlogsource: {product: xray}\n"
+        "detection: {k: ['accepted', '203.0.113.', 'login_failed'], condition: k}\n"
+        "---\ntitle: j\nlogsource: {product: openvpn}\n"
+        "detection: {k: ['203.0.113.5', 'failure', '..'], condition: k}\n"
+        "---\ntitle: k\nlogsource: {product: api}\n"
+        "detection: {k: {'|re': ['\\d{7}', '^err', 'Mozilla']}, condition: k}\n";
     struct both *t = both_new(rules, false);
 
     (void)state;
@@ -314,6 +321,55 @@ static void lines_without_a_literal_are_counted_and_not_parsed(void **state)
 #ifdef HAVE_VECTORSCAN
     assert_in_range(r.parsed, 3, 10); /* the needle, the ends, one each 64 KiB */
 #endif
+    both_free(t);
+}
+
+/* They have passes of their own. */
+static void rare_signs_and_runs_of_digits_are_found(void **state)
+{
+    static const char rules[] =
+        "title: a\nlogsource: {product: hysteria}\n"
+        "detection: {s: {message|contains: '../'}, condition: s}\n"
+        "---\ntitle: b\nlogsource: {product: hysteria}\n"
+        "detection: {s: {message|re: '\\d{9}'}, t: {message|contains: '$('}, condition: s or t}\n"
+        "---\ntitle: c\nlogsource: {product: hysteria}\n"
+        "detection: {s: {message|re: '\\d{14}'}, condition: s}\n";
+    struct both *t = both_new(rules, false);
+    AUTO_BUF bytes = BUF_INIT;
+    struct reader_result r;
+
+    (void)state;
+    fill(&bytes, 4000, "nothing to see here, 12345678, line");
+    buf_str(&bytes,
+            "{\"msg\":\"../x\"}\n{\"msg\":\"..\\/x\"}\n123456789\n{\"msg\":\"123456789\"}\n"
+            "{\"msg\":\"a$(\"}\n{\"msg\":\"12345678\\u0039\"}\n{\"msg\":\"12345678901234\"}\n"
+            "{\"msg\":\"12345678.9\"}\n");
+    fill(&bytes, 4000, "nothing to see here, 12345678, line");
+    r = compare(t, "hysteria", buf_view(&bytes));
+    assert_int_equal(r.nmatches, 8); /* the longest is two rules' */
+#ifdef HAVE_VECTORSCAN
+    assert_in_range(r.parsed, 8, 20);
+#endif
+    both_free(t);
+}
+
+static void a_keyword_sees_the_name_that_the_configuration_gives(void **state)
+{
+    static const char rules[] = "title: a\nlogsource: {product: hysteria}\n"
+                                "detection: {k: [needle, old-panel], condition: k}\n";
+    struct both *t = both_new(rules, false);
+    AUTO_BUF bytes = BUF_INIT;
+
+    (void)state;
+    fill(&bytes, 5000, "nothing to see here, line");
+    buf_str(&bytes, "{\"msg\":\"a NEEDLE\"}\n");
+    assert_int_equal(compare(t, "hysteria", buf_view(&bytes)).nmatches, 1);
+    t->service = "the-old-panel.service";
+    assert_int_equal(compare(t, "hysteria", buf_view(&bytes)).nmatches, 5001);
+    t->service = "the-new-panel.service";
+    assert_int_equal(compare(t, "hysteria", buf_view(&bytes)).nmatches, 1);
+    t->service = NULL;
+    assert_int_equal(compare(t, "hysteria", buf_view(&bytes)).nmatches, 1);
     both_free(t);
 }
 
@@ -360,6 +416,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(lines_without_a_literal_are_counted_and_not_parsed),
+        cmocka_unit_test(rare_signs_and_runs_of_digits_are_found),
+        cmocka_unit_test(a_keyword_sees_the_name_that_the_configuration_gives),
         cmocka_unit_test(a_literal_in_an_escaped_letter_is_found),
         cmocka_unit_test(a_literal_between_terminal_escapes_is_found),
         cmocka_unit_test(a_block_full_of_literals_gives_the_same),
