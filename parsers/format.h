@@ -157,6 +157,8 @@ const struct action *action_find(struct slice name);
 
 /* Words for levels, and what they become: NULL behind the last. */
 const char *level_word(size_t i, const char **ret_level);
+/* literals-address.c: of a text that ip_text() made, which holds one of in_value. */
+struct literals address_literals(struct literal_maker *m, const struct literals *in_value);
 /* literals.c: once a format is loaded. Negative: memory is out. */
 int format_prepare(struct format *f, struct arena *a);
 

@@ -1,6 +1,7 @@
 /* check: the configuration, and everything that carries tests of its own. */
 #include <errno.h>
 
+#include "logwatch/commands/check-lanes.h"
 #include "logwatch/commands/common.h"
 #include "logwatch/commands/testing.h"
 
@@ -81,6 +82,8 @@ int command_check(struct cli *cli)
 
     if (r != -ENOMEM && c.engine)
         r = run_tests(&c);
+    if (r != -ENOMEM && c.engine && !cli_has(cli, CLI_QUIET))
+        r = check_lanes(c.engine, c.config, !cli_has(cli, CLI_NO_LIBRARY), d);
     if (r == -ENOMEM) {
         fputs("trailwarden: out of memory\n", stderr);
         r = EXIT_FAILED;

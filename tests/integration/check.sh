@@ -58,6 +58,70 @@ want "exit code, as JSON" 78 $?
 said json '"ok":false'
 grep -q 'tests \[' first && fail "a bar off a terminal"
 
+# ---- rules that have every line parsed ----
+"$TW_BIN" check > out 2> err || { cat err; fail "the library alone"; }
+grep -q "every line" err && fail "a rule of the library"
+if ldd "$TW_BIN" | grep -q 'libhs\.'; then # without Vectorscan every line is parsed anyway
+    cat > field.yml <<'EOT'
+title: Short
+logsource: {product: xui}
+detection:
+    s: {message|contains: ab}
+    condition: s
+---
+title: Long
+logsource: {product: xui}
+detection:
+    s: {message|contains: abcd}
+    condition: s
+---
+title: Not alone
+logsource: {category: webserver}
+detection:
+    s: {user.name|exists: true}
+    condition: s
+EOT
+    "$TW_BIN" check field.yml > out 2> err || fail "a warning is no error"
+    want "warnings of lanes" 2 "$(grep -c 'every line of' err)"
+    said err "field.yml:3:1: warning: rule 'Short' has every line of 'xui' parsed, for it has no literal: message: ab: too short"
+    said err "^~~~~~~~~ ask also for a text of 4 or more bytes that every match holds"
+    said err "field.yml:15:1: warning: rule 'Not alone' has every line of 'api', 'nginx' parsed"
+    "$TW_BIN" check --quiet field.yml > out 2> err || fail "check --quiet"
+    want "--quiet says errors only" 0 "$(wc -c < err)"
+    "$TW_BIN" check --json field.yml > out 2> err || fail "check --json"
+    said out '"ok":true'
+    said out '"level":"warning","file":"field.yml","line":3,"column":1,"message":"rule '
+    n=0
+    while [ $n -lt 40 ]; do
+        n=$((n + 1))
+        printf 'title: Short %d\nlogsource: {product: xui}\ndetection: {s: {message|contains: ab}, condition: s}\n---\n' $n
+    done > many.yml
+    "$TW_BIN" check many.yml > out 2> err || fail "many warnings"
+    want "not all of many" 10 "$(grep -c 'has every line of' err)"
+    said err "30 more rules have every line of a channel parsed"
+    # only channels that are followed by their lines; keywords where places are looked up
+    printf 'title: Word\nlogsource: {product: xui}\ndetection: {s: [hello-word], condition: s}\n' > word.yml
+    check_with() { # CHANNELS, LINE...
+        {
+            printf 'state: state\nrules: {library: false, paths: [%s/field.yml, %s/word.yml]}\n' "$PWD" "$PWD"
+            printf '%s\n' "$@"
+        } > lanes.yaml
+        "$TW_BIN" check --config lanes.yaml > out 2> err || { cat out err; fail "check of a configuration"; }
+        grep -c 'every line of' err
+    }
+    file="inputs: [{type: file, path: $PWD/x.log}]"
+    want "one channel" 1 "$(check_with 'channels:' "  xui: {$file}")"
+    want "both" 2 "$(check_with 'channels:' "  xui: {$file}" "  nginx: {$file}")"
+    want "a journal" 0 "$(check_with 'channels:' '  xui: {inputs: [{type: journald}]}')"
+    want "all is audited" 0 "$(check_with 'channels:' "  xui: {$file, audit: all}")"
+    want "the name of a service" 2 "$(check_with 'channels:' "  xui: {inputs: [{type: file, path: $PWD/x.log, service: hello-word}]}")"
+    places=$TW_SOURCE/../shared/data/mmdb/test-data/GeoLite2-City-Test.mmdb
+    if [ -r "$places" ]; then
+        want "places" 2 "$(check_with "geo: {database: ['$places']}" 'channels:' "  xui: {$file}")"
+        said err "'Word' has every line of 'xui' parsed, for it has no literal: hello-word: it may come from the place of an address"
+    fi
+fi
+
 # ---- lists for placeholders ----
 cat > names.yaml <<'EOT'
 Admins: [root, toor]

@@ -373,6 +373,37 @@ static void a_keyword_sees_the_name_that_the_configuration_gives(void **state)
     both_free(t);
 }
 
+/* From a database: any text can come of it, so each line is asked. */
+static void a_keyword_sees_the_place_of_an_address(void **state)
+{
+    static const char rules[] = "title: a\nlogsource: {product: hysteria}\n"
+                                "detection: {k: [needle, united king], condition: k}\n";
+    const char *source = getenv("TW_SOURCE");
+    AUTO_BUF path = BUF_INIT;
+    AUTO_BUF bytes = BUF_INIT;
+    AUTO(geo) geo = NULL;
+    const char *paths[1];
+    struct both *t;
+
+    (void)state;
+    buf_printf(&path, "%s/../shared/data/mmdb/test-data/GeoLite2-City-Test.mmdb",
+               source ? source : ".");
+    paths[0] = path.p;
+    if (access(path.p, R_OK) < 0)
+        skip();
+    assert_int_equal(geo_open(paths, 1, &geo, NULL), 0);
+    t = both_new(rules, false);
+    fill(&bytes, 3000, "nothing to see here, line");
+    buf_str(&bytes, "{\"addr\":\"81.2.69.142:40001\",\"msg\":\"client connected\"}\n");
+    assert_int_equal(compare(t, "hysteria", buf_view(&bytes)).nmatches, 0);
+    reader_free(t->with);
+    reader_free(t->without);
+    t->with = reader_new(t->on, geo);
+    t->without = reader_new(t->off, geo);
+    assert_int_equal(compare(t, "hysteria", buf_view(&bytes)).nmatches, 1);
+    both_free(t);
+}
+
 static void a_literal_in_an_escaped_letter_is_found(void **state)
 {
     struct both *t = both_new(ONE_RULE, false);
@@ -418,6 +449,7 @@ int main(void)
         cmocka_unit_test(lines_without_a_literal_are_counted_and_not_parsed),
         cmocka_unit_test(rare_signs_and_runs_of_digits_are_found),
         cmocka_unit_test(a_keyword_sees_the_name_that_the_configuration_gives),
+        cmocka_unit_test(a_keyword_sees_the_place_of_an_address),
         cmocka_unit_test(a_literal_in_an_escaped_letter_is_found),
         cmocka_unit_test(a_literal_between_terminal_escapes_is_found),
         cmocka_unit_test(a_block_full_of_literals_gives_the_same),
