@@ -346,6 +346,8 @@ static const struct {
     { "xui", "{message|re: 'a\\d{8,}|\\|\\|'}" },
     { "laravel", "{'|re': '\\d{12}'}" },
     { "xray", "['../']" },
+    { "xui", "{user.name|contains: 'x<yz'}" },
+    { "xui", "['x<yz&']" },
 };
 
 /* Asked of all fields: of what is copied, made uniform or put there by formats, or of all of it. */
@@ -636,7 +638,11 @@ static const char *const odd[] = { "\\/",
                                    "<script",
                                    "\\u003cscript",
                                    "<b>&x",
-                                   "&lt;b>&amp;x" };
+                                   "&lt;b>&amp;x",
+                                   "x<yz&",
+                                   "x&lt;yz&amp;",
+                                   "x\\x3cyz&",
+                                   "x\\u003cyz" };
 static const char *const heads[] = { "<131>",
                                      "<11>1 2026-11-21T01:44:28Z vpn1 app 12 - - ",
                                      "Nov 21 01:44:28 vpn1 app[12]: ",
