@@ -19,6 +19,7 @@ static struct node *predicate_node(struct build *b, const struct item *item,
     if (!n || !copy)
         return build_fault(b, (struct src_pos){ 0 }, "out of memory");
     *copy = *p;
+    copy->nth = b->r->npredicates++;
     copy->keyword = item->keyword;
     copy->name = item->field;
     copy->field = item->keyword ? FIELD_OTHER : field_intern(b->r->names, item->field);

@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "base/hash.h"
+#include "rules/index.h"
 #include "rules/load.h"
 #include "rules/match.h"
 
@@ -463,7 +464,7 @@ int rules_compile(struct rules *r, struct diag *d)
 
         rule->travels = rule->condition && travel_asked(rule->condition);
     }
-    if (prepare_signals(r) < 0)
+    if (prepare_signals(r) < 0 || index_new(r, &r->index) < 0)
         return -ENOMEM;
     r->compiled = true;
     return diag_errors(d) > before ? -EINVAL : 0;

@@ -298,7 +298,7 @@ static uint32_t next_named(const struct predicate *p, const struct event *ev, ui
     return NO_FIELD;
 }
 
-bool predicate_holds(struct rules_scratch *s, const struct predicate *p, const struct event *ev)
+static bool ask(struct rules_scratch *s, const struct predicate *p, const struct event *ev)
 {
     bool known = p->field < s->nplaces, present = false, null = false;
 
@@ -317,4 +317,19 @@ bool predicate_holds(struct rules_scratch *s, const struct predicate *p, const s
     if (p->kind == PREDICATE_EXISTS)
         return (present || object_present(p, ev)) == p->exists;
     return p->kind == PREDICATE_NULL && (null || (!present && !object_present(p, ev)));
+}
+
+/* Rules ask the same: one answer is enough. Not where a limit was hit: that is every asker's
+ * trouble. */
+bool predicate_holds(struct rules_scratch *s, const struct predicate *p, const struct event *ev)
+{
+    uint64_t *answer = &s->answers[p->nth], limits = rules_scratch_limits(s);
+    bool held;
+
+    if (*answer >> 1 == s->turn)
+        return *answer & 1;
+    held = ask(s, p, ev);
+    if (rules_scratch_limits(s) == limits)
+        *answer = s->turn << 1 | held;
+    return held;
 }

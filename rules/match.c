@@ -1,6 +1,7 @@
 /* One event against the compiled rules. */
 #include <errno.h>
 
+#include "rules/index.h"
 #include "rules/match.h"
 
 bool node_holds(struct rules_scratch *s, const struct node *n, const struct event *ev)
@@ -46,12 +47,17 @@ bool rules_asks(const struct rules *r, size_t i, const struct logsource *ls)
            logsource_fits(rule->info.logsource, ls);
 }
 
+static size_t set_words(const struct rules *r)
+{
+    return r->n / 64 + 1;
+}
+
 static void route_fill(struct rules_scratch *s, struct route *route)
 {
-    route->n = 0;
+    memset(route->rules, 0, set_words(s->rules) * sizeof *route->rules);
     for (size_t i = 0; i < s->rules->n; i++)
         if (rules_asks(s->rules, i, &route->logsource))
-            route->rules[route->n++] = (uint32_t)i;
+            route->rules[i / 64] |= UINT64_C(1) << i % 64;
 }
 
 static const struct route *route_of(struct rules_scratch *s, const struct logsource *ls)
@@ -70,7 +76,7 @@ static const struct route *route_of(struct rules_scratch *s, const struct logsou
     route->logsource.category = arena_slice(s->arena, ls->category);
     route->logsource.service = arena_slice(s->arena, ls->service);
     if (!route->rules)
-        route->rules = arena_array(s->arena, s->rules->n + 1, sizeof *route->rules);
+        route->rules = arena_array(s->arena, set_words(s->rules), sizeof *route->rules);
     if (!route->rules)
         return NULL;
     route_fill(s, route);
@@ -91,7 +97,12 @@ struct rules_scratch *rules_scratch_new(const struct rules *r)
     s->memory = &s->own;
     s->nplaces = field_count(r->names);
     s->places = calloc(s->nplaces + 1, sizeof *s->places);
-    return s->regex && s->arena && s->hits && s->places ? TAKE(s) : NULL;
+    s->answers = calloc((size_t)r->npredicates + 1, sizeof *s->answers);
+    s->looked = calloc(r->index ? index_buckets(r->index) + 1 : 1, sizeof *s->looked);
+    s->candidates = calloc(set_words(r), sizeof *s->candidates);
+    return s->regex && s->arena && s->hits && s->places && s->answers && s->looked && s->candidates
+               ? TAKE(s)
+               : NULL;
 }
 
 void rules_scratch_free(struct rules_scratch *s)
@@ -104,6 +115,9 @@ void rules_scratch_free(struct rules_scratch *s)
     free(s->own.troubles);
     free(s->own.rested);
     free(s->places);
+    free(s->answers);
+    free(s->looked);
+    free(s->candidates);
     free(s);
 }
 
@@ -227,31 +241,71 @@ bool rules_memory_pass(struct rules_memory *m, const struct rules_memory *later)
 
 /* ---- one event ---- */
 
+/* Up to so many rules are asked one after the other: that costs less than a look into the index. */
+#define FEW_RULES 16
+
 static void ask(struct rules_scratch *s, uint32_t rule, const struct event *ev, size_t *n)
 {
     const struct rule *r = &s->rules->list[rule];
     uint64_t limits = s->limits.hit;
 
-    if (s->memory->nresting && rests(s->memory, rule))
-        return;
     if (r->travels ? travel_may_hold(s, r->condition, ev, true) : node_holds(s, r->condition, ev))
         s->hits[(*n)++] = rule;
     if (s->limits.hit != limits)
         add_trouble(s->memory, rule, s->limits.hit - limits);
 }
 
+static size_t count_rules(const uint64_t *set, size_t words)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < words; i++)
+        n += (size_t)__builtin_popcountll(set[i]);
+    return n;
+}
+
+/*
+ * The rules of the set that hold. A rest is counted in events of the set, whether
+ * the index names the rule for them or not: it ends for the same line either way.
+ */
+static size_t match_set(struct rules_scratch *s, const struct event *ev, const uint64_t *set,
+                        const uint64_t *candidates)
+{
+    size_t n = 0;
+
+    for (size_t word = 0; word < set_words(s->rules); word++) {
+        uint64_t bits = s->memory->nresting ? set[word] : set[word] & candidates[word];
+
+        for (; bits; bits &= bits - 1) {
+            uint32_t rule = (uint32_t)(word * 64 + (size_t)__builtin_ctzll(bits));
+
+            if (s->memory->nresting && rests(s->memory, rule))
+                continue;
+            if (candidates[word] >> rule % 64 & 1)
+                ask(s, rule, ev, &n);
+        }
+    }
+    return n;
+}
+
+static size_t match(struct rules_scratch *s, const struct event *ev, const uint64_t *set)
+{
+    bool few = count_rules(set, set_words(s->rules)) <= FEW_RULES;
+
+    s->memory->events++;
+    scratch_take(s, ev);
+    if (!few)
+        index_find(s->rules->index, s, ev, s->candidates);
+    return match_set(s, ev, set, few ? set : s->candidates);
+}
+
 size_t rules_match(const struct rules *r UNUSED, struct rules_scratch *s, const struct event *ev,
                    const uint32_t **ret_rules)
 {
     const struct route *route = route_of(s, ev->logsource);
-    size_t n = 0;
 
-    s->memory->events++;
-    scratch_take(s, ev);
-    for (size_t i = 0; route && i < route->n; i++)
-        ask(s, route->rules[i], ev, &n);
     *ret_rules = s->hits;
-    return n;
+    return route ? match(s, ev, route->rules) : 0;
 }
 
 static bool is_empty(const uint64_t *set, size_t words)
@@ -265,15 +319,6 @@ static bool is_empty(const uint64_t *set, size_t words)
 size_t rules_match_only(const struct rules *r, struct rules_scratch *s, const struct event *ev,
                         const uint64_t *only, const uint32_t **ret_rules)
 {
-    size_t n = 0, words = r->n / 64 + 1;
-
     *ret_rules = s->hits;
-    if (is_empty(only, words))
-        return 0;
-    s->memory->events++;
-    scratch_take(s, ev);
-    for (size_t word = 0; word < words; word++)
-        for (uint64_t bits = only[word]; bits; bits &= bits - 1)
-            ask(s, (uint32_t)(word * 64 + (size_t)__builtin_ctzll(bits)), ev, &n);
-    return n;
+    return is_empty(only, set_words(r)) ? 0 : match(s, ev, only);
 }

@@ -33,8 +33,7 @@ struct trouble {
 
 struct route {
     struct logsource logsource; /* copies */
-    uint32_t *rules;
-    size_t n;
+    uint64_t *rules; /* a set: bit i % 64 of word i / 64 */
 };
 
 /* Where the event of turn `turn` has its first field of one id. */
@@ -63,6 +62,9 @@ struct rules_scratch {
     uint32_t *hits;
     struct regex_limits limits;
     uint64_t turn;
+    uint64_t *answers; /* by predicate: the turn it was asked in * 2 + whether it held */
+    uint64_t *looked; /* by bucket of the index: the turn it was opened in */
+    uint64_t *candidates; /* a set of rules, by the index */
     struct field_place *places; /* by field id */
     size_t nplaces;
     uint32_t next[EVENT_FIELDS_MAX]; /* the next field of the same id */

@@ -21,16 +21,10 @@
 #define KEEP_US (UINT64_C(30) * 24 * 3600 * USEC_PER_SEC) /* where he was before is forgotten */
 #define KEY_MARK '\x1e' /* apart from the groups of `suppress` */
 
-static bool is_derived(const struct predicate *p)
-{
-    return p->field == FIELD_GEO_DISTANCE_KM || p->field == FIELD_GEO_SPEED_KMH ||
-           p->field == FIELD_GEO_PREV_COUNTRY;
-}
-
 bool travel_asked(const struct node *n)
 {
     if (n->kind == NODE_PREDICATE)
-        return is_derived(n->predicate);
+        return predicate_is_derived(n->predicate);
     for (size_t i = 0; i < n->n; i++)
         if (travel_asked(n->children[i]))
             return true;
@@ -41,7 +35,7 @@ bool travel_may_hold(struct rules_scratch *s, const struct node *n, const struct
                      bool unknown)
 {
     if (n->kind == NODE_PREDICATE)
-        return is_derived(n->predicate) ? unknown : node_holds(s, n, ev);
+        return predicate_is_derived(n->predicate) ? unknown : node_holds(s, n, ev);
     if (n->kind == NODE_NOT)
         return !travel_may_hold(s, n->children[0], ev, !unknown);
     for (size_t i = 0; i < n->n; i++)

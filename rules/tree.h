@@ -107,6 +107,7 @@ bool comparison_holds(enum comparison c, int r);
 
 struct predicate {
     enum predicate_kind kind;
+    uint32_t nth; /* of the set: what an event answers to it is remembered by (struct rules_scratch) */
     uint32_t field; /* FIELD_OTHER with name.n == 0: any field (keywords) */
     struct slice name;
     bool keyword;
@@ -129,6 +130,13 @@ enum node_kind {
     NODE_NOT,
     NODE_PREDICATE,
 };
+
+/* Is it about where a user came from? That is known to the correlator alone (travel.c). */
+static inline bool predicate_is_derived(const struct predicate *p)
+{
+    return p->field == FIELD_GEO_DISTANCE_KM || p->field == FIELD_GEO_SPEED_KMH ||
+           p->field == FIELD_GEO_PREV_COUNTRY;
+}
 
 struct node {
     enum node_kind kind;
@@ -277,6 +285,8 @@ struct rules {
     size_t nregexes, regexes_cap;
     struct yaml *global, *previous; /* collections */
     struct table *by_signal; /* signal_id -> rule; of two with one id, the first */
+    uint32_t npredicates;
+    struct rule_index *index; /* of the compiled set (index.h) */
     bool compiled;
 };
 
