@@ -47,7 +47,7 @@ static int add_bytes(struct arena *a, struct pattern *p, struct slice bytes)
 static struct node *bytes_node(struct build *b, const struct item *item, struct slice bytes,
                                const struct yaml *v)
 {
-    struct pattern p = { .tokens = arena_array(b->a, bytes.n + 1, sizeof *p.tokens) };
+    struct pattern p = { .tokens = arena_array(b->temp, bytes.n + 1, sizeof *p.tokens) };
 
     for (size_t i = 0; p.tokens && i < bytes.n; i++)
         p.tokens[p.n++] = (unsigned char)bytes.p[i];
@@ -86,17 +86,19 @@ static struct node *offsets(struct build *b, const struct item *item, struct sli
 static struct node *wide_node(struct build *b, const struct item *item, const struct pattern *p,
                               const struct yaml *v)
 {
-    struct pattern wide = { .tokens = arena_array(b->a, 1, sizeof *wide.tokens) };
+    struct pattern wide = { .tokens = arena_array(b->temp, 1, sizeof *wide.tokens) };
 
-    if (!wide.tokens || (item->wide == WIDE_BOM && pattern_append(b->a, &wide, 0xfeff, false) < 0))
+    if (!wide.tokens ||
+        (item->wide == WIDE_BOM && pattern_append(b->temp, &wide, 0xfeff, false) < 0))
         return build_fault(b, v->at, "out of memory");
     for (size_t i = 0; i < p->n; i++) {
         AUTO_BUF one = BUF_INIT;
 
         if (p->tokens[i] < TOKEN_BYTE)
             to_bytes(item, p->tokens[i], &one);
-        if ((p->tokens[i] >= TOKEN_ANY && pattern_append(b->a, &wide, p->tokens[i], false) < 0) ||
-            !buf_ok(&one) || add_bytes(b->a, &wide, buf_view(&one)) < 0)
+        if ((p->tokens[i] >= TOKEN_ANY &&
+             pattern_append(b->temp, &wide, p->tokens[i], false) < 0) ||
+            !buf_ok(&one) || add_bytes(b->temp, &wide, buf_view(&one)) < 0)
             return build_fault(b, v->at, "out of memory");
     }
     return pattern_node(b, item, &wide, v);

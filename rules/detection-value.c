@@ -128,6 +128,22 @@ static struct node *exists_value(struct build *b, const struct item *item, const
     return predicate_node(b, item, &p, v->text);
 }
 
+/* Out of the memory in which it was made. */
+static int keep_pattern(struct build *b, const struct pattern *p, struct pattern *ret)
+{
+    uint32_t *tokens = arena_array(b->a, p->n, sizeof *tokens);
+    struct slice literal = p->literal.n ? arena_slice(b->a, p->literal) : SLICE("");
+
+    if ((p->n && !tokens) || !literal.p)
+        return -ENOMEM;
+    if (p->n)
+        memcpy(tokens, p->tokens, p->n * sizeof *tokens);
+    *ret = *p;
+    ret->tokens = tokens;
+    ret->literal = literal;
+    return 0;
+}
+
 struct node *pattern_node(struct build *b, const struct item *item, struct pattern *p,
                           const struct yaml *v)
 {
@@ -137,14 +153,13 @@ struct node *pattern_node(struct build *b, const struct item *item, struct patte
 
     p->cased = item_has(item, MOD(CASED));
     if (front && (p->n == 0 || p->tokens[0] != TOKEN_ANY) &&
-        pattern_append(b->a, p, TOKEN_ANY, true) < 0)
+        pattern_append(b->temp, p, TOKEN_ANY, true) < 0)
         return build_fault(b, v->at, "out of memory");
     if (back && (p->n == 0 || p->tokens[p->n - 1] != TOKEN_ANY) &&
-        pattern_append(b->a, p, TOKEN_ANY, false) < 0)
+        pattern_append(b->temp, p, TOKEN_ANY, false) < 0)
         return build_fault(b, v->at, "out of memory");
-    if (pattern_finish(b->a, p) < 0)
+    if (pattern_finish(b->temp, p) < 0 || keep_pattern(b, p, &pr.pattern) < 0)
         return build_fault(b, v->at, "out of memory");
-    pr.pattern = *p;
     return predicate_node(b, item, &pr, v->text);
 }
 
@@ -171,7 +186,7 @@ static struct node *text_value(struct build *b, const struct item *item, const s
 {
     struct pattern p;
 
-    if (pattern_parse(b->a, v->text, &p) < 0)
+    if (pattern_parse(b->temp, v->text, &p) < 0)
         return build_fault(b, v->at, "out of memory");
     if (item->keyword && p.n == 0)
         return build_fault(b, v->at, "an empty keyword stands in every event");
@@ -208,6 +223,45 @@ static struct node *plain_value(struct build *b, const struct item *item, const 
         if (item_has(item, kinds[i].has))
             return kinds[i].node(b, item, v);
     return text_value(b, item, v);
+}
+
+/* ---- what was asked before ---- */
+
+/* All that a predicate is made of; how it is combined with others is no part of it. */
+static bool write_question(struct buf *out, const struct item *item, const struct yaml *v)
+{
+    const unsigned how[] = { item->has & ~(MOD(ALL) | MOD(NEQ) | MOD(EXPAND)),
+                             item->re_flags,
+                             (unsigned)item->wide,
+                             (unsigned)item->compare,
+                             (unsigned)item->part,
+                             item->keyword };
+
+    buf_reset(out);
+    buf_add(out, how, sizeof how);
+    buf_add(out, &item->field.n, sizeof item->field.n);
+    buf_slice(out, item->field);
+    buf_slice(out, v->text);
+    return buf_ok(out);
+}
+
+/* Rules ask the same of an event again and again: it is kept, and answered, once. */
+static struct node *shared_value(struct build *b, const struct item *item, const struct yaml *v)
+{
+    struct buf *question = &b->r->question;
+    struct predicate *known;
+    struct node *n;
+
+    if (!write_question(question, item, v))
+        return build_fault(b, v->at, "out of memory");
+    known = table_get(b->r->asked, buf_view(question));
+    n = known ? node_new(b->a, NODE_PREDICATE) : plain_value(b, item, v);
+    if (n && known)
+        n->predicate = known;
+    else if (n && n->kind == NODE_PREDICATE &&
+             table_put(b->r->asked, buf_view(question), n->predicate) < 0)
+        return build_fault(b, v->at, "out of memory");
+    return n;
 }
 
 /* ---- placeholders ---- */
@@ -301,7 +355,7 @@ static bool expansion_done(struct expansion *x, struct slice text)
     }
     one.text = copy;
     one.plain = false; /* columns within the text are no longer those of the file */
-    return copy.p && node_add(x->b->a, x->any, plain_value(x->b, x->item, &one)) == 0;
+    return copy.p && node_add(x->b->a, x->any, shared_value(x->b, x->item, &one)) == 0;
 }
 
 static bool expand_one(struct expansion *x, struct slice done, size_t at, size_t end)
@@ -370,5 +424,5 @@ struct node *value_node(struct build *b, const struct item *item, const struct y
         return null_value(b, item, v);
     if (item_has(item, MOD(EXPAND)))
         return expand_value(b, item, v);
-    return plain_value(b, item, v);
+    return shared_value(b, item, v);
 }

@@ -207,21 +207,30 @@ static struct node *conditions_node(struct build *b, const struct yaml *conditio
     return bad ? NULL : build_simplify(any);
 }
 
+static struct node *detection_node(struct build *b)
+{
+    const struct yaml *condition = yaml_get(b->detection, "condition");
+    struct node *n;
+
+    if (!compile_identifiers(b))
+        return build_fault(b, b->detection->at, "out of memory");
+    if (!condition)
+        return build_fault(b, b->detection->at, "a %s needs a condition",
+                           b->filter ? "filter" : "detection");
+    n = condition->kind == YAML_SEQ ? conditions_node(b, condition) : condition_node(b, condition);
+    if (!n && !b->failed)
+        build_fault(b, condition->at, "out of memory");
+    return b->failed ? NULL : n;
+}
+
 struct node *detection_compile(struct rules *r, const struct yaml *detection, bool filter,
                                struct diag *d)
 {
-    struct build b = { .r = r, .a = r->arena, .d = d, .detection = detection, .filter = filter };
-    const struct yaml *condition = yaml_get(detection, "condition");
-    struct node *n;
+    struct build b = {
+        .r = r, .a = r->arena, .temp = r->temp, .d = d, .detection = detection, .filter = filter
+    };
+    struct node *n = detection_node(&b);
 
-    if (!compile_identifiers(&b))
-        return build_fault(&b, detection->at, "out of memory");
-    if (!condition)
-        return build_fault(&b, detection->at, "a %s needs a condition",
-                           filter ? "filter" : "detection");
-    n = condition->kind == YAML_SEQ ? conditions_node(&b, condition)
-                                    : condition_node(&b, condition);
-    if (!n && !b.failed)
-        build_fault(&b, condition->at, "out of memory");
-    return b.failed ? NULL : n;
+    arena_reset(r->temp);
+    return n;
 }

@@ -57,6 +57,7 @@ struct item {
 struct build {
     struct rules *r;
     struct arena *a;
+    struct arena *temp; /* until the detection is compiled */
     struct diag *d;
     const struct yaml *detection;
     bool filter; /* `rules` is no identifier */

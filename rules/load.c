@@ -448,16 +448,41 @@ static int prepare_signals(struct rules *r)
     return 0;
 }
 
-int rules_compile(struct rules *r, struct diag *d)
+static int compile_detections(struct rules *r, struct diag *d)
 {
-    size_t before = diag_errors(d);
-
-    if (check_ids(r, d) == -ENOMEM)
-        return -ENOMEM;
     for (size_t i = 0; i < r->n; i++)
         if (compile_rule(r, &r->list[i], d) == -ENOMEM)
             return -ENOMEM;
-    if (compile_filters(r, d) == -ENOMEM || compile_correlations(r, d) == -ENOMEM)
+    return compile_filters(r, d);
+}
+
+/* What only the work on detections needs. */
+static int begin_detections(struct rules *r)
+{
+    r->temp = arena_new(1 << 16, 0);
+    r->asked = table_new(0);
+    return r->temp && r->asked ? 0 : -ENOMEM;
+}
+
+static void end_detections(struct rules *r)
+{
+    arena_free(TAKE(r->temp));
+    table_free(TAKE(r->asked));
+    buf_fini(&r->question);
+}
+
+int rules_compile(struct rules *r, struct diag *d)
+{
+    size_t before = diag_errors(d);
+    int e;
+
+    if (check_ids(r, d) == -ENOMEM)
+        return -ENOMEM;
+    e = begin_detections(r);
+    if (e == 0)
+        e = compile_detections(r, d);
+    end_detections(r);
+    if (e == -ENOMEM || compile_correlations(r, d) == -ENOMEM)
         return -ENOMEM;
     for (size_t i = 0; i < r->n; i++) {
         struct rule *rule = &r->list[i];

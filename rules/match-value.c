@@ -319,17 +319,24 @@ static bool ask(struct rules_scratch *s, const struct predicate *p, const struct
     return p->kind == PREDICATE_NULL && (null || (!present && !object_present(p, ev)));
 }
 
-/* Rules ask the same: one answer is enough. Not where a limit was hit: that is every asker's
- * trouble. */
+static uint64_t limits_of(const struct rules_scratch *s)
+{
+    return s->limits.hit + s->limits.cut;
+}
+
+/*
+ * Rules ask the same: one answer is enough. Not where an expression ran into its
+ * limits: that is the trouble of each rule that asks it.
+ */
 bool predicate_holds(struct rules_scratch *s, const struct predicate *p, const struct event *ev)
 {
-    uint64_t *answer = &s->answers[p->nth], limits = rules_scratch_limits(s);
+    uint64_t *answer = &s->answers[p->nth], limits = limits_of(s);
     bool held;
 
     if (*answer >> 1 == s->turn)
         return *answer & 1;
     held = ask(s, p, ev);
-    if (rules_scratch_limits(s) == limits)
+    if (limits_of(s) == limits)
         *answer = s->turn << 1 | held;
     return held;
 }

@@ -255,13 +255,15 @@ static void ask(struct rules_scratch *s, uint32_t rule, const struct event *ev, 
         add_trouble(s->memory, rule, s->limits.hit - limits);
 }
 
-static size_t count_rules(const uint64_t *set, size_t words)
+static bool is_few(const uint64_t *set, size_t words)
 {
     size_t n = 0;
 
     for (size_t i = 0; i < words; i++)
-        n += (size_t)__builtin_popcountll(set[i]);
-    return n;
+        for (uint64_t bits = set[i]; bits; bits &= bits - 1)
+            if (++n > FEW_RULES)
+                return false;
+    return true;
 }
 
 /*
@@ -290,7 +292,7 @@ static size_t match_set(struct rules_scratch *s, const struct event *ev, const u
 
 static size_t match(struct rules_scratch *s, const struct event *ev, const uint64_t *set)
 {
-    bool few = count_rules(set, set_words(s->rules)) <= FEW_RULES;
+    bool few = is_few(set, set_words(s->rules));
 
     s->memory->events++;
     scratch_take(s, ev);

@@ -107,20 +107,27 @@ bool comparison_holds(enum comparison c, int r);
 
 struct predicate {
     enum predicate_kind kind;
-    uint32_t nth; /* of the set: what an event answers to it is remembered by (struct rules_scratch) */
+    uint32_t
+        nth; /* of the set: what an event answers to it is remembered by (struct rules_scratch) */
     uint32_t field; /* FIELD_OTHER with name.n == 0: any field (keywords) */
     struct slice name;
     bool keyword;
-    struct pattern pattern;
-    struct regex *regex;
-    struct cidr cidr;
-    enum comparison compare;
-    struct number number;
-    bool exists;
-    uint32_t other; /* PREDICATE_FIELD */
-    struct slice other_name;
-    bool starts, ends, contains; /* PREDICATE_FIELD */
-    enum time_part part;
+    enum comparison compare; /* PREDICATE_NUMBER, PREDICATE_TIME */
+    union {
+        struct pattern pattern; /* PREDICATE_TEXT */
+        struct regex *regex;
+        struct cidr cidr;
+        struct {
+            struct number number;
+            enum time_part part; /* PREDICATE_TIME */
+        };
+        bool exists;
+        struct { /* PREDICATE_FIELD */
+            uint32_t other;
+            struct slice other_name;
+            bool starts, ends, contains;
+        };
+    };
     struct slice shown; /* "event.action = login_failed", for explain */
 };
 
@@ -286,6 +293,9 @@ struct rules {
     struct yaml *global, *previous; /* collections */
     struct table *by_signal; /* signal_id -> rule; of two with one id, the first */
     uint32_t npredicates;
+    struct arena *temp; /* while detections are compiled, as the next two */
+    struct table *asked; /* what a predicate is made of -> that predicate */
+    struct buf question;
     struct rule_index *index; /* of the compiled set (index.h) */
     bool compiled;
 };
