@@ -410,7 +410,8 @@ static bool make_tables(struct building *b)
     struct rule_index *x = b->x;
     uint32_t nleads = 0, nrules = 0;
 
-    qsort(b->postings, b->n, sizeof *b->postings, by_key);
+    if (b->n)
+        qsort(b->postings, b->n, sizeof *b->postings, by_key);
     if (!make_room(b) || !make_fields(b))
         return false;
     for (size_t i = 0; i < b->n; i++) {
