@@ -14,8 +14,10 @@
 #define COST_BEYOND_ASCII 1000
 #define COST_NEVER UINT64_MAX /* no key */
 
-/* How a predicate is found. */
+/* How a predicate is found, and how many ask it. */
 struct access {
+    const struct predicate *predicate; /* NULL: nobody */
+    uint32_t nasked;
     uint64_t *keys; /* any of them */
     size_t n;
     uint64_t cost; /* COST_NEVER: it is not */
@@ -78,24 +80,42 @@ static uint32_t *uses_of(const struct building *b, uint32_t hash)
     return &b->uses[hash >> 16];
 }
 
-static void count_text(struct building *b, const struct pattern *p)
+/* Grams of the length that would be chosen. */
+static void count_text(const struct building *b, const struct pattern *p, uint32_t n)
 {
     uint32_t gram;
+    bool found = false;
 
-    if (p->shape == SHAPE_EXACT)
-        ++*uses_of(b, gram_hash(text_hash(p->literal)));
-    for (size_t n = GRAM_MIN; n <= GRAM_MAX; n++)
+    if (p->shape == SHAPE_EXACT) {
+        *uses_of(b, gram_hash(text_hash(p->literal))) += n;
+        return;
+    }
+    for (size_t length = GRAM_MAX; length >= GRAM_MIN && !found; length--)
         for (size_t i = 0; i < grams_end(p); i++)
-            if (gram_of(p, i, n, &gram))
-                ++*uses_of(b, gram_hash(gram));
+            if (gram_of(p, i, length, &gram)) {
+                *uses_of(b, gram_hash(gram)) += n;
+                found = true;
+            }
 }
 
-static void count(struct building *b, const struct node *n)
+static void note(struct building *b, const struct node *n)
 {
-    if (n->kind == NODE_PREDICATE && n->predicate->kind == PREDICATE_TEXT)
-        count_text(b, &n->predicate->pattern);
+    if (n->kind == NODE_PREDICATE) {
+        b->accesses[n->predicate->nth].predicate = n->predicate;
+        b->accesses[n->predicate->nth].nasked++;
+    }
     for (size_t i = 0; i < n->n; i++)
-        count(b, n->children[i]);
+        note(b, n->children[i]);
+}
+
+static void count(const struct building *b)
+{
+    for (size_t i = 0; i < b->r->npredicates; i++) {
+        const struct access *a = &b->accesses[i];
+
+        if (a->predicate && a->predicate->kind == PREDICATE_TEXT)
+            count_text(b, &a->predicate->pattern, a->nasked);
+    }
 }
 
 /* ---- predicates ---- */
@@ -258,10 +278,12 @@ static void add_posting(struct building *b, struct posting e)
 static void add_predicate(struct building *b, const struct predicate *p, uint32_t rule)
 {
     const struct access *a = access_to(b, p);
-    bool asked = p->kind == PREDICATE_TEXT && a->cost < COST_PRESENT;
 
-    for (size_t i = 0; a->keys && i < a->n; i++)
+    for (size_t i = 0; a->keys && i < a->n; i++) {
+        bool asked = p->kind == PREDICATE_TEXT && a->keys[i] >> KEY_KIND_SHIFT != KEY_PRESENT;
+
         add_posting(b, (struct posting){ a->keys[i], asked ? p : NULL, rule });
+    }
 }
 
 static void add_keys(struct building *b, const struct node *n, uint32_t rule)
@@ -294,7 +316,8 @@ static void add_rules(struct building *b)
 {
     for (size_t i = 0; i < b->r->n; i++)
         if (is_asked(&b->r->list[i]))
-            count(b, b->r->list[i].condition);
+            note(b, b->r->list[i].condition);
+    count(b);
     for (size_t i = 0; i < b->r->n; i++) {
         const struct rule *rule = &b->r->list[i];
 
