@@ -291,19 +291,21 @@ int yaml_load_text(const char *path, struct slice text, struct arena *a, struct 
         diag_error(d, ((struct src_pos){ w.path, 1, 1 }), "a NUL byte: this is no text file");
         return -EINVAL;
     }
-    copy = arena_str(a, text); /* libfyaml wants it for as long as it parses */
+    copy = slice_dup(text); /* libfyaml wants it for as long as it parses */
     dg = quiet_diag();
     pc.diag = dg;
     p = dg && copy ? fy_parser_create(&pc) : NULL;
     if (!p || fy_parser_set_string(p, copy, text.n) != 0) {
         fy_parser_destroy(p);
         fy_diag_destroy(dg);
+        free(copy);
         diag_error(d, ((struct src_pos){ w.path, 1, 1 }), "out of memory");
         return -ENOMEM;
     }
     load_all(&w, p, dg, ret);
     fy_parser_destroy(p);
     fy_diag_destroy(dg);
+    free(copy);
     return w.failed ? -EINVAL : 0;
 }
 
