@@ -190,6 +190,9 @@ static struct access regex_access(struct building *b, const struct predicate *p)
     b->failed = b->failed || m.failed;
     if (l.none || l.n == 0)
         return present(b, p);
+    for (size_t i = 0; i < l.n; i++)
+        if (literal_digits(l.list[i])) /* whichever they are: no text */
+            return present(b, p);
     a = access_keys(b, l.n);
     for (size_t i = 0; a.keys && i < l.n; i++) {
         struct pattern text = { .shape = SHAPE_CONTAINS, .literal = l.list[i] };
