@@ -53,6 +53,9 @@ const struct cli_option cli_options[CLI_OPTIONS] = {
                       "Threads that read beside the one that counts; the result is the same." },
     [CLI_DIGEST] = { "digest", 0, NULL,
                      "Print one SHA-256 over all alerts in order, and the counts." },
+    [CLI_TO_ANCHOR] = { "to", 0, "WHERE",
+                        "Name or type of a configured anchor, a URL or a folder; may be "
+                        "repeated." },
     [CLI_HELP] = { "help", 'h', NULL, "Help for the command." },
 };
 
@@ -160,7 +163,7 @@ static const char *near_option(const struct command *c, struct slice name)
 static int take_value(struct cli *cli, int id, const char *value)
 {
     cli->values[id] = value;
-    if (id != CLI_RULES && id != CLI_AGAINST && id != CLI_AGAINST_RULES)
+    if (id != CLI_RULES && id != CLI_AGAINST && id != CLI_AGAINST_RULES && id != CLI_TO_ANCHOR)
         return EXIT_DONE;
     if (cli->nmany == CLI_VALUES_MAX)
         return usage("too many of", cli_options[id].name, NULL);

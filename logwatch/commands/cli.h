@@ -61,6 +61,7 @@ enum cli_option_id {
     CLI_FAIL_ON_CHANGE,
     CLI_WORKERS,
     CLI_DIGEST,
+    CLI_TO_ANCHOR,
     CLI_HELP,
     CLI_OPTIONS,
 };
@@ -133,6 +134,7 @@ int command_state_export(struct cli *cli);
 int command_state_set_cursor(struct cli *cli);
 int command_trail_init(struct cli *cli);
 int command_trail_verify(struct cli *cli);
+int command_trail_anchor(struct cli *cli);
 int command_trail_show(struct cli *cli);
 int command_config_schema(struct cli *cli);
 int command_completion(struct cli *cli);
