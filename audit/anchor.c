@@ -104,15 +104,17 @@ static int write_file(const struct audit_notes *n, const char *path, struct slic
                       struct err *err)
 {
     struct stat st;
+    int r = 0;
 
     /* A trail that was restored may lack the folder. */
-    if (fstatat(n->dir, "checkpoints", &st, 0) < 0 &&
-        (dir_make(n->dir, "checkpoints", 0750, err) < 0 ||
-         give_to_owner(n->dir, "checkpoints", err) < 0))
-        return err_code(err);
-    if (file_replace(n->dir, path, bytes, 0640, err) < 0)
-        return err_code(err);
-    return give_to_owner(n->dir, path, err);
+    if (fstatat(n->dir, "checkpoints", &st, 0) < 0) {
+        r = dir_make(n->dir, "checkpoints", 0750, err);
+        if (r == 0)
+            r = give_to_owner(n->dir, "checkpoints", err);
+    }
+    if (r == 0)
+        r = file_replace(n->dir, path, bytes, 0640, err);
+    return r < 0 ? r : give_to_owner(n->dir, path, err);
 }
 
 int audit_notes_read(struct audit_notes *n, uint64_t size, struct buf *out, struct err *err)
@@ -177,8 +179,10 @@ int audit_notes_keep(struct audit_notes *n, struct slice note, uint64_t now_us, 
     if (r < 0)
         return r;
     note_path(path, c.size, "");
-    if (r == 0 && write_file(n, path, note, err) < 0)
-        return err_code(err);
+    if (r == 0)
+        r = write_file(n, path, note, err);
+    if (r < 0)
+        return r;
     n->newest = c.size;
     if (now_us < n->thinned_us + HOUR_US)
         return 0;
@@ -231,11 +235,14 @@ int audit_notes_cosign(struct audit_notes *n, uint64_t size, struct slice lines,
     struct vkey v;
     struct slice line;
     char path[NAME_SIZE];
+    int r = witness_key(vkey, &v, err);
 
-    if (witness_key(vkey, &v, err) < 0 || read_note(n, size, &text, &note, err) < 0)
-        return err_code(err);
-    if (find_line(note.text, lines, &v, &line, ret_time_s, err) < 0)
-        return err_code(err);
+    if (r == 0)
+        r = read_note(n, size, &text, &note, err);
+    if (r == 0)
+        r = find_line(note.text, lines, &v, &line, ret_time_s, err);
+    if (r < 0)
+        return r;
     if (has_line_of(&note, &v))
         return 0; /* the first one is as good, and nothing that is stamped may change */
     if (note.nsignatures == SIGNATURES_MAX)
@@ -329,6 +336,19 @@ int audit_notes_witnessed(struct audit_notes *n, const char *vkey, uint64_t *ret
     }
     free(list);
     return 0;
+}
+
+int audit_notes_newest(struct audit_notes *n, struct buf *out, struct err *err)
+{
+    struct kept_note *list;
+    size_t count;
+    int r = list_notes(n, &list, &count, err);
+
+    if (r == 0)
+        r = count ? audit_notes_read(n, list[count - 1].size, out, err)
+                  : err_set(err, -ENOENT, "no checkpoint was kept yet");
+    free(list);
+    return r;
 }
 
 /* ---- thinning ---- */

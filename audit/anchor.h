@@ -51,4 +51,6 @@ int audit_notes_stamp(struct audit_notes *n, uint64_t size, struct slice reply, 
 /* The largest kept size that this witness stands behind; 0 = none. */
 int audit_notes_witnessed(struct audit_notes *n, const char *vkey, uint64_t *ret_size,
                           struct err *err);
+/* The kept note of the largest size; -ENOENT: none was kept. */
+int audit_notes_newest(struct audit_notes *n, struct buf *out, struct err *err);
 int audit_notes_thin(struct audit_notes *n, uint64_t now_us, struct err *err);

@@ -16,7 +16,7 @@ struct anchor {
     bool known_read;
     uint64_t known; /* a witness: the tree that it went on from */
     uint64_t sent, sent_known; /* of the row in work */
-    char root[48];
+    unsigned again; /* answers in a row that named another size */
     bool told;
     uint64_t told_size;
 };
@@ -138,6 +138,23 @@ int core_anchors_keep(struct core_anchors *x, struct slice note, uint64_t now_us
     return open_notes(x, err) < 0 ? err_code(err) : audit_notes_keep(x->notes, note, now_us, err);
 }
 
+int core_anchors_rolled_back(struct core_anchors *x, const struct audit_checkpoint_says *now,
+                             struct buf *why)
+{
+    struct audit_checkpoint_says kept;
+    AUTO_BUF note = BUF_INIT;
+
+    if (open_notes(x, NULL) < 0 || audit_notes_newest(x->notes, &note, NULL) < 0 ||
+        audit_note_read(buf_view(&note), &kept) < 0)
+        return 0;
+    /* A trail that was opened anew has a name of its own. */
+    if (!slice_eq(kept.origin, now->origin) || kept.size <= now->size)
+        return 0;
+    buf_printf(why, "a checkpoint of %llu entries left, the trail has %llu",
+               (unsigned long long)kept.size, (unsigned long long)now->size);
+    return 1;
+}
+
 int core_anchors_order(struct core_anchors *x, struct slice receiver, uint64_t now_us,
                        struct buf *out, struct err *err)
 {
@@ -186,9 +203,8 @@ static void take_size(struct anchor *a, enum anchoring how, const struct anchori
         a->known = a->held = a->sent;
 }
 
-enum anchoring core_anchors_take(struct core_anchors *x, struct slice receiver, unsigned attempts,
-                                 uint64_t now_size, struct anchoring_answer *answer,
-                                 struct buf *members)
+enum anchoring core_anchors_take(struct core_anchors *x, struct slice receiver, uint64_t now_size,
+                                 struct anchoring_answer *answer, struct buf *members)
 {
     struct anchor *a = find(x, receiver);
     enum anchoring how = ANCHORING_AS_IT_IS;
@@ -203,7 +219,8 @@ enum anchoring core_anchors_take(struct core_anchors *x, struct slice receiver, 
     a->pending = answer->state == DELIVERY_RETRY;
     if (how == ANCHORING_CONTRADICTED || answer->state == DELIVERY_SENT)
         write_members(x, a, answer, how, members);
-    return how == ANCHORING_AGAIN && attempts > AT_ONCE_MAX ? ANCHORING_AS_IT_IS : how;
+    a->again = how == ANCHORING_AGAIN ? a->again + 1 : 0;
+    return a->again > AT_ONCE_MAX ? ANCHORING_AS_IT_IS : how;
 }
 
 bool core_anchors_news(struct core_anchors *x, struct slice receiver, uint64_t size)

@@ -29,13 +29,19 @@ uint64_t core_anchors_due_us(const struct core_anchors *x); /* UINT64_MAX = neve
 /* The note may leave: it is kept. */
 int core_anchors_keep(struct core_anchors *x, struct slice note, uint64_t now_us, struct err *err);
 
+/*
+ * Did a larger checkpoint of this trail leave than it has now? Then somebody cut it: 1, and what
+ * it is in words. Asked once, at the start.
+ */
+int core_anchors_rolled_back(struct core_anchors *x, const struct audit_checkpoint_says *now,
+                             struct buf *why);
+
 /* The document for a row of this anchor. */
 int core_anchors_order(struct core_anchors *x, struct slice receiver, uint64_t now_us,
                        struct buf *out, struct err *err);
 
 /* How it went; answer is corrected. members: of the entry that says so, empty = none. */
-enum anchoring core_anchors_take(struct core_anchors *x, struct slice receiver, unsigned attempts,
-                                 uint64_t now_size, struct anchoring_answer *answer,
-                                 struct buf *members);
+enum anchoring core_anchors_take(struct core_anchors *x, struct slice receiver, uint64_t now_size,
+                                 struct anchoring_answer *answer, struct buf *members);
 /* A contradiction was not told yet; true once for each size that an anchor names. */
 bool core_anchors_news(struct core_anchors *x, struct slice receiver, uint64_t size);

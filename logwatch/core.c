@@ -32,6 +32,8 @@ struct core {
     struct core_windows windows;
     struct core_anchors *anchors;
     struct log_gate keep_gate;
+    bool notes_checked; /* once, at the start */
+    bool notes_told; /* that a kept note contradicts the trail */
     struct arena *arena;
     struct batch batch;
     bool full; /* the reserve is in use */
@@ -694,14 +696,12 @@ static int put_outcome(struct core *core, const struct core_delivery *d, struct 
 
 /* ---- anchors ---- */
 
-static int tell_contradiction(struct core *core, struct slice receiver, const char *status,
-                              uint64_t size, struct err *err)
+static int tell_contradiction(struct core *core, struct slice by, const char *status,
+                              struct err *err)
 {
     AUTO_BUF text = BUF_INIT;
 
-    if (!core_anchors_news(core->anchors, receiver, size))
-        return 0;
-    log_error("the trail is contradicted by '%.*s': %s", SLICE_FMT(receiver), status);
+    log_error("the trail is contradicted by '%.*s': %s", SLICE_FMT(by), status);
     buf_printf(&text,
                "%s. The trail may have been rolled back or written anew. Keep all of it as it is, "
                "and look: trailwarden trail verify --against NOTE, with notes kept elsewhere",
@@ -712,7 +712,7 @@ static int tell_contradiction(struct core *core, struct slice receiver, const ch
                       &(struct core_alarm){ .rule = "trailwarden-trail-contradicted",
                                             .title = "A checkpoint kept elsewhere contradicts the "
                                                      "audit trail",
-                                            .subject = receiver,
+                                            .subject = by,
                                             .description = buf_view(&text) },
                       err);
 }
@@ -729,8 +729,7 @@ static int anchor_outcome(struct core *core, const struct core_delivery *d, stru
     enum anchoring how;
 
     snprintf(a.status, sizeof a.status, "%.*s", SLICE_FMT(slice_take(d->status, 160)));
-    how = core_anchors_take(core->anchors, d->receiver, d->attempts, audit_end(core->audit).count,
-                            &a, &members);
+    how = core_anchors_take(core->anchors, d->receiver, audit_end(core->audit).count, &a, &members);
     now.state = a.state;
     now.status = slice_str(a.status);
     if (how == ANCHORING_AGAIN && now.state == DELIVERY_RETRY)
@@ -739,8 +738,8 @@ static int anchor_outcome(struct core *core, const struct core_delivery *d, stru
         now.not_before_us = clock_now(core->clock) + sink_backoff_us(d->attempts, d->row);
     if (put_outcome(core, &now, err) < 0 || !buf_ok(&members))
         return err_nomem(err);
-    if (how == ANCHORING_CONTRADICTED &&
-        tell_contradiction(core, d->receiver, a.status, d->size, err) < 0)
+    if (how == ANCHORING_CONTRADICTED && core_anchors_news(core->anchors, d->receiver, d->size) &&
+        tell_contradiction(core, d->receiver, a.status, err) < 0)
         return err_code(err);
     if (members.n)
         return core_note(core,
@@ -758,12 +757,35 @@ int core_outcome(struct core *core, const struct core_delivery *d, struct err *e
     return worth_an_entry(d) ? delivery_entry(core, d, err) : 0;
 }
 
+/* Notes that left and are kept here contradict what the trail is now. */
+static int tell_kept(struct core *core, const char *why, struct err *err)
+{
+    AUTO_BUF members = BUF_INIT;
+    struct json_writer w = json_writer(&members);
+
+    if (core->notes_told)
+        return 0;
+    core->notes_told = true;
+    json_member_str(&w, "receiver", "kept notes");
+    json_member_str(&w, "state", "contradicted");
+    json_member_str(&w, "status", why);
+    if (!buf_ok(&members) || core_note(core, "trail.contradicted", buf_view(&members), err) < 0)
+        return err_nomem(err);
+    return tell_contradiction(core, SLICE("kept notes"), why, err);
+}
+
 int core_anchor(struct core *core, struct err *err)
 {
     struct audit_checkpoint_says c;
+    AUTO_BUF why = BUF_INIT;
+    bool first = !core->notes_checked;
 
     if (audit_note_read(audit_note(core->audit), &c) < 0)
         return 0; /* nothing is signed yet */
+    core->notes_checked = true;
+    if (first && core_anchors_rolled_back(core->anchors, &c, &why) && buf_ok(&why) &&
+        tell_kept(core, why.p, err) < 0)
+        return err_code(err);
     return core_anchors_tick(core->anchors, &core->batch, c.size, clock_now(core->clock), err);
 }
 
@@ -786,6 +808,8 @@ struct slice core_note_to_send(struct core *core)
 
     if (note.n == 0 || core_anchors_keep(core->anchors, note, clock_now(core->clock), &err) == 0)
         return note;
+    if (err.code == -EUCLEAN) /* no memory for the alarm: the log says it below */
+        (void)tell_kept(core, err.text, NULL);
     if (log_gate(&core->keep_gate, clock_mono(core->clock), &missed))
         log_error("the checkpoint is not sent along, for it cannot be kept: %s", err.text);
     return SLICE_NONE;
