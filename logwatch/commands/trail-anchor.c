@@ -20,7 +20,6 @@ struct anchoring_run {
     const char *folder;
     struct audit_notes *notes;
     struct arena *arena;
-    struct json_writer *json; /* NULL: text */
     bool failed, contradicted;
 };
 
@@ -41,21 +40,23 @@ static void say(const struct anchoring_run *x, const struct target *t, uint64_t 
                                          [DELIVERY_DEAD] = "refused" };
     const char *word = how == ANCHORING_CONTRADICTED ? "contradicted" : words[a->state];
 
-    if (x->json) {
-        json_object(x->json);
-        json_member_str(x->json, "to", t->name);
-        json_member_str(x->json, "type", t->sink->ops->name);
-        json_member_str(x->json, "state", word);
-        json_member_u64(x->json, "size", size);
-        json_member_str(x->json, "status", a->status);
-        json_object_end(x->json);
-    } else {
-        AUTO_BUF b = BUF_INIT;
+    AUTO_BUF b = BUF_INIT;
+    struct json_writer w = json_writer(&b);
 
+    if (cli_has(x->cli, CLI_JSON)) {
+        json_object(&w);
+        json_member_str(&w, "to", t->name);
+        json_member_str(&w, "type", t->sink->ops->name);
+        json_member_str(&w, "state", word);
+        json_member_u64(&w, "size", size);
+        json_member_str(&w, "status", a->status);
+        json_object_end(&w);
+    } else {
         buf_printf(&b, "%s: %s: ", t->name, word);
         buf_printable(&b, slice_str(a->status));
-        fprintf(x->cli->out, "%.*s\n", SLICE_FMT(buf_view(&b)));
     }
+    fprintf(x->cli->out, "%.*s\n", SLICE_FMT(buf_view(&b)));
+    fflush(x->cli->out); /* the next one may take its time */
 }
 
 static void deliver(struct anchoring_run *x, const struct target *t, struct slice document,
@@ -208,11 +209,7 @@ int command_trail_anchor(struct cli *cli)
     AUTO(config) c = NULL;
     AUTO(arena) arena = arena_new(65536, 16 << 20);
     AUTO(audit_notes) notes = NULL;
-    AUTO_BUF b = BUF_INIT;
-    struct json_writer w = json_writer(&b);
-    struct anchoring_run x = { .cli = cli,
-                               .arena = arena,
-                               .json = cli_has(cli, CLI_JSON) ? &w : NULL };
+    struct anchoring_run x = { .cli = cli, .arena = arena };
     struct err err = ERR_NONE;
     int r = cli_trail(cli, &c, &x.folder);
 
@@ -221,14 +218,7 @@ int command_trail_anchor(struct cli *cli)
     if (audit_notes_open(x.folder, &notes, &err) < 0)
         return cli_error(&err);
     x.notes = notes;
-    if (x.json)
-        json_array(&w);
-    r = anchor_all(&x, c, &err);
-    if (x.json) {
-        json_array_end(&w);
-        fprintf(cli->out, "%.*s\n", SLICE_FMT(buf_view(&b)));
-    }
-    if (r < 0)
+    if (anchor_all(&x, c, &err) < 0)
         return cli_error(&err);
     return x.contradicted ? EXIT_ANSWER_NO : x.failed ? EXIT_FAILED : EXIT_DONE;
 }

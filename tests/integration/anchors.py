@@ -299,8 +299,9 @@ if "contradicted" not in r.stdout:
 write_config(ALL[1:])
 r = run("trail", "anchor", "--json")
 want("exit", 0, r.returncode)
-want("all of them", ["file", "post", "timestamp"], [a["type"] for a in json.loads(r.stdout)])
-want("states", {"sent"}, {a["state"] for a in json.loads(r.stdout)})
+lines = [json.loads(line) for line in r.stdout.splitlines()]
+want("all of them", ["file", "post", "timestamp"], [a["type"] for a in lines])
+want("states", {"sent"}, {a["state"] for a in lines})
 other = os.path.join(scratch, "other")
 os.mkdir(other)
 r = run("trail", "anchor", "--to", other, "--to", taker.url, "--to", "stamper", "--to", "post")
