@@ -30,6 +30,13 @@ struct audit_checkpoint_says {
 };
 int audit_note_read(struct slice note, struct audit_checkpoint_says *ret); /* -EBADMSG */
 
+/*
+ * Notes in a text that somebody kept: the note itself, a mail as it was saved, alert documents.
+ * audit_notes_unwrap() makes plain lines of it; audit_notes_next() gives one note after the other.
+ */
+int audit_notes_unwrap(struct slice text, struct buf *out);
+bool audit_notes_next(struct slice *rest, struct slice *ret_note);
+
 /* -EINVAL: no key of a witness (NAME+HEX+BASE64, cosignature/v1). */
 int audit_witness_check(const char *vkey, struct err *err);
 

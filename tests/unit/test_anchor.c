@@ -15,6 +15,8 @@
 #include "base/file.h"
 #include "base/hash.h"
 #include "base/proc.h"
+#include "notifiers/message.h"
+#include "notifiers/people/mail.h"
 
 #define W1_VKEY "w.example/w1+de9c3f2a+BISZfNd/SFFbYNOU8DaWGX4x0Ac8fNBFXEpSPrGtMeof"
 #define DASH "\xe2\x80\x94"
@@ -241,6 +243,89 @@ static void odd_answers_of_a_witness_change_nothing(void **state)
     assert_true(slice_eq(buf_view(&got), buf_view(&note)));
 }
 
+/* ---- notes in what people keep ---- */
+
+static size_t count_notes(struct slice text, struct slice expected)
+{
+    AUTO_BUF plain = BUF_INIT;
+    struct slice rest, note;
+    size_t n = 0;
+
+    assert_int_equal(audit_notes_unwrap(text, &plain), 0);
+    rest = buf_view(&plain);
+    for (; audit_notes_next(&rest, &note); n++)
+        assert_true(slice_eq(note, expected));
+    return n;
+}
+
+static void a_note_is_found_in_a_mail_of_ours(void **state)
+{
+    static const char document[] =
+        "{\"id\":\"00\",\"rule\":{\"id\":\"r\",\"title\":\"T = \xc3\xa9\"},\"level\":\"low\"}";
+    static const char *const to[] = { "a@b.example" };
+    const struct mail_people who = { .from = "x@y.example", .to = to, .nto = 1 };
+    AUTO(arena) a = arena_new(16384, 0);
+    AUTO_BUF note = BUF_INIT;
+    AUTO_BUF mail = BUF_INIT;
+    struct delivery d = { .key = SLICE("k"), .now_us = NOW_US, .host = "h" };
+    struct message m;
+
+    (void)state;
+    v2_note(&note);
+    d.checkpoint = buf_view(&note);
+    d.document = json_load(a, SLICE(document), NULL);
+    assert_int_equal(message_make(&d, a, &m, NULL), 0);
+    assert_int_equal(mail_make(&who, &m, &d, &mail), 0);
+    assert_in_range(count_notes(buf_view(&mail), buf_view(&note)), 1, 2);
+}
+
+static void notes_are_found_in_alert_documents_and_quoted_text(void **state)
+{
+    AUTO_BUF note = BUF_INIT;
+    AUTO_BUF text = BUF_INIT;
+    struct delivery d = { .text = SLICE("{\"version\":1,\"raw\":\"a\\nb\"}") };
+    struct slice rest, line;
+
+    (void)state;
+    v2_note(&note);
+    assert_int_equal(count_notes(buf_view(&note), buf_view(&note)), 1);
+    d.checkpoint = buf_view(&note);
+    for (unsigned i = 0; i < 3; i++) {
+        delivery_text(&d, &text);
+        buf_char(&text, '\n');
+    }
+    assert_int_equal(count_notes(buf_view(&text), buf_view(&note)), 3);
+    buf_reset(&text);
+    buf_str(&text, "On Saturday somebody wrote:\r\n");
+    rest = buf_view(&note);
+    while (rest.n && slice_split(&rest, '\n', &line))
+        buf_printf(&text, "> > %.*s\r\n", SLICE_FMT(line));
+    buf_str(&text, "Regards\r\n");
+    assert_int_equal(count_notes(buf_view(&text), buf_view(&note)), 1);
+}
+
+static void what_is_no_note_is_not_found(void **state)
+{
+    AUTO_BUF note = BUF_INIT;
+
+    (void)state;
+    v2_note(&note);
+    /* No beginning of a note is one, but one with a whole signature. */
+    for (size_t i = 0; i < note.n; i++) {
+        AUTO_BUF plain = BUF_INIT;
+        struct slice rest, found;
+
+        assert_int_equal(audit_notes_unwrap(slice_of(note.p, i), &plain), 0);
+        rest = buf_view(&plain);
+        if (audit_notes_next(&rest, &found))
+            assert_in_range(i, strlen(v2_text) + 10, note.n);
+        assert_false(audit_notes_next(&rest, &found));
+    }
+    assert_int_equal(count_notes(SLICE(""), SLICE_NONE), 0);
+    assert_int_equal(count_notes(SLICE("=E2=80=94 =\n=\r\n=4"), SLICE_NONE), 0);
+    assert_int_equal(count_notes(SLICE("\"checkpoint\":\"\\n\\"), SLICE_NONE), 0);
+}
+
 #define YEAR_MINUTES (400 * 24 * 60)
 
 static void thinning_keeps_the_newest_and_one_of_each_day_for_ever(void **state)
@@ -353,6 +438,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_witness_is_believed_with_its_key_only_and_kept_once, make,
                                         unmake),
         cmocka_unit_test_setup_teardown(odd_answers_of_a_witness_change_nothing, make, unmake),
+        cmocka_unit_test(a_note_is_found_in_a_mail_of_ours),
+        cmocka_unit_test(notes_are_found_in_alert_documents_and_quoted_text),
+        cmocka_unit_test(what_is_no_note_is_not_found),
         cmocka_unit_test(thinning_keeps_the_newest_and_one_of_each_day_for_ever),
         cmocka_unit_test(thinning_again_drops_nothing_more),
         cmocka_unit_test(what_others_stand_behind_goes_before_the_rest_of_its_hour),
