@@ -88,16 +88,16 @@ static void note_path(char out[NAME_SIZE], uint64_t size, const char *suffix)
     snprintf(out, NAME_SIZE, "checkpoints/%020llu%s", (unsigned long long)size, suffix);
 }
 
-/* What a command of root's writes must stay the daemon's. */
-static int give_to_owner(int dir, const char *path, struct err *err)
+/*
+ * What a command of root's writes must stay the daemon's. A daemon of root's may not give files
+ * away, and need not: it reads its own.
+ */
+static void give_to_owner(int dir, const char *path)
 {
     struct stat st;
 
-    if (geteuid() != 0 || fstat(dir, &st) < 0 || (st.st_uid == 0 && st.st_gid == 0))
-        return 0;
-    if (fchownat(dir, path, st.st_uid, st.st_gid, AT_SYMLINK_NOFOLLOW) < 0)
-        return err_set(err, -errno, "owner of '%s': %s", path, err_name(errno));
-    return 0;
+    if (geteuid() == 0 && fstat(dir, &st) == 0 && (st.st_uid || st.st_gid))
+        (void)!fchownat(dir, path, st.st_uid, st.st_gid, AT_SYMLINK_NOFOLLOW);
 }
 
 static int write_file(const struct audit_notes *n, const char *path, struct slice bytes,
@@ -109,12 +109,13 @@ static int write_file(const struct audit_notes *n, const char *path, struct slic
     /* A trail that was restored may lack the folder. */
     if (fstatat(n->dir, "checkpoints", &st, 0) < 0) {
         r = dir_make(n->dir, "checkpoints", 0750, err);
-        if (r == 0)
-            r = give_to_owner(n->dir, "checkpoints", err);
+        give_to_owner(n->dir, "checkpoints");
     }
     if (r == 0)
         r = file_replace(n->dir, path, bytes, 0640, err);
-    return r < 0 ? r : give_to_owner(n->dir, path, err);
+    if (r == 0)
+        give_to_owner(n->dir, path);
+    return r;
 }
 
 int audit_notes_read(struct audit_notes *n, uint64_t size, struct buf *out, struct err *err)

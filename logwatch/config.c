@@ -625,9 +625,12 @@ static const char *anchor_name(struct build *b, const struct yaml *node, const s
     const struct yaml *url = yaml_get(node, "url"), *path = yaml_get(node, "path");
     const struct yaml *what = url ? url : path;
     struct slice text = what && what->kind == YAML_SCALAR ? what->text : SLICE("");
-    size_t query = slice_find_byte(text, '?');
+    size_t at = slice_find_byte(text, '@'), query;
 
-    /* What follows a question mark may be a secret. */
+    /* What is before an @ or behind a question mark may be a secret. */
+    if (at != SIZE_MAX)
+        text = slice_skip(text, at + 1);
+    query = slice_find_byte(text, '?');
     return arena_printf(b->a, "%s:%.*s", ops->name, SLICE_FMT(slice_take(text, query)));
 }
 

@@ -780,6 +780,8 @@ int core_anchor(struct core *core, struct err *err)
     AUTO_BUF why = BUF_INIT;
     bool first = !core->notes_checked;
 
+    if (!first && core_anchors_due_us(core->anchors) > clock_now(core->clock))
+        return 0;
     if (audit_note_read(audit_note(core->audit), &c) < 0)
         return 0; /* nothing is signed yet */
     core->notes_checked = true;
