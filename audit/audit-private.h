@@ -83,9 +83,13 @@ int tile_read_wide(int dir, unsigned level, uint64_t n, unsigned width, struct h
 /* ---- note.c: C2SP signed-note and tlog-checkpoint ---- */
 
 #define SIGNATURE_ED25519 0x01
+#define SIGNATURE_COSIGNATURE 0x04 /* of a witness, with its time: cosignature/v1 */
+#define SIGNATURE_MAX 72 /* a time and an Ed25519 signature */
+#define SIGNATURES_MAX 16
 
 struct vkey {
     char name[KEY_NAME_MAX];
+    uint8_t type;
     uint8_t id[4];
     uint8_t key[32];
 };
@@ -95,22 +99,24 @@ struct signing_key {
 };
 void vkey_make(struct vkey *v, const char *name, const uint8_t key[32]);
 void vkey_text(const struct vkey *v, struct buf *out);
-int vkey_parse(struct slice s, struct vkey *ret);
+int vkey_parse(struct slice s, struct vkey *ret); /* a log's key */
+int vkey_parse_witness(struct slice s, struct vkey *ret); /* a witness's key */
 int key_from_seed(struct signing_key *k, const char *name, const uint8_t seed[32]);
 void key_wipe(struct signing_key *k);
 
 struct note_signature {
     struct slice name;
     uint8_t id[4];
-    uint8_t bytes[64];
-    size_t n;
+    uint8_t bytes[SIGNATURE_MAX]; /* the first of them */
+    size_t n; /* may be more: of an algorithm that is not ours */
 };
 struct note {
     struct slice text; /* with its last LF */
-    struct note_signature signatures[16];
+    struct note_signature signatures[SIGNATURES_MAX];
     size_t nsignatures;
 };
 int note_parse(struct slice s, struct note *ret);
+int note_parse_signature(struct slice line, struct note_signature *ret); /* without its LF */
 void note_sign(struct buf *note, struct slice text, const struct signing_key *const *keys,
                size_t n);
 enum note_verdict {
@@ -119,6 +125,9 @@ enum note_verdict {
     NOTE_BAD,
 };
 enum note_verdict note_check(const struct note *n, const struct vkey *v);
+/* One signature, when it is of that key; ret_time_s (may be NULL): when a witness made it. */
+enum note_verdict note_check_signature(struct slice text, const struct note_signature *s,
+                                       const struct vkey *v, uint64_t *ret_time_s);
 
 struct checkpoint {
     struct slice origin;
@@ -185,6 +194,17 @@ struct segment_end {
 /* Each whole line of a segment; fn returns non-zero to stop. fn NULL: only counts. */
 int segment_each(int dir, uint64_t first, int (*fn)(void *ctx, uint64_t index, struct slice line),
                  void *ctx, struct segment_end *ret_end, struct err *err);
+
+/* ---- anchor.c ---- */
+
+struct kept_note {
+    uint64_t size;
+    uint64_t time_us; /* when it was kept */
+    bool outside; /* a witness or a time stamp stands behind it */
+    bool drop; /* chosen to go */
+};
+/* The rule of audit_notes_thin(); notes are in the order of their sizes. */
+void kept_notes_choose(struct kept_note *notes, size_t n, uint64_t now_us);
 
 /* ---- view.c ---- */
 

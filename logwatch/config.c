@@ -7,6 +7,7 @@
 #include <glob.h>
 #include <sys/stat.h>
 
+#include "audit/anchor.h"
 #include "base/file.h"
 #include "base/hash.h"
 #include "base/table.h"
@@ -16,10 +17,11 @@
 
 struct top {
     const char *host, *state;
-    const struct yaml *channels, *notifiers, *routes, *bans;
+    const struct yaml *channels, *notifiers, *routes, *bans, *anchors;
     const char *trail_folder, *trail_keys, *trail_origin;
     const char *user;
-    uint64_t heartbeat_us, epoch_us, block_bytes, groups_max, reader_memory, stall_us;
+    uint64_t heartbeat_us, epoch_us, anchor_every_us, block_bytes, groups_max, reader_memory,
+        stall_us;
     struct option_strs rule_paths, placeholders, format_paths, geo;
     struct option_strs personal, public;
     bool library;
@@ -95,6 +97,17 @@ static const struct option trail_options[] = {
       .type = OPTION_STRS,
       .offset = AT(struct top, public),
       .help = "Fields that name nobody: their values stay in the trail for ever." },
+    { .name = "anchors",
+      .type = OPTION_NODE,
+      .offset = AT(struct top, anchors),
+      .help = "Who keeps its checkpoints elsewhere: a list of {type: ...}." },
+    { .name = "anchor_every",
+      .type = OPTION_DURATION,
+      .offset = AT(struct top, anchor_every_us),
+      .fallback = "1h",
+      .min = "1s",
+      .max = "30d",
+      .help = "They get the newest checkpoint this often." },
     { 0 },
 };
 
@@ -259,6 +272,27 @@ static const struct option input_common_options[] = {
 };
 static const char *const input_common_names[] = { "type", "name", "zone", "service", NULL };
 static const char *const type_only[] = { "type", NULL };
+
+#define ANCHORS_MAX 12 /* a note has room for 16 signatures */
+
+/* Keys that every anchor knows, beside those of its kind. */
+struct anchor_top {
+    const char *name, *type;
+};
+
+static const struct option anchor_common_options[] = {
+    { .name = "type",
+      .type = OPTION_STR,
+      .offset = AT(struct anchor_top, type),
+      .required = true,
+      .help = "Kind of anchor." },
+    { .name = "name",
+      .type = OPTION_STR,
+      .offset = AT(struct anchor_top, name),
+      .help = "Its name in the trail and in messages; default: its kind, and its url or path." },
+    { 0 },
+};
+static const char *const anchor_common_names[] = { "type", "name", NULL };
 
 struct when_top {
     struct option_strs levels, rules, channels;
@@ -595,6 +629,95 @@ static void build_bans(struct build *b, const struct yaml *node)
     build_sink(b, node, ops, bans_common_names, b->c->bans.sink);
 }
 
+/* "witness:https://w.example/": the same for the daemon and its trail wherever it stands. */
+static const char *anchor_name(struct build *b, const struct yaml *node, const struct sink_ops *ops)
+{
+    const struct yaml *url = yaml_get(node, "url"), *path = yaml_get(node, "path");
+    const struct yaml *what = url ? url : path;
+    struct slice text = what && what->kind == YAML_SCALAR ? what->text : SLICE("");
+    size_t at = slice_find_byte(text, '@'), query;
+
+    /* What is before an @ or behind a question mark may be a secret. */
+    if (at != SIZE_MAX)
+        text = slice_skip(text, at + 1);
+    query = slice_find_byte(text, '?');
+    return arena_printf(b->a, "%s:%.*s", ops->name, SLICE_FMT(slice_take(text, query)));
+}
+
+static const struct sink_ops *find_anchor_kind(struct build *b, const struct yaml *type)
+{
+    const char *names[16] = { 0 };
+
+    for (size_t i = 0; anchor_kinds[i] && i < ARRAY_SIZE(names) - 1; i++)
+        names[i] = anchor_kinds[i]->name;
+    if (!anchor_kind(type->text))
+        unknown_kind(b, type, "type of anchor", type->text, names);
+    return anchor_kind(type->text);
+}
+
+static bool name_taken(const struct config *c, const char *name)
+{
+    for (size_t i = 0; i < c->nsinks; i++)
+        if (strcmp(c->sinks[i].name, name) == 0)
+            return true;
+    for (size_t i = 0; i < c->nanchors; i++)
+        if (strcmp(c->anchors[i].sink->name, name) == 0)
+            return true;
+    return strcmp(name, "bans") == 0;
+}
+
+static void build_anchor(struct build *b, const struct yaml *node)
+{
+    const struct yaml *type = yaml_get(node, "type");
+    struct config_anchor *anchor = &b->c->anchors[b->c->nanchors];
+    const struct sink_ops *ops;
+    struct anchor_top top = { 0 };
+    struct err err = ERR_NONE;
+    const char *const *own;
+    size_t before = diag_errors(b->d);
+
+    if (!type || type->kind != YAML_SCALAR) {
+        diag_error(b->d, place(node), "an anchor needs a type: file, post, witness or timestamp");
+        return;
+    }
+    ops = find_anchor_kind(b, type);
+    own = ops ? names_of(b, ops->options) : NULL;
+    if (!own || option_load(anchor_common_options, node, place(node), own, &top, b->a, b->d) < 0)
+        return;
+    anchor->sink = need(b, 1, sizeof *anchor->sink);
+    if (!anchor->sink)
+        return;
+    anchor->sink->name = top.name ? top.name : anchor_name(b, node, ops);
+    if (!anchor->sink->name) {
+        b->failed = -ENOMEM;
+        return;
+    }
+    if (name_taken(b->c, anchor->sink->name))
+        diag_error(b->d, place(node), "two receivers are called '%s': give one another 'name:'",
+                   anchor->sink->name);
+    build_sink(b, node, ops, anchor_common_names, anchor->sink);
+    b->c->nanchors++;
+    anchor->vkey = diag_errors(b->d) == before ? anchor_vkey(anchor->sink) : NULL;
+    if (anchor->vkey && audit_witness_check(anchor->vkey, &err) < 0)
+        diag_add_err(b->d, place(node), &err);
+}
+
+static void build_anchors(struct build *b, const struct yaml *node)
+{
+    if (!node)
+        return;
+    if (node->kind != YAML_SEQ || node->nchildren > ANCHORS_MAX) {
+        diag_error(b->d, place(node), "anchors must be a list of at most %d: [{type: ...}]",
+                   ANCHORS_MAX);
+        return;
+    }
+    b->c->anchors = need(b, node->nchildren, sizeof *b->c->anchors);
+    if (!b->c->anchors)
+        return;
+    YAML_EACH (item, node)
+        build_anchor(b, item);
+}
+
 static void check_receiver(struct build *b, struct option_strs *names)
 {
     for (size_t i = 0; i < names->n; i++) {
@@ -838,6 +961,7 @@ static void set_paths(struct build *b, const struct config_request *q, const str
     c->origin = top->trail_origin ? top->trail_origin : arena_printf(b->a, "%s/trail/1", c->host);
     c->heartbeat_us = top->heartbeat_us;
     c->epoch_us = top->epoch_us;
+    c->anchor_every_us = top->anchor_every_us;
     c->block_bytes = top->block_bytes;
     c->groups_max = top->groups_max;
     c->user = top->user;
@@ -888,6 +1012,7 @@ int config_load(const struct config_request *request, struct diag *d, struct con
     build_sinks(&b, top.notifiers);
     build_routes(&b, top.routes);
     build_bans(&b, top.bans);
+    build_anchors(&b, top.anchors);
     if (b.failed)
         return b.failed;
     *ret_config = TAKE(c);
@@ -909,6 +1034,9 @@ void config_forget_sinks(struct config *c, const struct sink *keep)
             sink_close(&c->sinks[i]);
     if (c->bans.sink && c->bans.sink != keep)
         sink_close(c->bans.sink);
+    for (size_t i = 0; i < c->nanchors; i++)
+        if (c->anchors[i].sink != keep)
+            sink_close(c->anchors[i].sink);
 }
 
 void config_free(struct config *c)
@@ -918,6 +1046,8 @@ void config_free(struct config *c)
     for (size_t i = 0; i < c->nsinks; i++)
         sink_close(&c->sinks[i]);
     sink_close(c->bans.sink);
+    for (size_t i = 0; i < c->nanchors; i++)
+        sink_close(c->anchors[i].sink);
     engine_free(c->engine);
     arena_free(c->arena);
     free(c);
@@ -1018,6 +1148,12 @@ void config_help(struct buf *out)
     buf_str(out, "\nbans:\n");
     option_help(bans_options, out, "  ");
     kinds_help(out, true);
+    buf_str(out, "\ntrail: anchors: each item\n");
+    option_help(anchor_common_options, out, "  ");
+    for (size_t i = 0; anchor_kinds[i]; i++) {
+        buf_printf(out, "\n  type %s: %s\n", anchor_kinds[i]->name, anchor_kinds[i]->summary);
+        option_help(anchor_kinds[i]->options, out, "    ");
+    }
 }
 
 /* One object schema from the table all kinds share and the table of one kind. */
@@ -1070,6 +1206,18 @@ static void sinks_schema(const struct option *common, const char *key, bool bans
     json_object_end(w);
 }
 
+static void anchors_schema(struct json_writer *w)
+{
+    json_object(w);
+    json_key(w, "oneOf");
+    json_array(w);
+    for (size_t i = 0; anchor_kinds[i]; i++)
+        kind_schema(anchor_common_options, anchor_kinds[i]->options, "type", anchor_kinds[i]->name,
+                    w);
+    json_array_end(w);
+    json_object_end(w);
+}
+
 /* The parts that the option tables leave to us (OPTION_NODE), under $defs. */
 static void defs_schema(struct json_writer *w)
 {
@@ -1088,6 +1236,8 @@ static void defs_schema(struct json_writer *w)
     json_object_end(w);
     json_key(w, "bans");
     sinks_schema(bans_options, "backend", true, w);
+    json_key(w, "anchor");
+    anchors_schema(w);
     json_object_end(w);
 }
 
@@ -1141,6 +1291,13 @@ void config_schema(struct json_writer *w)
     json_key(w, "bans");
     json_object(w);
     json_member_str(w, "$ref", "#/$defs/bans");
+    json_object_end(w);
+    json_key(w, "trail");
+    json_object(w);
+    json_key(w, "properties");
+    json_object(w);
+    map_of(w, "anchors", "#/$defs/anchor", true);
+    json_object_end(w);
     json_object_end(w);
     json_object_end(w);
     json_object_end(w);

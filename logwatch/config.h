@@ -45,6 +45,12 @@ struct config_route {
     bool go_on;
 };
 
+/* Who keeps checkpoints of the trail elsewhere. */
+struct config_anchor {
+    struct sink *sink; /* of kind "anchor" */
+    const char *vkey; /* of a witness; NULL for the others */
+};
+
 struct config_bans {
     struct sink *sink; /* NULL: no bans */
     uint64_t max_age_us; /* events older than this ban nobody; 0 = any age */
@@ -58,7 +64,7 @@ struct config {
     const char *host;
     const char *state;
     const char *trail, *keys, *origin;
-    uint64_t heartbeat_us, epoch_us;
+    uint64_t heartbeat_us, epoch_us, anchor_every_us;
     uint64_t block_bytes;
     uint64_t groups_max;
     const char *user; /* the roles' user when started as root; NULL = root with less rights */
@@ -74,6 +80,8 @@ struct config {
     struct config_route *routes;
     size_t nroutes;
     struct config_bans bans;
+    struct config_anchor *anchors;
+    size_t nanchors;
     uint8_t digest[32]; /* of the texts as loaded */
 };
 

@@ -69,7 +69,7 @@ int core_turn(struct core_turn *t, struct err *err)
     if (r < 0)
         return r;
     t->full = !core_has_room(t->core);
-    if (!t->blocked && core_tick(t->core, err) < 0)
+    if (!t->blocked && (core_tick(t->core, err) < 0 || core_anchor(t->core, err) < 0))
         return err_code(err);
     if (commit_due(t))
         commit(t);
@@ -105,6 +105,7 @@ uint64_t core_turn_wait_us(const struct core_turn *t)
     if (sender_busy(t->sender) == 0)
         wait = sooner(wait, store_outbox_next_us(core_store(t->core)), wall);
     wait = sooner(wait, audit_due_us(core_audit(t->core)), wall);
+    wait = sooner(wait, core_anchor_due_us(t->core), wall);
     if (core_due_us(t->core) > wall)
         wait = sooner(wait, core_due_us(t->core), wall);
     else if (wait > COMMIT_US)

@@ -51,6 +51,9 @@ struct core_delivery {
     unsigned attempts;
     uint64_t not_before_us;
     struct slice status, remote, address; /* address: of a ban */
+    enum anchor_said said; /* of an anchor, as what follows */
+    uint64_t size;
+    struct slice reply;
 };
 int core_outcome(struct core *core, const struct core_delivery *d, struct err *err);
 
@@ -59,6 +62,26 @@ int core_note(struct core *core, const char *type, struct slice members, struct 
 
 /* A position set by hand; an empty value forgets the stream. */
 int core_cursor(struct core *core, struct slice input, struct cursor cursor, struct err *err);
+
+/* ---- what leaves ---- */
+
+/* The newest checkpoint, kept in the trail first; empty when it cannot be: then none leaves. */
+struct slice core_note_to_send(struct core *core);
+/* Rows for anchors whose time has come; and when that is (wall, UINT64_MAX = never). */
+int core_anchor(struct core *core, struct err *err);
+uint64_t core_anchor_due_us(const struct core *core);
+/* The document of such a row: made now, with the newest checkpoint. */
+int core_anchor_order(struct core *core, struct slice receiver, struct buf *out, struct err *err);
+
+/*
+ * An alarm about ourselves: an alert of level critical, by a rule that is in no file. The texts are
+ * copied. subject: what it is about, like a receiver's name.
+ */
+struct core_alarm {
+    const char *rule, *title; /* constants */
+    struct slice subject, description;
+};
+int core_alarm(struct core *core, const struct core_alarm *alarm, struct err *err);
 
 bool core_dirty(const struct core *core); /* something waits for a commit */
 bool core_urgent(const struct core *core); /* and it is more than progress */

@@ -29,7 +29,11 @@ struct answer {
     int32_t state;
     char status[160];
     char remote[80];
+    uint64_t size; /* of an anchor, as what follows */
+    int32_t said;
+    uint32_t reply_n; /* bytes behind this */
 };
+#define ANSWER_MAX (sizeof(struct answer) + REPLY_MAX)
 
 enum receiver_state {
     RECEIVER_IDLE,
@@ -79,8 +83,26 @@ static bool read_order(const char *p, size_t n, struct order *ret_order, struct 
     return true;
 }
 
+static void put_answer(const struct order *o, const struct delivery_result *result, struct buf *out)
+{
+    struct slice reply = buf_ok(&result->reply) ? buf_view(&result->reply) : SLICE_NONE;
+    struct answer a = { .row = o->row,
+                        .state = (int32_t)result->state,
+                        .retry_after_us = result->retry_after_us,
+                        .size = result->size,
+                        .said = (int32_t)result->said };
+
+    memcpy(a.status, result->status, sizeof a.status);
+    memcpy(a.remote, result->remote, sizeof a.remote);
+    reply = slice_take(reply, REPLY_MAX);
+    a.reply_n = (uint32_t)reply.n;
+    buf_reset(out);
+    buf_add(out, &a, sizeof a);
+    buf_slice(out, reply);
+}
+
 static void deliver(struct sink *sink, const char *host, struct arena *a, const struct order *o,
-                    const struct slice text[4], struct answer *ret)
+                    const struct slice text[4], struct buf *out)
 {
     const struct clock real = CLOCK_REAL;
     struct delivery_result result = { .state = DELIVERY_RETRY };
@@ -103,11 +125,8 @@ static void deliver(struct sink *sink, const char *host, struct arena *a, const 
         result.state = DELIVERY_DEAD;
         snprintf(result.status, sizeof result.status, "document: %.140s", err.text);
     }
-    *ret = (struct answer){ .row = o->row,
-                            .state = (int32_t)result.state,
-                            .retry_after_us = result.retry_after_us };
-    memcpy(ret->status, result.status, sizeof ret->status);
-    memcpy(ret->remote, result.remote, sizeof ret->remote);
+    put_answer(o, &result, out);
+    buf_fini(&result.reply);
 }
 
 static volatile sig_atomic_t stopped;
@@ -122,11 +141,11 @@ void sender_work(struct sink *sink, const char *host, int fd)
 {
     AUTO(arena) a = arena_new(65536, 8 << 20);
     char *message = malloc(MESSAGE_MAX);
+    AUTO_BUF answer = BUF_INIT;
 
     while (a && message && !stopped) {
         struct order o;
         struct slice text[4];
-        struct answer answer;
         ssize_t n = recv(fd, message, MESSAGE_MAX, 0);
 
         if (n < 0 && errno == EINTR)
@@ -134,7 +153,7 @@ void sender_work(struct sink *sink, const char *host, int fd)
         if (n <= 0 || !read_order(message, (size_t)n, &o, text))
             break;
         deliver(sink, host, a, &o, text, &answer);
-        if (send(fd, &answer, sizeof answer, MSG_NOSIGNAL) < 0)
+        if (!buf_ok(&answer) || send(fd, answer.p, answer.n, MSG_NOSIGNAL) < 0)
             break;
     }
     free(message);
@@ -183,12 +202,16 @@ static int child_start(struct sender *s, struct receiver *r, struct err *err)
 
 size_t sender_count(const struct config *c)
 {
-    return c->nsinks + (c->bans.sink ? 1 : 0);
+    return c->nsinks + (c->bans.sink ? 1 : 0) + c->nanchors;
 }
 
 struct sink *sender_sink(const struct config *c, size_t i)
 {
-    return i < c->nsinks ? &c->sinks[i] : c->bans.sink;
+    size_t bans = c->bans.sink ? 1 : 0;
+
+    if (i < c->nsinks)
+        return &c->sinks[i];
+    return i < c->nsinks + bans ? c->bans.sink : c->anchors[i - c->nsinks - bans].sink;
 }
 
 int sender_new(const struct config *c, const struct clock *clock, bool forks,
@@ -280,6 +303,13 @@ static struct receiver *find(struct sender *s, struct slice name)
     return NULL;
 }
 
+/* What a receiver said beside how it went. */
+struct said {
+    struct slice remote, reply;
+    enum anchor_said anchor;
+    uint64_t size;
+};
+
 struct dispatch {
     struct sender *sender;
     struct core *core;
@@ -287,10 +317,10 @@ struct dispatch {
 };
 
 static int outcome(struct core *core, const struct receiver *r, enum delivery_state state,
-                   uint64_t not_before_us, struct slice status, struct slice remote,
+                   uint64_t not_before_us, struct slice status, const struct said *said,
                    struct err *err)
 {
-    const struct core_delivery d = {
+    struct core_delivery d = {
         .row = r->row,
         .key = slice_str(r->key),
         .receiver = slice_str(r->sink->name),
@@ -300,9 +330,14 @@ static int outcome(struct core *core, const struct receiver *r, enum delivery_st
         .attempts = r->attempts,
         .not_before_us = not_before_us,
         .status = status,
-        .remote = remote,
     };
 
+    if (said) {
+        d.remote = said->remote;
+        d.said = said->anchor;
+        d.size = said->size;
+        d.reply = said->reply;
+    }
     return core_outcome(core, &d, err);
 }
 
@@ -326,20 +361,22 @@ static bool take_row(struct receiver *r, const struct outbox_row *row)
     return r->key && r->kind;
 }
 
-static int send_order(struct dispatch *d, struct receiver *r, const struct outbox_row *row)
+/* `document`: the row's, or what was made for it now. */
+static int send_order(struct dispatch *d, struct receiver *r, const struct outbox_row *row,
+                      struct slice document)
 {
-    struct slice note = audit_note(core_audit(d->core));
+    struct slice note = core_note_to_send(d->core);
     struct order o = {
         .row = row->id,
         .attempt = r->attempts,
         .key_n = (uint32_t)row->key.n,
         .kind_n = (uint32_t)row->kind.n,
-        .document_n = (uint32_t)row->document.n,
+        .document_n = (uint32_t)document.n,
         .checkpoint_n = (uint32_t)note.n,
     };
     char *p = d->sender->message;
-    size_t n = sizeof o + row->key.n + row->kind.n + row->document.n + note.n;
-    const struct slice parts[] = { row->key, row->kind, row->document, note };
+    size_t n = sizeof o + row->key.n + row->kind.n + document.n + note.n;
+    const struct slice parts[] = { row->key, row->kind, document, note };
 
     if (n > MESSAGE_MAX)
         return -EMSGSIZE;
@@ -351,6 +388,25 @@ static int send_order(struct dispatch *d, struct receiver *r, const struct outbo
         p += parts[i].n;
     }
     return send(r->fd, d->sender->message, n, MSG_NOSIGNAL | MSG_DONTWAIT) < 0 ? -errno : 0;
+}
+
+/* A row that is for an idle receiver. An anchor is given the checkpoint of now. */
+static int hand_out(struct dispatch *d, struct receiver *r, const struct outbox_row *row)
+{
+    AUTO_BUF document = BUF_INIT;
+    struct err err = ERR_NONE;
+    uint64_t later = clock_now(d->sender->clock) + sink_backoff_us(r->attempts, r->row);
+    int e;
+
+    if (!slice_is(row->kind, "anchor"))
+        return send_order(d, r, row, row->document);
+    e = core_anchor_order(d->core, row->receiver, &document, &err);
+    if (e == 0)
+        return send_order(d, r, row, buf_view(&document));
+    log_warning("receiver '%s': %s", r->sink->name, err.text);
+    r->state = RECEIVER_TOLD;
+    e = outcome(d->core, r, DELIVERY_RETRY, later, slice_str(err.text), NULL, d->err);
+    return e < 0 ? e : 1;
 }
 
 static int dispatch_row(void *ctx, const struct outbox_row *row)
@@ -375,14 +431,16 @@ static int dispatch_row(void *ctx, const struct outbox_row *row)
         gone.sink = &nobody;
         if (!take_row(&gone, row))
             return err_nomem(d->err);
-        e = outcome(d->core, &gone, DELIVERY_DEAD, 0, slice_str(why), SLICE_NONE, d->err);
+        e = outcome(d->core, &gone, DELIVERY_DEAD, 0, slice_str(why), NULL, d->err);
         forget_row(&gone);
         return e;
     }
     if (!take_row(r, row))
         return err_nomem(d->err);
     fault_point(FAULT_SEND_BEFORE);
-    e = why ? 0 : send_order(d, r, row);
+    e = why ? 0 : hand_out(d, r, row);
+    if (e > 0)
+        return 0; /* it has its outcome */
     if (e == -EMSGSIZE)
         why = "document too large";
     else if (e < 0) {
@@ -390,7 +448,7 @@ static int dispatch_row(void *ctx, const struct outbox_row *row)
         return 0;
     }
     r->state = why ? RECEIVER_TOLD : RECEIVER_BUSY;
-    return why ? outcome(d->core, r, DELIVERY_DEAD, 0, slice_str(why), SLICE_NONE, d->err) : 0;
+    return why ? outcome(d->core, r, DELIVERY_DEAD, 0, slice_str(why), NULL, d->err) : 0;
 }
 
 int sender_dispatch(struct sender *s, struct core *core, struct err *err)
@@ -429,8 +487,7 @@ static int child_died(struct sender *s, struct receiver *r, struct core *core, s
     state = settle(s, r, &none, &not_before);
     if (r->attempts <= AT_ONCE_MAX) /* ours ended, not the receiver: no reason to wait for him */
         not_before = clock_now(s->clock);
-    return outcome(core, r, state, not_before, SLICE("the receiver's process ended"), SLICE_NONE,
-                   err);
+    return outcome(core, r, state, not_before, SLICE("the receiver's process ended"), NULL, err);
 }
 
 int sender_attach(struct sender *s, size_t i, int fd, struct core *core, struct err *err)
@@ -448,32 +505,52 @@ int sender_attach(struct sender *s, size_t i, int fd, struct core *core, struct 
     return e;
 }
 
+/* Is it an answer to what the receiver has? It comes from a process that may be anybody's by now.
+ */
+static bool read_answer(const struct receiver *r, const char *p, size_t n, struct answer *ret,
+                        struct said *ret_said)
+{
+    if (n < sizeof *ret)
+        return false;
+    memcpy(ret, p, sizeof *ret);
+    if (ret->reply_n != n - sizeof *ret)
+        return false;
+    if (r->state != RECEIVER_BUSY || ret->row != r->row || ret->state < DELIVERY_SENT ||
+        ret->state > DELIVERY_DEAD || ret->said < ANCHOR_NOTHING || ret->said > ANCHOR_REFUSES)
+        return false;
+    ret->status[sizeof ret->status - 1] = '\0';
+    ret->remote[sizeof ret->remote - 1] = '\0';
+    *ret_said = (struct said){ .remote = slice_str(ret->remote),
+                               .reply = slice_of(p + sizeof *ret, ret->reply_n),
+                               .anchor = (enum anchor_said)ret->said,
+                               .size = ret->size };
+    return true;
+}
+
 /* 1 = an outcome, 0 = nothing. */
 static int collect_one(struct sender *s, struct receiver *r, struct core *core, struct err *err)
 {
     struct answer a;
     uint64_t not_before;
     enum delivery_state state;
-    ssize_t n = recv(r->fd, &a, sizeof a, MSG_DONTWAIT);
+    struct said said;
+    ssize_t n = recv(r->fd, s->message, ANSWER_MAX, MSG_DONTWAIT);
     int e;
 
     if (n < 0 && (errno == EAGAIN || errno == EINTR))
         return 0;
-    if (n != (ssize_t)sizeof a) {
+    if (n < (ssize_t)sizeof a) {
         e = child_died(s, r, core, err);
         return e < 0 ? e : 1;
     }
-    if (r->state != RECEIVER_BUSY || a.row != r->row || a.state < DELIVERY_SENT ||
-        a.state > DELIVERY_DEAD)
+    if (!read_answer(r, s->message, (size_t)n, &a, &said))
         return 0; /* an answer to nothing: the child is not believed */
-    a.status[sizeof a.status - 1] = '\0';
-    a.remote[sizeof a.remote - 1] = '\0';
     fault_point(FAULT_SEND_BEFORE_MARK);
     r->state = RECEIVER_TOLD;
     state = settle(s, r, &a, &not_before);
     if (state != DELIVERY_SENT)
         log_warning("receiver '%s': %s", r->sink->name, a.status);
-    e = outcome(core, r, state, not_before, slice_str(a.status), slice_str(a.remote), err);
+    e = outcome(core, r, state, not_before, slice_str(a.status), &said, err);
     return e < 0 ? e : 1;
 }
 

@@ -5,3 +5,5 @@
 
 extern const struct sink_ops sink_email, sink_telegram, sink_webhook, sink_file; /* people/ */
 extern const struct sink_ops sink_command, sink_dry_run; /* blockers/ */
+extern const struct sink_ops anchor_witness, anchor_timestamp, anchor_post,
+    anchor_folder; /* anchors/ */

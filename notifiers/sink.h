@@ -16,7 +16,7 @@ struct sink;
 
 struct delivery {
     struct slice key; /* fixed for all attempts: receivers can recognise a repeat */
-    struct slice kind; /* "notify", "ban" */
+    struct slice kind; /* "notify", "ban", "anchor" */
     const struct json *document;
     struct slice text; /* the document as written */
     unsigned attempt; /* 1.. */
@@ -25,12 +25,24 @@ struct delivery {
     const char *host; /* our name */
 };
 
+/* What somebody who keeps checkpoints said about ours. */
+enum anchor_said {
+    ANCHOR_NOTHING,
+    ANCHOR_HOLDS, /* it has it; `reply` may prove that */
+    ANCHOR_SIZE, /* a witness: the last one it saw was of `size` entries */
+    ANCHOR_REFUSES, /* a witness: ours does not continue what it saw */
+};
+
 struct delivery_result {
     enum delivery_state state; /* SENT, RETRY, DEAD */
     uint64_t retry_after_us; /* the receiver's wish; 0 = our back-off */
     char status[160]; /* printable, no secrets */
     char remote[80]; /* message id of the receiver */
+    enum anchor_said said; /* anchors only, as what follows */
+    uint64_t size;
+    struct buf reply; /* lines of a witness, a time stamp; the caller frees it */
 };
+#define REPLY_MAX (24 << 10)
 
 struct sink_ops {
     const char *name; /* the word after `type:` */
@@ -58,6 +70,17 @@ struct sink {
 /* The registry, in the manual's order; ends with NULL. */
 extern const struct sink_ops *const sink_kinds[];
 const struct sink_ops *sink_kind(struct slice name); /* NULL when unknown */
+/*
+ * Those that take kind "anchor": checkpoints of the trail, to be kept elsewhere. Their document is
+ * made when it is handed out: {"version","origin","size","root","note"} and for a witness "old",
+ * "proof" (from the tree of `old` entries on).
+ */
+extern const struct sink_ops *const anchor_kinds[];
+const struct sink_ops *anchor_kind(struct slice name);
+const char *anchor_vkey(const struct sink *s); /* of a witness; NULL for the others */
+
+/* The document, with the trail's checkpoint as its member `checkpoint` when there is one. */
+void delivery_text(const struct delivery *d, struct buf *out);
 
 /* When to try again: full jitter, base 2 s, cap 15 min; `seed` makes it repeatable. */
 uint64_t sink_backoff_us(unsigned attempts, uint64_t seed);

@@ -15,6 +15,33 @@ const struct sink_ops *sink_kind(struct slice name)
     return NULL;
 }
 
+const struct sink_ops *const anchor_kinds[] = {
+    &anchor_folder, &anchor_post, &anchor_witness, &anchor_timestamp, NULL,
+};
+
+const struct sink_ops *anchor_kind(struct slice name)
+{
+    for (size_t i = 0; anchor_kinds[i]; i++)
+        if (slice_is(name, anchor_kinds[i]->name))
+            return anchor_kinds[i];
+    return NULL;
+}
+
+void delivery_text(const struct delivery *d, struct buf *out)
+{
+    struct slice text = slice_trim(d->text);
+
+    /* Of an object with members, as all our documents are. */
+    if (d->checkpoint.n == 0 || text.n < 3 || text.p[text.n - 1] != '}') {
+        buf_slice(out, d->text);
+        return;
+    }
+    buf_slice(out, slice_take(text, text.n - 1));
+    buf_str(out, ",\"checkpoint\":\"");
+    buf_json(out, d->checkpoint);
+    buf_str(out, "\"}");
+}
+
 #define BACKOFF_BASE_US (2 * USEC_PER_SEC)
 #define BACKOFF_CAP_US (900 * USEC_PER_SEC)
 

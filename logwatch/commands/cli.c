@@ -59,6 +59,9 @@ const struct cli_option cli_options[CLI_OPTIONS] = {
     [CLI_OUT] = { "out", 'o', "FILE", "Write there instead of the terminal." },
     [CLI_PROOF] = { "proof", 0, "FILE", "Check this proof, without the trail." },
     [CLI_QR] = { "qr", 0, NULL, "As a QR code, too." },
+    [CLI_TO_ANCHOR] = { "to", 0, "WHERE",
+                        "Name or type of a configured anchor, a URL or a folder; may be "
+                        "repeated." },
     [CLI_HELP] = { "help", 'h', NULL, "Help for the command." },
 };
 
@@ -166,7 +169,7 @@ static const char *near_option(const struct command *c, struct slice name)
 static int take_value(struct cli *cli, int id, const char *value)
 {
     cli->values[id] = value;
-    if (id != CLI_RULES && id != CLI_AGAINST && id != CLI_AGAINST_RULES)
+    if (id != CLI_RULES && id != CLI_AGAINST && id != CLI_AGAINST_RULES && id != CLI_TO_ANCHOR)
         return EXIT_DONE;
     if (cli->nmany == CLI_VALUES_MAX)
         return usage("too many of", cli_options[id].name, NULL);

@@ -67,6 +67,7 @@ enum cli_option_id {
     CLI_OUT,
     CLI_PROOF,
     CLI_QR,
+    CLI_TO_ANCHOR,
     CLI_HELP,
     CLI_OPTIONS,
 };
@@ -140,6 +141,7 @@ int command_state_set_cursor(struct cli *cli);
 int command_trail_init(struct cli *cli);
 int command_trail_anchors(struct cli *cli);
 int command_trail_verify(struct cli *cli);
+int command_trail_anchor(struct cli *cli);
 int command_trail_show(struct cli *cli);
 int command_trail_grep(struct cli *cli);
 int command_trail_prove(struct cli *cli);

@@ -53,6 +53,9 @@ const struct command commands[] = {
     { "trail verify", "check the whole trail against its signatures", "",
       COMMON | OPT(TRAIL) | OPT(VKEY) | OPT(EPOCH_VKEY) | OPT(AGAINST) | OPT(QUIET),
       command_trail_verify, "trailwarden trail verify --vkey \"$(cat vkey)\" --against note" },
+    { "trail anchor", "send the newest checkpoint to those who keep it elsewhere", "",
+      COMMON | OPT(TRAIL) | OPT(TO_ANCHOR), command_trail_anchor,
+      "trailwarden trail anchor --to /mnt/worm" },
     { "trail show", "entries of the trail", "",
       TRAIL_OPTIONS | OPT(JSON) | OPT(TYPE) | OPT(GREP) | OPT(FIELD) | OPT(SINCE) | OPT(UNTIL) |
           OPT(LIMIT) | OPT(FAIL_EMPTY),

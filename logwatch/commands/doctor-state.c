@@ -152,6 +152,8 @@ void doctor_check_secrets(struct doctor *d)
         return;
     for (size_t i = 0; i < d->config->nsinks; i++)
         n += check_options(d, &d->config->sinks[i], d->config->sinks[i].ops->options);
+    for (size_t i = 0; i < d->config->nanchors; i++)
+        n += check_options(d, d->config->anchors[i].sink, d->config->anchors[i].sink->ops->options);
     if (n && d->n == before)
         doctor_say(d, DOCTOR_OK, "%zu secrets of receivers can be read", n);
 }

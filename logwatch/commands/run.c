@@ -19,6 +19,8 @@ static void say_what_is_followed(const struct config *c)
         log_notice("alerts go to %s (%s)", c->sinks[i].name, c->sinks[i].ops->name);
     if (c->bans.sink)
         log_notice("bans by %s", c->bans.sink->ops->name);
+    for (size_t i = 0; i < c->nanchors; i++)
+        log_notice("checkpoints of the trail go to %s", c->anchors[i].sink->name);
 }
 
 static int run_single(const struct config *c, const struct run_options *o)

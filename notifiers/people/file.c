@@ -27,7 +27,7 @@ static void file_deliver(struct sink *s, const struct delivery *d, struct delive
     AUTO_BUF line = BUF_INIT;
     int r;
 
-    buf_slice(&line, d->text);
+    delivery_text(d, &line);
     buf_char(&line, '\n');
     r = fd < 0 ? -errno : !buf_ok(&line) ? -ENOMEM : fd_write_all(fd, line.p, line.n);
     ret->state = r < 0 ? DELIVERY_RETRY : DELIVERY_SENT;

@@ -80,12 +80,11 @@ static void webhook_deliver(struct sink *s, const struct delivery *d, struct del
     AUTO_BUF stamp = BUF_INIT;
     AUTO_BUF signature = BUF_INIT;
     AUTO_BUF idempotency = BUF_INIT;
+    AUTO_BUF body = BUF_INIT;
     const char *headers[6] = { "Content-Type: application/json" };
-    struct http_request q = { .url = w->url,
-                              .body = d->text,
-                              .secret = w->secret,
-                              .timeout_us = w->timeout_us,
-                              .ca_file = w->ca_file };
+    struct http_request q = {
+        .url = w->url, .secret = w->secret, .timeout_us = w->timeout_us, .ca_file = w->ca_file
+    };
     struct http_answer a;
 
     if (w->secret && secret_view(w->secret).n == 0) { /* never unsigned by accident */
@@ -93,6 +92,13 @@ static void webhook_deliver(struct sink *s, const struct delivery *d, struct del
         snprintf(ret->status, sizeof ret->status, "the signing secret could not be read");
         return;
     }
+    delivery_text(d, &body);
+    if (!buf_ok(&body)) {
+        ret->state = DELIVERY_RETRY;
+        snprintf(ret->status, sizeof ret->status, "out of memory");
+        return;
+    }
+    q.body = buf_view(&body);
     buf_printf(&id, "webhook-id: msg_%.*s", SLICE_FMT(d->key));
     buf_printf(&stamp, "webhook-timestamp: %llu", (unsigned long long)(d->now_us / USEC_PER_SEC));
     buf_printf(&idempotency, "Idempotency-Key: %.*s", SLICE_FMT(d->key));
@@ -100,7 +106,7 @@ static void webhook_deliver(struct sink *s, const struct delivery *d, struct del
     headers[2] = stamp.p;
     headers[3] = idempotency.p;
     if (w->secret) {
-        sign(w, slice_skip(buf_view(&id), 12), slice_skip(buf_view(&stamp), 19), d->text,
+        sign(w, slice_skip(buf_view(&id), 12), slice_skip(buf_view(&stamp), 19), q.body,
              &signature);
         headers[4] = signature.p;
     }

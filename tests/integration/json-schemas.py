@@ -58,16 +58,25 @@ with tempfile.TemporaryDirectory() as folder:
             name = os.path.basename(s)[:-4]
             f.write("  %s: {audit: all, inputs: [{type: file, path: %s, from: begin}]}\n" % (name, s))
         f.write("notifiers:\n  mail: {type: email, from: a@b.example, to: [c@d.example], directory: %s/mail}\n" % folder)
+        f.write("  disk: {type: file, path: %s/alerts.jsonl}\n" % folder)
         f.write("bans: {backend: dry-run, max_age: 0s}\n")
+        f.write("trail: {anchors: [{type: file, path: %s}]}\n" % folder)
     validate("alert", run("replay", "--json", *samples), 15)
     validate("stats", run("replay", "--json", "--stats", *samples, err=True))
     validate("init", run("trail", "init", "--json", "--config", config))
     run("run", "--once", "--quiet", "--config", config)
     validate("alert", run("alerts", "list", "--json", "--config", config), 15)
+    with open(os.path.join(folder, "alerts.jsonl")) as f:
+        sent = f.read()
+    validate("alert", sent, 15)  # with the trail's checkpoint
+    if '"checkpoint":"' not in sent:
+        print("FAIL: no alert in the file has a checkpoint")
+        bad += 1
     validate("status", run("status", "--json", "--config", config))
     validate("state", run("state", "show", "--json", "--config", config))
     validate("state-export", run("state", "export", "--config", config), 100)
     validate("verify", run("trail", "verify", "--json", "--config", config))
+    validate("anchor", run("trail", "anchor", "--json", "--config", config))
     entries = run("trail", "show", "--json", "--config", config)
     validate("entry", entries, 100)
     # `audit: all` keeps each event, whole, in the personal part of its entry.
@@ -128,6 +137,9 @@ with tempfile.TemporaryDirectory() as folder:
             for e in list(validator.iter_errors(yaml.safe_load(f)))[:3]:
                 print("FAIL: %s: %s: %s" % (path, "/".join(map(str, e.path)), e.message[:300]))
                 bad += 1
+    if validator.is_valid({"trail": {"anchors": [{"type": "fiel", "path": "/"}]}}):
+        print("FAIL: the schema takes an anchor of an unknown type")
+        bad += 1
     with open(broken) as f:
         if validator.is_valid(yaml.safe_load(f)):
             print("FAIL: the schema takes a broken configuration")

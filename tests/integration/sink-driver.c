@@ -2,6 +2,7 @@
  * One delivery by hand, for the tests of the receivers:
  *
  *     sink-driver CONFIG DOCUMENT [key=K] [attempt=N] [now=SECONDS] [checkpoint=FILE] [times=N]
+ *                 [kind=anchor]
  *
  * CONFIG is the YAML of one receiver (`type: email`, ...), DOCUMENT the JSON of
  * an outbox row. Each attempt prints one JSON line. Exit: 0 sent, 1 retry,
@@ -16,7 +17,7 @@
 #include "notifiers/sink.h"
 
 struct arguments {
-    const char *key, *checkpoint;
+    const char *key, *checkpoint, *kind;
     uint64_t attempt, now, times;
 };
 
@@ -33,11 +34,9 @@ static bool read_arguments(int argc, char **argv, struct arguments *ret)
         const char *name;
         const char **text;
         uint64_t *number;
-    } known[] = { { "key", &ret->key, NULL },
-                  { "checkpoint", &ret->checkpoint, NULL },
-                  { "attempt", NULL, &ret->attempt },
-                  { "now", NULL, &ret->now },
-                  { "times", NULL, &ret->times } };
+    } known[] = { { "key", &ret->key, NULL },   { "checkpoint", &ret->checkpoint, NULL },
+                  { "kind", &ret->kind, NULL }, { "attempt", NULL, &ret->attempt },
+                  { "now", NULL, &ret->now },   { "times", NULL, &ret->times } };
 
     for (int i = 3; i < argc; i++) {
         bool fits = false;
@@ -57,7 +56,7 @@ static bool read_arguments(int argc, char **argv, struct arguments *ret)
     return argc >= 3;
 }
 
-static int load_sink(const char *path, struct arena *a, struct diag *d, struct sink *s)
+static int load_sink(const char *path, bool anchor, struct arena *a, struct diag *d, struct sink *s)
 {
     static const char *const ours[] = { "type", NULL };
     struct yaml_docs docs;
@@ -67,7 +66,8 @@ static int load_sink(const char *path, struct arena *a, struct diag *d, struct s
     if (yaml_load_file(path, a, d, &docs) < 0 || docs.ndocs != 1)
         return -EINVAL;
     type = yaml_get(docs.docs[0], "type");
-    s->ops = type ? sink_kind(type->text) : NULL;
+    if (type)
+        s->ops = anchor ? anchor_kind(type->text) : sink_kind(type->text);
     s->state = s->ops ? arena_alloc(a, s->ops->state_size) : NULL;
     if (!s->state) {
         fprintf(stderr, "no such type\n");
@@ -102,6 +102,9 @@ static void print_result(const struct delivery_result *r)
     json_member_u64(&w, "retry_after_us", r->retry_after_us);
     json_member_str(&w, "status", r->status);
     json_member_str(&w, "remote", r->remote);
+    json_member_u64(&w, "said", (uint64_t)r->said);
+    json_member_u64(&w, "size", r->size);
+    json_member_u64(&w, "reply", r->reply.n);
     json_object_end(&w);
     printf("%s\n", line.p ? line.p : "");
     fflush(stdout);
@@ -126,7 +129,7 @@ static int run(struct sink *s, const struct arguments *x, const char *path, stru
         return fail(&err);
     d.text = slice_trim(buf_view(&text));
     d.checkpoint = buf_view(&note);
-    d.kind = s->ops->bans ? SLICE("ban") : SLICE("notify");
+    d.kind = x->kind ? slice_str(x->kind) : s->ops->bans ? SLICE("ban") : SLICE("notify");
     d.document = json_load(a, d.text, &err);
     if (!d.document)
         return fail(&err);
@@ -134,6 +137,7 @@ static int run(struct sink *s, const struct arguments *x, const char *path, stru
         r = (struct delivery_result){ 0 };
         s->ops->deliver(s, &d, &r);
         print_result(&r);
+        buf_fini(&r.reply);
     }
     return exits[r.state];
 }
@@ -153,7 +157,7 @@ int main(int argc, char **argv)
         fprintf(stderr, "usage: sink-driver CONFIG DOCUMENT [NAME=VALUE...]\n");
         return 70;
     }
-    code = load_sink(argv[1], a, d, &s);
+    code = load_sink(argv[1], x.kind && strcmp(x.kind, "anchor") == 0, a, d, &s);
     diag_print(d, stderr, false);
     code = code < 0 ? 78 : run(&s, &x, argv[2], a);
     if (s.ops && s.ops->close)
