@@ -11,7 +11,7 @@
  */
 #pragma once
 
-#include "audit/audit-private.h"
+#include "audit/keep-private.h"
 
 #define STEP_US USEC_PER_SEC
 
@@ -46,6 +46,7 @@ struct audit {
     unsigned append_tries, sign_tries; /* failures of the disk, one after the other */
     struct table *replayed; /* entries signed before the state knew them; see trail-replay.c */
     struct buf note;
+    struct keep keep;
 };
 
 /* ---- trail.c ---- */

@@ -298,6 +298,8 @@ int audit_open(const struct audit_config *config, const struct trail_end *commit
         r = trail_load_keys(a, err);
     if (r == 0)
         r = recover(a, committed, ret_replay_from, err);
+    if (r == 0)
+        r = keep_open(a, err);
     if (r < 0)
         return r;
     a->epoch_start_us = trail_now(a);

@@ -97,6 +97,7 @@ void audit_free(struct audit *a)
 {
     if (!a)
         return;
+    keep_fini(a);
     key_wipe(&a->identity);
     key_wipe(&a->epoch);
     key_wipe(&a->next_epoch);

@@ -21,7 +21,8 @@ struct top {
     const char *user;
     uint64_t heartbeat_us, epoch_us, block_bytes, groups_max, reader_memory, stall_us;
     struct option_strs rule_paths, placeholders, format_paths, geo;
-    bool library;
+    uint64_t keep_us, keep_bytes;
+    bool library, compress;
     int workers;
 };
 
@@ -85,6 +86,21 @@ static const struct option trail_options[] = {
       .min = "1m",
       .max = "30d",
       .help = "The second signing key is replaced and wiped this often." },
+    { .name = "keep",
+      .type = OPTION_DURATION,
+      .offset = AT(struct top, keep_us),
+      .fallback = "0s",
+      .help = "Entries older than this are pruned, in whole segments; 0s: kept for ever." },
+    { .name = "keep_bytes",
+      .type = OPTION_SIZE,
+      .offset = AT(struct top, keep_bytes),
+      .fallback = "0",
+      .help = "The oldest segments are pruned until the log has at most this size; 0: any size." },
+    { .name = "compress",
+      .type = OPTION_BOOL,
+      .offset = AT(struct top, compress),
+      .fallback = "true",
+      .help = "Closed segments are compressed with gzip." },
     { 0 },
 };
 
@@ -828,6 +844,9 @@ static void set_paths(struct build *b, const struct config_request *q, const str
     c->origin = top->trail_origin ? top->trail_origin : arena_printf(b->a, "%s/trail/1", c->host);
     c->heartbeat_us = top->heartbeat_us;
     c->epoch_us = top->epoch_us;
+    c->keep_us = top->keep_us;
+    c->keep_bytes = top->keep_bytes;
+    c->compress = top->compress;
     c->block_bytes = top->block_bytes;
     c->groups_max = top->groups_max;
     c->user = top->user;

@@ -151,6 +151,8 @@ int core_attach(const struct config *c, const struct clock *clock, struct core *
     if (any_once_only(c) && store_sync(core->store, true, err) < 0)
         return err_code(err);
     r = open_trail(core, err);
+    if (r == 0)
+        r = core_keep_owed(core, err);
     if (r < 0)
         return r;
     r = store_signals_each(core->store, restore_signal, core, err);
@@ -635,6 +637,11 @@ int core_note(struct core *core, const char *type, struct slice members, struct 
         return err_nomem(err);
     e->members = kept;
     return 0;
+}
+
+int core_keep_owed(struct core *core, struct err *err)
+{
+    return audit_keep_owed(core->audit, &core->batch, err);
 }
 
 static const char *const state_names[] = { "waiting", "sent", "retry", "dead" };

@@ -53,6 +53,16 @@ const struct cli_option cli_options[CLI_OPTIONS] = {
                       "Threads that read beside the one that counts; the result is the same." },
     [CLI_DIGEST] = { "digest", 0, NULL,
                      "Print one SHA-256 over all alerts in order, and the counts." },
+    [CLI_KEEP] = { "keep", 0, "AGE", "Entries younger than this stay, like 400d." },
+    [CLI_BEFORE] = { "before", 0, "TIME", "Entries before this time, like 2026-11-21T00:00:00Z." },
+    [CLI_BEFORE_ENTRY] = { "before-entry", 0, "N", "Entries before this one." },
+    [CLI_DRY_RUN] = { "dry-run", 0, NULL, "Only say what would be done." },
+    [CLI_SUBJECT] = { "subject", 0, "KIND=VALUE",
+                      "Whose data: user=alice, ip=203.0.113.7 or email=alice@example.com." },
+    [CLI_NAME] = { "name", 0, "FIELD=VALUE", "A value of one field, like user.id=4711." },
+    [CLI_REASON] = { "reason", 0, "TEXT", "Why; it stands in the trail for ever: name nobody." },
+    [CLI_NEW_ORIGIN] = { "new-origin", 0, "NAME", "Name of the new trail in its checkpoints." },
+    [CLI_YES] = { "yes", 'y', NULL, "Do not ask." },
     [CLI_HELP] = { "help", 'h', NULL, "Help for the command." },
 };
 

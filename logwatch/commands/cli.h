@@ -61,6 +61,15 @@ enum cli_option_id {
     CLI_FAIL_ON_CHANGE,
     CLI_WORKERS,
     CLI_DIGEST,
+    CLI_KEEP,
+    CLI_BEFORE,
+    CLI_BEFORE_ENTRY,
+    CLI_DRY_RUN,
+    CLI_SUBJECT,
+    CLI_NAME,
+    CLI_REASON,
+    CLI_NEW_ORIGIN,
+    CLI_YES,
     CLI_HELP,
     CLI_OPTIONS,
 };
@@ -134,6 +143,7 @@ int command_state_set_cursor(struct cli *cli);
 int command_trail_init(struct cli *cli);
 int command_trail_verify(struct cli *cli);
 int command_trail_show(struct cli *cli);
+int command_trail_prune(struct cli *cli);
 int command_config_schema(struct cli *cli);
 int command_completion(struct cli *cli);
 int command_help(struct cli *cli);

@@ -1,0 +1,73 @@
+/*
+ * What becomes of old entries and of personal data, without breaking a proof.
+ *
+ *     prune      whole segments from the beginning go, with the tiles that only they needed
+ *     erase      personal values behind the TAB go, of one person, wherever they stand
+ *     compress   closed segments become .jsonl.gz
+ *     move       the trail is put aside, and a new one names it: damaged, or with a new key
+ *
+ * All of it is the writer's work: on an opened trail, or under its lock. Leaves, and so the root
+ * and every proof of what is kept, stay as they are: a leaf ends at the TAB, and tiles are only
+ * removed when no proof of a kept entry can need them.
+ *
+ * What takes several steps is written down first, in the file `keep.todo` of the key folder (which
+ * is not part of the trail and is not given away). audit_open() reads it and finishes what was
+ * begun, or forgets it when the entry that declares it was never committed:
+ *
+ *     prune   todo, entry `trail.prune`, commit, checkpoint, files go, todo goes.
+ *             Without the entry nothing is gone yet: forgotten. With it the rest goes.
+ *     erase   todo (which entries, which names; never the values), segments are rewritten, entries
+ *             `pii.erase`, commit, checkpoint, todo goes. At every step the rewriting can be
+ *             done again from the todo, and the entries are owed until they are committed.
+ *     move    todo, the folders are renamed, a new trail is made, its first commit, todo goes.
+ *
+ * Erasing makes the open segment shorter than the state database says until the next commit. That
+ * is sound: recovery counts lines, and the lines' number and leaves are what they were; it takes
+ * the length of the segment from the lines it counted (trail-recover.c), never from the state.
+ */
+#pragma once
+
+#include "audit/audit.h"
+
+/* ---- what is under way ---- */
+
+bool audit_keep_busy(const struct audit *a);
+/*
+ * Goes on with it: removes at most `files` files. 1 = there is more, call again; 0 = nothing can be
+ * done now (it may wait for its entry to be signed).
+ */
+int audit_keep_step(struct audit *a, unsigned files, struct err *err);
+/* Entries that what is under way owes, into the batch: call it before a commit. */
+int audit_keep_owed(struct audit *a, struct batch *b, struct err *err);
+
+/* ---- prune ---- */
+
+struct audit_limits {
+    uint64_t before_us; /* segments whose entries are all older may go; 0 = not by age */
+    uint64_t bytes_max; /* the oldest go until the log is no larger; 0 = not by size */
+    uint64_t before_entry; /* segments that end there may go; 0 = not by number */
+};
+
+struct audit_prune {
+    uint64_t from, min; /* entries [from, min) go; from == min: nothing to do */
+    uint64_t segments, bytes;
+};
+
+/* What would go. The open segment never does. */
+int audit_prune_plan(struct audit *a, const struct audit_limits *limits, struct audit_prune *ret,
+                     struct err *err);
+/*
+ * Writes it down. The caller then appends `trail.prune` {"min":M,"reason":...} to the next batch
+ * that it commits; audit_keep_step() removes when that is signed. -EBUSY: something else is under
+ * way.
+ */
+int audit_prune_begin(struct audit *a, const struct audit_prune *p, struct err *err);
+
+/* ---- compress ---- */
+
+/*
+ * Closed and signed segments, all but the newest of them, become .jsonl.gz, oldest first: at most
+ * `bytes` of input a call. What was written is read back and compared before the plain file goes.
+ * 1 = there is more.
+ */
+int audit_compress_step(struct audit *a, size_t bytes, struct err *err);
