@@ -11,7 +11,6 @@ enum keep_kind {
     KEEP_KINDS,
 };
 
-struct erase_plan;
 struct packing;
 
 struct keep {
@@ -51,7 +50,6 @@ int keep_erase_line(struct audit *a, struct slice word, struct slice rest);
 /* Rewrites all segments that the plan names; it may have been done before. */
 int keep_erase_rewrite(struct audit *a, struct err *err);
 int keep_erase_owed(struct audit *a, struct batch *b, struct err *err);
-void keep_erase_free(struct erase_plan *p);
 
 /* ---- keep-compress.c ---- */
 

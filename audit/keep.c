@@ -133,7 +133,7 @@ static void forget(struct audit *a)
 {
     struct keep *k = &a->keep;
 
-    keep_erase_free(k->erase);
+    audit_erase_plan_free(k->erase);
     *k = (struct keep){ .packing = k->packing, .packed_at = k->packed_at };
 }
 

@@ -28,6 +28,7 @@
 #pragma once
 
 #include "audit/audit.h"
+#include "base/ip.h"
 
 /* ---- what is under way ---- */
 
@@ -62,6 +63,50 @@ int audit_prune_plan(struct audit *a, const struct audit_limits *limits, struct 
  * way.
  */
 int audit_prune_begin(struct audit *a, const struct audit_prune *p, struct err *err);
+
+/* ---- erase ---- */
+
+/*
+ * Whose data. A user or address is looked for as a word, whatever its case, in every personal
+ * value: also in raw lines, behind JSON escapes and percent signs. An ip is compared as an address.
+ * A user of digits alone is only looked for in fields that name users: in a raw line any number
+ * would fit.
+ */
+enum audit_subject_kind {
+    AUDIT_SUBJECT_USER,
+    AUDIT_SUBJECT_EMAIL,
+    AUDIT_SUBJECT_IP,
+    AUDIT_SUBJECT_FIELD, /* one field has this value */
+};
+struct audit_subject {
+    enum audit_subject_kind kind;
+    struct slice field; /* of AUDIT_SUBJECT_FIELD */
+    struct slice value; /* borrowed */
+    struct ip ip;
+};
+/* "user=alice", "email=...", "ip=..."; with `field` "user.id=4711". -EINVAL. */
+int audit_subject_parse(struct slice text, bool field, struct audit_subject *ret, struct err *err);
+/* Does it occur in the value of that name (NULL: of some field), which may be a JSON document? */
+bool audit_subject_in(const struct audit_subject *s, struct slice name, struct slice value);
+
+struct erase_plan;
+struct audit_erasure {
+    uint64_t entries, values, segments;
+};
+/* Which values would go: those in which any of the subjects occurs. */
+int audit_erase_plan(struct audit *a, const struct audit_subject *subjects, size_t n,
+                     struct erase_plan **ret_plan, struct audit_erasure *ret, struct err *err);
+void audit_erase_plan_free(struct erase_plan *p);
+/* Tells each entry, and the JSON array of the names that go from it. */
+void audit_erase_plan_each(const struct erase_plan *p,
+                           void (*fn)(void *ctx, uint64_t index, struct slice names), void *ctx);
+/*
+ * Writes it down and rewrites the segments; nothing provisional may be behind the committed end.
+ * The caller then commits what audit_keep_owed() gives and signs it. Takes the plan. After a
+ * failure it is not over: audit_open() goes on with it.
+ */
+int audit_erase_begin(struct audit *a, struct erase_plan *p, const char *reason, const char *by,
+                      struct err *err);
 
 /* ---- compress ---- */
 

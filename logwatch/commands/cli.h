@@ -87,7 +87,7 @@ extern const struct cli_option cli_options[CLI_OPTIONS];
 struct cli {
     const struct command *command;
     const char *values[CLI_OPTIONS]; /* the last one given; switches: "" */
-    const char *many[CLI_VALUES_MAX]; /* of --rules and both --against, in order */
+    const char *many[CLI_VALUES_MAX]; /* of --rules and others that may be repeated, in order */
     enum cli_option_id many_of[CLI_VALUES_MAX];
     size_t nmany;
     const char **args; /* what is left, NULL-terminated */
@@ -144,6 +144,7 @@ int command_trail_init(struct cli *cli);
 int command_trail_verify(struct cli *cli);
 int command_trail_show(struct cli *cli);
 int command_trail_prune(struct cli *cli);
+int command_trail_erase(struct cli *cli);
 int command_config_schema(struct cli *cli);
 int command_completion(struct cli *cli);
 int command_help(struct cli *cli);

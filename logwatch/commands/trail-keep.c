@@ -1,4 +1,4 @@
-/* trail prune: what becomes of old entries, by hand, while no daemon runs. */
+/* trail prune, trail erase: old entries and personal data, by hand, while no daemon runs. */
 #include "audit/keep.h"
 
 #include <errno.h>
@@ -172,4 +172,160 @@ int command_trail_prune(struct cli *cli)
     else
         prune_text(&p);
     return EXIT_DONE;
+}
+
+/* ---- erase ---- */
+
+struct erasing {
+    struct cli *cli;
+    struct audit_subject subjects[CLI_VALUES_MAX];
+    size_t nsubjects;
+    struct erase_plan *plan; /* with --dry-run, and until it is begun */
+    struct audit_erasure found;
+    struct store_erased stored;
+    struct buf list; /* JSON: entries and names */
+    struct json_writer w;
+};
+
+static bool person_in(void *ctx, struct slice name, struct slice text)
+{
+    const struct erasing *e = ctx;
+
+    for (size_t i = 0; i < e->nsubjects; i++)
+        if (audit_subject_in(&e->subjects[i], name, text))
+            return true;
+    return false;
+}
+
+static int want_subjects(struct erasing *e)
+{
+    const struct cli *cli = e->cli;
+    struct err err = ERR_NONE;
+
+    for (size_t i = 0; i < cli->nmany; i++)
+        if (audit_subject_parse(slice_str(cli->many[i]), cli->many_of[i] == CLI_NAME,
+                                &e->subjects[e->nsubjects++], &err) < 0)
+            return usage("trail erase", err.text);
+    if (e->nsubjects == 0)
+        return usage("trail erase", "--subject KIND=VALUE or --name FIELD=VALUE is wanted");
+    if (cli_has(cli, CLI_DRY_RUN))
+        return EXIT_DONE;
+    if (!cli_has(cli, CLI_REASON))
+        return usage("trail erase", "--reason is wanted: the trail says why");
+    if (person_in(e, SLICE_NONE, slice_str(cli->values[CLI_REASON])))
+        return usage("trail erase", "the reason names the person, and it would stand in the trail"
+                                    " for ever");
+    return EXIT_DONE;
+}
+
+static void list_entry(void *ctx, uint64_t index, struct slice names)
+{
+    struct erasing *e = ctx;
+
+    json_object(&e->w);
+    json_member_u64(&e->w, "entry", index);
+    json_key(&e->w, "names");
+    json_put_raw(&e->w, names);
+    json_object_end(&e->w);
+}
+
+static void who(struct buf *out)
+{
+    AUTO_BUF members = BUF_INIT;
+
+    cli_who(&members); /* numbers: a name would be somebody's data that can never be erased */
+    for (size_t i = 0; i < members.n; i++)
+        if (members.p[i] != '"')
+            buf_char(out, members.p[i] == ':' ? ' ' : members.p[i]);
+}
+
+/* The store first: what is ended behind that is done again by the same command. */
+static int erase(struct erasing *e, const struct config *c, struct err *err)
+{
+    AUTO(core) core = NULL;
+    AUTO_BUF by = BUF_INIT;
+    bool dry = cli_has(e->cli, CLI_DRY_RUN);
+    struct audit *a;
+    int r = attach(c, &core, err);
+
+    if (r < 0)
+        return r;
+    a = core_audit(core);
+    r = audit_erase_plan(a, e->subjects, e->nsubjects, &e->plan, &e->found, err);
+    if (r == 0)
+        r = store_erase(core_store(core), person_in, e, dry, &e->stored, err);
+    if (r < 0)
+        return r;
+    e->w = json_writer(&e->list);
+    json_array(&e->w);
+    audit_erase_plan_each(e->plan, list_entry, e);
+    json_array_end(&e->w);
+    if (dry || e->found.entries == 0)
+        return 0;
+    who(&by);
+    if (!buf_ok(&by))
+        return err_nomem(err);
+    r = audit_erase_begin(a, TAKE(e->plan), e->cli->values[CLI_REASON], by.p, err);
+    if (r == 0)
+        r = core_keep_owed(core, err);
+    return r < 0 ? r : settle(core, err);
+}
+
+static void erase_json(struct erasing *e)
+{
+    AUTO_BUF b = BUF_INIT;
+    struct json_writer w = json_writer(&b);
+
+    json_object(&w);
+    json_member_bool(&w, "done", !cli_has(e->cli, CLI_DRY_RUN));
+    json_member_u64(&w, "values", e->found.values);
+    json_member_u64(&w, "segments", e->found.segments);
+    json_member_u64(&w, "alerts", e->stored.alerts);
+    json_member_u64(&w, "messages", e->stored.messages);
+    json_member_u64(&w, "signals", e->stored.signals);
+    json_key(&w, "entries");
+    json_put_raw(&w, buf_view(&e->list));
+    json_object_end(&w);
+    fprintf(e->cli->out, "%.*s\n", SLICE_FMT(buf_view(&b)));
+}
+
+static void erase_text(struct erasing *e)
+{
+    FILE *out = e->cli->out;
+
+    fprintf(out,
+            "%s: %llu values of %llu entries in %llu segments of the trail; in the state %llu"
+            " alerts, %llu messages, %llu signals\n",
+            cli_has(e->cli, CLI_DRY_RUN) ? "would be erased" : "erased",
+            (unsigned long long)e->found.values, (unsigned long long)e->found.entries,
+            (unsigned long long)e->found.segments, (unsigned long long)e->stored.alerts,
+            (unsigned long long)e->stored.messages, (unsigned long long)e->stored.signals);
+    if (!cli_has(e->cli, CLI_DRY_RUN))
+        fputs("not reached: messages that were sent, backups, the logs themselves, and blocks that"
+              " the file system freed\n",
+              out);
+}
+
+int command_trail_erase(struct cli *cli)
+{
+    AUTO(diag) d = diag_new();
+    AUTO(config) c = NULL;
+    struct erasing e = { .cli = cli };
+    struct err err = ERR_NONE;
+    int r = want_subjects(&e);
+
+    if (r == EXIT_DONE)
+        r = d ? cli_config(cli, false, d, &c) : EXIT_FAILED;
+    if (r)
+        return r;
+    umask(0027);
+    if (erase(&e, c, &err) < 0)
+        r = cli_error(&err);
+    else if (cli_has(cli, CLI_JSON))
+        erase_json(&e);
+    else
+        erase_text(&e);
+    audit_erase_plan_free(e.plan);
+    buf_fini(&e.list);
+    return r;
 }
