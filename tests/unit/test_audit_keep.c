@@ -376,6 +376,211 @@ static void killed_anywhere_a_segment_is_there_once_and_whole(void **state)
     assert_sound(t);
 }
 
+/* ---- erase ---- */
+
+static void subject(struct audit_subject *s, const char *text, bool field)
+{
+    struct err err = ERR_NONE;
+
+    if (audit_subject_parse(slice_str(text), field, s, &err) < 0)
+        fail_msg("%s", err.text);
+}
+
+static void a_person_is_found_in_every_form_of_a_text_and_nobody_else(void **state)
+{
+    static const struct {
+        const char *subject;
+        bool field;
+        const char *name, *text;
+        bool in;
+    } cases[] = {
+        { "user=alice", false, "user.name", "alice", true },
+        { "user=alice", false, "user.name", "Alice", true },
+        { "user=alice", false, "user.name", "malice", false },
+        { "user=alice", false, "event", "{\"raw\":\"login of alice, ok\"}", true },
+        { "user=alice", false, "event", "{\"raw\":\"login of alice2, ok\"}", false },
+        { "user=alice", false, "event", "{\"raw\":\"{\\\"u\\\":\\\"\\\\u0061lice\\\"}\"}", true },
+        { "user=alice", false, "event", "{\"alice\":1}", true },
+        { "user=al\"ice", false, "events", "[{\"raw\":\"x al\\\\\\\"ice y\"}]", true },
+        { "user=\xc3\xa9ve", false, "event", "{\"raw\":\"{\\\"u\\\":\\\"\\\\u00e9ve\\\"}\"}",
+          true },
+        { "email=a@example.com", false, "event", "{\"raw\":\"GET /?m=a%40example.com\"}", true },
+        { "email=a@example.com", false, "event", "{\"raw\":\"ba@example.com\"}", false },
+        { "user=4711", false, "event", "{\"raw\":\"port 4711\"}", false },
+        { "user=4711", false, "event", "{\"fields\":{\"user.id\":\"4711\"}}", true },
+        { "user=4711", false, "event", "{\"fields\":{\"user.id\":4711}}", true },
+        { "user=4711", false, "x", "{\"group\":[{\"name\":\"user.id\",\"value\":\"4711\"}]}",
+          true },
+        { "ip=203.0.113.7", false, "source.ip", "203.0.113.7", true },
+        { "ip=203.0.113.7", false, "source.address", "203.0.113.7:5412", true },
+        { "ip=203.0.113.7", false, "event", "{\"raw\":\"from tcp:203.0.113.7:5412.\"}", true },
+        { "ip=203.0.113.7", false, "event", "{\"raw\":\"from 203.0.113.70\"}", false },
+        { "ip=203.0.113.7", false, "event", "{\"raw\":\"from 1.203.0.113.7\"}", false },
+        { "ip=203.0.113.7", false, "event", "{\"raw\":\"::ffff:203.0.113.7\"}", true },
+        { "ip=203.0.113.7", false, "event", "{\"raw\":\"ip=203.0.113.7, at\"}", true },
+        { "ip=2001:db8::1", false, "event", "{\"raw\":\"[2001:DB8:0::1]:443\"}", true },
+        { "ip=2001:db8::1", false, "event", "{\"raw\":\"[AF_INET6]2001:db8::1:50978\"}", true },
+        { "ip=2001:db8::1", false, "event", "{\"raw\":\"peer 2001:db8::12\"}", false },
+        { "user.id=7", true, "user.id", "7", true },
+        { "user.id=7", true, "user.name", "7", false },
+        { "user.id=7", true, "event", "{\"fields\":{\"user.id\":\"7\"}}", true },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        struct audit_subject s;
+
+        subject(&s, cases[i].subject, cases[i].field);
+        if (audit_subject_in(&s, slice_str(cases[i].name), slice_str(cases[i].text)) != cases[i].in)
+            fail_msg("%s in %s", cases[i].subject, cases[i].text);
+    }
+}
+
+static int count_text(void *ctx, uint64_t index UNUSED, struct slice line)
+{
+    struct counting {
+        const char *text;
+        unsigned n;
+    } *c = ctx;
+
+    c->n += slice_find(line, slice_str(c->text)) != SIZE_MAX;
+    return 0;
+}
+
+static unsigned lines_with(struct trail *t, const char *text)
+{
+    struct {
+        const char *text;
+        unsigned n;
+    } c = { text, 0 };
+
+    assert_int_equal(audit_each(t->trail, 0, count_text, &c, NULL), 0);
+    return c.n;
+}
+
+static void verify(struct trail *t)
+{
+    struct audit_report r;
+    struct audit_verify_options o = { .folder = t->trail };
+
+    assert_int_equal(audit_verify(&o, &r, NULL), 0);
+    for (size_t i = 0; i < r.nfindings; i++)
+        if (!r.findings[i].warning)
+            fail_msg("%s: %s", r.findings[i].code, r.findings[i].text);
+    audit_report_fini(&r);
+}
+
+static void erase_alice(struct trail *t)
+{
+    struct audit *a = opened(t);
+    struct audit_subject s;
+    struct audit_erasure found;
+    struct erase_plan *p = NULL;
+    struct err err = ERR_NONE;
+
+    subject(&s, "user=alice", false);
+    assert_int_equal(audit_erase_plan(a, &s, 1, &p, &found, &err), 0);
+    if (found.entries == 0) {
+        audit_erase_plan_free(p);
+        audit_free(a);
+        return;
+    }
+    assert_int_equal(audit_erase_begin(a, p, "a \"reason\"", "uid 0", &err), 0);
+    commit(t, a, 0, "none", NULL);
+    assert_int_equal(audit_keep_step(a, 1, &err), 0);
+    assert_false(audit_keep_busy(a));
+    audit_free(a);
+}
+
+static void an_erased_person_is_nowhere_and_every_proof_holds(void **state)
+{
+    struct trail *t = *state;
+    struct audit *a = opened(t);
+    uint64_t first;
+
+    days(t, a, 5, 300);
+    while (audit_compress_step(a, 1 << 20, NULL) == 1)
+        ;
+    commit(t, a, 50, "test.entry", NULL); /* and some in the open segment */
+    audit_free(a);
+    assert_true(packed(t) > 0 && segments(t, &first) > 3);
+    assert_int_equal(lines_with(t, "alice"), 5 * 30 + 5);
+    erase_alice(t);
+    assert_int_equal(lines_with(t, "alice"), 0);
+    assert_int_equal(lines_with(t, "203.0.113.7"), 5 * 300 + 50); /* what was not asked for stays */
+    assert_true(lines_with(t, "\"names\":[\"user.name\"],\"reason\":\"a \\\"reason\\\"\"") > 0);
+    verify(t);
+    assert_sound(t);
+}
+
+static void when_nothing_is_left_behind_the_tab_the_tab_goes(void **state)
+{
+    struct trail *t = *state;
+    struct audit *a = opened(t);
+    struct audit_subject s[2];
+    struct audit_erasure found;
+    struct erase_plan *p = NULL;
+
+    commit(t, a, 1, "test.entry", NULL);
+    subject(&s[0], "user=alice", false);
+    subject(&s[1], "ip=203.0.113.7", false);
+    assert_int_equal(audit_erase_plan(a, s, 2, &p, &found, NULL), 0);
+    assert_int_equal(found.entries, 1);
+    assert_int_equal(found.values, 2);
+    assert_int_equal(audit_erase_begin(a, p, "r", "b", NULL), 0);
+    assert_int_equal(lines_with(t, "\t"), 0);
+    assert_int_equal(lines_with(t, "\"pii\""), 0);
+    commit(t, a, 3, "test.entry", NULL); /* the open segment is another file, and goes on */
+    assert_int_equal(audit_keep_step(a, 1, NULL), 0);
+    audit_free(a);
+    verify(t);
+    assert_sound(t);
+}
+
+/* The state still says the old length of the open segment: the lines count. */
+static void killed_anywhere_an_erasure_is_finished_at_the_next_start(void **state)
+{
+    static const enum fault_point points[] = {
+        FAULT_KEEP_ERASE_BEGUN,       FAULT_KEEP_ERASE_WRITTEN,  FAULT_KEEP_ERASE_RENAMED,
+        FAULT_KEEP_ERASE_REWRITTEN,   FAULT_TRAIL_BEFORE_PWRITE, FAULT_TRAIL_AFTER_FDATASYNC,
+        FAULT_TRAIL_AFTER_CHECKPOINT, FAULT_KEEP_ERASE_OVER,
+    };
+    struct trail *t = *state;
+    struct audit *a = opened(t);
+    unsigned kills = 0;
+
+    days(t, a, 4, 300);
+    audit_free(a);
+    for (size_t i = 0; i < ARRAY_SIZE(points); i++)
+        for (unsigned pass = 1; pass < 4; pass++) {
+            struct trail_end before = *t->end;
+            char copy[300];
+
+            snprintf(copy, sizeof copy, "%s.saved", t->folder);
+            run((const char *const[]){ "/bin/cp", "-a", t->folder, copy, NULL });
+            if (killed_at(t, points[i], pass, erase_alice)) {
+                kills++;
+                a = opened(t);
+                assert_true(audit_keep_busy(a));
+                assert_int_equal(lines_with(t, "alice"), 0);
+                commit(t, a, 0, "none", NULL);
+                assert_int_equal(audit_keep_step(a, 1, NULL), 0);
+                assert_false(audit_keep_busy(a));
+                audit_free(a);
+            }
+            assert_int_equal(lines_with(t, "alice"), 0);
+            assert_int_equal(lines_with(t, "\"type\":\"pii.erase\""), 1); /* once */
+            assert_int_equal(lines_with(t, "\"type\":\"test.entry\""), 1200);
+            verify(t);
+            assert_sound(t);
+            run((const char *const[]){ "/bin/rm", "-rf", t->folder, NULL });
+            assert_int_equal(rename(copy, t->folder), 0);
+            *t->end = before;
+        }
+    print_message("%u kills\n", kills);
+    assert_true(kills >= 12);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -389,6 +594,13 @@ int main(void)
                                         unmake),
         cmocka_unit_test_setup_teardown(killed_anywhere_a_segment_is_there_once_and_whole, make,
                                         unmake),
+        cmocka_unit_test(a_person_is_found_in_every_form_of_a_text_and_nobody_else),
+        cmocka_unit_test_setup_teardown(an_erased_person_is_nowhere_and_every_proof_holds, make,
+                                        unmake),
+        cmocka_unit_test_setup_teardown(when_nothing_is_left_behind_the_tab_the_tab_goes, make,
+                                        unmake),
+        cmocka_unit_test_setup_teardown(killed_anywhere_an_erasure_is_finished_at_the_next_start,
+                                        make, unmake),
     };
 
     return cmocka_run_group_tests_name("audit_keep", tests, NULL, NULL);
