@@ -8,10 +8,13 @@ enum keep_kind {
     KEEP_NOTHING,
     KEEP_PRUNE,
     KEEP_ERASE,
+    KEEP_ROTATE,
+    KEEP_MOVE,
     KEEP_KINDS,
 };
 
 struct packing;
+struct move;
 
 struct keep {
     enum keep_kind kind;
@@ -22,6 +25,7 @@ struct keep {
     unsigned level; /* the next tile that goes */
     uint64_t tile;
     struct erase_plan *erase;
+    struct move *move;
     struct packing *packing;
     uint64_t packed_at; /* the open segment when there was nothing left to compress */
 };
@@ -34,6 +38,8 @@ void keep_fini(struct audit *a);
 /* The head of a todo; the kind's own lines follow. */
 void keep_todo_head(struct buf *out, enum keep_kind kind, uint64_t entry);
 int keep_todo_write(struct audit *a, const struct buf *text, struct err *err);
+/* What the key folder says is under way. */
+int keep_todo_load(struct audit *a, struct err *err);
 int keep_done(struct audit *a, struct err *err);
 int keep_sync_log(const struct audit *a, struct err *err);
 /* The name of the file that holds the segment. False: there is none. */
@@ -50,6 +56,11 @@ int keep_erase_line(struct audit *a, struct slice word, struct slice rest);
 /* Rewrites all segments that the plan names; it may have been done before. */
 int keep_erase_rewrite(struct audit *a, struct err *err);
 int keep_erase_owed(struct audit *a, struct batch *b, struct err *err);
+
+/* ---- keep-move.c ---- */
+
+int keep_move_line(struct audit *a, struct slice word, struct slice rest);
+int keep_move_owed(struct audit *a, struct batch *b, struct err *err);
 
 /* ---- keep-compress.c ---- */
 

@@ -21,6 +21,8 @@ static const struct {
     [KEEP_NOTHING] = { "", "" },
     [KEEP_PRUNE] = { "prune", "trail.prune" },
     [KEEP_ERASE] = { "erase", "pii.erase" },
+    [KEEP_ROTATE] = { "rotate", "trail.close" },
+    [KEEP_MOVE] = { "move", "trail.moved" },
 };
 
 /* ---- files ---- */
@@ -134,6 +136,7 @@ static void forget(struct audit *a)
     struct keep *k = &a->keep;
 
     audit_erase_plan_free(k->erase);
+    free(k->move);
     *k = (struct keep){ .packing = k->packing, .packed_at = k->packed_at };
 }
 
@@ -159,7 +162,10 @@ static int take_line(struct audit *a, struct slice line)
     for (size_t i = 0; i < ARRAY_SIZE(numbers); i++)
         if (slice_is(word, numbers[i].word))
             return parse_u64(rest, 0, UINT64_MAX, numbers[i].value);
-    return k->kind == KEEP_ERASE ? keep_erase_line(a, word, rest) : -EBADMSG;
+    if (k->kind == KEEP_ERASE)
+        return keep_erase_line(a, word, rest);
+    return k->kind == KEEP_ROTATE || k->kind == KEEP_MOVE ? keep_move_line(a, word, rest)
+                                                          : -EBADMSG;
 }
 
 static int take_todo(struct audit *a, struct slice text)
@@ -179,7 +185,7 @@ static int take_todo(struct audit *a, struct slice text)
     return r;
 }
 
-static int load_todo(struct audit *a, struct err *err)
+int keep_todo_load(struct audit *a, struct err *err)
 {
     AUTO_BUF text = BUF_INIT;
     int r = file_read(a->key_dir, TODO, TODO_MAX, &text, err);
@@ -250,9 +256,9 @@ static int take_up(struct audit *a, struct err *err)
 
     if (r < 0)
         return r;
-    if (k->kind == KEEP_PRUNE)
-        return k->declared ? 0 : keep_done(a, err);
-    return k->declared ? 0 : keep_erase_rewrite(a, err);
+    if (k->declared || k->kind == KEEP_MOVE)
+        return 0;
+    return k->kind == KEEP_ERASE ? keep_erase_rewrite(a, err) : keep_done(a, err);
 }
 
 int keep_open(struct audit *a, struct err *err)
@@ -262,7 +268,7 @@ int keep_open(struct audit *a, struct err *err)
     if (r == 0)
         r = remove_twins(a, err);
     if (r == 0)
-        r = load_todo(a, err);
+        r = keep_todo_load(a, err);
     if (r == 0 && a->keep.kind != KEEP_NOTHING)
         r = take_up(a, err);
     return r;
@@ -291,11 +297,17 @@ int audit_keep_step(struct audit *a, unsigned files, struct err *err)
         return 0;
     if (k->kind == KEEP_PRUNE)
         return keep_prune_step(a, files, err);
+    if (k->kind == KEEP_ROTATE)
+        return 0; /* audit_rotate_move() is what comes next */
     fault_point(FAULT_KEEP_ERASE_OVER);
     return keep_done(a, err);
 }
 
 int audit_keep_owed(struct audit *a, struct batch *b, struct err *err)
 {
-    return a->keep.kind == KEEP_ERASE && !a->keep.declared ? keep_erase_owed(a, b, err) : 0;
+    if (a->keep.declared)
+        return 0;
+    if (a->keep.kind == KEEP_MOVE)
+        return keep_move_owed(a, b, err);
+    return a->keep.kind == KEEP_ERASE ? keep_erase_owed(a, b, err) : 0;
 }

@@ -116,3 +116,43 @@ int audit_erase_begin(struct audit *a, struct erase_plan *p, const char *reason,
  * 1 = there is more.
  */
 int audit_compress_step(struct audit *a, size_t bytes, struct err *err);
+
+/* ---- a new trail in the place of this one ---- */
+
+#define AUDIT_ORIGIN_MAX 100
+
+struct audit_move {
+    const char *origin; /* of the new trail */
+    struct audit_prev prev; /* the last believable checkpoint of the old one */
+    bool damaged; /* the old keys are put aside; else they are wiped: the old trail is closed */
+    const char *by;
+};
+
+/*
+ * The largest checkpoint that the trail's own key signed: of `checkpoint`, the kept notes and the
+ * epochs' proofs. Without the key the one that the first epoch's proof names is believed.
+ * ret->origin points to `origin`. -ENOENT: there is none.
+ */
+int audit_believable(const struct audit_config *config, char origin[AUDIT_ORIGIN_MAX],
+                     struct audit_prev *ret, struct err *err);
+/* Writes it down, for a trail that audit_open() refuses. -EBUSY: somebody writes it. */
+int audit_move_begin(const struct audit_config *config, const struct audit_move *m,
+                     struct err *err);
+/*
+ * Before audit_open(): carries out what is written down. *ret_origin is the new trail's (or empty:
+ * nothing was to do). The state of the old trail says nothing about the new one; that it was moved
+ * is owed as an entry, see audit_keep_owed().
+ */
+int audit_move_finish(const struct audit_config *config, char ret_origin[AUDIT_ORIGIN_MAX],
+                      struct err *err);
+
+/*
+ * A new identity key: writes down that the trail ends. The caller appends `trail.close`, commits
+ * and signs it, calls audit_rotate_move() and frees the writer; audit_move_finish() then does the
+ * rest.
+ */
+int audit_rotate_begin(struct audit *a, const char *origin, const char *by, struct err *err);
+/* The trail is closed by an entry, and rotating is to go on. */
+bool audit_rotating(const struct audit *a);
+int audit_rotate_move(struct audit *a, struct err *err);
+const char *audit_origin(const struct audit *a);

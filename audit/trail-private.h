@@ -47,6 +47,7 @@ struct audit {
     struct table *replayed; /* entries signed before the state knew them; see trail-replay.c */
     struct buf note;
     struct keep keep;
+    char origin[KEY_NAME_MAX]; /* with any_origin: the trail's own */
 };
 
 /* ---- trail.c ---- */
@@ -59,6 +60,8 @@ int trail_keep_full(void *ctx, unsigned level, uint64_t n, const struct hash *ha
 struct audit *trail_alloc(const struct audit_config *config);
 int trail_check_origin(const char *origin, struct err *err);
 int trail_open_folders(struct audit *a, struct err *err);
+/* Only the key folder, and the writer's lock in it. -ENOKEY: there is none. */
+int trail_lock_keys(struct audit *a, struct err *err);
 /* The segment becomes the open one; made when absent. */
 int trail_open_segment(struct audit *a, uint64_t first, struct err *err);
 /* -EUCLEAN: what is wrong, and what to do. */

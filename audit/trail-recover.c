@@ -276,6 +276,22 @@ static int recover(struct audit *a, const struct trail_end *committed, uint64_t 
     return e;
 }
 
+/* What the checkpoint says; whether our key signed it is seen later. */
+static void take_origin(struct audit *a)
+{
+    AUTO_BUF text = BUF_INIT;
+    struct note n;
+    struct checkpoint c;
+
+    if (file_read(a->dir, "checkpoint", 1 << 20, &text, NULL) < 0 ||
+        note_parse(buf_view(&text), &n) < 0 || checkpoint_parse(n.text, &c) < 0 ||
+        c.origin.n >= sizeof a->origin)
+        return;
+    memcpy(a->origin, c.origin.p, c.origin.n);
+    a->origin[c.origin.n] = '\0';
+    a->config.origin = a->origin;
+}
+
 int audit_open(const struct audit_config *config, const struct trail_end *committed,
                struct audit **ret_audit, uint64_t *ret_replay_from, struct err *err)
 {
@@ -294,6 +310,8 @@ int audit_open(const struct audit_config *config, const struct trail_end *commit
         return err_set(err, -ENOENT, "'%s' holds no trail", config->folder);
     }
     r = trail_open_folders(a, err);
+    if (r == 0 && config->any_origin)
+        take_origin(a);
     if (r == 0)
         r = trail_load_keys(a, err);
     if (r == 0)

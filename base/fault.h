@@ -45,6 +45,12 @@
     X(KEEP_ERASE_OVER, "keep: erase over", "declared and signed, and still written down")          \
     X(KEEP_PACK_WRITTEN, "keep: compress written", "a whole compressed copy under another name")   \
     X(KEEP_PACK_RENAMED, "keep: compress renamed", "a segment is there plain and compressed")      \
+    X(KEEP_ROTATE_BEGUN, "keep: rotate begun", "written down, the trail is not closed")            \
+    X(KEEP_ROTATE_CLOSED, "keep: rotate closed", "the trail is closed and signed")                 \
+    X(KEEP_MOVE_BEGUN, "keep: move begun", "written down, nothing is moved")                       \
+    X(KEEP_MOVE_ASIDE, "keep: move aside", "the trail is put aside, its keys are there")           \
+    X(KEEP_MOVE_KEYS, "keep: move keys", "neither trail nor keys")                                 \
+    X(KEEP_MOVE_MADE, "keep: move made", "a new trail, the state knows the old one")               \
     X(FILE_BEFORE_RENAME, "file: before rename", "a whole temporary file beside the old one")      \
     X(READER_AFTER_READ, "reader: after read", "read and matched, not handed over")                \
     X(CORE_AFTER_TAKE, "core: after take", "taken into the open batch, not committed")             \

@@ -842,6 +842,7 @@ static void set_paths(struct build *b, const struct config_request *q, const str
     c->trail = top->trail_folder ? top->trail_folder : arena_printf(b->a, "%s/trail", c->state);
     c->keys = top->trail_keys ? top->trail_keys : arena_printf(b->a, "%s/keys", c->state);
     c->origin = top->trail_origin ? top->trail_origin : arena_printf(b->a, "%s/trail/1", c->host);
+    c->origin_given = top->trail_origin != NULL;
     c->heartbeat_us = top->heartbeat_us;
     c->epoch_us = top->epoch_us;
     c->keep_us = top->keep_us;

@@ -58,6 +58,7 @@ struct config {
     const char *host;
     const char *state;
     const char *trail, *keys, *origin;
+    bool origin_given; /* else the name that a trail has is taken */
     uint64_t heartbeat_us, epoch_us;
     uint64_t keep_us, keep_bytes; /* of the trail; 0 = for ever, any size */
     bool compress;

@@ -8,6 +8,7 @@
 #include "base/utf8.h"
 #include "logwatch/core-replay.h"
 #include "logwatch/core-time.h"
+#include "logwatch/core-trail.h"
 #include "logwatch/core-windows.h"
 #include "logwatch/follow.h"
 #include "logwatch/wire.h"
@@ -78,34 +79,13 @@ static int replay(struct core *core, uint64_t from, struct err *err)
 
 static int open_trail(struct core *core, struct err *err)
 {
-    const struct config *c = core->config;
-    struct audit_config ac = {
-        .folder = c->trail,
-        .key_folder = c->keys,
-        .origin = c->origin,
-        .heartbeat_s = c->heartbeat_us / USEC_PER_SEC,
-        .epoch_s = c->epoch_us / USEC_PER_SEC,
-        .clock = core->clock,
-    };
-    struct trail_end end = { 0 };
     uint64_t replay_from = UINT64_MAX;
-    int r;
+    int r = core_trail_open(core->config, core->clock, core->batch.now_us, core->store,
+                            &core->audit, &replay_from, err);
 
-    (void)store_trail_end(core->store, &end);
-    r = core_replay_range(core->store, core->batch.now_us, &ac.replay, err);
-    if (r < 0)
-        return err_while(err, "state '%s'", c->state);
-    r = audit_open(&ac, &end, &core->audit, &replay_from, err);
-    if (r == -ENOENT && end.count == 0) {
-        struct audit_anchors anchors;
-
-        r = audit_init(&ac, &anchors, err);
-        if (r == 0)
-            r = audit_open(&ac, &end, &core->audit, &replay_from, err);
-    }
     if (r == 0 && replay_from != UINT64_MAX)
         r = replay(core, replay_from, err);
-    return r < 0 ? err_while(err, "trail '%s'", c->trail) : 0;
+    return r;
 }
 
 static int note_start(struct core *core, const char *why, struct err *err)

@@ -145,6 +145,8 @@ int command_trail_verify(struct cli *cli);
 int command_trail_show(struct cli *cli);
 int command_trail_prune(struct cli *cli);
 int command_trail_erase(struct cli *cli);
+int command_trail_recover(struct cli *cli);
+int command_trail_rotate(struct cli *cli);
 int command_config_schema(struct cli *cli);
 int command_completion(struct cli *cli);
 int command_help(struct cli *cli);

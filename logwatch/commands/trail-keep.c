@@ -6,9 +6,8 @@
 
 #include "base/clock.h"
 #include "base/num.h"
-#include "logwatch/commands/common.h"
+#include "logwatch/commands/trail-keep.h"
 #include "logwatch/core-keep.h"
-#include "logwatch/core.h"
 
 #define FILES 1000 /* removed a step; all of them in the end */
 
@@ -18,8 +17,7 @@ static int usage(const char *command, const char *text)
     return EXIT_USAGE;
 }
 
-/* Entries become true and signed, and what they declare is done. */
-static int settle(struct core *core, struct err *err)
+int trail_settle(struct core *core, struct err *err)
 {
     int r = core_commit(core, err);
 
@@ -30,8 +28,7 @@ static int settle(struct core *core, struct err *err)
     return r;
 }
 
-/* The trail, writable; what an earlier run began is finished. */
-static int attach(const struct config *c, struct core **ret_core, struct err *err)
+int trail_attach(const struct config *c, struct core **ret_core, struct err *err)
 {
     static const struct clock real = CLOCK_REAL;
     int r = cli_check_owner(c, err);
@@ -39,8 +36,18 @@ static int attach(const struct config *c, struct core **ret_core, struct err *er
     if (r == 0)
         r = core_attach(c, &real, ret_core, err);
     if (r == 0 && audit_keep_busy(core_audit(*ret_core)))
-        r = settle(*ret_core, err);
+        r = trail_settle(*ret_core, err);
     return r;
+}
+
+void trail_who(struct buf *out)
+{
+    AUTO_BUF members = BUF_INIT;
+
+    cli_who(&members);
+    for (size_t i = 0; i < members.n; i++)
+        if (members.p[i] != '"')
+            buf_char(out, members.p[i] == ':' ? ' ' : members.p[i]);
 }
 
 /* ---- prune ---- */
@@ -111,7 +118,7 @@ static int declare_prune(struct core *core, const struct pruning *p, struct err 
 static int prune(struct pruning *p, struct err *err)
 {
     AUTO(core) core = NULL;
-    int r = attach(p->config, &core, err);
+    int r = trail_attach(p->config, &core, err);
 
     if (r == 0)
         r = audit_prune_plan(core_audit(core), &p->limits, &p->plan, err);
@@ -120,7 +127,7 @@ static int prune(struct pruning *p, struct err *err)
     r = audit_prune_begin(core_audit(core), &p->plan, err);
     if (r == 0)
         r = declare_prune(core, p, err);
-    return r < 0 ? r : settle(core, err);
+    return r < 0 ? r : trail_settle(core, err);
 }
 
 static void prune_json(const struct pruning *p)
@@ -229,16 +236,6 @@ static void list_entry(void *ctx, uint64_t index, struct slice names)
     json_object_end(&e->w);
 }
 
-static void who(struct buf *out)
-{
-    AUTO_BUF members = BUF_INIT;
-
-    cli_who(&members); /* numbers: a name would be somebody's data that can never be erased */
-    for (size_t i = 0; i < members.n; i++)
-        if (members.p[i] != '"')
-            buf_char(out, members.p[i] == ':' ? ' ' : members.p[i]);
-}
-
 /* The store first: what is ended behind that is done again by the same command. */
 static int erase(struct erasing *e, const struct config *c, struct err *err)
 {
@@ -246,7 +243,7 @@ static int erase(struct erasing *e, const struct config *c, struct err *err)
     AUTO_BUF by = BUF_INIT;
     bool dry = cli_has(e->cli, CLI_DRY_RUN);
     struct audit *a;
-    int r = attach(c, &core, err);
+    int r = trail_attach(c, &core, err);
 
     if (r < 0)
         return r;
@@ -262,13 +259,13 @@ static int erase(struct erasing *e, const struct config *c, struct err *err)
     json_array_end(&e->w);
     if (dry || e->found.entries == 0)
         return 0;
-    who(&by);
+    trail_who(&by);
     if (!buf_ok(&by))
         return err_nomem(err);
     r = audit_erase_begin(a, TAKE(e->plan), e->cli->values[CLI_REASON], by.p, err);
     if (r == 0)
         r = core_keep_owed(core, err);
-    return r < 0 ? r : settle(core, err);
+    return r < 0 ? r : trail_settle(core, err);
 }
 
 static void erase_json(struct erasing *e)
