@@ -11,9 +11,9 @@
 #include "base/file.h"
 #include "base/num.h"
 
-#define TODO "keep.todo"
-#define TODO_MAX (256 << 20)
-#define TODO_FORMAT "trailwarden-keep/1 "
+#define PLAN_FILE "keep.todo"
+#define PLAN_MAX (256 << 20)
+#define PLAN_FORMAT "trailwarden-keep/1 "
 
 static const struct {
     const char *name, *type; /* of the entry that declares it */
@@ -121,14 +121,14 @@ static int remove_twins(const struct audit *a, struct err *err)
 
 void keep_todo_head(struct buf *out, enum keep_kind kind, uint64_t entry)
 {
-    buf_printf(out, TODO_FORMAT "%s\nentry %llu\n", kinds[kind].name, (unsigned long long)entry);
+    buf_printf(out, PLAN_FORMAT "%s\nentry %llu\n", kinds[kind].name, (unsigned long long)entry);
 }
 
 int keep_todo_write(struct audit *a, const struct buf *text, struct err *err)
 {
     if (!buf_ok(text))
         return err_nomem(err);
-    return file_replace(a->key_dir, TODO, buf_view(text), 0600, err);
+    return file_replace(a->key_dir, PLAN_FILE, buf_view(text), 0600, err);
 }
 
 static void forget(struct audit *a)
@@ -142,8 +142,8 @@ static void forget(struct audit *a)
 
 int keep_done(struct audit *a, struct err *err)
 {
-    if ((unlinkat(a->key_dir, TODO, 0) < 0 && errno != ENOENT) || fsync(a->key_dir) < 0)
-        return err_set(err, -errno, "cannot remove '" TODO "': %s", err_name(errno));
+    if ((unlinkat(a->key_dir, PLAN_FILE, 0) < 0 && errno != ENOENT) || fsync(a->key_dir) < 0)
+        return err_set(err, -errno, "cannot remove '" PLAN_FILE "': %s", err_name(errno));
     forget(a);
     return 0;
 }
@@ -170,7 +170,7 @@ static int take_line(struct audit *a, struct slice line)
 
 static int take_todo(struct audit *a, struct slice text)
 {
-    struct slice line, head = SLICE(TODO_FORMAT);
+    struct slice line, head = SLICE(PLAN_FORMAT);
     int r = 0;
 
     if (!slice_split(&text, '\n', &line) || !slice_starts(line, head))
@@ -188,7 +188,7 @@ static int take_todo(struct audit *a, struct slice text)
 int keep_todo_load(struct audit *a, struct err *err)
 {
     AUTO_BUF text = BUF_INIT;
-    int r = file_read(a->key_dir, TODO, TODO_MAX, &text, err);
+    int r = file_read(a->key_dir, PLAN_FILE, PLAN_MAX, &text, err);
 
     if (r == -ENOENT) {
         if (err)
@@ -199,7 +199,7 @@ int keep_todo_load(struct audit *a, struct err *err)
         r = take_todo(a, buf_view(&text));
     if (r < 0)
         return err_set(err, r == -ENOMEM ? r : -EBADMSG,
-                       "what was begun with the trail is not known: '" TODO
+                       "what was begun with the trail is not known: '" PLAN_FILE
                        "' in the key folder cannot be read");
     return 0;
 }
