@@ -169,6 +169,7 @@ static int write_some(struct packing *p, size_t bytes)
             return r;
         bytes -= bytes < (size_t)n ? bytes : (size_t)n;
     }
+    (void)sync_file_range(p->out, 0, 0, SYNC_FILE_RANGE_WRITE); /* the sync at the end is short */
     if (bytes == 0)
         return 1;
     r = gz_end(p->gz);

@@ -47,6 +47,8 @@ bool keep_segment_file(const struct audit *a, uint64_t first, struct buf *out, u
 
 /* ---- keep-prune.c ---- */
 
+/* Time of the first entry; UINT64_MAX: there is none, or it cannot be read. */
+uint64_t keep_first_time(const struct audit *a, uint64_t first);
 int keep_prune_step(struct audit *a, unsigned files, struct err *err);
 
 /* ---- keep-erase.c ---- */

@@ -24,8 +24,8 @@ static int on_first(void *ctx, uint64_t index UNUSED, struct slice line)
     return time_parse_rfc3339(t, ctx) < 0 ? -EBADMSG : 1;
 }
 
-/* Time of the first entry; UINT64_MAX: there is none, or it cannot be read: too young to go. */
-static uint64_t first_time(const struct audit *a, uint64_t first)
+/* What cannot be read is too young to go. */
+uint64_t keep_first_time(const struct audit *a, uint64_t first)
 {
     struct segment_end end;
     uint64_t us = UINT64_MAX;
@@ -44,7 +44,7 @@ static bool may_go(const struct audit *a, const struct audit_limits *l, uint64_t
 {
     return (l->before_entry && next <= l->before_entry) ||
            (l->bytes_max && bytes_left > l->bytes_max) ||
-           (l->before_us && first_time(a, next) < l->before_us);
+           (l->before_us && keep_first_time(a, next) < l->before_us);
 }
 
 static uint64_t bytes_of(const struct audit *a, uint64_t first)

@@ -46,6 +46,8 @@ struct audit {
     unsigned append_tries, sign_tries; /* failures of the disk, one after the other */
     struct table *replayed; /* entries signed before the state knew them; see trail-replay.c */
     struct buf note;
+    uint64_t day_segment,
+        day_us; /* an open segment, and the time of its first entry; 0 = unknown */
     struct keep keep;
     char origin[KEY_NAME_MAX]; /* with any_origin: the trail's own */
 };

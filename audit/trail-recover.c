@@ -116,10 +116,27 @@ static int on_line(void *ctx, uint64_t index, struct slice line)
     return 0;
 }
 
+/* Compressed segments are signed, and another one was closed behind them: none of them is cut. */
+static bool cuts_compressed(const struct audit *a, const uint64_t *first, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        AUTO_BUF name = BUF_INIT;
+
+        if (first[i] < a->end.segment)
+            continue;
+        segment_name(&name, first[i]);
+        if (!buf_ok(&name) || faccessat(a->dir, name.p, F_OK, AT_SYMLINK_NOFOLLOW) < 0)
+            return true;
+    }
+    return false;
+}
+
 /* Cuts the open segment to what counts and removes segments behind it. */
 static int cut(struct audit *a, const uint64_t *first, size_t n, const struct recovery *r,
                struct err *err)
 {
+    if (cuts_compressed(a, first, n))
+        return trail_damaged(err, "the checkpoint is much older than the log: restore it");
     for (size_t i = 0; i < n; i++) {
         AUTO_BUF name = BUF_INIT;
 

@@ -5,6 +5,7 @@
 #include "base/num.h"
 
 #define LOOK_US (UINT64_C(3600) * USEC_PER_SEC) /* how often the limits are looked at */
+#define JUMP_US LOOK_US
 #define RETRY_US (60 * USEC_PER_SEC) /* after a fault */
 /* Of input a turn: 256 KiB take 5-10 ms to compress. */
 #define COMPRESS_BYTES (256 << 10)
@@ -56,6 +57,24 @@ static int look(struct core *core, const struct config *c, uint64_t now_us, stru
     return core_note(core, "trail.prune", buf_view(&members), err);
 }
 
+/* It is time to look, and the clock went as it should since the last time. */
+static bool look_due(struct core_keep *k, const struct clock *clock)
+{
+    uint64_t wall = clock_now(clock), mono = clock_mono(clock);
+    uint64_t expected = k->wall_us + (mono - k->mono_us);
+    bool first = k->next_us == 0, jumped = wall > expected + JUMP_US;
+
+    if (!first && mono < k->next_us)
+        return false;
+    k->next_us = mono + LOOK_US;
+    k->wall_us = wall;
+    k->mono_us = mono;
+    if (!first && jumped)
+        log_warning("the clock jumped: nothing is pruned from the trail before it goes on for an"
+                    " hour");
+    return !first && !jumped;
+}
+
 /* 1 = there is more to do. */
 static int step(struct core_keep *k, struct core *core, const struct config *c,
                 const struct clock *clock, struct err *err)
@@ -65,10 +84,8 @@ static int step(struct core_keep *k, struct core *core, const struct config *c,
 
     if (audit_keep_busy(a))
         return audit_keep_step(a, FILES, err);
-    if (limited && clock_mono(clock) >= k->next_us) {
-        k->next_us = clock_mono(clock) + LOOK_US;
+    if (limited && look_due(k, clock))
         return look(core, c, clock_now(clock), err);
-    }
     return c->compress ? audit_compress_step(a, COMPRESS_BYTES, err) : 0;
 }
 

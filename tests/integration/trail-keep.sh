@@ -147,7 +147,7 @@ tw prune && fail "pruned without a limit"
 want "usage" 2 "$(tw prune; echo $?)"
 tw prune --keep 1d --json || fail "prune --keep"
 said out '"done":false,"first":0,"min":0,'
-"$TW_BIN" run --single --quiet --config c.yaml > daemon.log 2>&1 &
+"$TW_BIN" run --quiet --config c.yaml > daemon.log 2>&1 &
 daemon=$!
 n=0
 until [ -f state/trail/log/00000000000000000000.jsonl.gz ] && [ ! -f state/trail/log/00000000000000000000.jsonl ]; do
