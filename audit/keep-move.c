@@ -344,22 +344,41 @@ static int next_phase(struct audit *a, struct err *err)
     return write_down(a, KEEP_MOVE, err);
 }
 
-int audit_move_finish(const struct audit_config *config, char ret_origin[AUDIT_ORIGIN_MAX],
-                      struct err *err)
+/* 1 = one is written down, and loaded. The lock is held until `a` is freed. */
+static int load_move(struct audit *a, struct err *err)
 {
-    AUTO(audit) a = trail_alloc(config);
     int r;
 
-    ret_origin[0] = '\0';
-    if (!a)
-        return err_nomem(err);
-    if (access(config->key_folder, F_OK) < 0)
+    if (access(a->config.key_folder, F_OK) < 0)
         return 0;
     r = trail_lock_keys(a, err);
     if (r == 0)
         r = keep_todo_load(a, err);
-    if (r < 0 || a->keep.kind != KEEP_MOVE || !a->keep.move)
-        return r;
+    return r < 0 ? r : a->keep.move != NULL;
+}
+
+int audit_move_target(const struct audit_config *config, char ret_origin[AUDIT_ORIGIN_MAX],
+                      struct err *err)
+{
+    AUTO(audit) a = trail_alloc(config);
+    int r = a ? load_move(a, err) : err_nomem(err);
+
+    ret_origin[0] = '\0';
+    if (r > 0)
+        memcpy(ret_origin, a->keep.move->origin, AUDIT_ORIGIN_MAX);
+    return r < 0 ? r : 0;
+}
+
+int audit_move_finish(const struct audit_config *config, char ret_origin[AUDIT_ORIGIN_MAX],
+                      struct err *err)
+{
+    AUTO(audit) a = trail_alloc(config);
+    int r = a ? load_move(a, err) : err_nomem(err);
+
+    ret_origin[0] = '\0';
+    if (r <= 0 || a->keep.kind != KEEP_MOVE)
+        return r < 0 ? r : 0;
+    r = 0;
     while (r == 0 && a->keep.move->phase < PHASE_STATE)
         r = next_phase(a, err);
     if (r == 0)

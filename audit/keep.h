@@ -145,6 +145,9 @@ int audit_move_begin(const struct audit_config *config, const struct audit_move 
  */
 int audit_move_finish(const struct audit_config *config, char ret_origin[AUDIT_ORIGIN_MAX],
                       struct err *err);
+/* The new trail of a move or rotation that is written down and not over; empty: there is none. */
+int audit_move_target(const struct audit_config *config, char ret_origin[AUDIT_ORIGIN_MAX],
+                      struct err *err);
 
 /*
  * A new identity key: writes down that the trail ends. The caller appends `trail.close`, commits

@@ -16,6 +16,7 @@ struct moving {
     struct config *config;
     char old_origin[AUDIT_ORIGIN_MAX];
     struct audit_prev prev;
+    char begun[AUDIT_ORIGIN_MAX]; /* by an earlier run that was ended */
     struct audit_anchors anchors; /* of the new trail */
 };
 
@@ -136,6 +137,7 @@ static void explain(const struct moving *m, const struct err *why)
             (unsigned long long)m->prev.size);
 }
 
+/* 1 = an earlier run had begun it: the new trail only needs to be entered. */
 static int recover_under_lock(struct moving *m, struct err *err)
 {
     struct audit_config ac = core_trail_config(m->config, &real);
@@ -151,6 +153,9 @@ static int recover_under_lock(struct moving *m, struct err *err)
         return err_nomem(err);
     if (store_open(path.p, true, &store, err) < 0)
         return err_code(err);
+    r = audit_move_finish(&ac, m->begun, err);
+    if (r < 0 || m->begun[0])
+        return r < 0 ? r : 1;
     r = diagnose(m->config, store, &why, err);
     if (r == 1)
         return err_set(err, -EINVAL,
@@ -182,7 +187,8 @@ int command_trail_recover(struct cli *cli)
     r = load(&m, &c);
     if (r)
         return r;
-    if (recover_under_lock(&m, &err) < 0 || enter_new(&m, cli->values[CLI_NEW_ORIGIN], &err) < 0)
+    r = recover_under_lock(&m, &err);
+    if (r < 0 || enter_new(&m, r ? m.begun : cli->values[CLI_NEW_ORIGIN], &err) < 0)
         return cli_error(&err);
     tell(&m);
     return EXIT_DONE;
@@ -222,13 +228,23 @@ static int close_trail(struct core *core, const char *origin, struct err *err)
     return r < 0 ? r : audit_rotate_move(core_audit(core), err);
 }
 
+/* What an earlier run had begun is finished when the trail is opened: not a second time. */
+static bool rotated_already(struct moving *m, struct core *core, char origin[AUDIT_ORIGIN_MAX])
+{
+    memcpy(origin, m->begun, AUDIT_ORIGIN_MAX);
+    return m->begun[0] && strcmp(m->begun, audit_origin(core_audit(core))) == 0;
+}
+
 static int rotate(struct moving *m, char origin[AUDIT_ORIGIN_MAX], struct err *err)
 {
+    struct audit_config ac = core_trail_config(m->config, &real);
     AUTO(core) core = NULL;
     const char *given = m->cli->values[CLI_NEW_ORIGIN];
-    int r = trail_attach(m->config, &core, err);
+    int r = audit_move_target(&ac, m->begun, err);
 
-    if (r < 0)
+    if (r == 0)
+        r = trail_attach(m->config, &core, err);
+    if (r < 0 || rotated_already(m, core, origin))
         return r;
     if (given)
         (void)snprintf(origin, AUDIT_ORIGIN_MAX, "%s", given);

@@ -128,6 +128,21 @@ for step in "keep: move begun" "keep: move aside" "keep: move keys" "trail: in i
     want "moved once, $WHAT" 1 "$(entries state/trail trail.moved)"
     [ ! -e state/keys/keep.todo ] || fail "still written down, $WHAT"
 done
+# The same command again goes on with what was begun.
+damage
+WHAT="recover killed, and again"
+TW_FAULT="keep: move aside:1" "$TW_BIN" trail recover --new-origin keep.example/other --yes --config c.yaml > out 2> err
+tw recover --new-origin keep.example/third --yes --json || { cat err; fail "$WHAT"; }
+said out '"origin":"keep.example/other"'
+said state/trail/log/00000000000000000000.jsonl "\"prev\":{\"origin\":\"keep.example/trail/1\",\"size\":$size,"
+good
+reset
+WHAT="rotate killed, and again"
+TW_FAULT="keep: move keys:1" "$TW_BIN" trail rotate-identity --yes --config c.yaml > out 2> err
+tw rotate-identity --yes --json || { cat err; fail "$WHAT"; }
+said out '"origin":"keep.example/trail/2"'
+want "closed trails" 1 "$(find state -maxdepth 1 -name 'trail.closed-*' | wc -l)"
+good
 # Without its keys, and with a checkpoint that nobody signed: the newest epoch's proof is believed.
 damage
 rm state/keys/identity.key
