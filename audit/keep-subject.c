@@ -78,6 +78,18 @@ static bool run_holds(const struct audit_subject *s, struct slice run)
     return run_is(s, run) || (colon != SIZE_MAX && run_is(s, slice_skip(run, colon + 1)));
 }
 
+/* Times and numbers are runs, too; what has neither three dots nor two colons is no address. */
+static bool may_be_address(struct slice run)
+{
+    unsigned dots = 0, colons = 0;
+
+    for (size_t i = 0; i < run.n; i++) {
+        dots += run.p[i] == '.';
+        colons += run.p[i] == ':';
+    }
+    return dots >= 3 || colons >= 2;
+}
+
 static bool has_address(const struct audit_subject *s, struct slice text)
 {
     for (size_t i = 0; i < text.n;) {
@@ -85,7 +97,7 @@ static bool has_address(const struct audit_subject *s, struct slice text)
 
         while (i + n < text.n && is_address_char(text.p[i + n]))
             n++;
-        if (n > 1 && run_holds(s, slice_of(text.p + i, n)))
+        if (may_be_address(slice_of(text.p + i, n)) && run_holds(s, slice_of(text.p + i, n)))
             return true;
         i += n ? n : 1;
     }

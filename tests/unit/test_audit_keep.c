@@ -436,6 +436,37 @@ static void a_person_is_found_in_every_form_of_a_text_and_nobody_else(void **sta
     }
 }
 
+/* Log text is hostile: in memory of just its size, where the sanitizer watches. */
+static void any_text_is_searched_within_its_bounds(void **state)
+{
+    static const char *const pieces[] = { "alice",   "203.0.113.7", "::",   "2001:db8::1", "\\",
+                                          "\\u0061", "%61",         "lice", "%",           "\\u",
+                                          "[",       "]:",          "4711", "a@b.c",       " ",
+                                          "::ffff:", ".",           "{\"",  "\":\"",       "\xc3" };
+    static const char *const subjects[] = { "user=alice", "ip=203.0.113.7", "ip=2001:db8::1",
+                                            "user=4711", "email=a@b.c" };
+    uint64_t random = 7;
+    unsigned found = 0;
+
+    (void)state;
+    for (unsigned round = 0; round < 20000; round++) {
+        AUTO_BUF b = BUF_INIT;
+        struct audit_subject s;
+        char *text;
+
+        for (unsigned i = 0; i < 1 + round % 7; i++) {
+            random = random * UINT64_C(6364136223846793005) + 1442695040888963407u;
+            buf_str(&b, pieces[(random >> 33) % ARRAY_SIZE(pieces)]);
+        }
+        text = malloc(b.n);
+        memcpy(text, b.p, b.n);
+        subject(&s, subjects[round % ARRAY_SIZE(subjects)], false);
+        found += audit_subject_in(&s, SLICE("event"), slice_of(text, b.n));
+        free(text);
+    }
+    assert_in_range(found, 500, 8000);
+}
+
 static int count_text(void *ctx, uint64_t index UNUSED, struct slice line)
 {
     struct counting {
@@ -595,6 +626,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(killed_anywhere_a_segment_is_there_once_and_whole, make,
                                         unmake),
         cmocka_unit_test(a_person_is_found_in_every_form_of_a_text_and_nobody_else),
+        cmocka_unit_test(any_text_is_searched_within_its_bounds),
         cmocka_unit_test_setup_teardown(an_erased_person_is_nowhere_and_every_proof_holds, make,
                                         unmake),
         cmocka_unit_test_setup_teardown(when_nothing_is_left_behind_the_tab_the_tab_goes, make,
