@@ -12,6 +12,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #define ZLIB_CONST
 #include <zlib.h>
 
