@@ -25,10 +25,19 @@ struct audit_range {
     uint64_t from, to; /* entries [from, to) */
 };
 
+/* The trail that a new one follows: its last believable checkpoint. */
+struct audit_prev {
+    const char *origin;
+    uint64_t size;
+    uint8_t root[32];
+};
+
 struct audit_config {
     const char *folder; /* the trail, mode 0750 */
     const char *key_folder; /* secret keys, mode 0700, never inside `folder` */
     const char *origin; /* host.example/trail/1; no blanks, no '+' */
+    bool any_origin; /* `origin` is for a new trail; one that is there may have another name */
+    const struct audit_prev *prev; /* of a new trail; may be NULL */
     uint64_t heartbeat_s; /* 300 */
     uint64_t epoch_s; /* 86400 */
     const struct clock *clock;
@@ -40,7 +49,7 @@ struct audit_anchors {
     char epoch_vkey[160];
 };
 
-/* A new trail; -EEXIST when the folder holds one. prev may be NULL. */
+/* A new trail; -EEXIST when the folder holds one. */
 int audit_init(const struct audit_config *config, struct audit_anchors *ret_anchors,
                struct err *err);
 

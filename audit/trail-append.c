@@ -28,15 +28,29 @@ static int flush_lines(struct append *p, struct err *err)
     return r;
 }
 
+/* The day of the open segment is that of its first entry. */
+static bool another_day(const struct append *p, uint64_t time_us)
+{
+    struct audit *a = p->a;
+    uint64_t day = 86400 * USEC_PER_SEC;
+
+    if (p->end.segment != a->end.segment) /* it began in this batch */
+        return false;
+    if (a->day_segment != a->end.segment || a->day_us == 0) {
+        a->day_segment = a->end.segment;
+        a->day_us = keep_first_time(a, a->end.segment);
+    }
+    return a->day_us != UINT64_MAX && time_us / day != a->day_us / day;
+}
+
 /* A new segment at a multiple of 256 when the open one is large or of another day. */
 static int maybe_roll_segment(struct append *p, uint64_t time_us, struct err *err)
 {
     struct audit *a = p->a;
-    uint64_t day = 86400 * USEC_PER_SEC;
-    bool full = p->end.count - p->end.segment >= SEGMENT_ENTRIES || p->end.bytes >= SEGMENT_BYTES ||
-                (a->last_entry_us && time_us / day != a->last_entry_us / day);
 
-    if (p->end.count % TILE_WIDTH || p->end.count == p->end.segment || !full)
+    if (p->end.count % TILE_WIDTH || p->end.count == p->end.segment ||
+        !(p->end.count - p->end.segment >= SEGMENT_ENTRIES || p->end.bytes >= SEGMENT_BYTES ||
+          another_day(p, time_us)))
         return 0;
     if (flush_lines(p, err) < 0)
         return err_code(err);

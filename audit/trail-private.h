@@ -11,7 +11,7 @@
  */
 #pragma once
 
-#include "audit/audit-private.h"
+#include "audit/keep-private.h"
 
 #define STEP_US USEC_PER_SEC
 
@@ -47,6 +47,10 @@ struct audit {
     struct table *replayed; /* entries signed before the state knew them; see trail-replay.c */
     struct entry_maker maker;
     struct buf note;
+    uint64_t day_segment,
+        day_us; /* an open segment, and the time of its first entry; 0 = unknown */
+    struct keep keep;
+    char origin[KEY_NAME_MAX]; /* with any_origin: the trail's own */
 };
 
 /* ---- trail.c ---- */
@@ -59,6 +63,8 @@ int trail_keep_full(void *ctx, unsigned level, uint64_t n, const struct hash *ha
 struct audit *trail_alloc(const struct audit_config *config);
 int trail_check_origin(const char *origin, struct err *err);
 int trail_open_folders(struct audit *a, struct err *err);
+/* Only the key folder, and the writer's lock in it. -ENOKEY: there is none. */
+int trail_lock_keys(struct audit *a, struct err *err);
 /* The segment becomes the open one; made when absent. */
 int trail_open_segment(struct audit *a, uint64_t first, struct err *err);
 /* -EUCLEAN: what is wrong, and what to do. */

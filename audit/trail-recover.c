@@ -116,10 +116,27 @@ static int on_line(void *ctx, uint64_t index, struct slice line)
     return 0;
 }
 
+/* Compressed segments are signed, and another one was closed behind them: none of them is cut. */
+static bool cuts_compressed(const struct audit *a, const uint64_t *first, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        AUTO_BUF name = BUF_INIT;
+
+        if (first[i] < a->end.segment)
+            continue;
+        segment_name(&name, first[i]);
+        if (!buf_ok(&name) || faccessat(a->dir, name.p, F_OK, AT_SYMLINK_NOFOLLOW) < 0)
+            return true;
+    }
+    return false;
+}
+
 /* Cuts the open segment to what counts and removes segments behind it. */
 static int cut(struct audit *a, const uint64_t *first, size_t n, const struct recovery *r,
                struct err *err)
 {
+    if (cuts_compressed(a, first, n))
+        return trail_damaged(err, "the checkpoint is much older than the log: restore it");
     for (size_t i = 0; i < n; i++) {
         AUTO_BUF name = BUF_INIT;
 
@@ -276,6 +293,22 @@ static int recover(struct audit *a, const struct trail_end *committed, uint64_t 
     return e;
 }
 
+/* What the checkpoint says; whether our key signed it is seen later. */
+static void take_origin(struct audit *a)
+{
+    AUTO_BUF text = BUF_INIT;
+    struct note n;
+    struct checkpoint c;
+
+    if (file_read(a->dir, "checkpoint", 1 << 20, &text, NULL) < 0 ||
+        note_parse(buf_view(&text), &n) < 0 || checkpoint_parse(n.text, &c) < 0 ||
+        c.origin.n >= sizeof a->origin)
+        return;
+    memcpy(a->origin, c.origin.p, c.origin.n);
+    a->origin[c.origin.n] = '\0';
+    a->config.origin = a->origin;
+}
+
 int audit_open(const struct audit_config *config, const struct trail_end *committed,
                struct audit **ret_audit, uint64_t *ret_replay_from, struct err *err)
 {
@@ -294,10 +327,14 @@ int audit_open(const struct audit_config *config, const struct trail_end *commit
         return err_set(err, -ENOENT, "'%s' holds no trail", config->folder);
     }
     r = trail_open_folders(a, err);
+    if (r == 0 && config->any_origin)
+        take_origin(a);
     if (r == 0)
         r = trail_load_keys(a, err);
     if (r == 0)
         r = recover(a, committed, ret_replay_from, err);
+    if (r == 0)
+        r = keep_open(a, err);
     if (r < 0)
         return r;
     a->epoch_start_us = trail_now(a);

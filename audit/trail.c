@@ -60,11 +60,8 @@ int trail_check_origin(const char *origin, struct err *err)
     return 0;
 }
 
-int trail_open_folders(struct audit *a, struct err *err)
+int trail_lock_keys(struct audit *a, struct err *err)
 {
-    a->dir = open(a->config.folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (a->dir < 0)
-        return err_set(err, -errno, "cannot open '%s': %s", a->config.folder, err_name(errno));
     a->key_dir = open(a->config.key_folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (a->key_dir < 0)
         return err_set(err, errno == ENOENT ? -ENOKEY : -errno, "cannot open '%s': %s",
@@ -75,6 +72,14 @@ int trail_open_folders(struct audit *a, struct err *err)
     if (flock(a->lock_fd, LOCK_EX | LOCK_NB) < 0)
         return err_set(err, -EBUSY, "another process writes this trail");
     return 0;
+}
+
+int trail_open_folders(struct audit *a, struct err *err)
+{
+    a->dir = open(a->config.folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (a->dir < 0)
+        return err_set(err, -errno, "cannot open '%s': %s", a->config.folder, err_name(errno));
+    return trail_lock_keys(a, err);
 }
 
 struct audit *trail_alloc(const struct audit_config *config)
@@ -97,6 +102,7 @@ void audit_free(struct audit *a)
 {
     if (!a)
         return;
+    keep_fini(a);
     key_wipe(&a->identity);
     key_wipe(&a->epoch);
     key_wipe(&a->next_epoch);
@@ -136,6 +142,19 @@ int trail_open_segment(struct audit *a, uint64_t first, struct err *err)
 
 /* ---- a new trail ---- */
 
+static void prev_member(struct json_writer *w, const struct audit_prev *prev)
+{
+    AUTO_BUF root = BUF_INIT;
+
+    buf_base64(&root, prev->root, sizeof prev->root, true);
+    json_key(w, "prev");
+    json_object(w);
+    json_member_str(w, "origin", prev->origin);
+    json_member_u64(w, "size", prev->size);
+    json_member_buf(w, "root", &root);
+    json_object_end(w);
+}
+
 static int genesis_members(struct audit *a, struct buf *out)
 {
     AUTO_BUF identity = BUF_INIT;
@@ -151,6 +170,8 @@ static int genesis_members(struct audit *a, struct buf *out)
     json_member_buf(&w, "epoch_vkey", &epoch);
     json_member_u64(&w, "heartbeat_s", a->config.heartbeat_s);
     json_member_u64(&w, "epoch_s", a->config.epoch_s);
+    if (a->config.prev)
+        prev_member(&w, a->config.prev);
     return buf_ok(out) ? 0 : -ENOMEM;
 }
 

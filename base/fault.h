@@ -34,6 +34,23 @@
     X(TRAIL_EPOCH_SIGNED, "trail: epoch signed", "the last checkpoint of an epoch, no proof yet")  \
     X(TRAIL_EPOCH_PROVED, "trail: epoch proved", "the proof is there, the old secret, too")        \
     X(TRAIL_IN_INIT, "trail: in init", "keys and genesis, no checkpoint")                          \
+    X(KEEP_PRUNE_BEGUN, "keep: prune begun", "written down, not declared, nothing is gone")        \
+    X(KEEP_PRUNE_SEGMENT, "keep: prune segment", "an old segment is gone, others not yet")         \
+    X(KEEP_PRUNE_TILE, "keep: prune tile", "old segments and one more tile are gone")              \
+    X(KEEP_PRUNE_OVER, "keep: prune over", "all is gone, and still written down")                  \
+    X(KEEP_ERASE_BEGUN, "keep: erase begun", "written down, no line is changed")                   \
+    X(KEEP_ERASE_WRITTEN, "keep: erase written", "a rewritten segment beside the old one")         \
+    X(KEEP_ERASE_RENAMED, "keep: erase renamed", "one more segment is rewritten")                  \
+    X(KEEP_ERASE_REWRITTEN, "keep: erase rewritten", "all are, nothing is declared")               \
+    X(KEEP_ERASE_OVER, "keep: erase over", "declared and signed, and still written down")          \
+    X(KEEP_PACK_WRITTEN, "keep: compress written", "a whole compressed copy under another name")   \
+    X(KEEP_PACK_RENAMED, "keep: compress renamed", "a segment is there plain and compressed")      \
+    X(KEEP_ROTATE_BEGUN, "keep: rotate begun", "written down, the trail is not closed")            \
+    X(KEEP_ROTATE_CLOSED, "keep: rotate closed", "the trail is closed and signed")                 \
+    X(KEEP_MOVE_BEGUN, "keep: move begun", "written down, nothing is moved")                       \
+    X(KEEP_MOVE_ASIDE, "keep: move aside", "the trail is put aside, its keys are there")           \
+    X(KEEP_MOVE_KEYS, "keep: move keys", "neither trail nor keys")                                 \
+    X(KEEP_MOVE_MADE, "keep: move made", "a new trail, the state knows the old one")               \
     X(FILE_BEFORE_RENAME, "file: before rename", "a whole temporary file beside the old one")      \
     X(READER_AFTER_READ, "reader: after read", "read and matched, not handed over")                \
     X(CORE_AFTER_TAKE, "core: after take", "taken into the open batch, not committed")             \

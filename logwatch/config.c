@@ -24,7 +24,8 @@ struct top {
         stall_us;
     struct option_strs rule_paths, placeholders, format_paths, geo;
     struct option_strs personal, public;
-    bool library;
+    uint64_t keep_us, keep_bytes;
+    bool library, compress;
     int workers;
 };
 
@@ -108,6 +109,21 @@ static const struct option trail_options[] = {
       .min = "1s",
       .max = "30d",
       .help = "They get the newest checkpoint this often." },
+    { .name = "keep",
+      .type = OPTION_DURATION,
+      .offset = AT(struct top, keep_us),
+      .fallback = "0s",
+      .help = "Entries older than this are pruned, in whole segments; 0s: kept for ever." },
+    { .name = "keep_bytes",
+      .type = OPTION_SIZE,
+      .offset = AT(struct top, keep_bytes),
+      .fallback = "0",
+      .help = "The oldest segments are pruned until the log has at most this size; 0: any size." },
+    { .name = "compress",
+      .type = OPTION_BOOL,
+      .offset = AT(struct top, compress),
+      .fallback = "true",
+      .help = "Closed segments are compressed with gzip." },
     { 0 },
 };
 
@@ -959,9 +975,13 @@ static void set_paths(struct build *b, const struct config_request *q, const str
     c->trail = top->trail_folder ? top->trail_folder : arena_printf(b->a, "%s/trail", c->state);
     c->keys = top->trail_keys ? top->trail_keys : arena_printf(b->a, "%s/keys", c->state);
     c->origin = top->trail_origin ? top->trail_origin : arena_printf(b->a, "%s/trail/1", c->host);
+    c->origin_given = top->trail_origin != NULL;
     c->heartbeat_us = top->heartbeat_us;
     c->epoch_us = top->epoch_us;
     c->anchor_every_us = top->anchor_every_us;
+    c->keep_us = top->keep_us;
+    c->keep_bytes = top->keep_bytes;
+    c->compress = top->compress;
     c->block_bytes = top->block_bytes;
     c->groups_max = top->groups_max;
     c->user = top->user;

@@ -65,6 +65,9 @@ struct config {
     const char *state;
     const char *trail, *keys, *origin;
     uint64_t heartbeat_us, epoch_us, anchor_every_us;
+    bool origin_given; /* else the name that a trail has is taken */
+    uint64_t keep_us, keep_bytes; /* of the trail; 0 = for ever, any size */
+    bool compress;
     uint64_t block_bytes;
     uint64_t groups_max;
     const char *user; /* the roles' user when started as root; NULL = root with less rights */

@@ -4,6 +4,7 @@
 
 #define COMMIT_US (1 * USEC_PER_SEC) /* progress alone is committed this often */
 #define RETRY_US (1 * USEC_PER_SEC) /* a failed commit is tried again after this */
+#define KEEP_US (2 * USEC_PER_MSEC) /* between two steps of compressing or pruning */
 #define IDLE_US (30 * USEC_PER_SEC)
 #define RECEIVERS_MAX 64
 
@@ -77,6 +78,8 @@ int core_turn(struct core_turn *t, struct err *err)
         r = sender_dispatch(t->sender, t->core, err);
         checkpoint(t, false);
     }
+    if (!core_turn_blocked(t)) /* old entries: when all else is done */
+        core_keep_turn(&t->keep, t->core, t->config, t->clock);
     if (t->lost)
         return err_set(err, -ENOTRECOVERABLE, "ending: what the disk holds must be looked at");
     return r < 0 ? r : 0;
@@ -100,6 +103,8 @@ uint64_t core_turn_wait_us(const struct core_turn *t)
         return until(t->blocked_until_us, now);
     if (t->full)
         wait = RETRY_US;
+    else if (t->keep.more)
+        wait = KEEP_US;
     if (core_dirty(t->core))
         wait = sooner(wait, t->last_commit_us + COMMIT_US, now);
     if (sender_busy(t->sender) == 0)

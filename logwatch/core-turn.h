@@ -9,6 +9,7 @@
 #pragma once
 
 #include "base/log.h"
+#include "logwatch/core-keep.h"
 #include "logwatch/sender.h"
 
 struct core_turn {
@@ -18,6 +19,7 @@ struct core_turn {
     struct sender *sender;
     uint64_t last_commit_us, blocked_until_us; /* monotonic */
     struct log_gate gate;
+    struct core_keep keep;
     bool blocked; /* a commit is owed */
     bool full; /* the disk is: the reserve is in use */
     bool lost; /* what the disk holds cannot be believed any more */

@@ -12,6 +12,7 @@
 #include "logwatch/core-entry.h"
 #include "logwatch/core-replay.h"
 #include "logwatch/core-time.h"
+#include "logwatch/core-trail.h"
 #include "logwatch/core-windows.h"
 #include "logwatch/follow.h"
 #include "logwatch/wire.h"
@@ -86,34 +87,13 @@ static int replay(struct core *core, uint64_t from, struct err *err)
 
 static int open_trail(struct core *core, struct err *err)
 {
-    const struct config *c = core->config;
-    struct audit_config ac = {
-        .folder = c->trail,
-        .key_folder = c->keys,
-        .origin = c->origin,
-        .heartbeat_s = c->heartbeat_us / USEC_PER_SEC,
-        .epoch_s = c->epoch_us / USEC_PER_SEC,
-        .clock = core->clock,
-    };
-    struct trail_end end = { 0 };
     uint64_t replay_from = UINT64_MAX;
-    int r;
+    int r = core_trail_open(core->config, core->clock, core->batch.now_us, core->store,
+                            &core->audit, &replay_from, err);
 
-    (void)store_trail_end(core->store, &end);
-    r = core_replay_range(core->store, core->batch.now_us, &ac.replay, err);
-    if (r < 0)
-        return err_while(err, "state '%s'", c->state);
-    r = audit_open(&ac, &end, &core->audit, &replay_from, err);
-    if (r == -ENOENT && end.count == 0) {
-        struct audit_anchors anchors;
-
-        r = audit_init(&ac, &anchors, err);
-        if (r == 0)
-            r = audit_open(&ac, &end, &core->audit, &replay_from, err);
-    }
     if (r == 0 && replay_from != UINT64_MAX)
         r = replay(core, replay_from, err);
-    return r < 0 ? err_while(err, "trail '%s'", c->trail) : 0;
+    return r;
 }
 
 static int note_start(struct core *core, const char *why, struct err *err)
@@ -159,6 +139,8 @@ int core_attach(const struct config *c, const struct clock *clock, struct core *
     if (any_once_only(c) && store_sync(core->store, true, err) < 0)
         return err_code(err);
     r = open_trail(core, err);
+    if (r == 0)
+        r = core_keep_owed(core, err);
     if (r < 0)
         return r;
     if (core_anchors_new(c, core->store, &core->anchors, err) < 0)
@@ -524,6 +506,11 @@ int core_note(struct core *core, const char *type, struct slice members, struct 
         return err_nomem(err);
     e->members = kept;
     return 0;
+}
+
+int core_keep_owed(struct core *core, struct err *err)
+{
+    return audit_keep_owed(core->audit, &core->batch, err);
 }
 
 /* Attempts that will be repeated are news only the first time: an outage of hours must not fill the

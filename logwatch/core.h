@@ -12,7 +12,7 @@
  */
 #pragma once
 
-#include "audit/audit.h"
+#include "audit/keep.h"
 #include "logwatch/config.h"
 #include "logwatch/reader.h"
 #include "store/store.h"
@@ -59,6 +59,9 @@ int core_outcome(struct core *core, const struct core_delivery *d, struct err *e
 
 /* An entry of our own life: "daemon.stop", "input.failed" ... members as in struct entry. */
 int core_note(struct core *core, const char *type, struct slice members, struct err *err);
+
+/* What is under way with the trail (audit/keep.h) owes entries: into the open batch. */
+int core_keep_owed(struct core *core, struct err *err);
 
 /* A position set by hand; an empty value forgets the stream. */
 int core_cursor(struct core *core, struct slice input, struct cursor cursor, struct err *err);

@@ -4,6 +4,7 @@
  *     store.c         opening, statements, errors
  *     store-commit.c  the commit
  *     store-read.c    what is true now
+ *     store-erase.c   a person's data
  *     store-disk.c    syncing, and the reserve for a full disk
  *     schema.c        the tables
  *     signals.c       a batch's signals as one blob
@@ -46,6 +47,13 @@ enum statement {
     S_META_PUT,
     S_META_GET,
     S_TOTALS,
+    S_ALERT_NEXT,
+    S_ALERT_SET,
+    S_OUTBOX_BEHIND,
+    S_OUTBOX_SET,
+    S_SIGNALS_NEXT,
+    S_SIGNALS_SET,
+    S_SIGNALS_DROP,
     STATEMENTS,
 };
 /* A fact that becomes true with the next commit. */

@@ -58,6 +58,16 @@ static const char *const statements[STATEMENTS] = {
                  " (SELECT count(*) FROM outbox WHERE state IN (0, 2)),"
                  " (SELECT count(*) FROM outbox WHERE state = 1),"
                  " (SELECT count(*) FROM outbox WHERE state = 3)",
+    /* Erasing walks by number: rows are changed meanwhile. */
+    [S_ALERT_NEXT] = "SELECT n, grp, document FROM alert WHERE n > ?1 ORDER BY n LIMIT 1",
+    [S_ALERT_SET] = "UPDATE alert SET grp = ?2, document = ?3 WHERE n = ?1",
+    [S_OUTBOX_BEHIND] = "SELECT id, document, status, remote, kind, state FROM outbox WHERE id > ?1"
+                        " ORDER BY id LIMIT 1",
+    [S_OUTBOX_SET] = "UPDATE outbox SET document = ?2, status = ?3, remote = ?4, state = ?5"
+                     " WHERE id = ?1",
+    [S_SIGNALS_NEXT] = "SELECT batch, data FROM signals WHERE batch > ?1 ORDER BY batch LIMIT 1",
+    [S_SIGNALS_SET] = "UPDATE signals SET n = ?2, data = ?3 WHERE batch = ?1",
+    [S_SIGNALS_DROP] = "DELETE FROM signals WHERE batch = ?1",
 };
 
 /* ---- errors ---- */

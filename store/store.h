@@ -140,6 +140,20 @@ int store_channels_each(struct store *s, int (*fn)(void *ctx, const struct chann
 int store_inputs_each(struct store *s, int (*fn)(void *ctx, const struct input_health *h),
                       void *ctx, struct err *err);
 
+struct store_erased {
+    uint64_t alerts, messages, signals;
+};
+/*
+ * What a person's erasure takes: hit() says for a name and a value whether that person occurs in
+ * it (an empty name: a whole text; a NULL one: the value of some field). Such texts of alerts and
+ * messages become "[erased]", so that an alert stays known by its id; a ban order that waits is
+ * given up; signals of windows in which that person occurs are dropped. Then the database is
+ * written anew and its log cut, so that no free page holds the bytes. `only_count`: changes
+ * nothing. The writer's; a transaction of its own.
+ */
+int store_erase(struct store *s, bool (*hit)(void *ctx, struct slice name, struct slice text),
+                void *ctx, bool only_count, struct store_erased *ret, struct err *err);
+
 struct store_totals {
     uint64_t alerts, signals, outbox_waiting, outbox_sent, outbox_dead;
     uint64_t batches, trail_entries, bytes;

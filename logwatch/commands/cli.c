@@ -62,6 +62,18 @@ const struct cli_option cli_options[CLI_OPTIONS] = {
     [CLI_TO_ANCHOR] = { "to", 0, "WHERE",
                         "Name or type of a configured anchor, a URL or a folder; may be "
                         "repeated." },
+    [CLI_KEEP] = { "keep", 0, "AGE", "Entries younger than this stay, like 400d." },
+    [CLI_BEFORE] = { "before", 0, "TIME", "Entries before this time, like 2026-11-21T00:00:00Z." },
+    [CLI_BEFORE_ENTRY] = { "before-entry", 0, "N", "Entries before this one." },
+    [CLI_DRY_RUN] = { "dry-run", 0, NULL, "Only say what would be done." },
+    [CLI_SUBJECT] = { "subject", 0, "KIND=VALUE",
+                      "Whose data: user=alice, ip=203.0.113.7 or email=a@example.com; may be "
+                      "repeated." },
+    [CLI_NAME] = { "name", 0, "FIELD=VALUE",
+                   "A value of one field, like user.id=4711; may be repeated." },
+    [CLI_REASON] = { "reason", 0, "TEXT", "Why; it stands in the trail for ever: name nobody." },
+    [CLI_NEW_ORIGIN] = { "new-origin", 0, "NAME", "Name of the new trail in its checkpoints." },
+    [CLI_YES] = { "yes", 'y', NULL, "Do not ask." },
     [CLI_HELP] = { "help", 'h', NULL, "Help for the command." },
 };
 
@@ -169,7 +181,8 @@ static const char *near_option(const struct command *c, struct slice name)
 static int take_value(struct cli *cli, int id, const char *value)
 {
     cli->values[id] = value;
-    if (id != CLI_RULES && id != CLI_AGAINST && id != CLI_AGAINST_RULES && id != CLI_TO_ANCHOR)
+    if (id != CLI_RULES && id != CLI_AGAINST && id != CLI_AGAINST_RULES && id != CLI_TO_ANCHOR &&
+        id != CLI_SUBJECT && id != CLI_NAME)
         return EXIT_DONE;
     if (cli->nmany == CLI_VALUES_MAX)
         return usage("too many of", cli_options[id].name, NULL);

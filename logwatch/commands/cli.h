@@ -68,6 +68,15 @@ enum cli_option_id {
     CLI_PROOF,
     CLI_QR,
     CLI_TO_ANCHOR,
+    CLI_KEEP,
+    CLI_BEFORE,
+    CLI_BEFORE_ENTRY,
+    CLI_DRY_RUN,
+    CLI_SUBJECT,
+    CLI_NAME,
+    CLI_REASON,
+    CLI_NEW_ORIGIN,
+    CLI_YES,
     CLI_HELP,
     CLI_OPTIONS,
 };
@@ -85,7 +94,7 @@ extern const struct cli_option cli_options[CLI_OPTIONS];
 struct cli {
     const struct command *command;
     const char *values[CLI_OPTIONS]; /* the last one given; switches: "" */
-    const char *many[CLI_VALUES_MAX]; /* of --rules and both --against, in order */
+    const char *many[CLI_VALUES_MAX]; /* of --rules and others that may be repeated, in order */
     enum cli_option_id many_of[CLI_VALUES_MAX];
     size_t nmany;
     const char **args; /* what is left, NULL-terminated */
@@ -149,6 +158,10 @@ int command_trail_check_proof(struct cli *cli);
 int command_trail_consistency(struct cli *cli);
 int command_trail_checkpoint(struct cli *cli);
 int command_trail_export(struct cli *cli);
+int command_trail_prune(struct cli *cli);
+int command_trail_erase(struct cli *cli);
+int command_trail_recover(struct cli *cli);
+int command_trail_rotate(struct cli *cli);
 int command_config_schema(struct cli *cli);
 int command_completion(struct cli *cli);
 int command_help(struct cli *cli);

@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 
 #include "base/clock.h"
+#include "base/file.h"
 #include "base/num.h"
 
 int cli_config(struct cli *cli, bool discover, struct diag *d, struct config **ret_config)
@@ -103,4 +104,37 @@ uint64_t files_size(const char *const *paths, size_t n)
             total += (uint64_t)st.st_size;
     }
     return total;
+}
+
+/* Who is behind sudo, as the kernel knows; UINT64_MAX = it does not. */
+static uint64_t login_uid(void)
+{
+    AUTO_BUF b = BUF_INIT;
+    uint64_t uid;
+
+    if (file_read(-1, "/proc/self/loginuid", 64, &b, NULL) < 0 ||
+        parse_u64(slice_trim(buf_view(&b)), 0, UINT32_MAX - 1, &uid) < 0)
+        return UINT64_MAX;
+    return uid;
+}
+
+void cli_who(struct buf *out)
+{
+    struct json_writer w = json_writer(out);
+
+    json_member_u64(&w, "uid", getuid());
+    if (login_uid() != UINT64_MAX)
+        json_member_u64(&w, "login_uid", login_uid());
+}
+
+int cli_check_owner(const struct config *c, struct err *err)
+{
+    struct stat st;
+
+    if (stat(c->state, &st) < 0)
+        return err_set(err, -errno, "cannot look at '%s': %s", c->state, err_name(errno));
+    if (st.st_uid != geteuid())
+        return err_set(err, -EPERM, "'%s' belongs to user %u: run this as that user", c->state,
+                       (unsigned)st.st_uid);
+    return 0;
 }

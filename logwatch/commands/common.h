@@ -14,6 +14,10 @@ int cli_engine(struct cli *cli, const char *const *more, size_t nmore, struct co
                struct engine **ret_engine, const struct engine **ret_use);
 /* Bytes of all files, for a progress bar. */
 uint64_t files_size(const char *const *paths, size_t n);
+/* Another owner's files would be refused by the daemon's next start. -EPERM. */
+int cli_check_owner(const struct config *c, struct err *err);
+/* "uid":N and, behind sudo, "login_uid":N: members of an entry about what a person did. */
+void cli_who(struct buf *out);
 /* The trail folder: --trail, else the configuration's. */
 int cli_trail(struct cli *cli, struct config **ret_config, const char **ret_folder);
 /* A time, or how long ago; 0 when the option was not given. EXIT_USAGE is told. */

@@ -1,6 +1,5 @@
 /* state show, state export, state set-cursor: what was committed, and changing it by hand. */
 #include <errno.h>
-#include <fcntl.h>
 #include <sys/stat.h>
 
 #include "base/clock.h"
@@ -392,18 +391,6 @@ static bool configured(const struct config *c, struct slice input)
     return false;
 }
 
-/* Who is behind sudo, as the kernel knows; UINT64_MAX = it does not. */
-static uint64_t login_uid(void)
-{
-    AUTO_BUF b = BUF_INIT;
-    uint64_t uid;
-
-    if (file_read(-1, "/proc/self/loginuid", 64, &b, NULL) < 0 ||
-        parse_u64(slice_trim(buf_view(&b)), 0, UINT32_MAX - 1, &uid) < 0)
-        return UINT64_MAX;
-    return uid;
-}
-
 static int note_change(struct core *core, const struct setting *s, struct err *err)
 {
     AUTO_BUF b = BUF_INIT;
@@ -413,23 +400,9 @@ static int note_change(struct core *core, const struct setting *s, struct err *e
     json_member_slice(&w, "stream", s->stream);
     json_member_slice(&w, "old", s->old);
     json_member_slice(&w, "new", s->value);
-    json_member_u64(&w, "uid", getuid());
-    if (login_uid() != UINT64_MAX)
-        json_member_u64(&w, "login_uid", login_uid());
+    buf_char(&b, ',');
+    cli_who(&b);
     return buf_ok(&b) ? core_note(core, "state.cursor", buf_view(&b), err) : err_nomem(err);
-}
-
-/* Another owner's files would be refused by the daemon's next start. */
-static int check_owner(const struct config *c, struct err *err)
-{
-    struct stat st;
-
-    if (stat(c->state, &st) < 0)
-        return err_set(err, -errno, "cannot look at '%s': %s", c->state, err_name(errno));
-    if (st.st_uid != geteuid())
-        return err_set(err, -EPERM, "'%s' belongs to user %u: run this as that user", c->state,
-                       (unsigned)st.st_uid);
-    return 0;
 }
 
 static int change(const struct config *c, struct setting *s, struct err *err)
@@ -437,7 +410,7 @@ static int change(const struct config *c, struct setting *s, struct err *err)
     const struct clock real = CLOCK_REAL;
     AUTO(core) core = NULL;
 
-    if (check_owner(c, err) < 0 || core_attach(c, &real, &core, err) < 0)
+    if (cli_check_owner(c, err) < 0 || core_attach(c, &real, &core, err) < 0)
         return err_code(err);
     if (store_cursors_all(core_store(core), find_old, s, err) < 0)
         return err_code(err);

@@ -93,6 +93,7 @@ named() {
     sed -n 's/^ *X([A-Z_]*, "\([^"]*\)".*/\1/p' "$TW_SOURCE/base/fault.h" > "$SCRATCH/steps"
     [ "$(wc -l < "$SCRATCH/steps")" -ge 10 ] || fail "no steps found in base/fault.h"
     while read -r step; do
+        case $step in "keep: "*) continue ;; esac # tests/integration/trail-keep.sh walks over these
         passed=0
         for n in 1 3; do
             for from in fresh half; do

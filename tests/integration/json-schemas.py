@@ -77,6 +77,8 @@ with tempfile.TemporaryDirectory() as folder:
     validate("state-export", run("state", "export", "--config", config), 100)
     validate("verify", run("trail", "verify", "--json", "--config", config))
     validate("anchor", run("trail", "anchor", "--json", "--config", config))
+    validate("trail-prune", run("trail", "prune", "--keep", "1d", "--json", "--config", config))
+    validate("trail-erase", run("trail", "erase", "--subject", "user=admin", "--dry-run", "--json", "--config", config))
     entries = run("trail", "show", "--json", "--config", config)
     validate("entry", entries, 100)
     # `audit: all` keeps each event, whole, in the personal part of its entry.
