@@ -1,4 +1,4 @@
-/* Lines of the trail: making them, and judging them. */
+/* Lines of the trail: making them. verify-line.c judges them. */
 #include <errno.h>
 #include <sodium.h>
 #include <stdio.h>
@@ -6,11 +6,9 @@
 #include "audit/audit-private.h"
 #include "base/clock.h"
 #include "base/json.h"
-#include "base/num.h"
 #include "base/utf8.h"
 
 #define SALT_SIZE 16
-#define SALT_TEXT 22
 
 int leaf_data(struct slice line, struct buf *out)
 {
@@ -34,8 +32,7 @@ struct hash leaf_of_line(struct slice line)
     return merkle_leaf_of_parts(slice_take(line, tab), SLICE("}"));
 }
 
-/* base64(SHA-256("trailwarden/sd/v1" LF salt LF name LF value)) */
-static void digest_text(struct slice salt, struct slice name, struct slice value, struct buf *out)
+void personal_digest(struct slice salt, struct slice name, struct slice value, struct buf *out)
 {
     const struct slice parts[] = { SLICE("trailwarden/sd/v1"), salt, name, value };
     uint8_t digest[HASH_SIZE];
@@ -69,7 +66,7 @@ static void add_pii(const struct entry *e, struct buf *out)
 
         randombytes_buf(random, sizeof random);
         buf_base64(&salt, random, sizeof random, false);
-        digest_text(buf_view(&salt), e->pii[i].name, clean, &digest);
+        personal_digest(buf_view(&salt), e->pii[i].name, clean, &digest);
         json_key_slice(&sw, e->pii[i].name);
         json_put_slice(&sw, buf_view(&digest));
         json_key_slice(&pw, e->pii[i].name);
@@ -137,93 +134,4 @@ struct slice line_member(struct slice line, const char *name)
     for (n = 0; n < rest.n && rest.p[n] >= '0' && rest.p[n] <= '9'; n++)
         ;
     return slice_take(rest, n);
-}
-
-/* ---- judging ---- */
-
-static bool bytes_ok(struct slice line)
-{
-    size_t tabs = 0;
-
-    for (size_t i = 0; i < line.n; i++) {
-        tabs += line.p[i] == '\t';
-        if ((unsigned char)line.p[i] < 0x20 && line.p[i] != '\t')
-            return false;
-    }
-    return tabs <= 1 && utf8_valid(line);
-}
-
-static bool prefix_ok(struct slice line, uint64_t index, uint64_t *ret_us, bool *ret_index)
-{
-    char want[48];
-    size_t n =
-        (size_t)snprintf(want, sizeof want, "{\"i\":%llu,\"t\":\"", (unsigned long long)index);
-    struct slice rest;
-
-    *ret_index = slice_starts(line, slice_of(want, n));
-    if (!*ret_index)
-        return slice_starts(line, SLICE("{\"i\":"));
-    rest = slice_skip(line, n);
-    if (rest.n < 38 || time_parse_rfc3339(slice_take(rest, 27), ret_us) < 0 ||
-        !slice_starts(slice_skip(rest, 27), SLICE("\",\"type\":\"")))
-        return false;
-    rest = slice_skip(rest, 37);
-    for (n = 0; n < rest.n && rest.p[n] != '"'; n++)
-        if (!strchr("abcdefghijklmnopqrstuvwxyz0123456789._-", rest.p[n]))
-            return false;
-    return n > 0 && n + 1 < rest.n && (rest.p[n + 1] == ',' || rest.p[n + 1] == '}');
-}
-
-static bool pii_ok(const struct json *doc, unsigned *ret_pii)
-{
-    const struct json *sd = json_get(doc, "sd"), *pii = json_get(doc, "pii");
-
-    for (const struct json *p = pii ? pii->child : NULL; p; p = p->next) {
-        AUTO_BUF digest = BUF_INIT;
-        AUTO_BUF name = BUF_INIT;
-        const struct json *salt = p->child, *value = salt ? salt->next : NULL;
-
-        buf_slice(&name, p->key);
-        if (p->type != JSON_ARRAY || !value || value->next || salt->text.n != SALT_TEXT ||
-            !buf_ok(&name))
-            return false;
-        digest_text(salt->text, p->key, value->text, &digest);
-        if (!slice_eq(buf_view(&digest), json_text(sd, name.p)))
-            return false;
-        (*ret_pii)++;
-    }
-    return true;
-}
-
-const char *line_check(struct slice line, uint64_t index, uint64_t *last_us, char *text,
-                       size_t text_n, unsigned *ret_pii)
-{
-    AUTO(arena) a = arena_new(16384, 16 << 20);
-    uint64_t us = 0;
-    bool index_ok;
-    const struct json *doc;
-
-    if (!bytes_ok(line) || !prefix_ok(line, index, &us, &index_ok)) {
-        snprintf(text, text_n, "the line does not have the form of an entry");
-        return "FORMAT";
-    }
-    if (!index_ok) {
-        snprintf(text, text_n, "the line has another index");
-        return "BAD_INDEX";
-    }
-    if (us < *last_us) {
-        snprintf(text, text_n, "its time is before that of the entry before");
-        return "TIME_ORDER";
-    }
-    *last_us = us;
-    doc = a ? json_load(a, line, NULL) : NULL;
-    if (!doc || doc->type != JSON_OBJECT) {
-        snprintf(text, text_n, "the line is no JSON object");
-        return "FORMAT";
-    }
-    if (!pii_ok(doc, ret_pii)) {
-        snprintf(text, text_n, "a personal value does not fit its digest");
-        return "PII";
-    }
-    return NULL;
 }

@@ -47,7 +47,7 @@ const struct command commands[] = {
     { "trail init", "make a new trail and print its two trust anchors", "", COMMON | OPT(TRAIL),
       command_trail_init, "trailwarden trail init" },
     { "trail verify", "check the whole trail against its signatures", "",
-      COMMON | OPT(TRAIL) | OPT(VKEY) | OPT(EPOCH_VKEY) | OPT(AGAINST) | OPT(QUIET),
+      COMMON | OPT(TRAIL) | OPT(VKEY) | OPT(EPOCH_VKEY) | OPT(AGAINST) | OPT(SINCE) | OPT(QUIET),
       command_trail_verify, "trailwarden trail verify --vkey \"$(cat vkey)\" --against note" },
     { "trail show", "entries of the trail", "",
       COMMON | OPT(TRAIL) | OPT(TYPE) | OPT(GREP) | OPT(LIMIT) | OPT(FAIL_EMPTY),
