@@ -34,16 +34,28 @@ struct hash leaf_of_line(struct slice line)
 
 void personal_digest(struct slice salt, struct slice name, struct slice value, struct buf *out)
 {
-    const struct slice parts[] = { SLICE("trailwarden/sd/v1"), salt, name, value };
+    const struct slice parts[] = {
+        SLICE("trailwarden/sd/v1\n"), salt, SLICE("\n"), name, SLICE("\n"), value
+    };
+    UNINITIALIZED uint8_t joined[512];
     uint8_t digest[HASH_SIZE];
     struct sha256 h;
+    size_t n = 0;
 
     (void)!sha256_init(&h); /* cannot fail */
     for (size_t i = 0; i < ARRAY_SIZE(parts); i++) {
-        if (i)
-            sha256_add(&h, "\n", 1);
-        sha256_add(&h, parts[i].p, parts[i].n);
+        if (n + parts[i].n > sizeof joined) {
+            sha256_add(&h, joined, n);
+            n = 0;
+        }
+        if (parts[i].n > sizeof joined) {
+            sha256_add(&h, parts[i].p, parts[i].n);
+        } else if (parts[i].n) {
+            memcpy(joined + n, parts[i].p, parts[i].n);
+            n += parts[i].n;
+        }
     }
+    sha256_add(&h, joined, n);
     sha256_end(&h, digest);
     buf_base64(out, digest, sizeof digest, true);
 }

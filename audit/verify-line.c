@@ -53,20 +53,25 @@ static bool take(struct slice *s, struct slice text)
 /* A JSON string as it stands, without its quotes. */
 static bool take_string(struct slice *s, struct slice *ret, bool *ret_escaped)
 {
-    size_t i;
+    const char *begin = s->p + 1, *end = s->p + s->n, *quote, *p;
 
     *ret_escaped = false;
-    if (!take(s, SLICE("\"")))
+    if (s->n < 2 || s->p[0] != '"')
         return false;
-    for (i = 0; i < s->n && s->p[i] != '"'; i++)
-        if (s->p[i] == '\\') {
-            *ret_escaped = true;
-            i++;
-        }
-    if (i >= s->n)
+    quote = memchr(begin, '"', (size_t)(end - begin));
+    if (!quote)
         return false;
-    *ret = slice_take(*s, i);
-    *s = slice_skip(*s, i + 1);
+    p = memchr(begin, '\\', (size_t)(quote - begin));
+    if (p) { /* the quote may be escaped */
+        *ret_escaped = true;
+        for (; p < end && *p != '"'; p++)
+            p += *p == '\\';
+        if (p >= end)
+            return false;
+        quote = p;
+    }
+    *ret = slice_of(begin, (size_t)(quote - begin));
+    *s = slice_of(quote + 1, (size_t)(end - quote) - 1);
     return true;
 }
 
@@ -184,18 +189,12 @@ static bool next_digest(struct slice *list, struct slice *ret_name, struct slice
     bool escaped;
 
     (void)take(list, SLICE(","));
-    return take_string(list, ret_name, &escaped) && !escaped && take(list, SLICE(":")) &&
-           take_string(list, ret_digest, &escaped) && !escaped && ret_digest->n == DIGEST_TEXT;
-}
-
-static unsigned count_digests(struct slice list)
-{
-    struct slice name, digest;
-    unsigned n = 0;
-
-    while (list.n && next_digest(&list, &name, &digest))
-        n++;
-    return n;
+    if (!take_string(list, ret_name, &escaped) || escaped || !take(list, SLICE(":\"")) ||
+        list->n <= DIGEST_TEXT || list->p[DIGEST_TEXT] != '"')
+        return false;
+    *ret_digest = slice_take(*list, DIGEST_TEXT);
+    *list = slice_skip(*list, DIGEST_TEXT + 1);
+    return true;
 }
 
 /* The text that a JSON string stands for. */
@@ -226,24 +225,26 @@ static bool personal_ok(struct line_judge *j, struct slice *rest, struct slice *
         !take(rest, SLICE(",")) || !take_string(rest, &value, &escaped) ||
         !take(rest, SLICE("]")) || (escaped && !decoded(j, value, &value)))
         return false;
-    do { /* in the order of the digests, some may be dropped: so none comes twice */
-        if (digests->n == 0 || !next_digest(digests, &known, &digest))
+    for (;; j->erased++) { /* in the order of the digests, some may be dropped: none comes twice */
+        if (!next_digest(digests, &known, &digest))
             return false;
-    } while (!slice_eq(known, name));
+        if (slice_eq(known, name))
+            break;
+    }
+    j->values++;
     buf_reset(&j->digest);
     personal_digest(salt, name, value, &j->digest);
     return buf_ok(&j->digest) && slice_eq(buf_view(&j->digest), digest);
 }
 
 /* ,"pii":{...}} */
-static bool behind_tab_ok(struct line_judge *j, struct slice rest, struct slice digests)
+static bool behind_tab_ok(struct line_judge *j, struct slice rest, struct slice *digests)
 {
     if (!take(&rest, SLICE(",\"pii\":{")))
         return false;
     while (rest.n && rest.p[0] == '"') {
-        if (!personal_ok(j, &rest, &digests))
+        if (!personal_ok(j, &rest, digests))
             return false;
-        j->values++;
         if (!take(&rest, SLICE(",")))
             break;
     }
@@ -253,14 +254,14 @@ static bool behind_tab_ok(struct line_judge *j, struct slice rest, struct slice 
 static bool personal_part_ok(struct line_judge *j, struct slice leaf, struct slice behind,
                              bool has_tab)
 {
-    struct slice digests = digests_of(leaf);
-    unsigned n = digests.n ? count_digests(digests) : 0;
+    struct slice digests = digests_of(leaf), name, digest;
 
     j->values = 0;
     j->erased = 0;
-    if (has_tab && (n == 0 || !behind_tab_ok(j, behind, digests)))
+    if (has_tab && (digests.n == 0 || !behind_tab_ok(j, behind, &digests)))
         return false;
-    j->erased = n - j->values;
+    while (next_digest(&digests, &name, &digest))
+        j->erased++;
     return true;
 }
 

@@ -225,17 +225,21 @@ static const char base64_digits[] =
 void buf_base64(struct buf *b, const void *p, size_t n, bool padded)
 {
     const uint8_t *q = p;
+    char *out;
 
+    if (!buf_reserve(b, padded ? (n + 2) / 3 * 4 : (n * 4 + 2) / 3))
+        return;
+    out = b->p + b->n;
     for (size_t i = 0; i < n; i += 3) {
         size_t left = n - i < 3 ? n - i : 3;
         uint32_t v = (uint32_t)q[i] << 16 | (left > 1 ? (uint32_t)q[i + 1] << 8 : 0) |
                      (left > 2 ? q[i + 2] : 0);
-        char out[4];
 
-        for (unsigned j = 0; j < 4; j++)
-            out[j] = j <= left ? base64_digits[(v >> (18 - 6 * j)) & 63] : '=';
-        buf_add(b, out, padded ? 4 : left + 1);
+        for (unsigned j = 0; j < (padded ? 4 : left + 1); j++)
+            *out++ = j <= left ? base64_digits[(v >> (18 - 6 * j)) & 63] : '=';
     }
+    b->n = (size_t)(out - b->p);
+    *out = '\0';
 }
 
 char *buf_take(struct buf *b)
