@@ -156,7 +156,7 @@ static bool read_epochs(struct verify *v)
         unsigned next = (unsigned)v->nepochs;
         int r = read_epoch(v, next, &text);
 
-        if (verify_cannot(r)) {
+        if (verify_cannot(v, r)) {
             v->failed = r;
             return false;
         }
@@ -233,7 +233,7 @@ static bool read_checkpoint(struct verify *v, struct err *err)
 {
     int r = file_read(v->dir, "checkpoint", NOTE_BYTES, &v->note_text, err);
 
-    if (verify_cannot(r))
+    if (verify_cannot(v, r))
         v->failed = r;
     else if (r < 0)
         verify_fault(v, r == -ENOENT ? "MISSING" : "CHECKPOINT_FORMAT", NO_ENTRY,
@@ -298,7 +298,7 @@ static void check_all_kept(struct verify *v, const struct buf *names)
         uint64_t size;
         int r = file_read(v->dir, names->p + at, NOTE_BYTES, &text, NULL);
 
-        if (verify_cannot(r))
+        if (verify_cannot(v, r))
             v->failed = r;
         else if (r != -ENOENT) /* it was there a moment ago: thinned out */
             (void)check_kept(v, names->p + at, buf_view(&text), &size);

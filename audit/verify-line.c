@@ -155,7 +155,8 @@ static bool head_ok(struct line_judge *j, struct slice line, uint64_t index, uin
 
     if (!take(&line, SLICE("{\"i\":")))
         return false;
-    *ret_index = take(&line, slice_of(digits, n)) && line.n && line.p[0] == ',';
+    *ret_index =
+        take(&line, slice_of(digits, n)) && !(line.n && line.p[0] >= '0' && line.p[0] <= '9');
     if (!*ret_index)
         return true;
     if (!take(&line, SLICE(",\"t\":\"")) || line.n < TIME_TEXT || !time_ok(j, line.p, ret_us))
@@ -242,12 +243,11 @@ static bool behind_tab_ok(struct line_judge *j, struct slice rest, struct slice 
 {
     if (!take(&rest, SLICE(",\"pii\":{")))
         return false;
-    while (rest.n && rest.p[0] == '"') {
-        if (!personal_ok(j, &rest, digests))
-            return false;
-        if (!take(&rest, SLICE(",")))
-            break;
-    }
+    if (rest.n && rest.p[0] == '"')
+        do
+            if (!personal_ok(j, &rest, digests))
+                return false;
+        while (take(&rest, SLICE(",")));
     return slice_eq(rest, SLICE("}}"));
 }
 

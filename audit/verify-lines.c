@@ -29,7 +29,7 @@ static bool load_tile(struct verify *v, uint64_t n)
     r = tile_read_wide(v->dir, 0, n, width, v->tile);
     v->tile_width = r < 0 ? 0 : width;
     v->tile_n = n;
-    if (verify_cannot(r))
+    if (verify_cannot(v, r))
         v->failed = r;
     else if (r < 0)
         verify_fault(v, r == -EBADMSG || r == -EFBIG ? "TILE_SIZE" : "MISSING", n * TILE_WIDTH,
@@ -54,6 +54,26 @@ static void suspect(struct verify *v, uint64_t index, struct slice line, const s
     v->suspect = (struct suspect){ true, index, line_index(line), *leaf };
 }
 
+/*
+ * From the first difference on the lines are alone: when they lead to the signed root, it is the
+ * tile that was damaged.
+ */
+static int add_alone(struct verify *v, const struct hash *leaf)
+{
+    if (v->edge->size < v->checkpoint.size && edge_add(v->edge, leaf, NULL, NULL) < 0)
+        v->failed = -ENOMEM;
+    return v->failed ? 1 : 0;
+}
+
+static void end_alone(struct verify *v)
+{
+    struct hash root = edge_root(v->edge);
+
+    if (v->edge->size == v->checkpoint.size && memcmp(&root, &v->checkpoint.root, sizeof root) == 0)
+        verify_rename(v, "EDITED", "TILE_BAD",
+                      "the lines are those that were signed, a tile of level 0 is not");
+}
+
 /* `next`: the leaf of the line behind; NULL: there is none. */
 static void name_change(struct verify *v, const struct hash *next)
 {
@@ -69,7 +89,8 @@ static void name_change(struct verify *v, const struct hash *next)
     verify_fault(v, code, s->index, "entry %llu is not what was signed",
                  (unsigned long long)s->index);
     v->suspect.there = false;
-    v->stop = true;
+    v->alone = true;
+    (void)add_alone(v, &s->leaf);
 }
 
 /* ---- lines ---- */
@@ -125,12 +146,12 @@ static int on_line(void *ctx, uint64_t index, struct slice line)
     if (index < v->start)
         return on_before(v, index, line);
     if (!v->suspect.there && index >= v->checkpoint.size)
-        return on_behind(v, line);
+        return v->alone ? 2 : on_behind(v, line);
     leaf = leaf_of_line(line);
-    if (v->suspect.there) {
+    if (v->suspect.there)
         name_change(v, &leaf);
-        return 1;
-    }
+    if (v->alone)
+        return add_alone(v, &leaf);
     if (index >= v->segment_end) {
         verify_fault(v, "INSERTED", index, "more lines than the segment's own stand before %llu",
                      (unsigned long long)v->segment_end);
@@ -149,11 +170,10 @@ static int on_line(void *ctx, uint64_t index, struct slice line)
 
 static void unreadable(struct verify *v, uint64_t first, int r)
 {
-    if (verify_cannot(r)) {
+    if (verify_cannot(v, r)) {
         v->failed = r;
         return;
     }
-    v->vanished = v->vanished || r == -ENOENT;
     verify_fault(v, r == -ENOENT ? "MISSING" : "FORMAT", v->edge->size,
                  "the segment of entry %llu cannot be read", (unsigned long long)first);
     v->stop = true;
@@ -192,6 +212,8 @@ static void walk_segment(struct verify *v, size_t i)
     r = segment_each(v->dir, v->first[i], on_line, v, &end, NULL);
     if (v->suspect.there)
         name_change(v, NULL);
+    if (v->alone)
+        v->stop = r < 0 || v->edge->size >= v->checkpoint.size;
     else if (r < 0)
         unreadable(v, v->first[i], r);
     else if (r == 1)
@@ -246,7 +268,7 @@ static bool list_segments(struct verify *v)
 {
     int r = segments_list(v->dir, &v->first, &v->nfirst, NULL);
 
-    if (verify_cannot(r))
+    if (verify_cannot(v, r))
         v->failed = r;
     else if (r < 0 || v->nfirst == 0)
         verify_fault(v, "MISSING", 0, "the trail has no entries");
@@ -300,6 +322,8 @@ void verify_lines(struct verify *v, struct err *err)
             walk_segment(v, i);
     if (v->failed)
         err_set(err, v->failed, "cannot read the trail: %s", err_name(v->failed));
+    else if (v->alone)
+        end_alone(v);
     else if (!v->stop)
         judge_tail(v);
 }

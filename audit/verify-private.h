@@ -73,6 +73,7 @@ struct verify {
     uint64_t tile_n;
     unsigned tile_width; /* 0 = none */
     struct suspect suspect;
+    bool alone; /* a line and its tile differ: do the lines alone lead to the signed root? */
     struct line_judge judge;
     uint64_t behind, behind_us; /* lines that nothing signs, and the time of the first */
     uint64_t torn_bytes; /* size of the last segment when bytes without LF ended it */
@@ -96,10 +97,12 @@ void verify_fault(struct verify *v, const char *code, uint64_t index, const char
     PRINTF_LIKE(4, 5);
 void verify_warning(struct verify *v, const char *code, uint64_t index, const char *fmt, ...)
     PRINTF_LIKE(4, 5);
+/* What was found first is something else. */
+void verify_rename(struct verify *v, const char *from, const char *code, const char *text);
 /* Room for one more element; NULL = no memory, and v->failed is set. */
 void *verify_grown(struct verify *v, void *array, size_t n, size_t *cap, size_t size);
-/* No fault of the trail, but of the disk, of memory or of rights. */
-bool verify_cannot(int r);
+/* No fault of the trail, but of the disk, of memory or of rights. Notes what is gone. */
+bool verify_cannot(struct verify *v, int r);
 
 /* ---- verify-keys.c ---- */
 

@@ -69,7 +69,7 @@ static void check_smaller(struct verify *v, const struct promise *p)
         return;
     }
     r = merkle_consistency(&t, p->size, c->size, path, &n);
-    if (verify_cannot(r))
+    if (verify_cannot(v, r))
         v->failed = r;
     else if (r == -ENOENT && v->first[0] > 0 && p->size < v->first[0])
         v->report->unchecked++; /* its tiles were pruned with its lines */
@@ -107,7 +107,7 @@ static bool load_edge(struct verify *v)
         uint64_t n = (v->start >> (level * 8)) / TILE_WIDTH;
         int r = width ? tile_read_wide(v->dir, level, n, width, v->edge->tile[level]) : 0;
 
-        if (verify_cannot(r))
+        if (verify_cannot(v, r))
             v->failed = r;
         else if (r < 0)
             verify_fault(v, r == -ENOENT ? "MISSING" : "TILE_SIZE", NO_ENTRY,
@@ -140,7 +140,7 @@ static void compare_tile(struct verify *v, unsigned level, uint64_t n, const str
     UNINITIALIZED struct hash disk[TILE_WIDTH];
     int r = tile_read_wide(v->dir, level, n, width, disk);
 
-    if (verify_cannot(r))
+    if (verify_cannot(v, r))
         v->failed = r;
     else if (r < 0)
         verify_fault(v, r == -EBADMSG || r == -EFBIG ? "TILE_SIZE" : "MISSING", NO_ENTRY,

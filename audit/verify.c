@@ -18,6 +18,7 @@
 #define WARNINGS_MAX 20 /* faults always find room beside them */
 #define STALE_US (UINT64_C(3600) * USEC_PER_SEC)
 #define TRIES_MAX 4
+#define PAUSE_US 20000
 
 /* ---- findings ---- */
 
@@ -69,6 +70,15 @@ void verify_warning(struct verify *v, const char *code, uint64_t index, const ch
     va_end(args);
 }
 
+void verify_rename(struct verify *v, const char *from, const char *code, const char *text)
+{
+    for (size_t i = 0; i < v->report->nfindings; i++)
+        if (strcmp(v->report->findings[i].code, from) == 0) {
+            v->report->findings[i].code = code;
+            snprintf(v->report->findings[i].text, sizeof v->report->findings[i].text, "%s", text);
+        }
+}
+
 /* ---- small helpers ---- */
 
 void *verify_grown(struct verify *v, void *array, size_t n, size_t *cap, size_t size)
@@ -86,7 +96,7 @@ void *verify_grown(struct verify *v, void *array, size_t n, size_t *cap, size_t 
     return p;
 }
 
-bool verify_cannot(int r)
+bool verify_cannot(struct verify *v, int r)
 {
     static const int codes[] = {
         -EIO, -ENOMEM, -EACCES, -EPERM, -EMFILE, -ENFILE, -EINTR, -ESTALE
@@ -95,6 +105,7 @@ bool verify_cannot(int r)
     for (size_t i = 0; i < ARRAY_SIZE(codes); i++)
         if (r == codes[i])
             return true;
+    v->vanished = v->vanished || r == -ENOENT;
     return false;
 }
 
@@ -118,7 +129,7 @@ static void verify_once(struct verify *v, struct err *err)
     v->report->signed_size = v->checkpoint.size;
     memcpy(v->report->root, v->checkpoint.root.b, HASH_SIZE);
     verify_lines(v, err);
-    if (v->failed || v->stop || v->edge->size < v->checkpoint.size)
+    if (v->failed || v->stop || v->alone || v->edge->size < v->checkpoint.size)
         return;
     verify_entries_end(v);
     verify_tree_end(v);
@@ -177,6 +188,7 @@ int audit_verify(const struct audit_verify_options *o, struct audit_report *ret_
     if (dir < 0)
         return err_set(err, -errno, "cannot open trail '%s': %s", o->folder, err_name(errno));
     for (unsigned i = 0; attempt(o, dir, ret_report, &failed, err) && i < TRIES_MAX; i++) {
+        (void)usleep((i + 1) * PAUSE_US); /* whoever removes files is in the middle of it */
         audit_report_fini(ret_report);
         *ret_report = (struct audit_report){ 0 };
     }
