@@ -259,16 +259,18 @@ static bool check_kept(struct verify *v, const char *path, struct slice text, ui
         verify_fault(v, "CHECKPOINT_FORMAT", NO_ENTRY, "the note '%.80s' cannot be read", name);
         return false;
     }
-    if (!check_signatures(v, &n, &c, name))
-        return false;
-    v->report->notes++;
-    *ret_size = c.size;
-    if (c.size > v->checkpoint.size) {
+    if (c.size > v->checkpoint.size && slice_is(c.origin, v->identity.name) &&
+        note_check(&n, &v->identity) ==
+            NOTE_GOOD) { /* by an epoch's key that is lost, too, maybe */
         verify_fault(v, "ROLLBACK", NO_ENTRY,
                      "the note '%.60s' is of %llu entries, the trail has %llu", name,
                      (unsigned long long)c.size, (unsigned long long)v->checkpoint.size);
         return false;
     }
+    if (!check_signatures(v, &n, &c, name))
+        return false;
+    v->report->notes++;
+    *ret_size = c.size;
     return verify_promise(v, c.size, &c.root, "FORK", name);
 }
 

@@ -17,7 +17,7 @@
 #define FINDINGS_MAX 100
 #define WARNINGS_MAX 20 /* faults always find room beside them */
 #define STALE_US (UINT64_C(3600) * USEC_PER_SEC)
-#define TRIES_MAX 4
+#define TRIES_MAX 5
 #define PAUSE_US 20000
 
 /* ---- findings ---- */
@@ -138,12 +138,37 @@ static void verify_once(struct verify *v, struct err *err)
 
 /* ---- until it stands still ---- */
 
-static bool moved(const struct verify *v)
+/* The first fault, to be compared with that of the next look. */
+struct seen {
+    const char *code;
+    uint64_t index;
+};
+
+static struct seen first_fault(const struct audit_report *r)
+{
+    for (size_t i = 0; i < r->nfindings; i++)
+        if (!r->findings[i].warning)
+            return (struct seen){ r->findings[i].code, r->findings[i].index };
+    return (struct seen){ NULL, 0 };
+}
+
+static bool signed_meanwhile(const struct verify *v)
 {
     AUTO_BUF now = BUF_INIT;
 
-    return v->vanished || (file_read(v->dir, "checkpoint", 1 << 20, &now, NULL) == 0 &&
-                           !slice_eq(buf_view(&now), buf_view(&v->note_text)));
+    return v->note_text.n && file_read(v->dir, "checkpoint", 1 << 20, &now, NULL) == 0 &&
+           !slice_eq(buf_view(&now), buf_view(&v->note_text));
+}
+
+/* What is gone, and still gone in the same place at a second look, was not just pruned. */
+static bool look_again(const struct verify *v, struct seen *before)
+{
+    struct seen now = first_fault(v->report);
+    bool same = before->code && now.code && strcmp(before->code, now.code) == 0 &&
+                before->index == now.index;
+
+    *before = now;
+    return !v->report->good && ((v->vanished && !same) || signed_meanwhile(v));
 }
 
 static void fini(struct verify *v)
@@ -159,7 +184,7 @@ static void fini(struct verify *v)
 
 /* True: it was found while the trail moved, and may not be so. */
 static bool attempt(const struct audit_verify_options *o, int dir, struct audit_report *report,
-                    int *ret_failed, struct err *err)
+                    struct seen *before, int *ret_failed, struct err *err)
 {
     UNINITIALIZED struct verify v;
     bool again;
@@ -172,7 +197,7 @@ static bool attempt(const struct audit_verify_options *o, int dir, struct audit_
     v.failed = v.edge ? 0 : err_nomem(err);
     if (!v.failed)
         verify_once(&v, err);
-    again = !v.failed && !report->good && moved(&v);
+    again = !v.failed && look_again(&v, before);
     *ret_failed = v.failed;
     fini(&v);
     return again;
@@ -182,13 +207,14 @@ int audit_verify(const struct audit_verify_options *o, struct audit_report *ret_
                  struct err *err)
 {
     AUTO_FD dir = open(o->folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    struct seen before = { NULL, 0 };
     int failed = 0;
 
     *ret_report = (struct audit_report){ 0 };
     if (dir < 0)
         return err_set(err, -errno, "cannot open trail '%s': %s", o->folder, err_name(errno));
-    for (unsigned i = 0; attempt(o, dir, ret_report, &failed, err) && i < TRIES_MAX; i++) {
-        (void)usleep((i + 1) * PAUSE_US); /* whoever removes files is in the middle of it */
+    for (unsigned i = 0; attempt(o, dir, ret_report, &before, &failed, err) && i < TRIES_MAX; i++) {
+        (void)usleep(PAUSE_US); /* whoever removes files is in the middle of it */
         audit_report_fini(ret_report);
         *ret_report = (struct audit_report){ 0 };
     }

@@ -11,12 +11,24 @@
 
 #include "tests/unit/trail_rig.h"
 
+static struct trail_rig *template;
+
+static int make_template(void **state UNUSED)
+{
+    template = rig_new();
+    rig_fill(template);
+    return 0;
+}
+
+static int remove_template(void **state UNUSED)
+{
+    rig_free(template);
+    return 0;
+}
+
 static int make(void **state)
 {
-    struct trail_rig *t = rig_new();
-
-    rig_fill(t);
-    *state = t;
+    *state = rig_clone(template);
     return 0;
 }
 
@@ -510,5 +522,5 @@ int main(void)
         ON_TRAIL(beside_the_writer_nothing_false_is_told),
     };
 
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, make_template, remove_template);
 }
