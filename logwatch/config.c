@@ -19,7 +19,7 @@ struct top {
     const struct yaml *channels, *notifiers, *routes, *bans;
     const char *trail_folder, *trail_keys, *trail_origin;
     const char *user;
-    uint64_t heartbeat_us, epoch_us, block_bytes, groups_max, reader_memory, stall_us;
+    uint64_t heartbeat_us, epoch_us, block_bytes, groups_max, reader_memory, stall_us, verify_us;
     struct option_strs rule_paths, placeholders, format_paths, geo;
     bool library;
     int workers;
@@ -85,6 +85,12 @@ static const struct option trail_options[] = {
       .min = "1m",
       .max = "30d",
       .help = "The second signing key is replaced and wiped this often." },
+    { .name = "verify",
+      .type = OPTION_DURATION,
+      .offset = AT(struct top, verify_us),
+      .fallback = "1d",
+      .max = "30d",
+      .help = "The daemon verifies the whole trail this often; 0s: never." },
     { 0 },
 };
 
@@ -828,6 +834,7 @@ static void set_paths(struct build *b, const struct config_request *q, const str
     c->origin = top->trail_origin ? top->trail_origin : arena_printf(b->a, "%s/trail/1", c->host);
     c->heartbeat_us = top->heartbeat_us;
     c->epoch_us = top->epoch_us;
+    c->verify_us = top->verify_us;
     c->block_bytes = top->block_bytes;
     c->groups_max = top->groups_max;
     c->user = top->user;

@@ -59,6 +59,7 @@ struct config {
     const char *state;
     const char *trail, *keys, *origin;
     uint64_t heartbeat_us, epoch_us;
+    uint64_t verify_us; /* the trail is verified this often; 0 = never */
     uint64_t block_bytes;
     uint64_t groups_max;
     const char *user; /* the roles' user when started as root; NULL = root with less rights */
