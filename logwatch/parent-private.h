@@ -4,6 +4,7 @@
  *     parent.c         what comes in, what is due by time, the wheel
  *     parent-child.c   forking, starting, ending, reaping
  *     parent-guard.c   a child that verifies the trail, and what follows
+ *     parent-guard-tell.c  the same, told to the receivers without the core
  *     parent-reload.c  another configuration, whole or not at all; sockets that stay
  */
 #pragma once
@@ -84,6 +85,8 @@ void parent_reap(struct parent *p);
 
 void parent_guard_turn(struct parent *p, uint64_t now);
 void parent_guard_ended(struct parent *p, int status);
+/* To every receiver, at once; waits for them, half a minute at most. */
+void parent_guard_tell(struct parent *p, struct slice text);
 /* A trail that did not verify the last time must do so now. -EUCLEAN: it does not. */
 int parent_guard_at_start(struct parent *p, struct err *err);
 

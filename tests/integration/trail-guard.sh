@@ -7,6 +7,10 @@ state: $SCRATCH/state
 host: guard.example
 channels: {xui: {inputs: [{type: file, path: $TW_SOURCE/contrib/samples/xui.log, from: begin}]}}
 trail: {verify: 1s}
+notifiers:
+  out: {type: file, path: $SCRATCH/out.jsonl}
+  other: {type: file, path: $SCRATCH/other.jsonl}
+bans: {backend: dry-run, file: $SCRATCH/bans}
 EOF2
 wait_for() { # TEXT CONDITION...
     text=$1
@@ -34,6 +38,9 @@ byte $other
 wait "$daemon"
 want "exit of a daemon whose trail was changed" 10 $?
 said run.log "does not verify (EDITED"
+for f in out other; do
+    grep -q 'The audit trail does not verify' $f.jsonl || { cat run.log; fail "the receiver '$f' was not told"; }
+done
 "$TW_BIN" status --config c.yaml > status || fail "status afterwards"
 grep -q '^verified .*: NOT GOOD EDITED' status || { cat status; fail "status does not show the fault"; }
 
@@ -43,6 +50,7 @@ cp state/trail/checkpoint before
 want "exit of the next start" 10 $?
 said run.log "does not verify (EDITED"
 cmp before state/trail/checkpoint || fail "it signed"
+want "tellings" 1 "$(grep -c 'does not verify' out.jsonl)"
 
 # Mended: it goes on, and the whole verifies.
 byte "$was"
