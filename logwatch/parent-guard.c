@@ -10,12 +10,15 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/signalfd.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <systemd/sd-daemon.h>
 
 #include "audit/audit.h"
 #include "base/file.h"
@@ -236,6 +239,24 @@ static bool was_bad(const struct parent *p)
     return doc && !json_bool(doc, "good", true);
 }
 
+/* Its exit status, or -1: told to end meanwhile. */
+static int wait_for_guard(struct parent *p)
+{
+    struct pollfd fd = { .fd = p->signals, .events = POLLIN };
+    struct signalfd_siginfo info;
+    bool told = false;
+    int status;
+
+    while (waitpid(p->guard.pid, &status, WNOHANG) == 0) {
+        (void)poll(&fd, 1, 1000);
+        while (read(p->signals, &info, sizeof info) == (ssize_t)sizeof info)
+            told = told || info.ssi_signo == SIGTERM || info.ssi_signo == SIGINT;
+        if (told)
+            kill(p->guard.pid, SIGKILL);
+    }
+    return told ? -1 : status;
+}
+
 int parent_guard_at_start(struct parent *p, struct err *err)
 {
     AUTO_BUF members = BUF_INIT;
@@ -247,11 +268,13 @@ int parent_guard_at_start(struct parent *p, struct err *err)
     log_notice("the trail did not verify the last time: verifying it before anything else");
     if (fork_guard(p, err) < 0)
         return err_code(err);
-    while (waitpid(p->guard.pid, &status, 0) < 0 && errno == EINTR)
-        ;
+    sd_notify(0, "EXTEND_TIMEOUT_USEC=3600000000\nSTATUS=verifying the trail");
+    status = wait_for_guard(p);
     read_outcome(p, &members);
     if (members.n)
         record(p, buf_view(&members));
+    if (status == -1)
+        return err_set(err, -EINTR, "told to end");
     if (WIFEXITED(status) && WEXITSTATUS(status) == ROLE_DONE)
         return 0;
     return refuse(err, &members);

@@ -31,7 +31,7 @@ try() { # CODE: what was done to the copy has this name
 sed -i "5s/\"version\"/\"versoin\"/; 2s/0\.1/0.2/" "$log"; try EDITED
 sed -i 4d "$log"; try DELETED
 sed -i '$d' "$log"; try TRUNCATED
-tile=$(echo state/trail/tile/0/000.p/*); printf x | dd of="$tile" bs=1 seek=40 conv=notrunc 2>/dev/null; try TILE_BAD
+tile=$(echo state/trail/tile/0/000.p/*); printf xxxxxxxx | dd of="$tile" bs=1 seek=40 conv=notrunc 2>/dev/null; try TILE_BAD
 sed -i "1s/t.example/u.example/" state/trail/checkpoint; try ORIGIN
 sed -i "2s/.*/1/" state/trail/checkpoint; try SIG_BAD
 rm state/trail/epochs/000000.tlog-proof; try EPOCH
