@@ -171,9 +171,30 @@ void entry_maker_fini(struct entry_maker *m); /* wipes */
 int entry_line(struct entry_maker *m, const struct entry *e, uint64_t index, uint64_t time_us,
                struct buf *out);
 struct slice line_member(struct slice line, const char *name); /* a plain string or number member */
-/* Index, time order, form and personal digests of a line. NULL = good, else a code. */
-const char *line_check(struct slice line, uint64_t index, uint64_t *last_us, char *text,
-                       size_t text_n, unsigned *ret_pii);
+/* base64(SHA-256("trailwarden/sd/v1" LF salt LF name LF value)): what the leaf holds of a value. */
+void personal_digest(struct slice salt, struct slice name, struct slice value, struct buf *out);
+
+/* ---- verify-line.c ---- */
+
+/* Lines are judged one after the other: begins zeroed. */
+struct line_judge {
+    uint64_t last_us;
+    char date[10]; /* of the last line, and its midnight */
+    uint64_t date_us;
+    struct slice type; /* of the last line; in it */
+    unsigned values, erased; /* personal values of the last line: kept, and dropped */
+    char text[120]; /* what is wrong */
+    struct arena *arena; /* made when it is needed */
+    struct buf digest;
+};
+/*
+ * Index, time order, form and personal digests of a line. NULL = good, else a code. The bytes
+ * before the TAB count as hashed: only their form is looked at, there is no JSON to be read.
+ */
+const char *line_check(struct line_judge *j, struct slice line, uint64_t index);
+void line_judge_fini(struct line_judge *j);
+/* The index that a line tells of itself; UINT64_MAX: it tells none. */
+uint64_t line_index(struct slice line);
 
 /* ---- segments ---- */
 

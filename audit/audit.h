@@ -113,15 +113,24 @@ struct audit_finding {
 };
 
 struct audit_report {
-    uint64_t entries; /* in the log */
-    uint64_t signed_size;
+    uint64_t entries; /* in the log, as far as they are signed */
+    uint64_t signed_size, behind; /* behind: lines that are not signed yet */
+    uint64_t first_entry; /* those before were pruned */
+    uint64_t read_from; /* those before were not read: their tiles lead to the signed root */
     uint64_t first_us, last_us;
     uint8_t root[32];
     unsigned epochs, notes;
-    uint64_t pii_checked, pii_erased;
+    unsigned unchecked; /* of notes: the tiles that they need were pruned */
+    uint64_t pii_checked, pii_erased; /* personal values */
     struct audit_finding *findings;
     size_t nfindings;
     bool good; /* no finding but warnings */
+};
+
+struct audit_since { /* one of them, or none */
+    uint64_t time_us;
+    uint64_t size;
+    const char *note; /* path of a signed note; counts as one of `against`, too */
 };
 
 struct audit_verify_options {
@@ -131,9 +140,10 @@ struct audit_verify_options {
     const char *epoch_vkey;
     const char *const *against; /* paths of notes kept elsewhere */
     size_t nagainst;
-    void (*progress)(void *ctx, uint64_t done_bytes, uint64_t total_bytes);
+    struct audit_since since; /* lines before are not read */
+    void (*progress)(void *ctx, uint64_t done, uint64_t total); /* entries */
     void *ctx;
-    uint64_t now_us; /* for STALE; 0 = do not judge */
+    uint64_t now_us; /* for STALE and UNSIGNED_TAIL; 0 = do not judge */
 };
 
 /* 0 and a report (good or not); negative errno when it cannot be checked at all. */

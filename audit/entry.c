@@ -1,4 +1,4 @@
-/* Lines of the trail: making them, and judging them. */
+/* Lines of the trail: making them. verify-line.c judges them. */
 #include <errno.h>
 #include <sodium.h>
 #include <stdio.h>
@@ -6,11 +6,9 @@
 #include "audit/audit-private.h"
 #include "base/clock.h"
 #include "base/json.h"
-#include "base/num.h"
 #include "base/utf8.h"
 
 #define SALT_SIZE sizeof(((struct entry_maker *)0)->salts[0])
-#define SALT_TEXT 22
 
 int leaf_data(struct slice line, struct buf *out)
 {
@@ -34,19 +32,30 @@ struct hash leaf_of_line(struct slice line)
     return merkle_leaf_of_parts(slice_take(line, tab), SLICE("}"));
 }
 
-/* base64(SHA-256("trailwarden/sd/v1" LF salt LF name LF value)) */
-static void digest_text(struct slice salt, struct slice name, struct slice value, struct buf *out)
+void personal_digest(struct slice salt, struct slice name, struct slice value, struct buf *out)
 {
-    const struct slice parts[] = { SLICE("trailwarden/sd/v1"), salt, name, value };
+    const struct slice parts[] = {
+        SLICE("trailwarden/sd/v1\n"), salt, SLICE("\n"), name, SLICE("\n"), value
+    };
+    UNINITIALIZED uint8_t joined[512];
     uint8_t digest[HASH_SIZE];
     struct sha256 h;
+    size_t n = 0;
 
     (void)!sha256_init(&h); /* cannot fail */
     for (size_t i = 0; i < ARRAY_SIZE(parts); i++) {
-        if (i)
-            sha256_add(&h, "\n", 1);
-        sha256_add(&h, parts[i].p, parts[i].n);
+        if (n + parts[i].n > sizeof joined) {
+            sha256_add(&h, joined, n);
+            n = 0;
+        }
+        if (parts[i].n > sizeof joined) {
+            sha256_add(&h, parts[i].p, parts[i].n);
+        } else if (parts[i].n) {
+            memcpy(joined + n, parts[i].p, parts[i].n);
+            n += parts[i].n;
+        }
     }
+    sha256_add(&h, joined, n);
     sha256_end(&h, digest);
     buf_base64(out, digest, sizeof digest, true);
 }
@@ -89,7 +98,7 @@ static void add_value(struct entry_maker *m, const struct entry_pii *pii, struct
     buf_reset(&m->salt);
     buf_reset(&m->digest);
     buf_base64(&m->salt, next_salt(m), SALT_SIZE, false);
-    digest_text(buf_view(&m->salt), pii->name, clean, &m->digest);
+    personal_digest(buf_view(&m->salt), pii->name, clean, &m->digest);
     json_key_slice(sd, pii->name);
     json_put_slice(sd, buf_view(&m->digest));
     json_key_slice(w, pii->name);
@@ -175,93 +184,4 @@ struct slice line_member(struct slice line, const char *name)
     for (n = 0; n < rest.n && rest.p[n] >= '0' && rest.p[n] <= '9'; n++)
         ;
     return slice_take(rest, n);
-}
-
-/* ---- judging ---- */
-
-static bool bytes_ok(struct slice line)
-{
-    size_t tabs = 0;
-
-    for (size_t i = 0; i < line.n; i++) {
-        tabs += line.p[i] == '\t';
-        if ((unsigned char)line.p[i] < 0x20 && line.p[i] != '\t')
-            return false;
-    }
-    return tabs <= 1 && utf8_valid(line);
-}
-
-static bool prefix_ok(struct slice line, uint64_t index, uint64_t *ret_us, bool *ret_index)
-{
-    char want[48];
-    size_t n =
-        (size_t)snprintf(want, sizeof want, "{\"i\":%llu,\"t\":\"", (unsigned long long)index);
-    struct slice rest;
-
-    *ret_index = slice_starts(line, slice_of(want, n));
-    if (!*ret_index)
-        return slice_starts(line, SLICE("{\"i\":"));
-    rest = slice_skip(line, n);
-    if (rest.n < 38 || time_parse_rfc3339(slice_take(rest, 27), ret_us) < 0 ||
-        !slice_starts(slice_skip(rest, 27), SLICE("\",\"type\":\"")))
-        return false;
-    rest = slice_skip(rest, 37);
-    for (n = 0; n < rest.n && rest.p[n] != '"'; n++)
-        if (!strchr("abcdefghijklmnopqrstuvwxyz0123456789._-", rest.p[n]))
-            return false;
-    return n > 0 && n + 1 < rest.n && (rest.p[n + 1] == ',' || rest.p[n + 1] == '}');
-}
-
-static bool pii_ok(const struct json *doc, unsigned *ret_pii)
-{
-    const struct json *sd = json_get(doc, "sd"), *pii = json_get(doc, "pii");
-
-    for (const struct json *p = pii ? pii->child : NULL; p; p = p->next) {
-        AUTO_BUF digest = BUF_INIT;
-        AUTO_BUF name = BUF_INIT;
-        const struct json *salt = p->child, *value = salt ? salt->next : NULL;
-
-        buf_slice(&name, p->key);
-        if (p->type != JSON_ARRAY || !value || value->next || salt->text.n != SALT_TEXT ||
-            !buf_ok(&name))
-            return false;
-        digest_text(salt->text, p->key, value->text, &digest);
-        if (!slice_eq(buf_view(&digest), json_text(sd, name.p)))
-            return false;
-        (*ret_pii)++;
-    }
-    return true;
-}
-
-const char *line_check(struct slice line, uint64_t index, uint64_t *last_us, char *text,
-                       size_t text_n, unsigned *ret_pii)
-{
-    AUTO(arena) a = arena_new(16384, 16 << 20);
-    uint64_t us = 0;
-    bool index_ok;
-    const struct json *doc;
-
-    if (!bytes_ok(line) || !prefix_ok(line, index, &us, &index_ok)) {
-        snprintf(text, text_n, "the line does not have the form of an entry");
-        return "FORMAT";
-    }
-    if (!index_ok) {
-        snprintf(text, text_n, "the line has another index");
-        return "BAD_INDEX";
-    }
-    if (us < *last_us) {
-        snprintf(text, text_n, "its time is before that of the entry before");
-        return "TIME_ORDER";
-    }
-    *last_us = us;
-    doc = a ? json_load(a, line, NULL) : NULL;
-    if (!doc || doc->type != JSON_OBJECT) {
-        snprintf(text, text_n, "the line is no JSON object");
-        return "FORMAT";
-    }
-    if (!pii_ok(doc, ret_pii)) {
-        snprintf(text, text_n, "a personal value does not fit its digest");
-        return "PII";
-    }
-    return NULL;
 }

@@ -60,6 +60,20 @@ size_t edge_width(const struct edge *e, unsigned level)
     return level * 8 >= 64 ? 0 : (size_t)(e->size >> (level * 8)) % TILE_WIDTH;
 }
 
+/* The tile is full: told, and its root goes up. Rare, and large on the stack: not in edge_add(). */
+static __attribute__((noinline)) int tile_is_full(struct edge *e, unsigned level, uint64_t n,
+                                               tile_full_fn full, void *ctx, struct hash *ret)
+{
+    UNINITIALIZED struct hash copy[TILE_WIDTH];
+    int r = full ? full(ctx, level, n, e->tile[level]) : 0;
+
+    if (r < 0)
+        return r;
+    memcpy(copy, e->tile[level], sizeof copy);
+    *ret = merkle_root(copy, TILE_WIDTH);
+    return 0;
+}
+
 int edge_add(struct edge *e, const struct hash *leaf, tile_full_fn full, void *ctx)
 {
     struct hash h = *leaf;
@@ -67,17 +81,14 @@ int edge_add(struct edge *e, const struct hash *leaf, tile_full_fn full, void *c
     for (unsigned level = 0; level < LEVELS_MAX; level++) {
         uint64_t n = e->size >> (level * 8);
         size_t at = (size_t)(n % TILE_WIDTH);
-        struct hash copy[TILE_WIDTH];
         int r;
 
         e->tile[level][at] = h;
         if (at != TILE_WIDTH - 1)
             break;
-        r = full ? full(ctx, level, n / TILE_WIDTH, e->tile[level]) : 0;
+        r = tile_is_full(e, level, n / TILE_WIDTH, full, ctx, &h);
         if (r < 0)
             return r;
-        memcpy(copy, e->tile[level], sizeof copy);
-        h = merkle_root(copy, TILE_WIDTH);
     }
     e->size++;
     return 0;

@@ -20,8 +20,8 @@ struct top {
     const struct yaml *channels, *notifiers, *routes, *bans, *anchors;
     const char *trail_folder, *trail_keys, *trail_origin;
     const char *user;
-    uint64_t heartbeat_us, epoch_us, anchor_every_us, block_bytes, groups_max, reader_memory,
-        stall_us;
+    uint64_t heartbeat_us, epoch_us, anchor_every_us, verify_us, block_bytes, groups_max,
+        reader_memory, stall_us;
     struct option_strs rule_paths, placeholders, format_paths, geo;
     struct option_strs personal, public;
     uint64_t keep_us, keep_bytes;
@@ -124,6 +124,12 @@ static const struct option trail_options[] = {
       .offset = AT(struct top, compress),
       .fallback = "true",
       .help = "Closed segments are compressed with gzip." },
+    { .name = "verify",
+      .type = OPTION_DURATION,
+      .offset = AT(struct top, verify_us),
+      .fallback = "1d",
+      .max = "30d",
+      .help = "The daemon verifies the whole trail this often; 0s: never." },
     { 0 },
 };
 
@@ -982,6 +988,7 @@ static void set_paths(struct build *b, const struct config_request *q, const str
     c->keep_us = top->keep_us;
     c->keep_bytes = top->keep_bytes;
     c->compress = top->compress;
+    c->verify_us = top->verify_us;
     c->block_bytes = top->block_bytes;
     c->groups_max = top->groups_max;
     c->user = top->user;

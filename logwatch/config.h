@@ -68,6 +68,7 @@ struct config {
     bool origin_given; /* else the name that a trail has is taken */
     uint64_t keep_us, keep_bytes; /* of the trail; 0 = for ever, any size */
     bool compress;
+    uint64_t verify_us; /* the trail is verified this often; 0 = never */
     uint64_t block_bytes;
     uint64_t groups_max;
     const char *user; /* the roles' user when started as root; NULL = root with less rights */

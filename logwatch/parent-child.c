@@ -336,8 +336,11 @@ void parent_reap(struct parent *p)
     int status;
     pid_t pid;
 
-    while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
+    while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+        if (pid == p->guard.pid)
+            parent_guard_ended(p, status);
         for (size_t i = 0; i < p->n; i++)
             if (p->children[i].pid == pid)
                 child_ended(p, &p->children[i], status);
+    }
 }

@@ -3,6 +3,8 @@
  *
  *     parent.c         what comes in, what is due by time, the wheel
  *     parent-child.c   forking, starting, ending, reaping
+ *     parent-guard.c   a child that verifies the trail, and what follows
+ *     parent-guard-tell.c  the same, told to the receivers without the core
  *     parent-reload.c  another configuration, whole or not at all; sockets that stay
  */
 #pragma once
@@ -28,6 +30,12 @@ enum phase {
     PHASE_ENDED,
 };
 
+struct guard {
+    pid_t pid; /* 0 = does not run */
+    int fd; /* what it says */
+    uint64_t due_us; /* monotonic; 0 = not known yet */
+};
+
 struct parent {
     const struct parent_options *options;
     struct config *config;
@@ -48,6 +56,7 @@ struct parent {
     uint64_t watchdog_us; /* systemd's; 0 = none */
     uint64_t ping_every_us;
     uint64_t ping_us, ping_n, pong_us, tock_us, tock_n; /* last: monotonic */
+    struct guard guard;
     struct err hopeless; /* why `run` ends; code 0 = it does not */
     char last_words[200]; /* entry for the trail about who ended, JSON members */
 };
@@ -71,6 +80,15 @@ void parent_kill(struct parent *p, int sig);
 void parent_stop(struct parent *p); /* in order: reader, core, senders */
 void parent_close_core(struct parent *p);
 void parent_reap(struct parent *p);
+
+/* ---- parent-guard.c ---- */
+
+void parent_guard_turn(struct parent *p, uint64_t now);
+void parent_guard_ended(struct parent *p, int status);
+/* To every receiver, at once; waits for them, half a minute at most. */
+void parent_guard_tell(struct parent *p, struct slice text);
+/* A trail that did not verify the last time must do so now. -EUCLEAN: it does not. */
+int parent_guard_at_start(struct parent *p, struct err *err);
 
 /* ---- parent-reload.c ---- */
 

@@ -206,6 +206,7 @@ static int by_time(struct parent *p, struct err *err)
         return stopped(p, now, err);
     ping(p, now);
     find_stalled(p, now);
+    parent_guard_turn(p, now);
     return restart_due(p, now, err);
 }
 
@@ -220,6 +221,8 @@ static int wait_ms(const struct parent *p)
         if (!c->pid && c->restart_us < now + wait)
             wait = c->restart_us > now ? c->restart_us - now : 0;
     }
+    if (p->guard.due_us && !p->guard.pid && p->guard.due_us < now + wait)
+        wait = p->guard.due_us > now ? p->guard.due_us - now : 0;
     return (int)(wait / 1000 + 1);
 }
 
@@ -261,7 +264,7 @@ static int open_all(struct parent *p, struct err *err)
         return err_code(err);
     if (role_make_folders(p->config, err) < 0)
         return err_code(err);
-    if (parent_take_sockets(p->config, NULL, err) < 0)
+    if (parent_take_sockets(p->config, NULL, err) < 0 || parent_guard_at_start(p, err) < 0)
         return err_code(err);
     return parent_start(p, "daemon.start", err);
 }
@@ -269,6 +272,11 @@ static int open_all(struct parent *p, struct err *err)
 static void close_all(struct parent *p)
 {
     parent_kill(p, SIGKILL);
+    if (p->guard.pid) {
+        kill(p->guard.pid, SIGKILL);
+        (void)waitpid(p->guard.pid, NULL, 0);
+        close(p->guard.fd);
+    }
     for (size_t i = 0; i < p->n; i++)
         if (p->children[i].pid)
             (void)waitpid(p->children[i].pid, NULL, 0);

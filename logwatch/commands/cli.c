@@ -26,6 +26,9 @@ const struct cli_option cli_options[CLI_OPTIONS] = {
     [CLI_VKEY] = { "vkey", 0, "KEY", "The trail's identity key, kept elsewhere." },
     [CLI_EPOCH_VKEY] = { "epoch-vkey", 0, "KEY", "The first epoch key, kept elsewhere." },
     [CLI_AGAINST] = { "against", 0, "NOTE", "A checkpoint kept elsewhere; may be repeated." },
+    [CLI_SINCE_POINT] = { "since", 0, "TIME|SIZE|NOTE",
+                          "Read entries from there on only: a time, how many came before, or a "
+                          "note." },
     [CLI_TYPE] = { "type", 0, "TYPE", "Only entries of this type." },
     [CLI_GREP] = { "grep", 0, "TEXT", "Only entries that hold this text." },
     [CLI_FAIL_EMPTY] = { "fail-empty", 0, NULL, "Exit 3 when nothing was found." },

@@ -42,6 +42,7 @@ enum cli_option_id {
     CLI_VKEY,
     CLI_EPOCH_VKEY,
     CLI_AGAINST,
+    CLI_SINCE_POINT,
     CLI_TYPE,
     CLI_GREP,
     CLI_FAIL_EMPTY,

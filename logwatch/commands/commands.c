@@ -51,7 +51,8 @@ const struct command commands[] = {
       TRAIL_OPTIONS | OPT(JSON) | OPT(QR), command_trail_anchors,
       "trailwarden trail anchors --qr" },
     { "trail verify", "check the whole trail against its signatures", "",
-      COMMON | OPT(TRAIL) | OPT(VKEY) | OPT(EPOCH_VKEY) | OPT(AGAINST) | OPT(QUIET),
+      COMMON | OPT(TRAIL) | OPT(VKEY) | OPT(EPOCH_VKEY) | OPT(AGAINST) | OPT(SINCE_POINT) |
+          OPT(QUIET),
       command_trail_verify, "trailwarden trail verify --vkey \"$(cat vkey)\" --against note" },
     { "trail anchor", "send the newest checkpoint to those who keep it elsewhere", "",
       COMMON | OPT(TRAIL) | OPT(TO_ANCHOR), command_trail_anchor,

@@ -2,8 +2,10 @@
 #include <sys/file.h>
 
 #include "base/clock.h"
+#include "base/file.h"
 #include "base/num.h"
 #include "base/term.h"
+#include "base/utf8.h"
 #include "logwatch/commands/common.h"
 #include "logwatch/core-windows.h"
 #include "store/store.h"
@@ -160,6 +162,48 @@ static int show_channel(void *ctx, const struct channel_row *row)
     return 0;
 }
 
+/* What the guard found; empty: it was not there yet. */
+static const struct json *guard_of(struct arena *a, const struct config *c)
+{
+    AUTO_BUF path = BUF_INIT;
+    AUTO_BUF text = BUF_INIT;
+
+    buf_printf(&path, "%s/guard.json", c->state);
+    if (!a || !buf_ok(&path) || file_read(-1, path.p, 4096, &text, NULL) < 0)
+        return NULL;
+    return json_load(a, buf_view(&text), NULL);
+}
+
+static void guard_json(struct showing *s, const struct config *c)
+{
+    AUTO(arena) a = arena_new(4096, 1 << 20);
+    const struct json *doc = guard_of(a, c);
+
+    if (!doc)
+        return;
+    json_key(&s->w, "verified");
+    json_object(&s->w);
+    json_member_slice(&s->w, "time", json_text(doc, "time"));
+    json_member_bool(&s->w, "good", json_bool(doc, "good", false));
+    json_member_u64(&s->w, "size", json_u64(doc, "size", 0));
+    json_member_slice(&s->w, "code", json_text(doc, "code"));
+    json_object_end(&s->w);
+}
+
+static void guard_text(struct showing *s, const struct config *c)
+{
+    AUTO(arena) a = arena_new(4096, 1 << 20);
+    const struct json *doc = guard_of(a, c);
+    AUTO_BUF why = BUF_INIT;
+
+    if (!doc)
+        return;
+    buf_printable(&why, json_text(doc, "text"));
+    fprintf(s->cli->out, "verified %.*s: %s %.*s%s%.*s\n", SLICE_FMT(json_text(doc, "time")),
+            json_bool(doc, "good", false) ? "good" : "NOT GOOD", SLICE_FMT(json_text(doc, "code")),
+            why.n ? ": " : "", SLICE_FMT(buf_view(&why)));
+}
+
 static void totals_json(struct showing *s, const struct store_totals *t, const struct config *c,
                         bool runs)
 {
@@ -278,12 +322,14 @@ int command_status(struct cli *cli)
         return cli_error(&err);
     if (!cli_has(cli, CLI_JSON)) {
         totals_text(&s, &t, c, daemon_runs(path.p));
+        guard_text(&s, c);
         windows_text(&s, store);
         fputc('\n', cli->out);
         return status_text(&s, store, &err) < 0 ? cli_error(&err) : EXIT_DONE;
     }
     json_object(&s.w);
     totals_json(&s, &t, c, daemon_runs(path.p));
+    guard_json(&s, c);
     windows_json(&s, store);
     if (status_json(&s, store, &err) < 0)
         return cli_error(&err);

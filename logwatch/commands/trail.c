@@ -4,6 +4,7 @@
 #include <errno.h>
 
 #include "base/clock.h"
+#include "base/num.h"
 #include "base/term.h"
 #include "base/utf8.h"
 #include "logwatch/commands/common.h"
@@ -101,7 +102,7 @@ static void on_progress(void *ctx, uint64_t done, uint64_t total)
     struct progress *p = ctx;
 
     p->total = total;
-    progress_step(p, done, 0);
+    progress_step(p, done, done);
 }
 
 static void report_json(const struct audit_report *r, const char *folder, struct buf *out)
@@ -115,9 +116,15 @@ static void report_json(const struct audit_report *r, const char *folder, struct
     json_member_bool(&w, "good", r->good);
     json_member_u64(&w, "entries", r->entries);
     json_member_u64(&w, "signed", r->signed_size);
+    json_member_u64(&w, "unsigned", r->behind);
+    json_member_u64(&w, "first_entry", r->first_entry);
+    json_member_u64(&w, "read_from", r->read_from);
     json_member_buf(&w, "root", &root);
     json_member_u64(&w, "epochs", r->epochs);
     json_member_u64(&w, "notes", r->notes);
+    json_member_u64(&w, "notes_unchecked", r->unchecked);
+    json_member_u64(&w, "personal_checked", r->pii_checked);
+    json_member_u64(&w, "personal_erased", r->pii_erased);
     json_member_time(&w, "first", r->first_us);
     json_member_time(&w, "last", r->last_us);
     json_key(&w, "findings");
@@ -140,6 +147,22 @@ static void report_json(const struct audit_report *r, const char *folder, struct
     json_object_end(&w);
 }
 
+/* What was not looked at, and why. */
+static void report_parts(const struct audit_report *r, const struct cli *cli)
+{
+    if (r->first_entry)
+        fprintf(cli->out, "entries before %llu were pruned: an entry says so\n",
+                (unsigned long long)r->first_entry);
+    if (r->read_from > r->first_entry)
+        fprintf(cli->out,
+                "read from entry %llu on: of those before only the hashes that lead to the signed "
+                "root were looked at\n",
+                (unsigned long long)r->read_from);
+    if (r->unchecked)
+        fprintf(cli->out, "%u notes are older than what was pruned: signatures checked only\n",
+                r->unchecked);
+}
+
 static void report_text(const struct audit_report *r, const char *folder, const struct cli *cli)
 {
     for (size_t i = 0; i < r->nfindings; i++) {
@@ -150,10 +173,31 @@ static void report_text(const struct audit_report *r, const char *folder, const 
             fprintf(cli->out, "%s %s: %s\n", r->findings[i].warning ? "warning" : "FAULT",
                     r->findings[i].code, b.p ? b.p : "");
     }
-    if (!cli_has(cli, CLI_QUIET) || !r->good)
-        fprintf(cli->out, "%s: %s: %llu entries signed, %u epochs, %llu personal values checked\n",
-                folder, r->good ? "good" : "NOT GOOD", (unsigned long long)r->signed_size,
-                r->epochs, (unsigned long long)r->pii_checked);
+    if (cli_has(cli, CLI_QUIET) && r->good)
+        return;
+    if (r->good)
+        report_parts(r, cli);
+    fprintf(cli->out,
+            "%s: %s: %llu entries signed, %u epochs, %u notes, %llu personal values checked, %llu "
+            "erased\n",
+            folder, r->good ? "good" : "NOT GOOD", (unsigned long long)r->signed_size, r->epochs,
+            r->notes, (unsigned long long)r->pii_checked, (unsigned long long)r->pii_erased);
+}
+
+/* Digits are a size, then a time or how long ago, else the path of a note. */
+static struct audit_since since_of(const char *text, uint64_t now_us)
+{
+    struct audit_since s = { 0 };
+    struct slice t = slice_str(text);
+    uint64_t ago;
+
+    if (parse_u64(t, 0, UINT64_MAX, &s.size) == 0 || time_parse_rfc3339(t, &s.time_us) == 0)
+        return s;
+    if (parse_duration(t, &ago) == 0 && ago < now_us)
+        s.time_us = now_us - ago;
+    else
+        s.note = text;
+    return s;
 }
 
 int command_trail_verify(struct cli *cli)
@@ -175,10 +219,13 @@ int command_trail_verify(struct cli *cli)
     if (r)
         return r;
     o.folder = folder;
+    if (cli_has(cli, CLI_SINCE_POINT))
+        o.since = since_of(cli->values[CLI_SINCE_POINT], o.now_us);
     for (size_t i = 0; i < cli->nmany; i++)
         if (cli->many_of[i] == CLI_AGAINST)
             against[o.nagainst++] = cli->many[i];
     progress_start(&progress, "verify", 0);
+    progress.unit = "entries";
     r = audit_verify(&o, &report, &err);
     progress_end(&progress);
     if (r < 0) {

@@ -77,11 +77,17 @@ try() { # CODE: what was done to the copy has this name
 sed -i "5s/\"version\"/\"versoin\"/; 2s/0\.1/0.2/" "$log"; try EDITED
 sed -i 4d "$log"; try DELETED
 sed -i '$d' "$log"; try TRUNCATED
-tile=$(echo state/trail/tile/0/000.p/*); printf x | dd of="$tile" bs=1 seek=40 conv=notrunc 2>/dev/null; try EDITED
+tile=$(echo state/trail/tile/0/000.p/*); printf xxxxxxxx | dd of="$tile" bs=1 seek=40 conv=notrunc 2>/dev/null; try TILE_BAD
 sed -i "1s/t.example/u.example/" state/trail/checkpoint; try ORIGIN
 sed -i "2s/.*/1/" state/trail/checkpoint; try SIG_BAD
 rm state/trail/epochs/000000.tlog-proof; try EPOCH
 verify || fail "the good copy is good again"
+# Read from later on: by number, by time, by a note that was kept.
+for since in 5 1h note1; do
+    "$TW_BIN" trail verify --config c.yaml --vkey "$vkey" --since $since > out 2> err || { cat out err; fail "--since $since"; }
+done
+"$TW_BIN" trail verify --config c.yaml --since nowhere > out 2> err
+want "exit for a note that is not there" 1 $?
 # The state and a shorter log do not go together: nothing is signed, and it says why.
 sed -i '$d' "$log"
 "$TW_BIN" run --once --config c.yaml > out 2> err && fail "it ran on a cut trail"
