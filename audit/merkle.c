@@ -62,7 +62,7 @@ size_t edge_width(const struct edge *e, unsigned level)
 
 /* The tile is full: told, and its root goes up. Rare, and large on the stack: not in edge_add(). */
 static __attribute__((noinline)) int tile_is_full(struct edge *e, unsigned level, uint64_t n,
-                                               tile_full_fn full, void *ctx, struct hash *ret)
+                                                  tile_full_fn full, void *ctx, struct hash *ret)
 {
     UNINITIALIZED struct hash copy[TILE_WIDTH];
     int r = full ? full(ctx, level, n, e->tile[level]) : 0;
