@@ -99,6 +99,9 @@ bool audit_unsigned(const struct audit *a); /* committed entries wait for a sign
 /* When an entry of our own (heartbeat, epoch) is due, in time of the clock: commit a batch then. */
 uint64_t audit_due_us(const struct audit *a);
 struct trail_end audit_end(const struct audit *a);
+/* The writer before did not end by itself: the newest entries say that it ran, and not that it
+ * stopped. */
+bool audit_unclean(const struct audit *a);
 /* The newest signed checkpoint note, as text; lives until the next call on `a`. */
 struct slice audit_note(const struct audit *a);
 void audit_anchors(const struct audit *a, struct audit_anchors *ret_anchors);

@@ -42,6 +42,7 @@ struct audit {
     uint64_t last_entry_us, epoch_start_us, signed_us;
     uint64_t pending_now_us, pending_mono_us; /* of the batch that is not committed */
     bool clock_known, epoch_due;
+    bool unclean; /* who wrote before did not end by itself */
     bool doubt; /* a write or sync of the segment failed: look before the next one */
     unsigned append_tries, sign_tries; /* failures of the disk, one after the other */
     struct table *replayed; /* entries signed before the state knew them; see trail-replay.c */

@@ -36,6 +36,7 @@ struct recovery {
     uint64_t count, bytes; /* of the segment being read, up to `committed` */
     uint64_t last_us;
     bool stop_line; /* what the last line is */
+    bool runs; /* by the last line that tells: the writer had not ended */
     uint64_t epoch_line; /* the epoch it announces; 0 = it is another */
     struct hash signed_root;
     bool have_root;
@@ -77,14 +78,29 @@ static uint64_t announced_epoch(struct slice line)
     return parse_u64(slice_take(rest, digits), 1, 999999, &n) < 0 ? 0 : n;
 }
 
+/* Lines that are written while no daemon runs tell nothing of how the last one ended. */
+static bool tells_of_daemon(struct slice type)
+{
+    static const char *const others[] = { "state.cursor", "pii.erase",   "trail.prune",
+                                          "trail.anchor", "trail.moved", "key.epoch" };
+
+    for (size_t i = 0; i < ARRAY_SIZE(others); i++)
+        if (slice_is(type, others[i]))
+            return false;
+    return true;
+}
+
 static void note_entry(struct recovery *r, struct slice line)
 {
+    struct slice kind = line_member(slice_take(line, 140), "type");
     size_t quote;
     struct slice type = slice_skip(line, 1);
     uint64_t us;
 
     r->epoch_line = announced_epoch(line);
-    r->stop_line = slice_find(slice_take(line, 100), SLICE("\"type\":\"daemon.stop\"")) != SIZE_MAX;
+    r->stop_line = slice_is(kind, "daemon.stop");
+    if (tells_of_daemon(kind))
+        r->runs = !r->stop_line && !slice_is(kind, "trail.genesis");
     quote = slice_find(type, SLICE("\"t\":\""));
     if (quote != SIZE_MAX &&
         time_parse_rfc3339(slice_take(slice_skip(type, quote + 5), 27), &us) == 0)
@@ -273,6 +289,7 @@ static int recover_from(struct audit *a, const struct checkpoint *cp, const uint
     a->last_time_us = r.last_us;
     a->last_entry_us = r.last_us;
     a->epoch_due = !r.stop_line && r.committed > 1;
+    a->unclean = r.runs;
     return restore_roll(a, &r, err);
 }
 

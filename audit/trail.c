@@ -288,6 +288,11 @@ uint64_t audit_due_us(const struct audit *a)
     return beat < epoch ? beat : epoch;
 }
 
+bool audit_unclean(const struct audit *a)
+{
+    return a->unclean;
+}
+
 struct trail_end audit_end(const struct audit *a)
 {
     return a->end;

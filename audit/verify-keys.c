@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 
+#include "audit/anchor.h"
 #include "audit/verify-private.h"
 #include "base/file.h"
 #include "base/num.h"
@@ -307,15 +308,38 @@ static void check_all_kept(struct verify *v, const struct buf *names)
     }
 }
 
+/* Notes in a mail as it was saved, in alert documents, between other lines. *ret_size: the last. */
+static bool check_wrapped(struct verify *v, const char *path, struct slice text, uint64_t *ret_size)
+{
+    AUTO_BUF plain = BUF_INIT;
+    struct slice rest, note;
+    bool any = false, good = true;
+
+    if (audit_notes_unwrap(text, &plain) < 0) {
+        v->failed = -ENOMEM;
+        return false;
+    }
+    rest = buf_view(&plain);
+    while (audit_notes_next(&rest, &note)) {
+        any = true;
+        good = check_kept(v, path, note, ret_size) && good;
+    }
+    return any ? good : check_kept(v, path, text, ret_size); /* says that it is none */
+}
+
 /* A note from elsewhere must be there: not to see it is no answer. */
 static bool check_given(struct verify *v, const char *path, uint64_t *ret_size, struct err *err)
 {
     AUTO_BUF text = BUF_INIT;
     int r = file_read(AT_FDCWD, path, NOTE_BYTES, &text, err);
+    struct note n;
+    struct checkpoint c;
 
     if (r < 0)
         v->failed = r;
-    return r >= 0 && check_kept(v, path, buf_view(&text), ret_size);
+    if (r < 0 || parse(buf_view(&text), &n, &c))
+        return r >= 0 && check_kept(v, path, buf_view(&text), ret_size);
+    return check_wrapped(v, path, buf_view(&text), ret_size);
 }
 
 bool verify_keys(struct verify *v, struct err *err)

@@ -40,6 +40,9 @@ static struct audit_finding *new_finding(struct verify *v, bool warning)
 }
 
 static void fill(struct audit_finding *f, const char *code, bool warning, uint64_t index,
+                 const char *fmt, va_list args) PRINTF_LIKE(5, 0);
+
+static void fill(struct audit_finding *f, const char *code, bool warning, uint64_t index,
                  const char *fmt, va_list args)
 {
     f->code = code;

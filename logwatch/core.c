@@ -106,8 +106,9 @@ static int note_start(struct core *core, const char *why, struct err *err)
     buf_hex(&config, core->config->digest, 32);
     if (!buf_ok(&rules) || !buf_ok(&config))
         return err_nomem(err);
-    buf_printf(&b, "\"version\":\"%s\",\"rules_sha256\":\"%s\",\"config_sha256\":\"%s\"",
-               PACKAGE_VERSION, rules.p, config.p);
+    buf_printf(&b, "\"version\":\"%s\",\"rules_sha256\":\"%s\",\"config_sha256\":\"%s\"%s",
+               PACKAGE_VERSION, rules.p, config.p,
+               audit_unclean(core->audit) ? ",\"unclean\":true" : "");
     if (!buf_ok(&b))
         return err_nomem(err);
     return core_note(core, why, buf_view(&b), err);

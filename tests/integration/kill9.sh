@@ -51,4 +51,10 @@ cmp -s "$SCRATCH/expected" "$SCRATCH/entries" || { diff "$SCRATCH/expected" "$SC
 sed 's/.*"id":"\([0-9a-f]*\)","rule":{"id".*/\1/' "$SCRATCH/out.jsonl" | sort -u > "$SCRATCH/told"
 cmp -s "$SCRATCH/expected" "$SCRATCH/told" || fail "not every alert was told"
 "$TW_BIN" trail verify --quiet --config "$CONFIG" || fail "the trail is not good"
+"$TW_BIN" trail show --type daemon.start --json --config "$CONFIG" > "$SCRATCH/starts"
+head -n 1 "$SCRATCH/starts" | grep -q '"unclean"' && fail "the first start had nothing before it"
+tail -n 1 "$SCRATCH/starts" | grep -q '"unclean":true' || fail "a start after kill -9 does not say so"
+"$TW_BIN" run --once --quiet --config "$CONFIG" || fail "one more run"
+"$TW_BIN" trail show --type daemon.start --json --config "$CONFIG" | tail -n 1 |
+    grep -q '"unclean"' && fail "the run before ended by itself"
 echo "$(wc -l < "$SCRATCH/expected") alerts, $KILLS kills, none lost or doubled"

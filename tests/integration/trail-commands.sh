@@ -21,6 +21,13 @@ verify() { "$TW_BIN" trail verify --config c.yaml --vkey "$vkey" --epoch-vkey "$
 verify || { cat out err; fail "verify"; }
 said out "good"
 grep -q NO_ANCHOR out && fail "the anchors were given"
+# A note is found in what it was sent in.
+{ printf 'From: tw@example.org\nSubject: alert\n\nSome words.\n\n'; cat note1; printf '\nBye\n'; } > mail
+"$TW_BIN" trail verify --config c.yaml --vkey "$vkey" --against mail > out || fail "a note in a mail"
+said out "good"
+echo "no note at all" > mail
+"$TW_BIN" trail verify --config c.yaml --vkey "$vkey" --against mail > out && fail "a mail without a note"
+said out "CHECKPOINT_FORMAT"
 log=state/trail/log/00000000000000000000.jsonl
 # What a third party gets: proofs that hold without the trail, and for nothing else.
 t() { verb=$1; shift; "$TW_BIN" trail "$verb" --config c.yaml "$@"; }
