@@ -17,8 +17,8 @@
 #define FINDINGS_MAX 100
 #define WARNINGS_MAX 20 /* faults always find room beside them */
 #define STALE_US (UINT64_C(3600) * USEC_PER_SEC)
-#define TRIES_MAX 5
-#define PAUSE_US 20000
+#define TRIES_MAX 50
+#define PAUSE_US 5000
 
 /* ---- findings ---- */
 
@@ -143,16 +143,17 @@ static void verify_once(struct verify *v, struct err *err)
 
 /* The first fault, to be compared with that of the next look. */
 struct seen {
-    const char *code;
-    uint64_t index;
+    char text[sizeof((struct audit_finding *)NULL)->text];
 };
 
 static struct seen first_fault(const struct audit_report *r)
 {
-    for (size_t i = 0; i < r->nfindings; i++)
+    struct seen s = { "" };
+
+    for (size_t i = 0; i < r->nfindings && !s.text[0]; i++)
         if (!r->findings[i].warning)
-            return (struct seen){ r->findings[i].code, r->findings[i].index };
-    return (struct seen){ NULL, 0 };
+            memcpy(s.text, r->findings[i].text, sizeof s.text);
+    return s;
 }
 
 static bool signed_meanwhile(const struct verify *v)
@@ -163,15 +164,17 @@ static bool signed_meanwhile(const struct verify *v)
            !slice_eq(buf_view(&now), buf_view(&v->note_text));
 }
 
-/* What is gone, and still gone in the same place at a second look, was not just pruned. */
+/*
+ * A fault that was found while the trail moved may be none. What is found twice in a row in the
+ * same place is one: races go on to other places, for what is signed never changes.
+ */
 static bool look_again(const struct verify *v, struct seen *before)
 {
     struct seen now = first_fault(v->report);
-    bool same = before->code && now.code && strcmp(before->code, now.code) == 0 &&
-                before->index == now.index;
+    bool same = strcmp(before->text, now.text) == 0;
 
     *before = now;
-    return !v->report->good && ((v->vanished && !same) || signed_meanwhile(v));
+    return !v->report->good && !same && (v->vanished || signed_meanwhile(v));
 }
 
 static void fini(struct verify *v)
@@ -210,7 +213,7 @@ int audit_verify(const struct audit_verify_options *o, struct audit_report *ret_
                  struct err *err)
 {
     AUTO_FD dir = open(o->folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    struct seen before = { NULL, 0 };
+    struct seen before = { "" };
     int failed = 0;
 
     *ret_report = (struct audit_report){ 0 };

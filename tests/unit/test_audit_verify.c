@@ -484,9 +484,9 @@ static void beside_the_writer_nothing_false_is_told(void **state)
         int failed = audit_verify(&o, &r, &err);
 
         if (failed || !r.good) {
-            print_message("after %u good ones: %s %s %s\n", good, err.text,
-                          r.nfindings ? r.findings[r.nfindings - 1].code : "",
-                          r.nfindings ? r.findings[r.nfindings - 1].text : "");
+            print_message("after %u good ones: %s\n", good, err.text);
+            for (size_t i = 0; i < r.nfindings; i++)
+                print_message("%s %s\n", r.findings[i].code, r.findings[i].text);
             kill(pid, SIGKILL);
             (void)waitpid(pid, &status, 0);
             fail();
