@@ -142,13 +142,7 @@ struct totals *group_totals(const struct correlation *c, struct group *g)
 
     if (!m || m->totals)
         return m ? m->totals : NULL;
-    m->totals = calloc(1, sizeof *m->totals);
-    if (m->totals)
-        m->totals->parts = calloc(c->nparts + 1, sizeof *m->totals->parts);
-    if (m->totals && !m->totals->parts) {
-        free(m->totals);
-        m->totals = NULL;
-    }
+    m->totals = calloc(1, sizeof *m->totals + (c->nparts + 1) * sizeof *m->totals->parts);
     return m->totals;
 }
 
@@ -275,7 +269,6 @@ static void more_free(struct more *m)
     if (!m)
         return;
     if (m->totals) {
-        free(m->totals->parts);
         free(m->totals->tally);
         free(m->totals->sorted);
         free(m->totals);

@@ -57,12 +57,12 @@ struct tally {
 };
 
 struct totals {
-    uint64_t *parts; /* entries by part */
     struct tally *tally; /* open addressing; value 0 = free */
     size_t tallies, tally_cap;
     __int128 sum; /* of whole numbers */
     struct number *sorted; /* all numbers */
     size_t numbers, numbers_cap, fractions;
+    uint64_t parts[]; /* entries by part */
 };
 
 /* Where a user was (travel.c). */

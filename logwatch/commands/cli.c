@@ -5,6 +5,8 @@
 #include "base/term.h"
 #include "base/utf8.h"
 
+_Static_assert(CLI_OPTIONS <= 64, "a command says which it takes by bits of 64");
+
 const struct cli_option cli_options[CLI_OPTIONS] = {
     [CLI_CONFIG] = { "config", 'c', "FILE",
                      "Configuration; default: /etc/trailwarden/trailwarden.yaml." },
@@ -62,6 +64,8 @@ const struct cli_option cli_options[CLI_OPTIONS] = {
     [CLI_OUT] = { "out", 'o', "FILE", "Write there instead of the terminal." },
     [CLI_PROOF] = { "proof", 0, "FILE", "Check this proof, without the trail." },
     [CLI_QR] = { "qr", 0, NULL, "As a QR code, too." },
+    [CLI_INDEX] = { "index", 0, "ENTRY", "The number of the entry." },
+    [CLI_TILES] = { "tiles", 0, "FOLDER", "The folder that gets checkpoint, tiles and bundles." },
     [CLI_TO_ANCHOR] = { "to", 0, "WHERE",
                         "Name or type of a configured anchor, a URL or a folder; may be "
                         "repeated." },

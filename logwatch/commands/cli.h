@@ -68,6 +68,8 @@ enum cli_option_id {
     CLI_OUT,
     CLI_PROOF,
     CLI_QR,
+    CLI_INDEX,
+    CLI_TILES,
     CLI_TO_ANCHOR,
     CLI_KEEP,
     CLI_BEFORE,

@@ -98,10 +98,12 @@ static int find_entry(struct cli *cli, const char *folder, struct audit_view *v,
 
 static int which_entry(struct cli *cli, const char *folder, struct audit_view *v, uint64_t *ret)
 {
-    if (cli_has(cli, CLI_GREP) && cli->nargs == 0)
+    const char *number = cli_has(cli, CLI_INDEX) ? cli->values[CLI_INDEX] : cli->args[0];
+    unsigned ways = cli_has(cli, CLI_GREP) + cli_has(cli, CLI_INDEX) + (unsigned)cli->nargs;
+
+    if (cli_has(cli, CLI_GREP) && ways == 1)
         return find_entry(cli, folder, v, ret);
-    if (cli_has(cli, CLI_GREP) || cli->nargs != 1 ||
-        parse_u64(slice_str(cli->args[0]), 0, UINT64_MAX, ret) < 0)
+    if (ways != 1 || parse_u64(slice_str(number), 0, UINT64_MAX, ret) < 0)
         return usage("the number of an entry is needed, or --grep with a text that only it holds",
                      "trail prove");
     return EXIT_DONE;
@@ -291,23 +293,23 @@ static void on_progress(void *ctx, uint64_t done, uint64_t total)
 int command_trail_export(struct cli *cli)
 {
     AUTO(audit_view) v = NULL;
+    const char *folder = cli_has(cli, CLI_TILES) ? cli->values[CLI_TILES] : cli->args[0];
     struct progress progress;
     struct err err = ERR_NONE;
     int r;
 
-    if (cli->nargs != 1)
+    if (cli->nargs + cli_has(cli, CLI_TILES) != 1)
         return usage("a folder that does not exist yet is needed", "trail export");
     r = open_view(cli, &v);
     if (r)
         return r;
     progress_start(&progress, "export", 0);
-    r = audit_view_export(v, cli->args[0], on_progress, &progress, &err);
+    r = audit_view_export(v, folder, on_progress, &progress, &err);
     progress_end(&progress);
     if (r < 0)
         return cli_error(&err);
     if (!cli_has(cli, CLI_QUIET))
         fprintf(cli->out, "%llu entries of '%.*s' are in '%s'\n",
-                (unsigned long long)audit_view_size(v), SLICE_FMT(audit_view_origin(v)),
-                cli->args[0]);
+                (unsigned long long)audit_view_size(v), SLICE_FMT(audit_view_origin(v)), folder);
     return EXIT_DONE;
 }

@@ -43,6 +43,10 @@ sed '3s/3/4/' p3 > p4
 "$TW_BIN" trail check-proof p4 --vkey "$vkey" > out 2> err; want "another entry" 10 $?
 echo nothing > p5
 "$TW_BIN" trail check-proof p5 --vkey "$vkey" > out 2> err; want "no proof" 1 $?
+t prove --index 3 > p7 || fail "prove --index"
+cmp -s p3 p7 || fail "--index is another entry"
+t prove 3 --index 3 > out 2> err; want "two entries" 2 $?
+t prove > out 2> err; want "no entry" 2 $?
 t prove 999999 > out 2> err; want "an entry that is not there" 1 $?
 said err "there is no entry"
 id=$(t show --type alert --limit 1 --json | sed 's/.*"id":"\([^"]*\)".*/\1/')
@@ -55,7 +59,7 @@ t consistency note1 note2 --out c12 || fail "consistency"
 "$TW_BIN" trail consistency note2 note1 --proof c12 --vkey "$vkey" > out 2> err
 want "the other way round" 10 $?
 t consistency 5 2 > out 2> err; want "sizes that are none" 2 $?
-t export static > out || fail "export"
+t export --tiles static > out || fail "export"
 cmp -s static/checkpoint note2 || fail "the export has another checkpoint"
 find static/tile/entries/000.p -type f -size +0 | grep -q . || fail "no entries were exported"
 t export static > out 2> err && fail "an export over another"
