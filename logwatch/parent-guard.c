@@ -245,7 +245,7 @@ static int wait_for_guard(struct parent *p)
     struct pollfd fd = { .fd = p->signals, .events = POLLIN };
     struct signalfd_siginfo info;
     bool told = false;
-    int status;
+    int status = W_EXITCODE(ROLE_FAILED, 0);
 
     while (waitpid(p->guard.pid, &status, WNOHANG) == 0) {
         (void)poll(&fd, 1, 1000);
