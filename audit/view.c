@@ -313,6 +313,20 @@ int audit_view_line(struct audit_view *v, uint64_t index, struct buf *out, struc
     return buf_ok(out) ? 0 : err_nomem(err);
 }
 
+/* The first epoch's proof holds it, and is never pruned. */
+int audit_view_genesis(struct audit_view *v, struct buf *out, struct err *err)
+{
+    AUTO_BUF text = BUF_INIT;
+    UNINITIALIZED struct proof p;
+    int r = file_read(v->dir, "epochs/000000.tlog-proof", CHECKPOINT_MAX, &text, err);
+
+    if (r < 0)
+        return r;
+    if (proof_parse(buf_view(&text), out, &p) < 0 || !proof_holds(&p))
+        return err_set(err, -EBADMSG, "epochs/000000.tlog-proof cannot be read");
+    return buf_ok(out) ? 0 : err_nomem(err);
+}
+
 /* ---- proofs ---- */
 
 static int changed(struct err *err, uint64_t index)

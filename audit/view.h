@@ -24,6 +24,8 @@ uint64_t audit_view_first(const struct audit_view *v);
 struct slice audit_view_note(const struct audit_view *v);
 struct slice audit_view_origin(const struct audit_view *v);
 
+/* The leaf of entry 0, which says the keys; also when entry 0 was pruned. -EBADMSG, -ENOENT */
+int audit_view_genesis(struct audit_view *v, struct buf *out, struct err *err);
 /* The line without its LF. -ENOENT: not there, or not any more. */
 int audit_view_line(struct audit_view *v, uint64_t index, struct buf *out, struct err *err);
 

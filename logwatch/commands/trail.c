@@ -79,7 +79,7 @@ int command_trail_anchors(struct cli *cli)
     AUTO(config) c = NULL;
     AUTO(audit_view) v = NULL;
     AUTO(arena) a = arena_new(4096, 1 << 20);
-    AUTO_BUF line = BUF_INIT;
+    AUTO_BUF genesis = BUF_INIT;
     struct err err = ERR_NONE;
     const struct json *doc;
     const char *folder;
@@ -87,9 +87,9 @@ int command_trail_anchors(struct cli *cli)
 
     if (r || !a)
         return r ? r : EXIT_FAILED;
-    if (audit_view_open(folder, &v, &err) < 0 || audit_view_line(v, 0, &line, &err) < 0)
+    if (audit_view_open(folder, &v, &err) < 0 || audit_view_genesis(v, &genesis, &err) < 0)
         return cli_error(&err);
-    doc = json_load(a, buf_view(&line), &err);
+    doc = json_load(a, buf_view(&genesis), &err);
     if (!doc)
         return cli_error(&err);
     return print_anchors(cli, arena_str(a, json_text(doc, "origin")),

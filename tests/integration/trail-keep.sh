@@ -185,4 +185,12 @@ said out '"done":false,"first":65536,"min":65536,'
 tw show --type trail.prune --json
 want "declared once" 1 "$(wc -l < out)"
 once || { cat err; fail "a start on a pruned trail"; }
+WHAT="pruned"
+good
+tw prove --index 65537 --out proof || { cat err; fail "a proof out of a pruned trail"; }
+vkey=$("$TW_BIN" trail anchors --json --config c.yaml | sed 's/.*"vkey":"\([^"]*\)","epoch.*/\1/')
+"$TW_BIN" trail check-proof proof --vkey "$vkey" --quiet || fail "the proof out of a pruned trail does not hold"
+tw prove --index 7 && fail "a proof of what was pruned"
+said err "was pruned"
+tw export static || { cat err; fail "the export of a pruned trail"; }
 echo good
