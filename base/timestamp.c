@@ -114,8 +114,8 @@ static int stamped_at(TS_RESP *reply, time_t *ret)
     return *ret >= 0 ? 0 : -EBADMSG;
 }
 
-/* at: judge the certificates as of then; 0 = now. The context owns the store. */
-static int trust(TS_VERIFY_CTX *c, const char *ca_file, time_t at, struct err *err)
+/* The context owns the store. */
+static int trust(TS_VERIFY_CTX *c, const char *ca_file, struct err *err)
 {
     X509_STORE *store = X509_STORE_new();
 
@@ -126,8 +126,6 @@ static int trust(TS_VERIFY_CTX *c, const char *ca_file, time_t at, struct err *e
         return err_set(err, -EINVAL, "cannot read certificates from '%.100s': %.60s", ca_file,
                        why());
     }
-    if (at)
-        X509_VERIFY_PARAM_set_time(X509_STORE_get0_param(store), at);
     TS_VERIFY_CTX_set_store(c, store);
     return 0;
 }
@@ -157,31 +155,7 @@ int timestamp_check(struct slice request, struct slice reply, const char *ca_fil
     if (parse_reply(reply, &r, err) < 0)
         return err_code(err);
     TS_VERIFY_CTX_add_flags(c, TS_VFY_SIGNATURE);
-    if (trust(c, ca_file, 0, err) < 0)
-        return err_code(err);
-    return judge(c, r, ret_time_us, err);
-}
-
-int timestamp_check_digest(const uint8_t digest[32], struct slice reply, const char *ca_file,
-                           uint64_t *ret_time_us, struct err *err)
-{
-    AUTO_VERIFY *c = TS_VERIFY_CTX_new();
-    AUTO_RESP *r = NULL;
-    unsigned char *copy;
-    time_t at;
-
-    if (!c)
-        return err_nomem(err);
-    if (parse_reply(reply, &r, err) < 0)
-        return err_code(err);
-    if (stamped_at(r, &at) < 0)
-        return err_set(err, -EBADMSG, "the time stamp has no time");
-    copy = OPENSSL_memdup(digest, 32);
-    if (!copy)
-        return err_nomem(err);
-    TS_VERIFY_CTX_set_flags(c, TS_VFY_VERSION | TS_VFY_SIGNATURE | TS_VFY_IMPRINT);
-    TS_VERIFY_CTX_set_imprint(c, copy, 32); /* takes it */
-    if (trust(c, ca_file, at, err) < 0)
+    if (trust(c, ca_file, err) < 0)
         return err_code(err);
     return judge(c, r, ret_time_us, err);
 }

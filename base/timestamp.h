@@ -21,6 +21,3 @@ int timestamp_request(const uint8_t digest[32], struct buf *out, struct err *err
  */
 int timestamp_check(struct slice request, struct slice reply, const char *ca_file,
                     uint64_t *ret_time_us, struct err *err);
-/* The same for what was stamped once; certificates may have ended since. */
-int timestamp_check_digest(const uint8_t digest[32], struct slice reply, const char *ca_file,
-                           uint64_t *ret_time_us, struct err *err);
