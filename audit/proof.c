@@ -35,6 +35,7 @@ static bool parse_leaf(struct slice line, struct buf *leaf, struct slice *ret)
         base64_decode(slice_skip(line, 6), true, leaf->p, line.n, &n) < 0)
         return false;
     leaf->n = n;
+    leaf->p[n] = '\0';
     *ret = buf_view(leaf);
     return true;
 }

@@ -8,6 +8,7 @@
 # it; `all` takes every n, and of allocations every 20th.
 . "$(dirname "$0")/../integration/lib.sh"
 MODE=${1:-short}
+WIDE=$((1 + ${TW_SLOW:-0}))
 [ $# -eq 0 ] || shift
 if [ "$MODE" = short ]; then usual="named sync rename open truncate unlink write"; else usual="named sync rename open truncate unlink write alloc"; fi
 CLASSES=${*:-$usual}
@@ -127,15 +128,16 @@ faults_of() { # the ways in which a class fails
     esac
 }
 
-# The step between two n: 1 for all, and so wide for the short form that it takes a minute.
+# The step between two n: 1 for all, and so wide for the short form that it takes a minute; twice as wide
+# where everything is slow (a sanitizer).
 stride() { # CLASS COUNT
     case $MODE$1 in
     allalloc) echo 20 ;;
     all*) echo 1 ;;
-    shortwrite) echo $(($2 / 6 + 1)) ;;
-    shortalloc) echo $(($2 / 14 + 1)) ;;
-    shortopen) echo $(($2 / 8 + 1)) ;;
-    *) echo $(($2 / 5 + 1)) ;;
+    shortwrite) echo $(($2 * WIDE / 6 + 1)) ;;
+    shortalloc) echo $(($2 * WIDE / 14 + 1)) ;;
+    shortopen) echo $(($2 * WIDE / 8 + 1)) ;;
+    *) echo $(($2 * WIDE / 5 + 1)) ;;
     esac
 }
 
