@@ -8,6 +8,7 @@
 #include "base/err.h"
 #include "base/secret.h"
 #include "base/slice.h"
+#include "notifiers/sink.h"
 
 struct http_request {
     const char *url;
@@ -30,3 +31,8 @@ void http_post(const struct http_request *q, struct http_answer *ret);
 int http_url_check(const char *url, struct err *err);
 /* 408, 425, 429 and 5xx, or no answer. */
 bool http_retryable(long status);
+/*
+ * What the answer alone makes of a delivery: 2xx is sent, what may pass is a retry when the
+ * receiver wishes it, the rest is dead.
+ */
+void http_outcome(const struct http_answer *a, struct delivery_result *ret);

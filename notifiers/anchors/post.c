@@ -80,17 +80,9 @@ static void post_deliver(struct sink *s, const struct delivery *d, struct delive
     if (!buf_ok(&idempotency))
         return;
     http_post(&q, &a);
-    if (a.status >= 200 && a.status < 300) {
-        ret->state = DELIVERY_SENT;
+    http_outcome(&a, ret);
+    if (ret->state == DELIVERY_SENT)
         ret->said = ANCHOR_HOLDS;
-    } else if (!http_retryable(a.status)) {
-        ret->state = DELIVERY_DEAD;
-    }
-    ret->retry_after_us = a.retry_after_s * USEC_PER_SEC;
-    if (a.status)
-        snprintf(ret->status, sizeof ret->status, "http %ld", a.status);
-    else
-        snprintf(ret->status, sizeof ret->status, "%.150s", a.error);
     buf_fini(&a.body);
 }
 

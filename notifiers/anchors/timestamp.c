@@ -48,12 +48,10 @@ static void judge(const struct timestamp *t, struct slice request, const struct 
     char text[TIME_TEXT_SIZE];
     uint64_t at;
 
-    ret->state = http_retryable(a->status) ? DELIVERY_RETRY : DELIVERY_DEAD;
     if (a->status != 200) {
-        if (a->status)
-            snprintf(ret->status, sizeof ret->status, "http %ld", a->status);
-        else
-            snprintf(ret->status, sizeof ret->status, "%.150s", a->error);
+        http_outcome(a, ret);
+        if (ret->state == DELIVERY_SENT) /* a stamp comes with 200 alone */
+            ret->state = DELIVERY_DEAD;
         return;
     }
     ret->state = DELIVERY_RETRY;

@@ -125,11 +125,9 @@ static void judge(const struct http_answer *a, struct delivery_result *ret)
     } else if (a->status == 409) {
         judge_conflict(a, ret);
     } else {
-        ret->state = http_retryable(a->status) ? DELIVERY_RETRY : DELIVERY_DEAD;
-        if (a->status)
-            snprintf(ret->status, sizeof ret->status, "http %ld", a->status);
-        else
-            snprintf(ret->status, sizeof ret->status, "%.150s", a->error);
+        http_outcome(a, ret);
+        if (ret->state == DELIVERY_SENT) /* signatures come with 200 alone */
+            ret->state = DELIVERY_DEAD;
     }
 }
 

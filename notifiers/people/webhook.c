@@ -112,14 +112,7 @@ static void webhook_deliver(struct sink *s, const struct delivery *d, struct del
     }
     q.headers = headers;
     http_post(&q, &a);
-    ret->state = a.status >= 200 && a.status < 300 ? DELIVERY_SENT
-                 : http_retryable(a.status)        ? DELIVERY_RETRY
-                                                   : DELIVERY_DEAD;
-    ret->retry_after_us = a.retry_after_s * USEC_PER_SEC;
-    if (a.status)
-        snprintf(ret->status, sizeof ret->status, "http %ld", a.status);
-    else
-        snprintf(ret->status, sizeof ret->status, "%.150s", a.error);
+    http_outcome(&a, ret);
     buf_fini(&a.body);
 }
 

@@ -17,21 +17,10 @@
 
 #include "base/file.h"
 #include "base/json-private.h"
+#include "tests/property/dice.h"
 
 #define TEXT_MAX ((size_t)64 << 10)
 #define LINES_MAX 2000
-
-struct dice {
-    uint64_t x;
-};
-
-static unsigned roll(struct dice *d, unsigned n)
-{
-    d->x = d->x * 6364136223846793005u + 1442695040888963407u;
-    return (unsigned)((d->x >> 33) % n);
-}
-
-#define PICK(d, list) ((list)[roll((d), (unsigned)ARRAY_SIZE(list))])
 
 /* ---- comparing ---- */
 

@@ -21,18 +21,7 @@
 #include "base/utf8.h"
 #include "parsers/format.h"
 #include "rules/inspect.h"
-
-struct dice {
-    uint64_t x;
-};
-
-static unsigned roll(struct dice *d, unsigned n)
-{
-    d->x = d->x * 6364136223846793005u + 1442695040888963407u;
-    return (unsigned)((d->x >> 33) % n);
-}
-
-#define PICK(d, list) ((list)[roll((d), (unsigned)ARRAY_SIZE(list))])
+#include "tests/property/dice.h"
 
 static uint64_t setting(const char *name, uint64_t fallback)
 {

@@ -11,20 +11,9 @@
 #include <cmocka.h>
 
 #include "parsers/format.h"
+#include "tests/property/dice.h"
 
 #define TEXTS 60 /* for each pattern */
-
-struct dice {
-    uint64_t x;
-};
-
-static unsigned roll(struct dice *d, unsigned n)
-{
-    d->x = d->x * 6364136223846793005u + 1442695040888963407u;
-    return (unsigned)((d->x >> 33) % n);
-}
-
-#define PICK(d, list) ((list)[roll((d), (unsigned)ARRAY_SIZE(list))])
 
 /* ---- what is read ---- */
 

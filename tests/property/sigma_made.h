@@ -6,22 +6,11 @@
 #include <cmocka.h>
 
 #include "rules/rules.h"
+#include "tests/property/dice.h"
 #include "tests/property/sigma_naive.h"
 
 #define SEEDS 40 /* of one rule */
 #define RULES_MAX 24
-
-struct dice {
-    uint64_t x;
-};
-
-static unsigned roll(struct dice *d, unsigned n)
-{
-    d->x = d->x * 6364136223846793005u + 1442695040888963407u;
-    return (unsigned)((d->x >> 33) % n);
-}
-
-#define PICK(d, list) ((list)[roll((d), (unsigned)ARRAY_SIZE(list))])
 
 /* Most of a rule is of one kind, so that events can hit several of its items. */
 enum theme {
