@@ -32,7 +32,7 @@ int http_url_check(const char *url, struct err *err);
 /* 408, 425, 429 and 5xx, or no answer. */
 bool http_retryable(long status);
 /*
- * What the answer alone makes of a delivery: 2xx is sent, what may pass is a retry when the
- * receiver wishes it, the rest is dead.
+ * What the answer alone makes of a delivery: 2xx is sent; what http_retryable() says is tried
+ * again, when the receiver wishes it; the rest is dead.
  */
 void http_outcome(const struct http_answer *a, struct delivery_result *ret);

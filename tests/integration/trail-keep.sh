@@ -157,7 +157,13 @@ WHAT="prune"
 awk -v n=131500 'length($0) < 90 { l[k++] = $0 } END { for (i = 0; i < n; i++) print l[i % k] }' "$SAMPLE" > xui.log
 cp c.yaml plain.yaml
 echo 'trail: {compress: false}' >> plain.yaml
+TW_FAULT="trail: new segment:1" "$TW_BIN" run --single --once --quiet --config plain.yaml > out 2> err
+want "exit when a new segment begins" 86 $?
 "$TW_BIN" run --single --once --quiet --config plain.yaml > out 2> err || { cat err; fail "the long run"; }
+want "entries, killed where a segment began" 131500 "$(entries state/trail event)"
+WHAT="a new segment"
+good
+WHAT="prune"
 want "segments" 3 "$(find state/trail/log -name '*.jsonl' | wc -l)"
 tw prune && fail "pruned without a limit"
 want "usage" 2 "$(tw prune; echo $?)"
