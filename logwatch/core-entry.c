@@ -152,19 +152,34 @@ int entry_of_event(struct batch *b, const struct event *ev)
 
 static const char *const state_names[] = { "waiting", "sent", "retry", "dead" };
 
+/* A blocker's answer may repeat the address, which belongs behind the TAB. */
+static void put_status(struct buf *out, struct slice status, struct slice address)
+{
+    size_t at;
+
+    while (address.n && (at = slice_find(status, address)) != SIZE_MAX) {
+        buf_slice(out, slice_take(status, at));
+        buf_str(out, "(address)");
+        status = slice_skip(status, at + address.n);
+    }
+    buf_slice(out, status);
+}
+
 int entry_of_delivery(struct batch *b, const struct core_delivery *d)
 {
     struct entry *e = batch_entry(b, slice_is(d->kind, "ban") ? "ban.order" : "delivery");
     AUTO_BUF members = BUF_INIT;
+    AUTO_BUF status = BUF_INIT;
     struct json_writer w = json_writer(&members);
 
     if (!e)
         return -ENOMEM;
+    put_status(&status, d->status, d->address);
     json_member_slice(&w, "id", d->key);
     json_member_slice(&w, "receiver", d->receiver);
     json_member_str(&w, "state", state_names[d->state]);
     json_member_u64(&w, "attempt", d->attempts);
-    json_member_slice(&w, "status", d->status);
+    json_member_buf(&w, "status", &status);
     return entry_keep(b->arena, &members, &e->members) && room(b, e, 1) &&
                    add_pii(b, e, SLICE("address"), d->address)
                ? 0

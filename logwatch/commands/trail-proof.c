@@ -57,10 +57,21 @@ static int read_file(const char *path, struct buf *out)
 /* ---- prove ---- */
 
 struct finding {
-    const char *text;
+    const char *text, *type; /* type NULL: any */
     uint64_t size, found[FOUND_MAX];
     size_t n;
 };
+
+/* The type stands behind number and time, before anything foreign. */
+static bool is_of_type(struct slice line, const char *type)
+{
+    AUTO_BUF want = BUF_INIT;
+
+    if (!type)
+        return true;
+    buf_printf(&want, "\",\"type\":\"%s\"", type);
+    return buf_ok(&want) && slice_find(slice_take(line, 100), buf_view(&want)) != SIZE_MAX;
+}
 
 static int on_line(void *ctx, uint64_t index, struct slice line)
 {
@@ -68,7 +79,7 @@ static int on_line(void *ctx, uint64_t index, struct slice line)
 
     if (index >= f->size)
         return 1;
-    if (slice_find(line, slice_str(f->text)) != SIZE_MAX)
+    if (slice_find(line, slice_str(f->text)) != SIZE_MAX && is_of_type(line, f->type))
         f->found[f->n++] = index;
     return f->n == FOUND_MAX;
 }
@@ -76,7 +87,9 @@ static int on_line(void *ctx, uint64_t index, struct slice line)
 /* The entry that holds a text, like an alert's id; there must be one. */
 static int find_entry(struct cli *cli, const char *folder, struct audit_view *v, uint64_t *ret)
 {
-    struct finding f = { .text = cli->values[CLI_GREP], .size = audit_view_size(v) };
+    struct finding f = { .text = cli->values[CLI_GREP],
+                         .type = cli->values[CLI_TYPE],
+                         .size = audit_view_size(v) };
     struct err err = ERR_NONE;
 
     if (audit_each(folder, audit_view_first(v), on_line, &f, &err) < 0)

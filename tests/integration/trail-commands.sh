@@ -52,6 +52,9 @@ said err "there is no entry"
 id=$(t show --type alert --limit 1 --json | sed 's/.*"id":"\([^"]*\)".*/\1/')
 t prove --grep "$id" > p6 || fail "prove --grep"
 grep -q '^index ' p6 || fail "no proof came out"
+t prove --grep "$id" --type alert > p8 || fail "prove --grep --type"
+cmp -s p6 p8 || fail "--type leads to another entry"
+t prove --grep "$id" --type heartbeat > out 2> err; want "no entry of that type" 3 $?
 t prove --grep '"type"' > out 2> err; want "a text of many entries" 2 $?
 t checkpoint --out note2 || fail "checkpoint"
 t consistency note1 note2 --out c12 || fail "consistency"

@@ -47,6 +47,11 @@ good
 tw erase --subject ip=198.51.100.7 --name user.name=root --reason "request 18" || { cat err; fail "erase of an address"; }
 want "files that hold the address" 0 "$(people 198.51.100.7)"
 good
+tw show --type ban.order --json
+said out '"status":"would ban (address)"'
+tw erase --subject ip=203.0.113.66 --reason "request 19" || { cat err; fail "erase of an address that was banned"; }
+want "files that hold the banned address" 0 "$(people 203.0.113.66)"
+good
 once || { cat err; fail "the run after it"; }
 want "entries after it" "$LINES_ALL" "$(entries state/trail event)"
 want "alerts doubled after it" "" "$(sed -n 's/.*"type":"alert","id":"\([^"]*\)".*/\1/p' state/trail/log/*.jsonl | sort | uniq -d)"
