@@ -150,8 +150,6 @@ int entry_of_event(struct batch *b, const struct event *ev)
                : -ENOMEM;
 }
 
-static const char *const state_names[] = { "waiting", "sent", "retry", "dead" };
-
 /* A blocker's answer may repeat the address, which belongs behind the TAB. */
 static void put_status(struct buf *out, struct slice status, struct slice address)
 {
@@ -177,7 +175,7 @@ int entry_of_delivery(struct batch *b, const struct core_delivery *d)
     put_status(&status, d->status, d->address);
     json_member_slice(&w, "id", d->key);
     json_member_slice(&w, "receiver", d->receiver);
-    json_member_str(&w, "state", state_names[d->state]);
+    json_member_str(&w, "state", delivery_state_name(d->state));
     json_member_u64(&w, "attempt", d->attempts);
     json_member_buf(&w, "status", &status);
     return entry_keep(b->arena, &members, &e->members) && room(b, e, 1) &&

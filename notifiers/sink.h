@@ -17,6 +17,8 @@ struct sink;
 struct delivery {
     struct slice key; /* fixed for all attempts: receivers can recognise a repeat */
     struct slice kind; /* "notify", "ban", "anchor" */
+    struct slice first_remote; /* the receiver's id of its first message about this incident, to be
+                                  edited or answered; empty: there is none */
     const struct json *document;
     struct slice text; /* the document as written */
     unsigned attempt; /* 1.. */
@@ -35,6 +37,7 @@ enum anchor_said {
 
 struct delivery_result {
     enum delivery_state state; /* SENT, RETRY, DEAD */
+    bool broken; /* DEAD, and so would any other message be: a token revoked, a hook removed */
     uint64_t retry_after_us; /* the receiver's wish; 0 = our back-off */
     char status[160]; /* printable, no secrets */
     char remote[80]; /* message id of the receiver */
@@ -43,6 +46,23 @@ struct delivery_result {
     struct buf reply; /* lines of a witness, a time stamp; the caller frees it */
 };
 #define REPLY_MAX (24 << 10)
+
+/* What the receiver's own documents say it takes; the configuration may say otherwise. */
+struct sink_pace {
+    unsigned burst; /* messages at once; 0 = no limit */
+    uint64_t every_us; /* one more after this long */
+    unsigned digest_over; /* more than so many that wait become one message; 0 = never: a program
+                             reads them */
+};
+
+/* What a person pressed or wrote at the receiver. */
+struct sink_act {
+    char verb[16]; /* as in schemas/incident.h: "ack", "silence.add", "unban" */
+    char id[40];
+    uint32_t for_s; /* of a silence */
+    char who[80]; /* whom the receiver says it was, and whom the configuration allows */
+    char place[128]; /* the sink's own: where the answer belongs */
+};
 
 struct sink_ops {
     const char *name; /* the word after `type:` */
@@ -54,11 +74,23 @@ struct sink_ops {
     bool loads_libraries; /* while it works */
     bool stays_here; /* never reaches for the network */
 
+    struct sink_pace pace; /* all zero: no limit, no digests */
+
     /* After the options were loaded; checks what tables cannot. NULL: nothing to do. */
     int (*open)(struct sink *s, struct err *err);
     /* Always fills the result; a failure of ours is a RETRY with its text. */
     void (*deliver)(struct sink *s, const struct delivery *d, struct delivery_result *ret);
     void (*close)(struct sink *s); /* also after a failed open */
+
+    /*
+     * Optional: people can act there (`listens` says whether this one is so configured). listen()
+     * waits until `fd` can be read (0) or somebody acts (1, *ret filled); negative: it cannot
+     * listen now, the caller waits on `fd` for the given patience and calls again. answer() says
+     * what became of it; it may be late or never come.
+     */
+    bool (*listens)(const struct sink *s);
+    int (*listen)(struct sink *s, int fd, struct sink_act *ret);
+    void (*answer)(struct sink *s, const struct sink_act *act, struct slice text, bool done);
 };
 
 struct sink {

@@ -10,7 +10,7 @@ void batch_init(struct batch *b, struct arena *a, uint64_t now_us)
 bool batch_empty(const struct batch *b)
 {
     return !b->ncursors && !b->nsignals && !b->nalerts && !b->nentries && !b->noutgoing &&
-           !b->noutcomes;
+           !b->noutcomes && !b->nchanges && !b->nincidents && !b->nsilences;
 }
 
 /* Room for one more zeroed element: the array itself, or a larger copy in the arena; NULL: memory.
@@ -103,6 +103,42 @@ struct input_health *batch_health(struct batch *b, struct slice input)
     if (h)
         h->input = input;
     return h;
+}
+
+struct row_change *batch_change(struct batch *b)
+{
+    return GROW(b, changes);
+}
+
+int batch_incident(struct batch *b, const struct incident *incident)
+{
+    const struct incident **slot = GROW(b, incidents);
+
+    if (!slot)
+        return -ENOMEM;
+    *slot = incident;
+    return 0;
+}
+
+struct silence *batch_silence(struct batch *b, uint64_t id)
+{
+    struct silence *s;
+
+    for (size_t i = 0; i < b->nsilences; i++)
+        if (b->silences[i].id == id)
+            return &b->silences[i];
+    s = GROW(b, silences);
+    if (s)
+        s->id = id;
+    return s;
+}
+
+const char *delivery_state_name(enum delivery_state s)
+{
+    static const char *const names[DELIVERY_STATES] = { "waiting", "sent",    "retry",
+                                                        "dead",    "bundled", "held" };
+
+    return (unsigned)s < DELIVERY_STATES ? names[s] : "?";
 }
 
 const char *trouble_name(unsigned bit)

@@ -8,8 +8,8 @@
  */
 #pragma once
 
-#include "schemas/alert.h"
 #include "schemas/block.h"
+#include "schemas/incident.h"
 
 /* A personal value of an entry: the leaf holds only its salted digest. */
 struct entry_pii {
@@ -26,22 +26,36 @@ struct entry {
     size_t npii;
 };
 
-/* A message to one receiver, waiting in the outbox. Key (alert, receiver) is unique: a repeat is
- * ignored. */
-struct outgoing {
-    struct slice key; /* 32 hex digits of the alert id, or another unique text */
-    struct slice receiver; /* name in the configuration */
-    struct slice kind; /* "notify" or "ban" */
-    struct slice document; /* JSON: alert document, or ban order */
-    uint64_t not_before_us;
-    uint64_t expires_us;
-};
-
+/* A row of the outbox. New states go behind: they are stored. */
 enum delivery_state {
     DELIVERY_WAITING,
     DELIVERY_SENT,
     DELIVERY_RETRY, /* failed, will be tried again at not_before_us */
-    DELIVERY_DEAD, /* given up: refused or expired */
+    DELIVERY_DEAD, /* given up: refused, expired or dropped */
+    DELIVERY_BUNDLED, /* told in another row, whose number is `bundle` */
+    DELIVERY_HELD, /* not told, and `status` says why: silenced, acknowledged ... */
+    DELIVERY_STATES,
+};
+const char *delivery_state_name(enum delivery_state s);
+
+/* A message to one receiver, waiting in the outbox. (key, receiver) is unique: a repeat is
+ * ignored. */
+struct outgoing {
+    struct slice key; /* 32 hex digits of the alert id, or another unique text */
+    struct slice receiver; /* name in the configuration */
+    struct slice kind; /* "notify", "ban" or "anchor" */
+    struct slice document; /* JSON: alert, summary, or ban order */
+    uint64_t not_before_us;
+    uint64_t expires_us;
+    /* of "notify", for grouping, digests and history */
+    enum delivery_state state; /* WAITING, or HELD with `status` */
+    struct slice status;
+    struct slice reason; /* "first", "escalated" ... as message.notice */
+    struct slice incident, rule, title, source, user; /* source: an address or the group */
+    struct slice group; /* rows of one group that wait go as one; empty: alone */
+    enum level level;
+    const uint64_t *members; /* of a summary: rows that become BUNDLED with it */
+    size_t nmembers;
 };
 
 /* How an attempt went (sender to core). */
@@ -52,6 +66,14 @@ struct outcome {
     uint64_t not_before_us;
     struct slice status; /* "250 2.0.0 queued", "http 429", "exit 3" */
     struct slice remote; /* the receiver's id for it, or empty */
+};
+
+/* A row that an act or the core changes, beside outcomes. */
+struct row_change {
+    uint64_t id;
+    enum delivery_state state; /* WAITING: it begins anew; HELD, DEAD: `status` says why */
+    uint64_t not_before_us, expires_us; /* of WAITING */
+    struct slice status;
 };
 
 struct cursor_update {
@@ -105,6 +127,12 @@ struct batch {
     size_t noutgoing, outgoing_cap;
     struct outcome *outcomes;
     size_t noutcomes, outcomes_cap;
+    struct row_change *changes;
+    size_t nchanges, changes_cap;
+    const struct incident **incidents; /* borrowed: the core's, as they are at the commit */
+    size_t nincidents, incidents_cap;
+    struct silence *silences;
+    size_t nsilences, silences_cap;
     struct channel_count *counts;
     size_t ncounts, counts_cap;
     struct input_health *healths;
@@ -123,5 +151,8 @@ int batch_alert(struct batch *b, struct alert *alert); /* borrowed: must live in
 struct entry *batch_entry(struct batch *b, const char *type);
 struct outgoing *batch_outgoing(struct batch *b);
 struct outcome *batch_outcome(struct batch *b);
+struct row_change *batch_change(struct batch *b);
+int batch_incident(struct batch *b, const struct incident *incident); /* borrowed */
+struct silence *batch_silence(struct batch *b, uint64_t id); /* finds or adds */
 struct channel_count *batch_count(struct batch *b, struct slice channel); /* finds or adds */
 struct input_health *batch_health(struct batch *b, struct slice input); /* finds or adds */

@@ -299,7 +299,6 @@ static int export_alert(void *ctx, const struct alert_row *row)
     return end(x);
 }
 
-static const char *const delivery_names[] = { "waiting", "sent", "retry", "dead" };
 
 static int export_row(void *ctx, const struct outbox_row *row)
 {
@@ -310,7 +309,7 @@ static int export_row(void *ctx, const struct outbox_row *row)
     json_member_slice(&x->look.w, "key", row->key);
     json_member_slice(&x->look.w, "receiver", row->receiver);
     json_member_slice(&x->look.w, "message", row->kind);
-    json_member_str(&x->look.w, "state", delivery_names[row->state]);
+    json_member_str(&x->look.w, "state", delivery_state_name(row->state));
     json_member_u64(&x->look.w, "attempts", row->attempts);
     json_member_time(&x->look.w, "created", row->created_us);
     json_member_slice(&x->look.w, "status", row->status);
