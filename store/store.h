@@ -97,25 +97,107 @@ struct outbox_row {
     enum delivery_state state;
     unsigned attempts;
     uint64_t created_us, not_before_us, expires_us;
+    uint64_t done_us; /* when it got its final state; 0 = it has none yet */
     struct slice status, remote;
+    /* of "notify"; empty in rows of versions that did not note it */
+    enum level level;
+    struct slice reason, incident, rule, title, source, user, group;
+    uint64_t bundle; /* BUNDLED: the row that tells it */
 };
-/* Waiting rows that are due, oldest first, at most one a receiver (order is kept for each). */
-int store_outbox_due(struct store *s, uint64_t now_us, size_t max,
-                     int (*fn)(void *ctx, const struct outbox_row *row), void *ctx,
-                     struct err *err);
-uint64_t store_outbox_next_us(struct store *s); /* when the next is due; UINT64_MAX = none */
+
+/* ---- the outbox, for who looks at it ---- */
+
+struct outbox_filter {
+    uint64_t id; /* this one row; 0 = any */
+    unsigned states; /* bit set of enum delivery_state; 0 = all */
+    struct slice receiver, rule, incident, key; /* empty = any */
+    uint64_t since_us, until_us; /* created; 0 = open */
+    uint64_t bundle; /* the rows that this one tells; 0 = any */
+    size_t limit; /* 0 = 100 */
+};
+/* Newest first. */
+int store_outbox_list(struct store *s, const struct outbox_filter *f,
+                      int (*fn)(void *ctx, const struct outbox_row *row), void *ctx,
+                      struct err *err);
 /* All rows, newest first; state -1 = any. */
 int store_outbox_each(struct store *s, int state, size_t limit,
                       int (*fn)(void *ctx, const struct outbox_row *row), void *ctx,
                       struct err *err);
+struct receiver_row {
+    struct slice receiver;
+    uint64_t rows[DELIVERY_STATES];
+    uint64_t oldest_us; /* created, of those that wait; 0 = none waits */
+    uint64_t sent_us; /* the newest that was sent; 0 = none */
+};
+int store_receivers_each(struct store *s, int (*fn)(void *ctx, const struct receiver_row *row),
+                         void *ctx, struct err *err);
+
+/* ---- the outbox, for who empties it (logwatch/core-queue.h) ---- */
+
+/*
+ * The next row of a receiver that waits and may go at now_us: the oldest, but those that failed
+ * `patience` times or more behind the others. 1 = fn was called, 0 = none.
+ */
+int store_outbox_head(struct store *s, struct slice receiver, uint64_t now_us, unsigned patience,
+                      int (*fn)(void *ctx, const struct outbox_row *row), void *ctx,
+                      struct err *err);
+/*
+ * Rows of a receiver that were never tried and may go at now_us, oldest first, without their
+ * documents; `group` not empty: those of that group, also when they should wait longer.
+ */
+int store_outbox_waiting(struct store *s, struct slice receiver, struct slice group,
+                         uint64_t now_us, size_t max,
+                         int (*fn)(void *ctx, const struct outbox_row *row), void *ctx,
+                         struct err *err);
+/* When the next row of the receiver may go; UINT64_MAX = none waits. */
+uint64_t store_outbox_due_us(struct store *s, struct slice receiver);
+uint64_t store_outbox_next_us(struct store *s); /* of all receivers */
+/* Messages sent to a receiver since then; rule empty: about anything. At most `max` are counted. */
+uint64_t store_outbox_sent(struct store *s, struct slice receiver, struct slice rule,
+                           uint64_t since_us, uint64_t max);
+struct group_last {
+    uint64_t waits_us; /* not_before of a row of that group that waits; 0 = none */
+    uint64_t sent_us; /* the newest message about it; 0 = none */
+};
+struct group_last store_outbox_group(struct store *s, struct slice receiver, struct slice group);
+/* The same of rows about one incident. */
+struct group_last store_outbox_incident(struct store *s, struct slice receiver,
+                                        struct slice incident);
+/* Receivers that were told about the incident since then; remote: of the first message. */
+int store_outbox_told(struct store *s, struct slice incident, uint64_t since_us,
+                      int (*fn)(void *ctx, struct slice receiver, struct slice remote), void *ctx,
+                      struct err *err);
+/* Drops final rows older than that, some at a time. How many; negative: a fault. */
+int store_outbox_prune(struct store *s, uint64_t before_us, struct err *err);
+
+/* ---- incidents and silences ---- */
+
+struct incident_filter {
+    struct slice key; /* begins with this; empty = any */
+    unsigned states; /* bit set; 0 = all */
+    struct slice rule, channel;
+    int level_min; /* -1 = any */
+    uint64_t since_us; /* newest alert at or after */
+    size_t limit; /* 0 = 100 */
+};
+/* The one with the newest alert first. */
+int store_incidents_each(struct store *s, const struct incident_filter *f,
+                         int (*fn)(void *ctx, const struct incident *i), void *ctx,
+                         struct err *err);
+/* All, newest first; until_us > 0: those that end after it. */
+int store_silences_each(struct store *s, uint64_t until_us,
+                        int (*fn)(void *ctx, const struct silence *i), void *ctx, struct err *err);
 
 struct alert_row {
     uint64_t n; /* number in the order of commit */
     struct slice id, rule, title, channel, group, document;
+    struct slice incident; /* its key; empty: of a version that did not note it */
     enum level level;
     uint64_t time_us;
 };
 struct alert_filter {
+    struct slice id; /* begins with this; empty = any */
+    struct slice incident; /* of this one; empty = any */
     uint64_t since_us, until_us; /* 0 = open */
     struct slice rule, channel;
     int level_min; /* -1 = any */
