@@ -1,5 +1,39 @@
 #include "store/store-private.h"
 
+/*
+ * Documents stand apart: several receivers share one, and the rows that are walked to find what is
+ * next stay small. Version 6.
+ */
+#define OUTBOX_TABLES                                                                              \
+    "CREATE TABLE document (id INTEGER PRIMARY KEY AUTOINCREMENT, body BLOB NOT NULL);"            \
+    "CREATE TABLE outbox (id INTEGER PRIMARY KEY AUTOINCREMENT, key TEXT NOT NULL,"                \
+    "  receiver TEXT NOT NULL, kind TEXT NOT NULL, state INTEGER NOT NULL,"                        \
+    "  attempts INTEGER NOT NULL DEFAULT 0, created_us INTEGER NOT NULL,"                          \
+    "  not_before_us INTEGER NOT NULL, expires_us INTEGER NOT NULL,"                               \
+    "  done_us INTEGER NOT NULL DEFAULT 0, level INTEGER NOT NULL DEFAULT 0,"                      \
+    "  reason TEXT NOT NULL DEFAULT '', incident TEXT NOT NULL DEFAULT '',"                        \
+    "  rule TEXT NOT NULL DEFAULT '', title TEXT NOT NULL DEFAULT '',"                             \
+    "  source TEXT NOT NULL DEFAULT '', user TEXT NOT NULL DEFAULT '',"                            \
+    "  grp TEXT NOT NULL DEFAULT '', bundle INTEGER NOT NULL DEFAULT 0,"                           \
+    "  status TEXT NOT NULL DEFAULT '', remote TEXT NOT NULL DEFAULT '',"                          \
+    "  document INTEGER NOT NULL, UNIQUE (key, receiver));"                                        \
+    "CREATE INDEX outbox_fresh ON outbox (receiver, not_before_us, id) WHERE state = 0;"           \
+    "CREATE INDEX outbox_failed ON outbox (receiver, not_before_us) WHERE state = 2;"              \
+    "CREATE INDEX outbox_sent ON outbox (receiver, done_us) WHERE state = 1;"                      \
+    "CREATE INDEX outbox_incident ON outbox (incident, receiver, id) WHERE incident <> '';"        \
+    "CREATE INDEX outbox_group ON outbox (receiver, grp, id) WHERE grp <> '';"                     \
+    "CREATE INDEX outbox_bundle ON outbox (bundle) WHERE bundle <> 0;"                             \
+    "CREATE TABLE incident (key TEXT PRIMARY KEY, rule TEXT NOT NULL, title TEXT NOT NULL,"        \
+    "  channel TEXT NOT NULL, grp TEXT NOT NULL, last_alert TEXT NOT NULL, who TEXT NOT NULL,"     \
+    "  comment TEXT NOT NULL, level INTEGER NOT NULL, state INTEGER NOT NULL,"                     \
+    "  alerts INTEGER NOT NULL, first_us INTEGER NOT NULL, last_us INTEGER NOT NULL,"              \
+    "  opened_us INTEGER NOT NULL, changed_us INTEGER NOT NULL, resolve_us INTEGER NOT NULL)"      \
+    "  WITHOUT ROWID;"                                                                             \
+    "CREATE INDEX incident_last ON incident (last_us);"                                            \
+    "CREATE INDEX incident_due ON incident (resolve_us) WHERE resolve_us > 0;"                     \
+    "CREATE TABLE silence (id INTEGER PRIMARY KEY, matchers TEXT NOT NULL, who TEXT NOT NULL,"     \
+    "  comment TEXT NOT NULL, from_us INTEGER NOT NULL, until_us INTEGER NOT NULL);"
+
 /* One place for the schema; user_version says which this is. */
 const char store_schema[] =
     "CREATE TABLE meta (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;"
@@ -12,15 +46,10 @@ const char store_schema[] =
     "CREATE INDEX signals_expire ON signals (expires_us);"
     "CREATE TABLE alert (n INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE,"
     "  rule TEXT NOT NULL, title TEXT NOT NULL, channel TEXT NOT NULL, level INTEGER NOT NULL,"
-    "  time_us INTEGER NOT NULL, grp TEXT NOT NULL, document BLOB NOT NULL);"
+    "  time_us INTEGER NOT NULL, grp TEXT NOT NULL, document BLOB NOT NULL,"
+    "  incident TEXT NOT NULL DEFAULT '');"
     "CREATE INDEX alert_time ON alert (time_us);"
-    "CREATE TABLE outbox (id INTEGER PRIMARY KEY AUTOINCREMENT, key TEXT NOT NULL,"
-    "  receiver TEXT NOT NULL, kind TEXT NOT NULL, document BLOB NOT NULL,"
-    "  state INTEGER NOT NULL, attempts INTEGER NOT NULL DEFAULT 0,"
-    "  created_us INTEGER NOT NULL, not_before_us INTEGER NOT NULL, expires_us INTEGER NOT NULL,"
-    "  status TEXT NOT NULL DEFAULT '', remote TEXT NOT NULL DEFAULT '',"
-    "  UNIQUE (key, receiver));"
-    "CREATE INDEX outbox_waiting ON outbox (receiver, id) WHERE state IN (0, 2);"
+    "CREATE INDEX alert_incident ON alert (incident, n) WHERE incident <> '';" OUTBOX_TABLES
     "CREATE TABLE channel (name TEXT PRIMARY KEY, lines INTEGER NOT NULL, bytes INTEGER NOT NULL,"
     "  unparsed INTEGER NOT NULL, matches INTEGER NOT NULL, last_event_us INTEGER NOT NULL,"
     "  parsed INTEGER NOT NULL DEFAULT 0) WITHOUT ROWID;"
@@ -39,4 +68,14 @@ const char *const store_upgrades[STORE_VERSION - 1] = {
     "CREATE INDEX signals_expire ON signals (expires_us);",
     ("ALTER TABLE channel ADD COLUMN parsed INTEGER NOT NULL DEFAULT 0;"
      "UPDATE channel SET parsed = lines;"),
+    ("ALTER TABLE outbox RENAME TO outbox_5;"
+     "DROP INDEX outbox_waiting;"
+     "ALTER TABLE alert ADD COLUMN incident TEXT NOT NULL DEFAULT '';"
+     "CREATE INDEX alert_incident ON alert (incident, n) WHERE incident <> '';" OUTBOX_TABLES
+     "INSERT INTO document (id, body) SELECT id, document FROM outbox_5;"
+     "INSERT INTO outbox (id, key, receiver, kind, state, attempts, created_us, not_before_us,"
+     "  expires_us, done_us, status, remote, document) SELECT id, key, receiver, kind, state,"
+     "  attempts, created_us, not_before_us, expires_us,"
+     "  CASE WHEN state IN (1, 3) THEN created_us ELSE 0 END, status, remote, id FROM outbox_5;"
+     "DROP TABLE outbox_5;"),
 };

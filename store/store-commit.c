@@ -186,15 +186,14 @@ static int put_alert(struct store *s, const struct alert *a)
     AUTO_BUF id = BUF_INIT;
     AUTO_BUF group = BUF_INIT;
     AUTO_BUF document = BUF_INIT;
+    AUTO_BUF incident = BUF_INIT;
     struct json_writer w = json_writer(&document);
     sqlite3_stmt *st = stmt_ready(s, S_ALERT_PUT);
 
     buf_hex(&id, a->id, sizeof a->id);
-    for (size_t i = 0; i < a->ngroup; i++)
-        buf_printf(&group, "%s%.*s=%.*s", i ? " " : "", SLICE_FMT(a->group[i].name),
-                   SLICE_FMT(a->group[i].value));
+    incident_group(a, &group);
     alert_json(a, &w);
-    if (!st || !buf_ok(&id) || !buf_ok(&group) || !buf_ok(&document))
+    if (!st || !buf_ok(&id) || !buf_ok(&group) || !buf_ok(&document) || !incident_key(a, &incident))
         return -1;
     stmt_text(st, 1, buf_view(&id));
     stmt_text(st, 2, a->rule_id);
@@ -204,48 +203,8 @@ static int put_alert(struct store *s, const struct alert *a)
     stmt_u64(st, 6, a->time_us);
     stmt_text(st, 7, buf_view(&group));
     stmt_blob(st, 8, buf_view(&document));
+    stmt_text(st, 9, buf_view(&incident));
     return stmt_run(s, st);
-}
-
-static int put_outgoing(struct store *s, const struct batch *b)
-{
-    for (size_t i = 0; i < b->noutgoing; i++) {
-        const struct outgoing *o = &b->outgoing[i];
-        sqlite3_stmt *st = stmt_ready(s, S_OUTBOX_PUT);
-
-        if (!st)
-            return -1;
-        stmt_text(st, 1, o->key);
-        stmt_text(st, 2, o->receiver);
-        stmt_text(st, 3, o->kind);
-        stmt_blob(st, 4, o->document);
-        stmt_u64(st, 5, b->now_us);
-        stmt_u64(st, 6, o->not_before_us);
-        stmt_u64(st, 7, o->expires_us);
-        if (stmt_run(s, st) < 0)
-            return -1;
-    }
-    return 0;
-}
-
-static int put_outcomes(struct store *s, const struct batch *b)
-{
-    for (size_t i = 0; i < b->noutcomes; i++) {
-        const struct outcome *o = &b->outcomes[i];
-        sqlite3_stmt *st = stmt_ready(s, S_OUTCOME);
-
-        if (!st)
-            return -1;
-        stmt_u64(st, 1, o->id);
-        sqlite3_bind_int(st, 2, (int)o->state);
-        stmt_u64(st, 3, o->attempts);
-        stmt_u64(st, 4, o->not_before_us);
-        stmt_text(st, 5, o->status);
-        stmt_text(st, 6, o->remote);
-        if (stmt_run(s, st) < 0)
-            return -1;
-    }
-    return 0;
 }
 
 static int put_counts(struct store *s, const struct batch *b)
@@ -317,7 +276,7 @@ static int put_all(struct store *s, const struct batch *b)
     for (size_t i = 0; i < b->nalerts; i++)
         if (put_alert(s, b->alerts[i]) < 0)
             return -1;
-    if (put_outgoing(s, b) < 0 || put_outcomes(s, b) < 0 || put_counts(s, b) < 0 ||
+    if (store_put_outbox(s, b) < 0 || store_put_people(s, b) < 0 || put_counts(s, b) < 0 ||
         put_healths(s, b) < 0)
         return -1;
     fault_point(FAULT_STORE_IN_TXN);

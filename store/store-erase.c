@@ -150,20 +150,43 @@ static int erase_alerts(struct erasing *e)
     }
 }
 
+enum message_text { TEXT_STATUS, TEXT_REMOTE, TEXT_SOURCE, TEXT_USER, MESSAGE_TEXTS };
+
 struct message {
-    uint64_t id, state;
-    struct buf document, status, remote, clean;
-    bool ban, document_hit, status_hit, remote_hit;
+    uint64_t id, state, document_id;
+    struct buf document, clean, texts[MESSAGE_TEXTS];
+    bool ban, document_hit, hits[MESSAGE_TEXTS];
 };
 
 static void message_fini(struct message *m)
 {
     buf_fini(&m->document);
-    buf_fini(&m->status);
-    buf_fini(&m->remote);
     buf_fini(&m->clean);
+    for (size_t i = 0; i < MESSAGE_TEXTS; i++)
+        buf_fini(&m->texts[i]);
 }
 
+static bool any_hit(const struct message *m)
+{
+    bool any = m->document_hit;
+
+    for (size_t i = 0; i < MESSAGE_TEXTS; i++)
+        any = any || m->hits[i];
+    return any;
+}
+
+static int set_document(struct erasing *e, uint64_t id, struct slice body)
+{
+    sqlite3_stmt *st = stmt_ready(e->s, S_DOCUMENT_SET);
+
+    if (!st)
+        return -1;
+    stmt_u64(st, 1, id);
+    stmt_blob(st, 2, body);
+    return stmt_run(e->s, st);
+}
+
+/* Also its incident goes: the key is made of the group, and who guesses the group would know. */
 static int set_message(struct erasing *e, const struct message *m)
 {
     sqlite3_stmt *st = stmt_ready(e->s, S_OUTBOX_SET);
@@ -176,17 +199,26 @@ static int set_message(struct erasing *e, const struct message *m)
     if (!st)
         return -1;
     stmt_u64(st, 1, m->id);
-    stmt_blob(st, 2, buf_view(m->document_hit ? &m->clean : &m->document));
-    stmt_text(st, 3, given_up || m->status_hit ? SLICE(ERASED) : buf_view(&m->status));
-    stmt_text(st, 4, m->remote_hit ? SLICE(ERASED) : buf_view(&m->remote));
-    stmt_u64(st, 5, given_up ? DELIVERY_DEAD : m->state);
+    for (int i = 0; i < MESSAGE_TEXTS; i++)
+        stmt_text(st, 2 + i,
+                  m->hits[i] || (given_up && i == TEXT_STATUS) ? SLICE(ERASED)
+                                                               : buf_view(&m->texts[i]));
+    stmt_u64(st, 6, given_up ? DELIVERY_DEAD : m->state);
     return stmt_run(e->s, st);
+}
+
+static bool text_hit(const struct erasing *e, int which, struct slice text)
+{
+    if (which == TEXT_STATUS || which == TEXT_REMOTE)
+        return pairs_hit(e, text);
+    return text.n && e->hit(e->ctx, SLICE_NONE, text);
 }
 
 /* 1 = one more, 0 = there are no more. */
 static int next_message(struct erasing *e, struct message *m)
 {
     sqlite3_stmt *st = stmt_ready(e->s, S_OUTBOX_BEHIND);
+    bool ok = true;
     int rc, hits;
 
     if (!st)
@@ -196,15 +228,18 @@ static int next_message(struct erasing *e, struct message *m)
     if (rc != SQLITE_ROW)
         return rc == SQLITE_DONE ? 0 : -1;
     m->id = stmt_column_u64(st, 0);
-    m->status_hit = pairs_hit(e, column(&m->status, st, 2));
-    m->remote_hit = pairs_hit(e, column(&m->remote, st, 3));
-    m->ban = slice_is(stmt_column(st, 4), "ban");
-    m->state = stmt_column_u64(st, 5);
+    for (int i = 0; i < MESSAGE_TEXTS; i++) {
+        m->hits[i] = text_hit(e, i, column(&m->texts[i], st, 2 + i));
+        ok = ok && buf_ok(&m->texts[i]);
+    }
+    m->ban = slice_is(stmt_column(st, 6), "ban");
+    m->state = stmt_column_u64(st, 7);
+    m->document_id = stmt_column_u64(st, 8);
     buf_reset(&m->clean);
     hits = clean_document(e, column(&m->document, st, 1), &m->clean);
     m->document_hit = hits > 0;
     sqlite3_reset(st);
-    return hits < 0 || !buf_ok(&m->document) || !buf_ok(&m->status) || !buf_ok(&m->remote) ? -1 : 1;
+    return hits < 0 || !ok || !buf_ok(&m->document) ? -1 : 1;
 }
 
 static int erase_messages(struct erasing *e)
@@ -213,12 +248,96 @@ static int erase_messages(struct erasing *e)
     int r;
 
     while ((r = next_message(e, &m)) == 1)
-        if ((m.document_hit || m.status_hit || m.remote_hit) && set_message(e, &m) < 0) {
+        if (any_hit(&m) && set_message(e, &m) < 0) {
             r = -1;
             break;
         }
     message_fini(&m);
     return r;
+}
+
+/* After the rows, for several may share one. */
+static int erase_documents(struct erasing *e)
+{
+    AUTO_BUF body = BUF_INIT;
+    AUTO_BUF clean = BUF_INIT;
+    uint64_t id = 0;
+
+    for (;;) {
+        sqlite3_stmt *st = stmt_ready(e->s, S_DOCUMENT_NEXT);
+        int rc, hits;
+
+        if (!st)
+            return -1;
+        stmt_u64(st, 1, id);
+        rc = sqlite3_step(st);
+        if (rc != SQLITE_ROW)
+            return rc == SQLITE_DONE ? 0 : -1;
+        id = stmt_column_u64(st, 0);
+        buf_reset(&clean);
+        hits = clean_document(e, column(&body, st, 1), &clean);
+        sqlite3_reset(st);
+        if (hits < 0 || !buf_ok(&body))
+            return -1;
+        if (hits && !e->only_count && set_document(e, id, buf_view(&clean)) < 0)
+            return -1;
+    }
+}
+
+/* ---- incidents and silences ---- */
+
+/* An incident of that person is dropped: its alerts stay, and a new alert opens a new one. */
+static int erase_incidents(struct erasing *e)
+{
+    AUTO_BUF key = BUF_INIT;
+
+    for (;;) {
+        sqlite3_stmt *st = stmt_ready(e->s, S_INCIDENT_NEXT);
+        bool hit;
+        int rc;
+
+        if (!st)
+            return -1;
+        stmt_text(st, 1, buf_view(&key));
+        rc = sqlite3_step(st);
+        if (rc != SQLITE_ROW)
+            return rc == SQLITE_DONE ? 0 : -1;
+        hit = pairs_hit(e, stmt_column(st, 1)) || text_hit(e, TEXT_USER, stmt_column(st, 2)) ||
+              pairs_hit(e, stmt_column(st, 3));
+        (void)column(&key, st, 0);
+        sqlite3_reset(st);
+        if (!buf_ok(&key))
+            return -1;
+        if (!hit || e->only_count)
+            continue;
+        st = stmt_ready(e->s, S_INCIDENT_DROP);
+        if (!st)
+            return -1;
+        stmt_text(st, 1, buf_view(&key));
+        if (stmt_run(e->s, st) < 0)
+            return -1;
+    }
+}
+
+/* One that names that person ends, for nothing of it could be kept. */
+static int erase_silence(struct erasing *e, const struct silence *s)
+{
+    sqlite3_stmt *st = stmt_ready(e->s, S_SILENCE_DROP);
+
+    if (!st)
+        return -1;
+    stmt_u64(st, 1, s->id);
+    return stmt_run(e->s, st);
+}
+
+static int each_silence(void *ctx, const struct silence *s)
+{
+    struct erasing *e = ctx;
+    AUTO_BUF clean = BUF_INIT;
+    bool hit = clean_document(e, s->when, &clean) != 0 || pairs_hit(e, s->comment) ||
+               text_hit(e, TEXT_USER, s->by);
+
+    return hit && !e->only_count && erase_silence(e, s) < 0 ? -EIO : 0;
 }
 
 /* ---- signals ---- */
@@ -311,7 +430,11 @@ static int erase_signals(struct erasing *e)
 
 static int erase_all(struct erasing *e)
 {
-    return erase_alerts(e) < 0 || erase_messages(e) < 0 || erase_signals(e) < 0 ? -1 : 0;
+    return erase_alerts(e) < 0 || erase_messages(e) < 0 || erase_documents(e) < 0 ||
+                   erase_incidents(e) < 0 ||
+                   store_silences_each(e->s, 0, each_silence, e, NULL) < 0 || erase_signals(e) < 0
+               ? -1
+               : 0;
 }
 
 static int in_transaction(struct erasing *e, struct err *err)

@@ -4,9 +4,12 @@
  *     store.c         opening, statements, errors
  *     store-commit.c  the commit
  *     store-read.c    what is true now
+ *     store-outbox.c  the outbox
+ *     store-people.c  incidents and silences
  *     store-erase.c   a person's data
  *     store-disk.c    syncing, and the reserve for a full disk
  *     schema.c        the tables
+ *     sql.c           the statements
  *     signals.c       a batch's signals as one blob
  */
 #pragma once
@@ -15,9 +18,10 @@
 
 #include "store/store.h"
 
-#define STORE_VERSION 5
+#define STORE_VERSION 6
 #define STORE_APPLICATION 0x74776172 /* "twar" */
 
+extern const char *const store_sql[];
 extern const char store_schema[];
 extern const char *const store_upgrades[STORE_VERSION - 1];
 
@@ -35,11 +39,32 @@ enum statement {
     S_ALERT_PUT,
     S_ALERT_KNOWN,
     S_ALERTS,
+    S_ALERTS_BY_ID,
+    S_DOCUMENT_PUT,
     S_OUTBOX_PUT,
+    S_OUTBOX_BUNDLE,
+    S_OUTBOX_CHANGE,
+    S_OUTBOX_FAILED,
+    S_OUTBOX_FRESH,
+    S_OUTBOX_STUBBORN,
+    S_OUTBOX_WAITING,
     S_OUTBOX_DUE,
-    S_OUTBOX_NEXT,
-    S_OUTBOX_ALL,
+    S_OUTBOX_SENT,
+    S_OUTBOX_GROUP,
+    S_OUTBOX_INCIDENT,
+    S_OUTBOX_TOLD,
+    S_OUTBOX_LIST,
+    S_RECEIVERS,
     S_OUTCOME,
+    S_OUTBOX_PRUNE,
+    S_DOCUMENT_PRUNE,
+    S_INCIDENT_PUT,
+    S_INCIDENTS_DUE,
+    S_INCIDENT_NEXT_DUE,
+    S_INCIDENT,
+    S_INCIDENTS,
+    S_SILENCE_PUT,
+    S_SILENCES,
     S_CHANNEL_ADD,
     S_CHANNELS,
     S_INPUT_PUT,
@@ -51,6 +76,11 @@ enum statement {
     S_ALERT_SET,
     S_OUTBOX_BEHIND,
     S_OUTBOX_SET,
+    S_DOCUMENT_NEXT,
+    S_DOCUMENT_SET,
+    S_INCIDENT_NEXT,
+    S_INCIDENT_DROP,
+    S_SILENCE_DROP,
     S_SIGNALS_NEXT,
     S_SIGNALS_SET,
     S_SIGNALS_DROP,
@@ -90,6 +120,13 @@ void stmt_u64(sqlite3_stmt *st, int i, uint64_t v);
 uint64_t stmt_column_u64(sqlite3_stmt *st, int i);
 struct slice stmt_column(sqlite3_stmt *st, int i);
 int stmt_run(struct store *s, sqlite3_stmt *st); /* a statement that gives no rows */
+
+/* Ends a walk: the callback's own value, or a fault of the database. */
+int stmt_walked(struct store *s, sqlite3_stmt *st, int rc, int r, struct err *err);
+
+/* Their parts of the commit. */
+int store_put_outbox(struct store *s, const struct batch *b);
+int store_put_people(struct store *s, const struct batch *b);
 
 /* Signals of a batch as bytes and back; decoding checks every bound. */
 /* One more; the first one of a blob begins it. */

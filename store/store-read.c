@@ -3,8 +3,7 @@
 
 #include <errno.h>
 
-/* Ends a walk: the callback's own value, or a fault of the database. */
-static int walked(struct store *s, sqlite3_stmt *st, int rc, int r, struct err *err)
+int stmt_walked(struct store *s, sqlite3_stmt *st, int rc, int r, struct err *err)
 {
     int e = r ? r : rc == SQLITE_DONE ? 0 : store_error(s, err);
 
@@ -26,7 +25,7 @@ int store_cursors_each(struct store *s, struct slice input,
 
         r = fn(ctx, &c);
     }
-    return walked(s, st, rc, r, err);
+    return stmt_walked(s, st, rc, r, err);
 }
 
 int store_cursors_all(struct store *s, int (*fn)(void *ctx, const struct cursor_row *row),
@@ -44,7 +43,7 @@ int store_cursors_all(struct store *s, int (*fn)(void *ctx, const struct cursor_
 
         r = fn(ctx, &row);
     }
-    return walked(s, st, rc, r, err);
+    return stmt_walked(s, st, rc, r, err);
 }
 
 int store_signals_span(struct store *s, struct signals_span *ret, struct err *err)
@@ -81,92 +80,40 @@ int store_signals_each(struct store *s, int (*fn)(void *ctx, const struct signal
         r = signals_decode(stmt_column(st, 0), fn, ctx);
     if (r == -EBADMSG)
         err_set(err, r, "stored signals are damaged");
-    return walked(s, st, rc, r, err);
+    return stmt_walked(s, st, rc, r, err);
 }
 
-static struct outbox_row outbox_row(sqlite3_stmt *st)
+/* By the beginning of their id, or by all else. */
+static sqlite3_stmt *alerts_ready(struct store *s, const struct alert_filter *f)
 {
-    return (struct outbox_row){
-        .id = stmt_column_u64(st, 0),
-        .key = stmt_column(st, 1),
-        .receiver = stmt_column(st, 2),
-        .kind = stmt_column(st, 3),
-        .document = stmt_column(st, 4),
-        .state = (enum delivery_state)(stmt_column_u64(st, 5) & 3),
-        .attempts = (unsigned)stmt_column_u64(st, 6),
-        .created_us = stmt_column_u64(st, 7),
-        .not_before_us = stmt_column_u64(st, 8),
-        .expires_us = stmt_column_u64(st, 9),
-        .status = stmt_column(st, 10),
-        .remote = stmt_column(st, 11),
-    };
-}
+    uint64_t limit = f->limit ? f->limit : 100;
+    sqlite3_stmt *st = stmt_ready(s, f->id.n ? S_ALERTS_BY_ID : S_ALERTS);
 
-static int outbox_walk(struct store *s, sqlite3_stmt *st,
-                       int (*fn)(void *ctx, const struct outbox_row *row), void *ctx,
-                       struct err *err)
-{
-    int rc = SQLITE_DONE, r = 0;
-
-    while (r == 0 && (rc = sqlite3_step(st)) == SQLITE_ROW) {
-        struct outbox_row row = outbox_row(st);
-
-        r = fn(ctx, &row);
+    if (!st)
+        return NULL;
+    if (f->id.n) {
+        stmt_text(st, 1, f->id);
+        stmt_u64(st, 2, limit);
+        return st;
     }
-    return walked(s, st, rc, r, err);
-}
-
-int store_outbox_due(struct store *s, uint64_t now_us, size_t max,
-                     int (*fn)(void *ctx, const struct outbox_row *row), void *ctx, struct err *err)
-{
-    sqlite3_stmt *st = stmt_ready(s, S_OUTBOX_DUE);
-
-    if (!st)
-        return store_error(s, err);
-    stmt_u64(st, 1, now_us);
-    stmt_u64(st, 2, max);
-    return outbox_walk(s, st, fn, ctx, err);
-}
-
-int store_outbox_each(struct store *s, int state, size_t limit,
-                      int (*fn)(void *ctx, const struct outbox_row *row), void *ctx,
-                      struct err *err)
-{
-    sqlite3_stmt *st = stmt_ready(s, S_OUTBOX_ALL);
-
-    if (!st)
-        return store_error(s, err);
-    sqlite3_bind_int(st, 1, state);
-    stmt_u64(st, 2, limit);
-    return outbox_walk(s, st, fn, ctx, err);
-}
-
-uint64_t store_outbox_next_us(struct store *s)
-{
-    sqlite3_stmt *st = stmt_ready(s, S_OUTBOX_NEXT);
-    uint64_t v = UINT64_MAX;
-
-    if (st && sqlite3_step(st) == SQLITE_ROW && sqlite3_column_type(st, 0) != SQLITE_NULL)
-        v = stmt_column_u64(st, 0);
-    if (st)
-        sqlite3_reset(st);
-    return v;
-}
-
-int store_alerts_each(struct store *s, const struct alert_filter *f,
-                      int (*fn)(void *ctx, const struct alert_row *row), void *ctx, struct err *err)
-{
-    sqlite3_stmt *st = stmt_ready(s, S_ALERTS);
-    int rc = SQLITE_DONE, r = 0;
-
-    if (!st)
-        return store_error(s, err);
     stmt_u64(st, 1, f->since_us);
     stmt_u64(st, 2, f->until_us);
     stmt_text(st, 3, f->rule);
     stmt_text(st, 4, f->channel);
     sqlite3_bind_int(st, 5, f->level_min);
-    stmt_u64(st, 6, f->limit ? f->limit : 100);
+    stmt_u64(st, 6, limit);
+    stmt_text(st, 7, f->incident);
+    return st;
+}
+
+int store_alerts_each(struct store *s, const struct alert_filter *f,
+                      int (*fn)(void *ctx, const struct alert_row *row), void *ctx, struct err *err)
+{
+    sqlite3_stmt *st = alerts_ready(s, f);
+    int rc = SQLITE_DONE, r = 0;
+
+    if (!st)
+        return store_error(s, err);
     while (r == 0 && (rc = sqlite3_step(st)) == SQLITE_ROW) {
         const struct alert_row row = {
             .n = stmt_column_u64(st, 0),
@@ -178,11 +125,12 @@ int store_alerts_each(struct store *s, const struct alert_filter *f,
             .time_us = stmt_column_u64(st, 6),
             .group = stmt_column(st, 7),
             .document = stmt_column(st, 8),
+            .incident = stmt_column(st, 9),
         };
 
         r = fn(ctx, &row);
     }
-    return walked(s, st, rc, r, err);
+    return stmt_walked(s, st, rc, r, err);
 }
 
 int store_alert_known(struct store *s, const uint8_t id[16], struct err *err)
@@ -218,7 +166,7 @@ int store_channels_each(struct store *s, int (*fn)(void *ctx, const struct chann
 
         r = fn(ctx, &row);
     }
-    return walked(s, st, rc, r, err);
+    return stmt_walked(s, st, rc, r, err);
 }
 
 int store_inputs_each(struct store *s, int (*fn)(void *ctx, const struct input_health *h),
@@ -242,7 +190,7 @@ int store_inputs_each(struct store *s, int (*fn)(void *ctx, const struct input_h
 
         r = fn(ctx, &h);
     }
-    return walked(s, st, rc, r, err);
+    return stmt_walked(s, st, rc, r, err);
 }
 
 int store_totals(struct store *s, struct store_totals *ret, struct err *err)

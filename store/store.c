@@ -10,66 +10,6 @@
 
 #include "base/num.h"
 
-static const char *const statements[STATEMENTS] = {
-    [S_BEGIN] = "BEGIN IMMEDIATE",
-    [S_COMMIT] = "COMMIT",
-    [S_CURSOR_PUT] = "INSERT OR REPLACE INTO cursor VALUES (?1, ?2, ?3, ?4)",
-    [S_CURSOR_DELETE] = "DELETE FROM cursor WHERE input = ?1 AND stream = ?2",
-    [S_CURSORS] = "SELECT stream, value FROM cursor WHERE input = ?1 ORDER BY stream",
-    [S_CURSORS_ALL] = "SELECT input, stream, value, committed_us FROM cursor"
-                      " ORDER BY input, stream",
-    [S_SIGNALS_SPAN] = "SELECT coalesce(sum(n), 0), count(*), coalesce(min(newest_us), 0),"
-                       " coalesce(max(newest_us), 0) FROM signals",
-    [S_SIGNALS_PUT] = "INSERT INTO signals VALUES (?1, ?2, ?3, ?4, ?5)",
-    [S_SIGNALS_PRUNE] = "DELETE FROM signals WHERE expires_us < ?1",
-    [S_SIGNALS] = "SELECT data FROM signals ORDER BY batch",
-    [S_ALERT_PUT] = "INSERT OR IGNORE INTO alert (id, rule, title, channel, level, time_us, grp,"
-                    " document) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
-    [S_ALERT_KNOWN] = "SELECT 1 FROM alert WHERE id = ?1",
-    [S_ALERTS] = "SELECT n, id, rule, title, channel, level, time_us, grp, document FROM alert"
-                 " WHERE (?1 = 0 OR time_us >= ?1) AND (?2 = 0 OR time_us < ?2)"
-                 " AND (?3 = '' OR rule = ?3) AND (?4 = '' OR channel = ?4) AND level >= ?5"
-                 " ORDER BY n DESC LIMIT ?6",
-    [S_OUTBOX_PUT] =
-        "INSERT OR IGNORE INTO outbox (key, receiver, kind, document, state,"
-        " created_us, not_before_us, expires_us) VALUES (?1, ?2, ?3, ?4, 0, ?5, ?6, ?7)",
-    /* The oldest of each receiver, when it is due: a receiver's order is kept. */
-    [S_OUTBOX_DUE] = "SELECT * FROM outbox WHERE id IN"
-                     " (SELECT min(id) FROM outbox WHERE state IN (0, 2) GROUP BY receiver)"
-                     " AND not_before_us <= ?1 ORDER BY id LIMIT ?2",
-    [S_OUTBOX_NEXT] = "SELECT min(not_before_us) FROM outbox WHERE id IN"
-                      " (SELECT min(id) FROM outbox WHERE state IN (0, 2) GROUP BY receiver)",
-    [S_OUTBOX_ALL] = "SELECT * FROM outbox WHERE ?1 < 0 OR state = ?1 ORDER BY id DESC LIMIT ?2",
-    [S_OUTCOME] = "UPDATE outbox SET state = ?2, attempts = ?3, not_before_us = ?4, status = ?5,"
-                  " remote = ?6 WHERE id = ?1 AND state IN (0, 2)",
-    [S_CHANNEL_ADD] =
-        "INSERT INTO channel VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT (name) DO"
-        " UPDATE SET lines = lines + ?2, bytes = bytes + ?3,"
-        " unparsed = unparsed + ?4, matches = matches + ?5,"
-        " last_event_us = max(last_event_us, ?6), parsed = parsed + ?7",
-    [S_CHANNELS] = "SELECT * FROM channel ORDER BY name",
-    [S_INPUT_PUT] = "INSERT INTO input VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT (name) DO"
-                    " UPDATE SET channel = ?2, lag_bytes = ?3, lag_since_us = ?4,"
-                    " last_event_us = max(last_event_us, ?5), streams = ?6, trouble = ?7",
-    [S_INPUTS] = "SELECT * FROM input ORDER BY channel, name",
-    [S_META_PUT] = "INSERT OR REPLACE INTO meta VALUES (?1, ?2)",
-    [S_META_GET] = "SELECT value FROM meta WHERE name = ?1",
-    [S_TOTALS] = "SELECT (SELECT count(*) FROM alert), (SELECT coalesce(sum(n), 0) FROM signals),"
-                 " (SELECT count(*) FROM outbox WHERE state IN (0, 2)),"
-                 " (SELECT count(*) FROM outbox WHERE state = 1),"
-                 " (SELECT count(*) FROM outbox WHERE state = 3)",
-    /* Erasing walks by number: rows are changed meanwhile. */
-    [S_ALERT_NEXT] = "SELECT n, grp, document FROM alert WHERE n > ?1 ORDER BY n LIMIT 1",
-    [S_ALERT_SET] = "UPDATE alert SET grp = ?2, document = ?3 WHERE n = ?1",
-    [S_OUTBOX_BEHIND] = "SELECT id, document, status, remote, kind, state FROM outbox WHERE id > ?1"
-                        " ORDER BY id LIMIT 1",
-    [S_OUTBOX_SET] = "UPDATE outbox SET document = ?2, status = ?3, remote = ?4, state = ?5"
-                     " WHERE id = ?1",
-    [S_SIGNALS_NEXT] = "SELECT batch, data FROM signals WHERE batch > ?1 ORDER BY batch LIMIT 1",
-    [S_SIGNALS_SET] = "UPDATE signals SET n = ?2, data = ?3 WHERE batch = ?1",
-    [S_SIGNALS_DROP] = "DELETE FROM signals WHERE batch = ?1",
-};
-
 /* ---- errors ---- */
 
 /*
@@ -122,7 +62,7 @@ int store_error(struct store *s, struct err *err)
 
 sqlite3_stmt *stmt_ready(struct store *s, enum statement which)
 {
-    if (!s->st[which] && sqlite3_prepare_v3(s->db, statements[which], -1, SQLITE_PREPARE_PERSISTENT,
+    if (!s->st[which] && sqlite3_prepare_v3(s->db, store_sql[which], -1, SQLITE_PREPARE_PERSISTENT,
                                             &s->st[which], NULL) != SQLITE_OK)
         return NULL;
     sqlite3_reset(s->st[which]);

@@ -135,8 +135,8 @@ int store_receivers_each(struct store *s, int (*fn)(void *ctx, const struct rece
 /* ---- the outbox, for who empties it (logwatch/core-queue.h) ---- */
 
 /*
- * The next row of a receiver that waits and may go at now_us: the oldest, but those that failed
- * `patience` times or more behind the others. 1 = fn was called, 0 = none.
+ * The next row of a receiver that may go at now_us: what failed first, then the oldest, then what
+ * failed `patience` times or more. 1 = fn was called, 0 = none.
  */
 int store_outbox_head(struct store *s, struct slice receiver, uint64_t now_us, unsigned patience,
                       int (*fn)(void *ctx, const struct outbox_row *row), void *ctx,
@@ -150,8 +150,10 @@ int store_outbox_waiting(struct store *s, struct slice receiver, struct slice gr
                          int (*fn)(void *ctx, const struct outbox_row *row), void *ctx,
                          struct err *err);
 /* When the next row of the receiver may go; UINT64_MAX = none waits. */
-uint64_t store_outbox_due_us(struct store *s, struct slice receiver);
-uint64_t store_outbox_next_us(struct store *s); /* of all receivers */
+struct outbox_due {
+    uint64_t fresh_us, failed_us;
+};
+struct outbox_due store_outbox_due(struct store *s, struct slice receiver);
 /* Messages sent to a receiver since then; rule empty: about anything. At most `max` are counted. */
 uint64_t store_outbox_sent(struct store *s, struct slice receiver, struct slice rule,
                            uint64_t since_us, uint64_t max);
@@ -184,6 +186,12 @@ struct incident_filter {
 int store_incidents_each(struct store *s, const struct incident_filter *f,
                          int (*fn)(void *ctx, const struct incident *i), void *ctx,
                          struct err *err);
+int store_incident(struct store *s, struct slice key,
+                   int (*fn)(void *ctx, const struct incident *i), void *ctx, struct err *err);
+/* Those that are over by themselves now, some of them; and when the next is. */
+int store_incidents_due(struct store *s, uint64_t now_us,
+                        int (*fn)(void *ctx, const struct incident *i), void *ctx, struct err *err);
+uint64_t store_incident_due_us(struct store *s); /* UINT64_MAX = none */
 /* All, newest first; until_us > 0: those that end after it. */
 int store_silences_each(struct store *s, uint64_t until_us,
                         int (*fn)(void *ctx, const struct silence *i), void *ctx, struct err *err);
