@@ -5,7 +5,7 @@
 #include "base/term.h"
 #include "base/utf8.h"
 
-_Static_assert(CLI_OPTIONS <= 64, "a command says which it takes by bits of 64");
+_Static_assert(CLI_OPTIONS <= 128, "a command says which it takes by bits of 128");
 
 const struct cli_option cli_options[CLI_OPTIONS] = {
     [CLI_CONFIG] = { "config", 'c', "FILE",
@@ -161,7 +161,7 @@ static bool tell_verbs(const char *group, const char *verb)
 static int find_option(const struct command *c, struct slice name)
 {
     for (int i = 0; i < CLI_OPTIONS; i++)
-        if ((c->options | OPT(HELP)) & (UINT64_C(1) << i) && slice_is(name, cli_options[i].name))
+        if ((c->options | OPT(HELP)) & CLI_BIT(i) && slice_is(name, cli_options[i].name))
             return i;
     return -1;
 }
@@ -169,7 +169,7 @@ static int find_option(const struct command *c, struct slice name)
 static int find_letter(const struct command *c, char letter)
 {
     for (int i = 0; i < CLI_OPTIONS; i++)
-        if ((c->options | OPT(HELP)) & (UINT64_C(1) << i) && cli_options[i].letter == letter)
+        if ((c->options | OPT(HELP)) & CLI_BIT(i) && cli_options[i].letter == letter)
             return i;
     return -1;
 }
@@ -180,7 +180,7 @@ static const char *near_option(const struct command *c, struct slice name)
     size_t n = 0;
 
     for (int i = 0; i < CLI_OPTIONS; i++)
-        if (c->options & (UINT64_C(1) << i))
+        if (c->options & CLI_BIT(i))
             names[n++] = cli_options[i].name;
     return diag_nearest(name, names);
 }
@@ -296,7 +296,7 @@ void cli_command_help(FILE *out, const struct command *c)
         const struct cli_option *o = &cli_options[i];
         char text[64];
 
-        if (!((c->options | OPT(HELP)) & (UINT64_C(1) << i)))
+        if (!((c->options | OPT(HELP)) & CLI_BIT(i)))
             continue;
         snprintf(text, sizeof text, "%c%c%c --%s%s%s", o->letter ? '-' : ' ',
                  o->letter ? o->letter : ' ', o->letter ? ',' : ' ', o->name, o->value ? " " : "",

@@ -105,17 +105,19 @@ struct cli {
     FILE *out;
 };
 
+typedef unsigned __int128 cli_set; /* bits of enum cli_option_id */
+#define CLI_BIT(id) ((cli_set)1 << (id))
+#define OPT(id) CLI_BIT(CLI_##id)
+
 struct command {
     const char *name; /* "trail verify" */
     const char *summary;
     const char *args; /* "FILE..." or "" */
-    uint64_t options; /* 1 << CLI_... */
+    cli_set options; /* OPT(CONFIG) | ... */
     int (*run)(struct cli *cli);
     const char *example;
 };
 extern const struct command commands[]; /* ends with { 0 } */
-
-#define OPT(id) (UINT64_C(1) << CLI_##id)
 
 static inline bool cli_has(const struct cli *cli, enum cli_option_id id)
 {

@@ -34,7 +34,7 @@ static void man_options(struct buf *b, const struct command *c)
     for (int i = 0; i < CLI_OPTIONS; i++) {
         const struct cli_option *o = &cli_options[i];
 
-        if (!(c->options & (UINT64_C(1) << i)))
+        if (!(c->options & CLI_BIT(i)))
             continue;
         buf_str(b, ".TP\n\\fB\\-\\-");
         man_text(b, slice_str(o->name));
@@ -184,7 +184,7 @@ static void words(struct buf *b, const struct command *only)
     for (const struct command *c = commands; !only && c->name; c++)
         buf_printf(b, " %s", c->name);
     for (int i = 0; only && i < CLI_OPTIONS; i++)
-        if ((only->options | OPT(HELP)) & (UINT64_C(1) << i))
+        if ((only->options | OPT(HELP)) & CLI_BIT(i))
             buf_printf(b, " --%s", cli_options[i].name);
 }
 
@@ -230,7 +230,7 @@ static void fish(struct buf *b)
         buf_printf(b, "complete -c trailwarden -n __fish_use_subcommand -a '%.*s' -d '%s'\n",
                    SLICE_FMT(first), c->summary);
         for (int i = 0; i < CLI_OPTIONS; i++)
-            if (c->options & (UINT64_C(1) << i))
+            if (c->options & CLI_BIT(i))
                 buf_printf(b,
                            "complete -c trailwarden -n '__fish_seen_subcommand_from %.*s' -l %s -d "
                            "'%s'%s\n",
