@@ -72,11 +72,17 @@ bool http_retryable(long status)
     return status == 0 || status == 408 || status == 425 || status == 429 || status >= 500;
 }
 
+bool http_broken(long status)
+{
+    return status == 401 || status == 403 || status == 404 || status == 410;
+}
+
 void http_outcome(const struct http_answer *a, struct delivery_result *ret)
 {
     ret->state = a->status >= 200 && a->status < 300 ? DELIVERY_SENT
                  : http_retryable(a->status)         ? DELIVERY_RETRY
                                                      : DELIVERY_DEAD;
+    ret->broken = http_broken(a->status);
     ret->retry_after_us = a->retry_after_s * USEC_PER_SEC;
     if (a->status)
         snprintf(ret->status, sizeof ret->status, "http %ld", a->status);

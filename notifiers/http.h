@@ -31,8 +31,10 @@ void http_post(const struct http_request *q, struct http_answer *ret);
 int http_url_check(const char *url, struct err *err);
 /* 408, 425, 429 and 5xx, or no answer. */
 bool http_retryable(long status);
+/* 401, 403, 404, 410: a key revoked, a hook removed. Any other message would end the same way. */
+bool http_broken(long status);
 /*
  * What the answer alone makes of a delivery: 2xx is sent; what http_retryable() says is tried
- * again, when the receiver wishes it; the rest is dead.
+ * again, when the receiver wishes it; the rest is dead, and the receiver maybe broken.
  */
 void http_outcome(const struct http_answer *a, struct delivery_result *ret);

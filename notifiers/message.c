@@ -12,6 +12,9 @@
 #define VALUE_MAX 300
 #define SAMPLE_MAX 400
 #define SUBJECT_MAX 400 /* no further group value once it is this long */
+#define WHY_MAX 300
+#define ROW_NAME_MAX 120
+#define SEE_ID 12 /* digits of an id that a person types */
 
 /*
  * What may not stay: C0, DEL, C1, and the invisible signs that reorder text or
@@ -194,19 +197,24 @@ static void add_fields(struct message *m, struct arena *a, const struct json *do
             add_fact(m, a, labels[i].label, common_value(json_get(doc, "events"), labels[i].field));
 }
 
-/* 2026-11-21 01:38:59 UTC: what people read. */
-static void add_time(struct message *m, struct arena *a, const char *name, struct slice rfc3339)
+/* 2026-11-21 01:38:59 UTC: what people read. Empty when it is no time. */
+static struct slice readable_time(struct arena *a, struct slice rfc3339)
 {
     AUTO_BUF b = BUF_INIT;
     struct civil c;
     uint64_t us;
 
     if (time_parse_rfc3339(rfc3339, &us) < 0)
-        return;
+        return SLICE("");
     c = civil_from_us(us);
     buf_printf(&b, "%04d-%02u-%02u %02u:%02u:%02u UTC", c.year, c.month, c.day, c.hour, c.minute,
                c.second);
-    add_fact(m, a, name, keep(a, &b));
+    return keep(a, &b);
+}
+
+static void add_time(struct message *m, struct arena *a, const char *name, struct slice rfc3339)
+{
+    add_fact(m, a, name, readable_time(a, rfc3339));
 }
 
 static void add_reason(struct message *m, struct arena *a, const struct json *doc)
@@ -215,6 +223,10 @@ static void add_reason(struct message *m, struct arena *a, const struct json *do
     uint64_t count = json_u64(doc, "count", 1), window = json_u64(doc, "window_s", 0);
     uint64_t threshold = json_u64(doc, "threshold", 0);
 
+    if (m->resolved) {
+        m->reason = SLICE("It is over.");
+        return;
+    }
     if (window) {
         buf_printf(&b, "Counted %s%llu within ",
                    json_bool(doc, "lower_bound", false) ? "at least " : "",
@@ -264,17 +276,24 @@ static void add_samples(struct message *m, struct arena *a, const struct json *d
     }
 }
 
-/* The same for all alerts of one rule, group and day: mails of one matter thread together. */
+/*
+ * The same for all alerts of one incident and day: mails of one matter thread together. Older
+ * documents have no incident: then it is rule and group.
+ */
 static void add_thread(struct message *m, struct arena *a)
 {
     AUTO_BUF in = BUF_INIT;
     AUTO_BUF hex = BUF_INIT;
     uint8_t digest[SHA256_SIZE];
 
-    buf_slice(&in, m->rule);
-    for (size_t i = 0; i < m->nfacts; i++) {
-        buf_char(&in, '\n');
-        buf_slice(&in, m->facts[i].value);
+    if (m->incident.n) {
+        buf_slice(&in, m->incident);
+    } else {
+        buf_slice(&in, m->rule);
+        for (size_t i = 0; i < m->nfacts; i++) {
+            buf_char(&in, '\n');
+            buf_slice(&in, m->facts[i].value);
+        }
     }
     buf_slice(&in, slice_take(m->time, 10));
     sha256(in.p ? in.p : "", in.n, digest);
@@ -282,36 +301,218 @@ static void add_thread(struct message *m, struct arena *a)
     m->thread = keep(a, &hex);
 }
 
+static bool is_hex(struct slice s)
+{
+    for (size_t i = 0; i < s.n; i++)
+        if (!(s.p[i] >= '0' && s.p[i] <= '9') && !(s.p[i] >= 'a' && s.p[i] <= 'f'))
+            return false;
+    return true;
+}
+
+/* Why it is sent, and about what: the same members in both kinds of documents. */
+static void add_notification(struct message *m, struct arena *a, const struct json *doc)
+{
+    const struct json *notification = json_get(doc, "notification");
+    struct slice incident = json_text(doc, "incident");
+
+    m->resolved = slice_is(json_text(notification, "status"), "resolved");
+    m->notice = message_line(a, json_text(notification, "reason"), 20);
+    m->why = message_line(a, json_text(notification, "why"), WHY_MAX);
+    m->incident = incident.n == 32 && is_hex(incident) ? message_line(a, incident, 32) : SLICE("");
+}
+
+/* A person copies it into a shell: nothing but our own words and hex digits. */
+static void add_see(struct message *m, struct arena *a)
+{
+    AUTO_BUF b = BUF_INIT;
+
+    m->see = SLICE("");
+    if (m->id.n < SEE_ID || !is_hex(m->id))
+        return;
+    buf_printf(&b, "trailwarden alerts show %.*s", SEE_ID, m->id.p);
+    m->see = keep(a, &b);
+}
+
+/* "[high]", but what is over or a test should not alarm anybody. */
+static struct slice mark(const struct message *m)
+{
+    return m->resolved ? SLICE("resolved") : slice_is(m->notice, "test") ? SLICE("test") : m->level;
+}
+
+static void make_alert(struct message *m, struct arena *a, const struct json *doc,
+                       const struct json *rule)
+{
+    AUTO_BUF subject = BUF_INIT;
+
+    m->title = message_line(a, json_text(rule, "title"), TITLE_MAX);
+    m->rule = message_line(a, json_text(rule, "id"), 80);
+    m->description = message_clean(a, json_text(rule, "description"), 600);
+    m->channel = message_line(a, json_text(doc, "channel"), 40);
+    m->time = message_line(a, json_text(doc, "time"), 40);
+    m->alerts = 1;
+    buf_printf(&subject, "[%.*s] %.*s", SLICE_FMT(mark(m)), SLICE_FMT(m->title));
+    add_group(m, a, doc, &subject);
+    add_thread(m, a);
+    m->subject = keep(a, &subject);
+    add_fields(m, a, doc);
+    if (!has_fact(m, "Channel"))
+        add_fact(m, a, "Channel", m->channel);
+    add_time(m, a, "Time", m->time);
+    if (json_u64(doc, "window_s", 0))
+        add_time(m, a, "First of them", json_text(doc, "first"));
+    add_ban(m, a, doc);
+    add_fact(m, a, "Host", slice_str(m->host));
+    add_fact(m, a, "Rule author", json_text(rule, "author"));
+    add_reason(m, a, doc);
+    add_samples(m, a, doc);
+    add_see(m, a);
+}
+
+/* ---- the summary of many ---- */
+
+static struct message_row *add_row(struct message_table *t)
+{
+    if (t->nrows == TABLE_ROWS_MAX) {
+        t->more++;
+        return NULL;
+    }
+    return &t->rows[t->nrows++];
+}
+
+static void add_table(struct message *m, struct arena *a, const struct json *table)
+{
+    const struct json *rows = json_get(table, "rows");
+    struct message_table *t = &m->tables[m->ntables];
+
+    *t = (struct message_table){ .title = message_line(a, json_text(table, "title"), TITLE_MAX),
+                                 .more = (size_t)json_u64(table, "more", 0) };
+    if (t->more > UINT32_MAX)
+        t->more = UINT32_MAX;
+    for (const struct json *r = rows ? rows->child : NULL; r; r = r->next) {
+        struct message_row *row = add_row(t);
+
+        if (row)
+            *row = (struct message_row){ message_line(a, json_text(r, "name"), ROW_NAME_MAX),
+                                         message_line(a, json_text(r, "value"), VALUE_MAX) };
+    }
+    if (t->nrows || t->more)
+        m->ntables++;
+}
+
+/* The newest alerts by time, each with its level, title and group. */
+static void add_newest(struct message *m, struct arena *a, const struct json *newest)
+{
+    struct message_table *t = &m->tables[m->ntables];
+    AUTO_BUF b = BUF_INIT;
+
+    *t = (struct message_table){ .title = SLICE("Newest") };
+    for (const struct json *n = newest->child; n; n = n->next) {
+        struct slice group = message_line(a, json_text(n, "group"), VALUE_MAX);
+        struct message_row *row = add_row(t);
+
+        if (!row)
+            continue;
+        buf_reset(&b);
+        buf_printf(&b, "[%.*s] %.*s%s", SLICE_FMT(message_line(a, json_text(n, "level"), 20)),
+                   SLICE_FMT(message_line(a, json_text(n, "title"), TITLE_MAX)),
+                   group.n ? ": " : "");
+        buf_slice(&b, group);
+        row->name = readable_time(a, json_text(n, "time"));
+        row->value = message_line(a, buf_view(&b), VALUE_MAX);
+    }
+    if (t->nrows)
+        m->ntables++;
+}
+
+static void add_tables(struct message *m, struct arena *a, const struct json *doc)
+{
+    const struct json *tables = json_get(doc, "tables"), *newest = json_get(doc, "newest");
+    size_t room = newest && newest->child ? TABLES_MAX - 1 : TABLES_MAX;
+
+    for (const struct json *t = tables ? tables->child : NULL; t && m->ntables < room; t = t->next)
+        add_table(m, a, t);
+    if (newest)
+        add_newest(m, a, newest);
+}
+
+static struct slice summary_reason(struct slice kind)
+{
+    static const struct {
+        const char *kind;
+        struct slice sentence;
+    } reasons[] = {
+        { "group", SLICE("Alerts of one group, told together.") },
+        { "digest", SLICE("More waited than one can read, so they come as one message.") },
+        { "quiet", SLICE("These waited for the end of the quiet hours.") },
+        { "repeat", SLICE("The incident goes on.") },
+        { "daily", SLICE("The report of the day.") },
+        { "weekly", SLICE("The report of the week.") },
+    };
+
+    for (size_t i = 0; i < ARRAY_SIZE(reasons); i++)
+        if (slice_is(kind, reasons[i].kind))
+            return reasons[i].sentence;
+    return SLICE("Several alerts in one message.");
+}
+
+static void add_see_since(struct message *m, struct arena *a, struct slice from)
+{
+    AUTO_BUF b = BUF_INIT;
+    struct civil c;
+    uint64_t us;
+
+    m->see = SLICE("");
+    if (time_parse_rfc3339(from, &us) < 0)
+        return;
+    c = civil_from_us(us);
+    buf_printf(&b, "trailwarden alerts list --since %04d-%02u-%02uT%02u:%02u:%02uZ", c.year,
+               c.month, c.day, c.hour, c.minute, c.second);
+    m->see = keep(a, &b);
+}
+
+static void make_summary(struct message *m, struct arena *a, const struct json *doc)
+{
+    struct slice kind = json_text(doc, "kind"), from = json_text(doc, "from");
+    AUTO_BUF subject = BUF_INIT;
+    AUTO_BUF alerts = BUF_INIT;
+
+    m->summary = true;
+    m->alerts = json_u64(doc, "alerts", 0);
+    m->title = message_line(a, json_text(doc, "title"), TITLE_MAX);
+    m->time = message_line(a, json_text(doc, "to"), 40);
+    m->rule = m->channel = m->description = SLICE("");
+    if (m->notice.n == 0)
+        m->notice = message_line(a, kind, 20);
+    if (m->why.n == 0)
+        m->why = message_line(a, json_text(doc, "why"), WHY_MAX);
+    m->reason = m->resolved ? SLICE("It is over.") : summary_reason(kind);
+    buf_printf(&subject, "[%.*s] %.*s", SLICE_FMT(mark(m)), SLICE_FMT(m->title));
+    m->subject = keep(a, &subject);
+    add_time(m, a, "From", from);
+    add_time(m, a, "To", json_text(doc, "to"));
+    add_fact(m, a, "Host", slice_str(m->host));
+    buf_u64(&alerts, m->alerts);
+    add_fact(m, a, "Alerts", buf_view(&alerts));
+    add_thread(m, a);
+    add_tables(m, a, doc);
+    add_see_since(m, a, from);
+}
+
 int message_make(const struct delivery *d, struct arena *a, struct message *ret, struct err *err)
 {
     const struct json *doc = d->document, *rule = json_get(doc, "rule");
     struct message m = { .checkpoint = d->checkpoint, .host = d->host };
-    AUTO_BUF subject = BUF_INIT;
+    bool summary = slice_is(json_text(doc, "type"), "summary");
 
-    if (!rule)
+    if (!rule && !summary)
         return err_set(err, -EINVAL, "the document is no alert");
     m.level = message_line(a, json_text(doc, "level"), 20);
-    m.title = message_line(a, json_text(rule, "title"), TITLE_MAX);
-    m.rule = message_line(a, json_text(rule, "id"), 80);
-    m.description = message_clean(a, json_text(rule, "description"), 600);
-    m.channel = message_line(a, json_text(doc, "channel"), 40);
-    m.time = message_line(a, json_text(doc, "time"), 40);
     m.id = message_line(a, json_text(doc, "id"), 40);
-    buf_printf(&subject, "[%.*s] %.*s", SLICE_FMT(m.level), SLICE_FMT(m.title));
-    add_group(&m, a, doc, &subject);
-    add_thread(&m, a);
-    m.subject = keep(a, &subject);
-    add_fields(&m, a, doc);
-    if (!has_fact(&m, "Channel"))
-        add_fact(&m, a, "Channel", m.channel);
-    add_time(&m, a, "Time", m.time);
-    if (json_u64(doc, "window_s", 0))
-        add_time(&m, a, "First of them", json_text(doc, "first"));
-    add_ban(&m, a, doc);
-    add_fact(&m, a, "Host", slice_str(d->host));
-    add_fact(&m, a, "Rule author", json_text(rule, "author"));
-    add_reason(&m, a, doc);
-    add_samples(&m, a, doc);
+    add_notification(&m, a, doc);
+    if (summary)
+        make_summary(&m, a, doc);
+    else
+        make_alert(&m, a, doc, rule);
     *ret = m;
     return 0;
 }

@@ -233,6 +233,239 @@ static void html_signs_are_escaped(void **state)
     assert_text(buf_view(&b), "&lt;a href=&quot;x&quot;&gt;&amp;&#39;");
 }
 
+#define INCIDENT "0123456789abcdef0123456789abcdef"
+#define ID "\"id\":\"fedcba9876543210fedcba9876543210\""
+
+static void an_older_document_has_no_incident_and_no_notice(void **state)
+{
+    struct message m = make(*state, "{" RULE "}");
+
+    assert_text(m.incident, "");
+    assert_text(m.notice, "");
+    assert_text(m.why, "");
+    assert_text(m.see, "");
+    assert_false(m.resolved);
+    assert_false(m.summary);
+    assert_int_equal(m.alerts, 1);
+    assert_int_equal(m.ntables, 0);
+}
+
+static void a_message_says_why_it_is_sent_and_where_more_is(void **state)
+{
+    struct message m = make(*state, "{" RULE "," ID ",\"level\":\"high\",\"incident\":\"" INCIDENT
+                                    "\",\"notification\":{\"reason\":\"escalated\",\"status\":"
+                                    "\"firing\",\"why\":\"Nobody acknowledged within 15m.\"}}");
+
+    assert_text(m.subject, "[high] Failed logins");
+    assert_text(m.notice, "escalated");
+    assert_text(m.why, "Nobody acknowledged within 15m.");
+    assert_text(m.incident, INCIDENT);
+    assert_text(m.see, "trailwarden alerts show fedcba987654");
+    assert_false(m.resolved);
+}
+
+static void what_is_over_or_a_test_says_so_first(void **state)
+{
+    static const struct {
+        const char *notification, *subject, *reason;
+        bool resolved;
+    } cases[] = {
+        { "{\"reason\":\"resolved\",\"status\":\"resolved\",\"why\":\"Quiet for 1h.\"}",
+          "[resolved] Failed logins", "It is over.", true },
+        { "{\"reason\":\"closed\",\"status\":\"resolved\"}", "[resolved] Failed logins",
+          "It is over.", true },
+        { "{\"reason\":\"test\",\"status\":\"firing\"}", "[test] Failed logins",
+          "One event of this kind is enough.", false },
+        { "{\"reason\":\"resolved\"}", "[low] Failed logins", "One event of this kind is enough.",
+          false },
+        { "\"resolved\"", "[low] Failed logins", "One event of this kind is enough.", false },
+    };
+    char document[512];
+
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        struct message m;
+
+        snprintf(document, sizeof document, "{" RULE ",\"level\":\"low\",\"notification\":%s}",
+                 cases[i].notification);
+        m = make(*state, document);
+        assert_text(m.subject, cases[i].subject);
+        assert_text(m.reason, cases[i].reason);
+        assert_int_equal(m.resolved, cases[i].resolved);
+        assert_int_equal(message_rank(&m), 1);
+    }
+}
+
+static void an_incident_has_one_thread_a_day_whatever_its_alerts_say(void **state)
+{
+    static const char *const documents[] = {
+        "{" RULE "," TIME ",\"incident\":\"" INCIDENT "\"}",
+        "{" RULE "," TIME ",\"incident\":\"" INCIDENT "\",\"group\":[{\"name\":\"n\",\"value\":"
+        "\"v\"}],\"notification\":{\"reason\":\"resolved\",\"status\":\"resolved\"}}",
+        "{" RULE ",\"time\":\"2026-11-22T00:00:00Z\",\"incident\":\"" INCIDENT "\"}",
+        "{" RULE "," TIME ",\"incident\":\"00000000000000000000000000000000\"}",
+        "{" RULE "," TIME "}",
+    };
+    struct slice first = make(*state, documents[0]).thread;
+
+    for (size_t i = 1; i < ARRAY_SIZE(documents); i++)
+        assert_int_equal(slice_eq(make(*state, documents[i]).thread, first), i == 1);
+}
+
+static void only_hex_digits_reach_keys_and_commands(void **state)
+{
+    static const char *const documents[] = {
+        "{" RULE ",\"id\":\"$(reboot)12345\",\"incident\":\"$(reboot)9abcdef0123456789abcdef\"}",
+        "{" RULE ",\"id\":\"0123456789a\",\"incident\":\"0123456789ABCDEF0123456789ABCDEF\"}",
+        "{" RULE ",\"id\":7,\"incident\":\"0123456789abcdef0123456789abcdef0\"}",
+        "{" RULE ",\"id\":{},\"incident\":[\"" INCIDENT "\"]}",
+    };
+
+    for (size_t i = 0; i < ARRAY_SIZE(documents); i++) {
+        struct message m = make(*state, documents[i]);
+
+        assert_text(m.see, "");
+        assert_text(m.incident, "");
+    }
+}
+
+#define SUMMARY                                                                                    \
+    "\"version\":1,\"type\":\"summary\",\"id\":\"digest-7\",\"level\":\"high\",\"alerts\":17,"     \
+    "\"title\":\"17 alerts: Failed logins and 2 more rules\","                                     \
+    "\"from\":\"2026-11-21T01:35:10.000000Z\",\"to\":\"2026-11-21T01:38:59.123456Z\""
+
+static void a_summary_has_tables_instead_of_lines(void **state)
+{
+    struct message m = make(
+        *state,
+        "{" SUMMARY ",\"kind\":\"digest\",\"why\":\"12 messages waited.\",\"tables\":[{\"title\":"
+        "\"By rule\",\"rows\":[{\"name\":\"Failed logins\",\"value\":\"12\"},{\"name\":\"Scans\","
+        "\"value\":\"5\"}],\"more\":3}],\"newest\":[{\"id\":\"00\",\"level\":\"high\",\"title\":"
+        "\"Failed logins\",\"group\":\"source.ip=192.0.2.1\",\"time\":\"2026-11-21T01:38:59.1Z\"},"
+        "{\"level\":\"low\",\"title\":\"Scans\"}],"
+        "\"notification\":{\"reason\":\"digest\",\"status\":\"firing\"}}");
+
+    assert_true(m.summary);
+    assert_text(m.subject, "[high] 17 alerts: Failed logins and 2 more rules");
+    assert_text(m.reason, "More waited than one can read, so they come as one message.");
+    assert_text(m.why, "12 messages waited.");
+    assert_text(m.notice, "digest");
+    assert_text(m.see, "trailwarden alerts list --since 2026-11-21T01:35:10Z");
+    assert_int_equal(m.alerts, 17);
+    assert_int_equal(m.nsamples, 0);
+    assert_text(fact(&m, "From")->value, "2026-11-21 01:35:10 UTC");
+    assert_text(fact(&m, "To")->value, "2026-11-21 01:38:59 UTC");
+    assert_text(fact(&m, "Alerts")->value, "17");
+    assert_text(fact(&m, "Host")->value, "edge");
+    assert_int_equal(m.ntables, 2);
+    assert_text(m.tables[0].title, "By rule");
+    assert_int_equal(m.tables[0].nrows, 2);
+    assert_int_equal(m.tables[0].more, 3);
+    assert_text(m.tables[0].rows[1].name, "Scans");
+    assert_text(m.tables[0].rows[1].value, "5");
+    assert_text(m.tables[1].title, "Newest");
+    assert_text(m.tables[1].rows[0].name, "2026-11-21 01:38:59 UTC");
+    assert_text(m.tables[1].rows[0].value, "[high] Failed logins: source.ip=192.0.2.1");
+    assert_text(m.tables[1].rows[1].name, "");
+    assert_text(m.tables[1].rows[1].value, "[low] Scans");
+}
+
+static void a_summary_of_nothing_is_still_a_message(void **state)
+{
+    struct message m = make(*state, "{\"type\":\"summary\"}");
+
+    assert_true(m.summary);
+    assert_text(m.subject, "[] ");
+    assert_text(m.reason, "Several alerts in one message.");
+    assert_text(m.see, "");
+    assert_int_equal(m.ntables, 0);
+    assert_int_equal(m.thread.n, 24);
+}
+
+static void a_summary_of_one_incident_hangs_in_its_thread(void **state)
+{
+    struct message one = make(*state, "{" RULE "," TIME ",\"incident\":\"" INCIDENT "\"}");
+    struct message many =
+        make(*state, "{" SUMMARY ",\"kind\":\"repeat\",\"incident\":\"" INCIDENT "\"}");
+    struct message mixed = make(*state, "{" SUMMARY ",\"kind\":\"group\"}");
+
+    assert_true(slice_eq(one.thread, many.thread));
+    assert_false(slice_eq(one.thread, mixed.thread));
+    assert_text(many.incident, INCIDENT);
+}
+
+/* One table more than there is room for, each with more rows than it holds, and the newest. */
+static void big_summary(struct buf *b)
+{
+    buf_str(b, "{" SUMMARY ",\"tables\":[");
+    for (int t = 0; t < TABLES_MAX + 1; t++) {
+        buf_printf(b, "%s{\"title\":\"t%d\",\"more\":2,\"rows\":[", t ? "," : "", t);
+        for (int r = 0; r < TABLE_ROWS_MAX + 5; r++)
+            buf_printf(b, "%s{\"name\":\"n%d\",\"value\":\"v\"}", r ? "," : "", r);
+        buf_str(b, "]}");
+    }
+    buf_str(b, "],\"newest\":[");
+    for (int i = 0; i < TABLE_ROWS_MAX + 7; i++)
+        buf_printf(b, "%s{\"title\":\"a%d\",\"level\":\"low\"}", i ? "," : "", i);
+    buf_str(b, "]}");
+}
+
+static void tables_keep_their_limits_and_count_the_rest(void **state)
+{
+    AUTO_BUF b = BUF_INIT;
+    struct message m;
+
+    big_summary(&b);
+    m = make(*state, b.p);
+    assert_int_equal(m.ntables, TABLES_MAX);
+    assert_int_equal(m.tables[0].nrows, TABLE_ROWS_MAX);
+    assert_int_equal(m.tables[0].more, 2 + 5);
+    assert_text(m.tables[TABLES_MAX - 1].title, "Newest");
+    assert_int_equal(m.tables[TABLES_MAX - 1].nrows, TABLE_ROWS_MAX);
+    assert_int_equal(m.tables[TABLES_MAX - 1].more, 7);
+}
+
+static void a_summary_carries_nothing_that_hides_or_reorders(void **state)
+{
+#define HOSTILE "a\\u001b[31m\\u202eb\\r\\nc\\u0000\\u2028d"
+#define CLEANED "ab cd"
+    struct message m = make(
+        *state, "{\"type\":\"summary\",\"level\":\"" HOSTILE "\",\"title\":\"" HOSTILE
+                "\",\"why\":\"" HOSTILE "\",\"kind\":\"" HOSTILE "\",\"alerts\":-5,\"tables\":["
+                "{\"title\":\"" HOSTILE "\",\"more\":-1,\"rows\":[{\"name\":\"" HOSTILE
+                "\",\"value\":\"" HOSTILE "\"},5,null,[1]]},7],"
+                "\"newest\":[{\"title\":\"" HOSTILE "\",\"group\":\"" HOSTILE
+                "\",\"level\":\"" HOSTILE "\",\"time\":\"" HOSTILE "\"}]}");
+
+    assert_text(m.subject, "[" CLEANED "] " CLEANED);
+    assert_text(m.why, CLEANED);
+    assert_text(m.notice, CLEANED);
+    assert_int_equal(m.alerts, 0);
+    assert_text(m.tables[0].title, CLEANED);
+    assert_text(m.tables[0].rows[0].name, CLEANED);
+    assert_text(m.tables[0].rows[0].value, CLEANED);
+    assert_text(m.tables[m.ntables - 1].rows[0].name, "");
+    assert_text(m.tables[m.ntables - 1].rows[0].value, "[" CLEANED "] " CLEANED ": " CLEANED);
+}
+
+static void long_values_of_a_summary_are_cut_at_whole_characters(void **state)
+{
+    AUTO_BUF b = BUF_INIT;
+    struct message m;
+
+    buf_str(&b, "{" SUMMARY ",\"newest\":[{\"level\":\"low\",\"group\":\"x\",\"title\":\"");
+    for (int i = 0; i < 16384; i++)
+        buf_str(&b, "\xf0\x9f\x98\x80");
+    buf_str(&b, "\"}],\"tables\":[{\"title\":\"t\",\"rows\":[{\"name\":\"");
+    for (int i = 0; i < 16384; i++)
+        buf_str(&b, "\xf0\x9f\x98\x80");
+    buf_str(&b, "\",\"value\":\"1\"}]}]}");
+    m = make(*state, b.p);
+    assert_in_range(m.tables[0].rows[0].name.n, 100, 120);
+    assert_true(utf8_valid(m.tables[0].rows[0].name));
+    assert_in_range(m.tables[1].rows[0].value.n, 100, 300);
+    assert_true(utf8_valid(m.tables[1].rows[0].value));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -245,6 +478,17 @@ int main(void)
         cmocka_unit_test(the_thread_is_that_of_rule_group_and_day),
         cmocka_unit_test(a_document_without_a_rule_is_refused),
         cmocka_unit_test(an_empty_rule_still_makes_a_message),
+        cmocka_unit_test(an_older_document_has_no_incident_and_no_notice),
+        cmocka_unit_test(a_message_says_why_it_is_sent_and_where_more_is),
+        cmocka_unit_test(what_is_over_or_a_test_says_so_first),
+        cmocka_unit_test(an_incident_has_one_thread_a_day_whatever_its_alerts_say),
+        cmocka_unit_test(only_hex_digits_reach_keys_and_commands),
+        cmocka_unit_test(a_summary_has_tables_instead_of_lines),
+        cmocka_unit_test(a_summary_of_nothing_is_still_a_message),
+        cmocka_unit_test(a_summary_of_one_incident_hangs_in_its_thread),
+        cmocka_unit_test(tables_keep_their_limits_and_count_the_rest),
+        cmocka_unit_test(a_summary_carries_nothing_that_hides_or_reorders),
+        cmocka_unit_test(long_values_of_a_summary_are_cut_at_whole_characters),
         cmocka_unit_test(cleaning_takes_what_hides_or_reorders),
         cmocka_unit_test(cleaning_keeps_its_limit_and_whole_characters),
         cmocka_unit_test(html_signs_are_escaped),
