@@ -18,6 +18,7 @@
     "  status TEXT NOT NULL DEFAULT '', remote TEXT NOT NULL DEFAULT '',"                          \
     "  document INTEGER NOT NULL, UNIQUE (key, receiver));"                                        \
     "CREATE INDEX outbox_fresh ON outbox (receiver, not_before_us, id) WHERE state = 0;"           \
+    "CREATE INDEX outbox_critical ON outbox (receiver, id) WHERE state = 0 AND level = 4;"         \
     "CREATE INDEX outbox_failed ON outbox (receiver, not_before_us) WHERE state = 2;"              \
     "CREATE INDEX outbox_sent ON outbox (receiver, done_us) WHERE state = 1;"                      \
     "CREATE INDEX outbox_incident ON outbox (incident, receiver, id) WHERE incident <> '';"        \

@@ -50,6 +50,8 @@ const char *const store_sql[STATEMENTS] = {
                                     " ORDER BY not_before_us, id LIMIT 1)",
     [S_OUTBOX_STUBBORN] = OUTBOX_FIRST "WHERE receiver = ?1 AND state = 2 AND not_before_us <= ?2"
                                        " AND attempts >= ?3 ORDER BY attempts, id LIMIT 1)",
+    [S_OUTBOX_CRITICAL] = OUTBOX_FIRST "WHERE receiver = ?1 AND state = 0 AND level = 4"
+                                       " AND not_before_us <= ?2 ORDER BY id LIMIT 1)",
     [S_OUTBOX_WAITING] = "SELECT " OUTBOX_ROW " FROM outbox o WHERE receiver = ?1"
                          " AND state = 0 AND attempts = 0"
                          " AND CASE WHEN ?3 = '' THEN not_before_us <= ?2 ELSE grp = ?3 END"
@@ -66,7 +68,7 @@ const char *const store_sql[STATEMENTS] = {
         "  AND state = 1)",
     [S_OUTBOX_INCIDENT] =
         "SELECT (SELECT min(not_before_us) FROM outbox WHERE incident = ?2 AND receiver = ?1"
-        "  AND state = 0), (SELECT max(done_us) FROM outbox WHERE incident = ?2 AND receiver = ?1"
+        "  AND state = 0 AND reason <> 'escalated'), (SELECT max(done_us) FROM outbox WHERE incident = ?2 AND receiver = ?1"
         "  AND state = 1)",
     [S_OUTBOX_TOLD] =
         "SELECT receiver, coalesce((SELECT remote FROM outbox f WHERE f.incident = ?1 AND"

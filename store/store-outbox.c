@@ -229,6 +229,22 @@ int store_outbox_head(struct store *s, struct slice receiver, uint64_t now_us, u
     return r < 0 ? r : n > 0;
 }
 
+int store_outbox_critical(struct store *s, struct slice receiver, uint64_t now_us,
+                          int (*fn)(void *ctx, const struct outbox_row *row), void *ctx,
+                          struct err *err)
+{
+    sqlite3_stmt *st = stmt_ready(s, S_OUTBOX_CRITICAL);
+    size_t n = 0;
+    int r;
+
+    if (!st)
+        return store_error(s, err);
+    stmt_text(st, 1, receiver);
+    stmt_u64(st, 2, now_us);
+    r = walk(s, st, fn, ctx, &n, err);
+    return r < 0 ? r : n > 0;
+}
+
 int store_outbox_waiting(struct store *s, struct slice receiver, struct slice group,
                          uint64_t now_us, size_t max,
                          int (*fn)(void *ctx, const struct outbox_row *row), void *ctx,

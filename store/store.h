@@ -141,6 +141,10 @@ int store_receivers_each(struct store *s, int (*fn)(void *ctx, const struct rece
 int store_outbox_head(struct store *s, struct slice receiver, uint64_t now_us, unsigned patience,
                       int (*fn)(void *ctx, const struct outbox_row *row), void *ctx,
                       struct err *err);
+/* The oldest of level critical that was never tried; the same. */
+int store_outbox_critical(struct store *s, struct slice receiver, uint64_t now_us,
+                          int (*fn)(void *ctx, const struct outbox_row *row), void *ctx,
+                          struct err *err);
 /*
  * Rows of a receiver that were never tried and may go at now_us, oldest first, without their
  * documents; `group` not empty: those of that group, also when they should wait longer.
