@@ -6,6 +6,7 @@
 
 #include "base/table.h"
 #include "base/yaml.h"
+#include "base/zone.h"
 #include "parsers/parser.h"
 
 /* Where a named group or a JSON member goes. */
@@ -163,13 +164,6 @@ struct literals address_literals(struct literal_maker *m, const struct literals 
 int format_prepare(struct format *f, struct arena *a);
 
 /* ---- time ---- */
-
-struct zone;
-int zone_load(const char *name, struct zone **ret_zone, struct err *err);
-void zone_free(struct zone *z);
-DEFINE_AUTO(zone)
-/* UTC of a local time; in the hour that comes twice the earlier. z NULL = UTC. */
-uint64_t zone_to_utc(const struct zone *z, int64_t local_s);
 
 /*
  * Any of the times that the channels write, told apart by their shape:
