@@ -12,6 +12,7 @@
 #pragma once
 
 #include "base/option.h"
+#include "base/zone.h"
 #include "schemas/incident.h"
 
 /* ---- what an alert must be ---- */
@@ -35,12 +36,19 @@ struct matcher {
  * compared as an address. Memory of the arena only while it works.
  */
 bool matcher_fits(const struct matcher *m, const struct alert *alert, struct arena *a);
+/* The first part that does not fit: "level", "rule", "channel", "tag" or a field; NULL: all do. */
+const char *matcher_misfit(const struct matcher *m, const struct alert *alert);
+/* Can it fit anything? -EINVAL with a reason: empty, long, or a network with host bits. */
+int matcher_check_value(const char *text, struct err *err);
 /*
  * From JSON: {"level":["high"],"rule":["xray-*"],"channel":[...],"tag":[...],"source.ip":["..."]};
  * a text is a list of one. Unknown levels, empty lists, more than 32 members or values: -EINVAL.
- * What it returns lives in the arena. `matcher_json_alert`: the one that fits just this incident.
+ * What it returns lives in the arena. Fields may also stand in an object "field", as in the
+ * configuration: for those that are called like one of the words above. In texts \* is a star.
+ * `matcher_json_alert`: the one that fits just this incident.
  */
 int matcher_json(struct slice json, struct arena *a, struct matcher *ret, struct err *err);
+void matcher_json_alert(const struct alert *alert, struct buf *out);
 void matcher_words(const struct matcher *m, struct buf *out); /* "level high, rule xray-*" */
 
 /* ---- times of day ---- */
@@ -48,6 +56,7 @@ void matcher_words(const struct matcher *m, struct buf *out); /* "level high, ru
 struct hours {
     bool given;
     const char *zone; /* IANA name; NULL = UTC */
+    const struct zone *local; /* borrowed: `zone`, loaded; NULL: it is loaded at each question */
     unsigned days; /* bit 0 = Monday; the day on which the span begins; 0 = all */
     unsigned from_min, to_min; /* minutes of the day; to <= from: it ends on the next day */
 };
@@ -56,6 +65,11 @@ int hours_parse(struct slice text, const char *zone, struct hours *ret, struct e
 bool hours_inside(const struct hours *h, uint64_t wall_us);
 /* When the span that holds wall_us ends; wall_us itself when none does. At most 8 days on. */
 uint64_t hours_end_us(const struct hours *h, uint64_t wall_us);
+/* When the next one begins, after wall_us; UINT64_MAX: none given. */
+uint64_t hours_next_us(const struct hours *h, uint64_t wall_us);
+/* "07:00" up to "24:00"; "Mon", 0 = Monday. */
+int hours_parse_minute(struct slice text, unsigned *ret_min);
+int hours_parse_day(struct slice text, unsigned *ret_weekday);
 
 /* ---- routes ---- */
 
@@ -127,5 +141,8 @@ void route_group(const struct route *route, const struct alert *alert, struct sl
 /* The maintenance that the alert falls into now; NULL = none. */
 const struct maintenance *route_maintenance(const struct routing *r, const struct alert *alert,
                                             uint64_t wall_us, struct arena *a);
+/* When it is over, if nothing follows; wall_us itself when it is not on. At most 8 days on for one
+ * with hours. */
+uint64_t maintenance_end_us(const struct maintenance *m, uint64_t wall_us);
 /* The values that `equal` names, as one text, to be compared; false: the alert has not all. */
 bool inhibition_values(const struct inhibition *i, const struct alert *alert, struct buf *out);
