@@ -1,0 +1,189 @@
+/* The configuration in words, for people and as a JSON Schema: from the tables. */
+#include "logwatch/config-private.h"
+
+static void kinds_help(struct buf *out, bool bans)
+{
+    for (size_t i = 0; sink_kinds[i]; i++)
+        if (sink_kinds[i]->bans == bans) {
+            buf_printf(out, "\n  type %s: %s\n", sink_kinds[i]->name, sink_kinds[i]->summary);
+            option_help(sink_kinds[i]->options, out, "    ");
+        }
+}
+
+void config_help(struct buf *out)
+{
+    buf_str(out, "Settings of " CONFIG_PATH " and conf.d/*.yaml\n\n");
+    option_help(config_top_options, out, "  ");
+    buf_str(out, "\nchannels: NAME:\n");
+    option_help(config_channel_options, out, "  ");
+    buf_str(out, "\ninputs: each item\n");
+    option_help(config_input_options, out, "  ");
+    for (size_t i = 0; input_kinds[i]; i++) {
+        buf_printf(out, "\n  type %s: %s\n", input_kinds[i]->name, input_kinds[i]->summary);
+        option_help(input_kinds[i]->options, out, "    ");
+    }
+    buf_str(out, "\nnotifiers: NAME:\n");
+    kinds_help(out, false);
+    buf_str(out, "\nroutes: each item\n");
+    option_help(config_route_options, out, "  ");
+    buf_str(out, "\nbans:\n");
+    option_help(config_bans_options, out, "  ");
+    kinds_help(out, true);
+    buf_str(out, "\ntrail: anchors: each item\n");
+    option_help(config_anchor_options, out, "  ");
+    for (size_t i = 0; anchor_kinds[i]; i++) {
+        buf_printf(out, "\n  type %s: %s\n", anchor_kinds[i]->name, anchor_kinds[i]->summary);
+        option_help(anchor_kinds[i]->options, out, "    ");
+    }
+}
+
+/* One object schema from the table all kinds share and the table of one kind. */
+static void kind_schema(const struct option *common, const struct option *own, const char *key,
+                        const char *kind, struct json_writer *w)
+{
+    const char *const only[] = { kind, NULL };
+    struct option all[64] = {
+        { .name = key, .type = OPTION_ENUM, .choices = only, .required = true, .help = "Kind." }
+    };
+    size_t n = 1;
+
+    for (; common && common->name; common++)
+        if (strcmp(common->name, key) != 0 && n < ARRAY_SIZE(all) - 1)
+            all[n++] = *common;
+    for (; own->name && n < ARRAY_SIZE(all) - 1; own++)
+        all[n++] = *own;
+    json_object(w);
+    option_schema(all, w);
+    json_object_end(w);
+}
+
+static void inputs_schema(struct json_writer *w)
+{
+    json_object(w);
+    json_member_str(w, "type", "array");
+    json_key(w, "items");
+    json_object(w);
+    json_key(w, "oneOf");
+    json_array(w);
+    for (size_t i = 0; input_kinds[i]; i++)
+        kind_schema(config_input_options, input_kinds[i]->options, "type", input_kinds[i]->name, w);
+    json_array_end(w);
+    json_object_end(w);
+    json_object_end(w);
+}
+
+static void sinks_schema(const struct option *common, const char *key, bool bans,
+                         struct json_writer *w)
+{
+    json_object(w);
+    json_key(w, "oneOf");
+    json_array(w);
+    for (size_t i = 0; sink_kinds[i]; i++)
+        if (sink_kinds[i]->bans == bans)
+            kind_schema(common, sink_kinds[i]->options, key, sink_kinds[i]->name, w);
+    if (bans)
+        kind_schema(NULL, (const struct option[]){ { 0 } }, key, "none", w);
+    json_array_end(w);
+    json_object_end(w);
+}
+
+static void anchors_schema(struct json_writer *w)
+{
+    json_object(w);
+    json_key(w, "oneOf");
+    json_array(w);
+    for (size_t i = 0; anchor_kinds[i]; i++)
+        kind_schema(config_anchor_options, anchor_kinds[i]->options, "type", anchor_kinds[i]->name,
+                    w);
+    json_array_end(w);
+    json_object_end(w);
+}
+
+/* The parts that the option tables leave to us (OPTION_NODE), under $defs. */
+static void defs_schema(struct json_writer *w)
+{
+    json_object(w);
+    json_key(w, "channel");
+    json_object(w);
+    option_schema(config_channel_options, w);
+    json_object_end(w);
+    json_key(w, "inputs");
+    inputs_schema(w);
+    json_key(w, "notifier");
+    sinks_schema(NULL, "type", false, w);
+    json_key(w, "route");
+    json_object(w);
+    option_schema(config_route_options, w);
+    json_object_end(w);
+    json_key(w, "bans");
+    sinks_schema(config_bans_options, "backend", true, w);
+    json_key(w, "anchor");
+    anchors_schema(w);
+    json_object_end(w);
+}
+
+static void map_of(struct json_writer *w, const char *property, const char *each, bool list)
+{
+    json_key(w, property);
+    json_object(w);
+    json_member_str(w, "type", list ? "array" : "object");
+    json_key(w, list ? "items" : "additionalProperties");
+    json_object(w);
+    json_member_str(w, "$ref", each);
+    json_object_end(w);
+    json_object_end(w);
+}
+
+void config_schema(struct json_writer *w)
+{
+    json_object(w);
+    json_member_str(w, "$schema", "https://json-schema.org/draft/2020-12/schema");
+    json_member_str(w, "title", "trailwarden configuration");
+    option_schema(config_top_options, w);
+    json_key(w, "allOf");
+    json_array(w);
+    json_object(w);
+    json_key(w, "properties");
+    json_object(w);
+    json_key(w, "channels");
+    json_object(w);
+    json_member_str(w, "type", "object");
+    json_key(w, "additionalProperties");
+    json_object(w);
+    json_key(w, "allOf");
+    json_array(w);
+    json_object(w);
+    json_member_str(w, "$ref", "#/$defs/channel");
+    json_object_end(w);
+    json_object(w);
+    json_key(w, "properties");
+    json_object(w);
+    json_key(w, "inputs");
+    json_object(w);
+    json_member_str(w, "$ref", "#/$defs/inputs");
+    json_object_end(w);
+    json_object_end(w);
+    json_object_end(w);
+    json_array_end(w);
+    json_object_end(w);
+    json_object_end(w);
+    map_of(w, "notifiers", "#/$defs/notifier", false);
+    map_of(w, "routes", "#/$defs/route", true);
+    json_key(w, "bans");
+    json_object(w);
+    json_member_str(w, "$ref", "#/$defs/bans");
+    json_object_end(w);
+    json_key(w, "trail");
+    json_object(w);
+    json_key(w, "properties");
+    json_object(w);
+    map_of(w, "anchors", "#/$defs/anchor", true);
+    json_object_end(w);
+    json_object_end(w);
+    json_object_end(w);
+    json_object_end(w);
+    json_array_end(w);
+    json_key(w, "$defs");
+    defs_schema(w);
+    json_object_end(w);
+}
