@@ -705,3 +705,24 @@ void json_member_time(struct json_writer *w, const char *key, uint64_t us)
     json_key(w, key);
     json_put_time(w, us);
 }
+
+void json_put_tree(struct json_writer *w, const struct json *tree)
+{
+    bool object = tree->type == JSON_OBJECT;
+
+    if (tree->type == JSON_STRING) {
+        json_put_slice(w, tree->text);
+        return;
+    }
+    if (!object && tree->type != JSON_ARRAY) {
+        json_put_raw(w, tree->type == JSON_NULL ? SLICE("null") : tree->text);
+        return;
+    }
+    object ? json_object(w) : json_array(w);
+    for (const struct json *m = tree->child; m; m = m->next) {
+        if (object)
+            json_key_slice(w, m->key);
+        json_put_tree(w, m);
+    }
+    object ? json_object_end(w) : json_array_end(w);
+}

@@ -82,6 +82,7 @@ void json_put_i64(struct json_writer *w, int64_t v);
 void json_put_bool(struct json_writer *w, bool v);
 void json_put_null(struct json_writer *w);
 void json_put_time(struct json_writer *w, uint64_t us); /* RFC 3339 text, UTC */
+void json_put_tree(struct json_writer *w, const struct json *tree);
 void json_put_raw(struct json_writer *w, struct slice json); /* already JSON: our own only */
 
 /* member = key and value in one call */

@@ -134,6 +134,15 @@ void table_free(struct table *t)
     free(t);
 }
 
+void table_clear(struct table *t)
+{
+    for (size_t i = 0; i < t->nitems; i++)
+        free(t->items[i].key);
+    if (t->nitems)
+        memset(t->slots, 0, t->nslots * sizeof *t->slots);
+    t->nitems = t->live = t->first = 0;
+}
+
 size_t table_count(const struct table *t)
 {
     return t->live;

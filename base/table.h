@@ -17,6 +17,7 @@ struct table *table_new(size_t max);
 void table_free(struct table *t); /* not what the values point to */
 DEFINE_AUTO(table)
 
+void table_clear(struct table *t); /* all entries; keeps the memory of the table itself */
 size_t table_count(const struct table *t);
 void *table_get(const struct table *t, struct slice key); /* NULL when absent */
 /* Replaces. value must not be NULL. 0, -ENOMEM, -ENOSPC. */

@@ -48,7 +48,7 @@ int control_listen(const char *state, int *ret_fd, struct err *err)
     return 0;
 }
 
-int control_accept(int listener, char request[CONTROL_REQUEST_MAX], int *ret_fd)
+int control_accept(int listener, char request[CONTROL_REQUEST_MAX], int *ret_fd, uid_t *ret_uid)
 {
     AUTO_FD fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
     struct pollfd p = { .fd = fd, .events = POLLIN };
@@ -68,6 +68,7 @@ int control_accept(int listener, char request[CONTROL_REQUEST_MAX], int *ret_fd)
         return 0;
     request[n] = '\0';
     *ret_fd = TAKE_FD(fd);
+    *ret_uid = who.uid;
     return 1;
 }
 

@@ -48,6 +48,20 @@ static bool add_pii(struct batch *b, struct entry *e, struct slice name, struct 
     return e->pii[e->npii].name.p && e->pii[e->npii++].value.p;
 }
 
+bool entry_personal(struct batch *b, struct entry *e, struct slice name, struct slice value)
+{
+    struct entry_pii *before = e->pii;
+    size_t n = e->npii;
+
+    if (value.n == 0)
+        return true;
+    if (!room(b, e, n + 1))
+        return false;
+    if (n)
+        memcpy(e->pii, before, n * sizeof *before);
+    return add_pii(b, e, name, value);
+}
+
 /* ---- alerts ---- */
 
 /* The raw events, as one JSON array. */

@@ -303,7 +303,9 @@ int core_people_new(struct store *store, uint64_t now_us, struct core_people **r
         return err_nomem(err);
     p->store = store;
     p->silences = calloc(SILENCES_MAX, sizeof *p->silences);
-    if (!p->silences)
+    p->seen = table_new(0);
+    p->touched = table_new(0);
+    if (!p->silences || !p->seen || !p->touched)
         return err_nomem(err);
     r = store_silences_each(store, 0, on_silence, &l, err);
     if (r == 0)
@@ -326,14 +328,9 @@ void core_people_free(struct core_people *p)
     free(p);
 }
 
-int core_people_begin(struct core_people *p, struct batch *b)
+void core_people_begin(struct core_people *p, struct batch *b)
 {
     p->batch = b;
-    if (p->seen && table_count(p->seen) == 0 && table_count(p->touched) == 0)
-        return 0;
-    table_free(p->seen);
-    table_free(p->touched);
-    p->seen = table_new(0);
-    p->touched = table_new(0);
-    return p->seen && p->touched ? 0 : -ENOMEM;
+    table_clear(p->seen);
+    table_clear(p->touched);
 }

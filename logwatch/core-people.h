@@ -19,7 +19,7 @@ struct core_people;
 int core_people_new(struct store *store, uint64_t now_us, struct core_people **ret_people, struct err *err);
 void core_people_free(struct core_people *p);
 DEFINE_AUTO(core_people)
-int core_people_begin(struct core_people *p, struct batch *b);
+void core_people_begin(struct core_people *p, struct batch *b);
 
 /* *ret_incident is NULL when there is none. */
 int core_people_find(struct core_people *p, struct slice key, struct incident **ret_incident,

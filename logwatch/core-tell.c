@@ -626,6 +626,9 @@ int core_tell_new(const struct config *c, struct store *store, struct audit *aud
 
     if (!t)
         return err_nomem(err);
+    t->pending = table_new(0);
+    if (!t->pending)
+        return err_nomem(err);
     t->config = c;
     t->store = store;
     t->audit = audit;
@@ -656,12 +659,8 @@ void core_tell_free(struct core_tell *t)
     free(t);
 }
 
-int core_tell_begin(struct core_tell *t, struct batch *b)
+void core_tell_begin(struct core_tell *t, struct batch *b)
 {
     t->batch = b;
-    if (t->pending && table_count(t->pending) == 0)
-        return 0;
-    table_free(t->pending);
-    t->pending = table_new(0);
-    return t->pending ? 0 : -ENOMEM;
+    table_clear(t->pending);
 }

@@ -24,7 +24,7 @@ void core_tell_free(struct core_tell *t);
 DEFINE_AUTO(core_tell)
 /* What open incidents hold back: once, with the first batch open. */
 int core_tell_load(struct core_tell *t, struct err *err);
-int core_tell_begin(struct core_tell *t, struct batch *b);
+void core_tell_begin(struct core_tell *t, struct batch *b);
 
 /* id: the alert's in hex, document: its JSON; both live in the batch's arena. */
 int core_tell_alert(struct core_tell *t, const struct alert *alert, struct slice id,

@@ -107,8 +107,9 @@ uint64_t core_turn_wait_us(const struct core_turn *t)
         wait = KEEP_US;
     if (core_dirty(t->core))
         wait = sooner(wait, t->last_commit_us + COMMIT_US, now);
-    if (sender_busy(t->sender) == 0)
-        wait = sooner(wait, store_outbox_next_us(core_store(t->core)), wall);
+    if (core_urgent(t->core))
+        return 0;
+    wait = sooner(wait, sender_due_us(t->sender, t->core), wall);
     wait = sooner(wait, audit_due_us(core_audit(t->core)), wall);
     wait = sooner(wait, core_anchor_due_us(t->core), wall);
     if (core_due_us(t->core) > wall)
@@ -123,7 +124,7 @@ uint64_t core_turn_wait_us(const struct core_turn *t)
 bool core_turn_finished(const struct core_turn *t)
 {
     return !core_turn_blocked(t) && !core_dirty(t->core) && sender_busy(t->sender) == 0 &&
-           store_outbox_next_us(core_store(t->core)) > clock_now(t->clock);
+           sender_due_us(t->sender, t->core) > clock_now(t->clock);
 }
 
 static void wait_for_receivers(struct core_turn *t, uint64_t patience_us)

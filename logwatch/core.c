@@ -1,52 +1,34 @@
-#include "logwatch/core.h"
+#include "logwatch/core-private.h"
 
 #include <errno.h>
 #include <stdio.h>
 
 #include "base/fault.h"
 #include "base/file.h"
-#include "base/log.h"
 #include "base/utf8.h"
 #include "logwatch/core-alarm.h"
-#include "logwatch/core-anchor.h"
 #include "logwatch/core-entry.h"
 #include "logwatch/core-replay.h"
-#include "logwatch/core-time.h"
 #include "logwatch/core-trail.h"
-#include "logwatch/core-windows.h"
 #include "logwatch/follow.h"
 #include "logwatch/wire.h"
 #include <config.h>
 
 #define RESERVE_BYTES (16 << 20)
 
-#define OUTBOX_EXPIRES_US (UINT64_C(72) * 3600 * USEC_PER_SEC)
 /* Ban orders are no news after this. */
 #define BAN_EXPIRES_US (UINT64_C(3600) * USEC_PER_SEC)
-
-struct core {
-    const struct config *config;
-    const struct clock *clock;
-    struct store *store;
-    struct audit *audit;
-    struct correlator *correlator;
-    struct core_time *time;
-    struct core_windows windows;
-    struct core_anchors *anchors;
-    struct log_gate keep_gate;
-    bool notes_checked; /* once, at the start */
-    bool notes_told; /* that a kept note contradicts the trail */
-    struct arena *arena;
-    struct batch batch;
-    bool full; /* the reserve is in use */
-    bool once_only; /* the batch has what cannot be read again */
-};
 
 static void batch_open(struct core *core)
 {
     arena_reset(core->arena);
     batch_init(&core->batch, core->arena, clock_now(core->clock));
     core->once_only = false;
+    if (!core->queue)
+        return; /* they are opened one after another */
+    core_people_begin(core->people, &core->batch);
+    core_tell_begin(core->tell, &core->batch);
+    core_queue_begin(core->queue, &core->batch);
 }
 
 /* ---- start ---- */
@@ -94,6 +76,37 @@ static int open_trail(struct core *core, struct err *err)
     if (r == 0 && replay_from != UINT64_MAX)
         r = replay(core, replay_from, err);
     return r;
+}
+
+/* Rows of receivers that are not configured any more: nobody would ever take them. */
+static int on_receiver(void *ctx, const struct receiver_row *row)
+{
+    struct core *core = ctx;
+
+    if (sender_index(core->config, row->receiver) != SIZE_MAX ||
+        row->rows[DELIVERY_WAITING] + row->rows[DELIVERY_RETRY] == 0)
+        return 0;
+    return core_give_up(core, row->receiver, "receiver is not configured any more", NULL);
+}
+
+static int open_telling(struct core *core, struct err *err)
+{
+    uint64_t now = clock_now(core->clock);
+    int r = core_people_new(core->store, now, &core->people, err);
+
+    if (r == 0)
+        r = core_tell_new(core->config, core->store, core->audit, core->people, &core->tell, err);
+    if (r == 0)
+        r = core_queue_new(core->config, core->store, core->people, now, &core->queue, err);
+    if (r < 0)
+        return r;
+    core_people_begin(core->people, &core->batch);
+    core_tell_begin(core->tell, &core->batch);
+    core_queue_begin(core->queue, &core->batch);
+    r = core_tell_load(core->tell, err);
+    if (r == 0)
+        r = store_receivers_each(core->store, on_receiver, core, err);
+    return r == -ENOMEM ? err_nomem(err) : r;
 }
 
 static int note_start(struct core *core, const char *why, struct err *err)
@@ -146,6 +159,9 @@ int core_attach(const struct config *c, const struct clock *clock, struct core *
         return r;
     if (core_anchors_new(c, core->store, &core->anchors, err) < 0)
         return err_code(err);
+    r = open_telling(core, err);
+    if (r < 0)
+        return r;
     r = store_signals_each(core->store, restore_signal, core, err);
     if (r < 0)
         return err_while(err, "stored windows");
@@ -175,6 +191,9 @@ void core_free(struct core *core)
     correlator_free(core->correlator);
     core_time_free(core->time);
     core_anchors_free(core->anchors);
+    core_queue_free(core->queue);
+    core_tell_free(core->tell);
+    core_people_free(core->people);
     audit_free(core->audit);
     store_free(core->store);
     arena_free(core->arena);
@@ -238,40 +257,6 @@ struct audit *core_audit(struct core *core)
 
 /* ---- what an alert leads to ---- */
 
-struct routing {
-    struct core *core;
-    const struct alert *alert;
-    struct slice key, document;
-    bool failed;
-    size_t first; /* of the outgoing rows of this alert */
-};
-
-static void route_one(void *ctx, const struct sink *sink)
-{
-    struct routing *r = ctx;
-    struct core *core = r->core;
-    struct outgoing *o;
-
-    for (size_t i = r->first; sink && i < core->batch.noutgoing; i++)
-        if (slice_is(core->batch.outgoing[i].receiver, sink->name))
-            return;
-    if (!sink || audit_delivered(core->audit, r->key, slice_str(sink->name)))
-        return;
-    o = batch_outgoing(&core->batch);
-    if (!o) {
-        r->failed = true;
-        return;
-    }
-    *o = (struct outgoing){
-        .key = r->key,
-        .receiver = slice_str(sink->name),
-        .kind = SLICE("notify"),
-        .document = r->document,
-        .not_before_us = core->batch.now_us,
-        .expires_us = core->batch.now_us + OUTBOX_EXPIRES_US,
-    };
-}
-
 static int order_ban(struct core *core, const struct alert *alert, struct slice key,
                      struct err *err)
 {
@@ -308,23 +293,22 @@ static int order_ban(struct core *core, const struct alert *alert, struct slice 
 }
 
 /* Evidence, messages and ban order of one alert. */
-static int respond(struct core *core, const struct alert *alert, struct err *err)
+int core_respond(struct core *core, const struct alert *alert, struct err *err)
 {
-    struct routing r = { .core = core, .alert = alert, .first = core->batch.noutgoing };
-    AUTO_BUF key = BUF_INIT;
-    AUTO_BUF document = BUF_INIT;
-    struct json_writer w = json_writer(&document);
+    AUTO_BUF hex = BUF_INIT;
+    AUTO_BUF text = BUF_INIT;
+    struct json_writer w = json_writer(&text);
+    struct slice id, document;
 
-    buf_hex(&key, alert->id, sizeof alert->id);
+    buf_hex(&hex, alert->id, sizeof alert->id);
     alert_json(alert, &w);
-    if (!entry_keep(core->arena, &key, &r.key) || !entry_keep(core->arena, &document, &r.document))
+    if (!entry_keep(core->arena, &hex, &id) || !entry_keep(core->arena, &text, &document))
         return err_nomem(err);
     if (entry_of_alert(&core->batch, core->config, alert) < 0)
         return err_nomem(err);
-    config_route(core->config, alert, route_one, &r);
-    if (r.failed)
-        return err_nomem(err);
-    return alert->ban.wanted ? order_ban(core, alert, r.key, err) : 0;
+    if (core_tell_alert(core->tell, alert, id, document, err) < 0)
+        return err_code(err);
+    return alert->ban.wanted ? order_ban(core, alert, id, err) : 0;
 }
 
 static bool known_in_batch(const struct core *core, size_t before, const struct alert *alert)
@@ -352,7 +336,7 @@ static int respond_all(struct core *core, size_t first, struct err *err)
         if (known)
             continue;
         b->alerts[kept++] = alert;
-        if (respond(core, alert, err) < 0)
+        if (core_respond(core, alert, err) < 0)
             return err_code(err);
     }
     b->nalerts = kept;
@@ -512,167 +496,6 @@ int core_note(struct core *core, const char *type, struct slice members, struct 
 int core_keep_owed(struct core *core, struct err *err)
 {
     return audit_keep_owed(core->audit, &core->batch, err);
-}
-
-/* Attempts that will be repeated are news only the first time: an outage of hours must not fill the
- * trail. */
-static bool worth_an_entry(const struct core_delivery *d)
-{
-    return d->state != DELIVERY_RETRY || d->attempts == 1;
-}
-
-static int delivery_entry(struct core *core, const struct core_delivery *d, struct err *err)
-{
-    return worth_an_entry(d) && entry_of_delivery(&core->batch, d) < 0 ? err_nomem(err) : 0;
-}
-
-static int put_outcome(struct core *core, const struct core_delivery *d, struct err *err)
-{
-    struct outcome *o = batch_outcome(&core->batch);
-
-    if (!o)
-        return err_nomem(err);
-    *o = (struct outcome){
-        .id = d->row,
-        .state = d->state,
-        .attempts = d->attempts,
-        .not_before_us = d->not_before_us,
-        .status = arena_slice(core->arena, d->status),
-        .remote = arena_slice(core->arena, d->remote),
-    };
-    return o->status.p && o->remote.p ? 0 : err_nomem(err);
-}
-
-/* ---- anchors ---- */
-
-static int tell_contradiction(struct core *core, struct slice by, const char *status,
-                              struct err *err)
-{
-    AUTO_BUF text = BUF_INIT;
-
-    log_error("the trail is contradicted by '%.*s': %s", SLICE_FMT(by), status);
-    buf_printf(&text,
-               "%s. The trail may have been rolled back or written anew. Keep all of it as it is, "
-               "and look: trailwarden trail verify --against NOTE, with notes kept elsewhere",
-               status);
-    if (!buf_ok(&text))
-        return err_nomem(err);
-    return core_alarm(core,
-                      &(struct core_alarm){ .rule = "trailwarden-trail-contradicted",
-                                            .title = "A checkpoint kept elsewhere contradicts the "
-                                                     "audit trail",
-                                            .subject = by,
-                                            .description = buf_view(&text) },
-                      err);
-}
-
-/* What an anchor says is believed as far as it can be checked; then it is an outcome like others.
- */
-static int anchor_outcome(struct core *core, const struct core_delivery *d, struct err *err)
-{
-    struct core_delivery now = *d;
-    struct anchoring_answer a = {
-        .state = d->state, .said = d->said, .size = d->size, .reply = d->reply
-    };
-    AUTO_BUF members = BUF_INIT;
-    enum anchoring how;
-
-    snprintf(a.status, sizeof a.status, "%.*s", SLICE_FMT(slice_take(d->status, 160)));
-    how = core_anchors_take(core->anchors, d->receiver, audit_end(core->audit).count, &a, &members);
-    now.state = a.state;
-    now.status = slice_str(a.status);
-    if (how == ANCHORING_AGAIN && now.state == DELIVERY_RETRY)
-        now.not_before_us = clock_now(core->clock);
-    else if (d->state == DELIVERY_SENT && now.state == DELIVERY_RETRY)
-        now.not_before_us = clock_now(core->clock) + sink_backoff_us(d->attempts, d->row);
-    if (put_outcome(core, &now, err) < 0 || !buf_ok(&members))
-        return err_nomem(err);
-    if (how == ANCHORING_CONTRADICTED && core_anchors_news(core->anchors, d->receiver, d->size) &&
-        tell_contradiction(core, d->receiver, a.status, err) < 0)
-        return err_code(err);
-    if (members.n)
-        return core_note(core,
-                         how == ANCHORING_CONTRADICTED ? "trail.contradicted" : "trail.anchor",
-                         buf_view(&members), err);
-    return how != ANCHORING_AGAIN ? delivery_entry(core, &now, err) : 0;
-}
-
-int core_outcome(struct core *core, const struct core_delivery *d, struct err *err)
-{
-    if (slice_is(d->kind, "anchor"))
-        return anchor_outcome(core, d, err);
-    if (put_outcome(core, d, err) < 0)
-        return err_code(err);
-    return delivery_entry(core, d, err);
-}
-
-/* Notes that left and are kept here contradict what the trail is now. */
-static int tell_kept(struct core *core, const char *why, struct err *err)
-{
-    AUTO_BUF members = BUF_INIT;
-    struct json_writer w = json_writer(&members);
-
-    if (core->notes_told)
-        return 0;
-    core->notes_told = true;
-    json_member_str(&w, "receiver", "kept notes");
-    json_member_str(&w, "state", "contradicted");
-    json_member_str(&w, "status", why);
-    if (!buf_ok(&members) || core_note(core, "trail.contradicted", buf_view(&members), err) < 0)
-        return err_nomem(err);
-    return tell_contradiction(core, SLICE("kept notes"), why, err);
-}
-
-int core_anchor(struct core *core, struct err *err)
-{
-    struct audit_checkpoint_says c;
-    AUTO_BUF why = BUF_INIT;
-    bool first = !core->notes_checked;
-
-    if (!first && core_anchors_due_us(core->anchors) > clock_now(core->clock))
-        return 0;
-    if (audit_note_read(audit_note(core->audit), &c) < 0)
-        return 0; /* nothing is signed yet */
-    core->notes_checked = true;
-    if (first && core_anchors_rolled_back(core->anchors, &c, &why) && buf_ok(&why) &&
-        tell_kept(core, why.p, err) < 0)
-        return err_code(err);
-    return core_anchors_tick(core->anchors, &core->batch, c.size, clock_now(core->clock), err);
-}
-
-uint64_t core_anchor_due_us(const struct core *core)
-{
-    return core_anchors_due_us(core->anchors);
-}
-
-int core_anchor_order(struct core *core, struct slice receiver, struct buf *out, struct err *err)
-{
-    return core_anchors_order(core->anchors, receiver, clock_now(core->clock), out, err);
-}
-
-/* A message waits for nothing: it goes without the note when the note cannot be kept. */
-struct slice core_note_to_send(struct core *core)
-{
-    struct slice note = audit_note(core->audit);
-    struct err err = ERR_NONE;
-    uint64_t missed;
-
-    if (note.n == 0 || core_anchors_keep(core->anchors, note, clock_now(core->clock), &err) == 0)
-        return note;
-    if (err.code == -EUCLEAN) /* no memory for the alarm: the log says it below */
-        (void)tell_kept(core, err.text, NULL);
-    if (log_gate(&core->keep_gate, clock_mono(core->clock), &missed))
-        log_error("the checkpoint is not sent along, for it cannot be kept: %s", err.text);
-    return SLICE_NONE;
-}
-
-int core_alarm(struct core *core, const struct core_alarm *alarm, struct err *err)
-{
-    struct alert *alert = core_alarm_alert(core->arena, alarm, clock_now(core->clock));
-
-    if (!alert || batch_alert(&core->batch, alert) < 0)
-        return err_nomem(err);
-    return respond(core, alert, err);
 }
 
 /* ---- the commit ---- */

@@ -49,6 +49,7 @@ struct core_delivery {
     struct slice key, receiver, kind;
     enum delivery_state state;
     unsigned attempts;
+    bool broken; /* and so would be anything else for this receiver */
     uint64_t not_before_us;
     struct slice status, remote, address; /* address: of a ban */
     enum anchor_said said; /* of an anchor, as what follows */
@@ -56,6 +57,26 @@ struct core_delivery {
     struct slice reply;
 };
 int core_outcome(struct core *core, const struct core_delivery *d, struct err *err);
+
+/*
+ * The row for a receiver that is idle: 1 = fn was called; 0 = nothing now (core-queue.h says why
+ * and when it is worth asking again: core_next_us(), UINT64_MAX = nothing waits).
+ */
+int core_next(struct core *core, struct slice receiver,
+              int (*fn)(void *ctx, const struct outbox_row *row, struct slice first_remote),
+              void *ctx, struct err *err);
+uint64_t core_next_us(struct core *core, struct slice receiver);
+
+/*
+ * What a person asks for: JSON (schemas/incident.h). The answer is JSON, too, also when it is
+ * refused; what it changes is in the open batch, so tell it after the commit.
+ */
+struct core_actor {
+    long uid; /* whom the kernel says it is; -1: a receiver's buttons, which may do little */
+    const char *via; /* "cli", "telegram:ops" */
+};
+int core_act(struct core *core, struct slice request, const struct core_actor *actor,
+             struct buf *answer, struct err *err);
 
 /* An entry of our own life: "daemon.stop", "input.failed" ... members as in struct entry. */
 int core_note(struct core *core, const char *type, struct slice members, struct err *err);

@@ -1,4 +1,4 @@
-#include "logwatch/sender.h"
+#include "logwatch/sender-private.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -10,30 +10,10 @@
 #include "base/ipc.h"
 #include "base/log.h"
 
-/* A message is a header and its texts, one packet each: SOCK_SEQPACKET keeps the boundary. */
-#define MESSAGE_MAX (160 * 1024)
 /* A row whose process died is tried again at once so often; it may be the row that kills. */
 #define AT_ONCE_MAX 2
 /* A child that died is started again after this. */
 #define RESTART_US (5 * USEC_PER_SEC)
-
-struct order {
-    uint64_t row;
-    uint32_t attempt;
-    uint32_t key_n, kind_n, document_n, checkpoint_n;
-};
-
-struct answer {
-    uint64_t row;
-    uint64_t retry_after_us;
-    int32_t state;
-    char status[160];
-    char remote[80];
-    uint64_t size; /* of an anchor, as what follows */
-    int32_t said;
-    uint32_t reply_n; /* bytes behind this */
-};
-#define ANSWER_MAX (sizeof(struct answer) + REPLY_MAX)
 
 enum receiver_state {
     RECEIVER_IDLE,
@@ -50,6 +30,7 @@ struct receiver {
     uint64_t row, expires_us;
     unsigned attempts;
     char *key, *kind, *address;
+    struct buf act_answer; /* for a person, when what he wants is committed */
 };
 
 struct sender {
@@ -60,105 +41,6 @@ struct sender {
     bool forks; /* else the parent starts the processes */
     char *message;
 };
-
-/* ---- the child ---- */
-
-static bool read_order(const char *p, size_t n, struct order *ret_order, struct slice text[4])
-{
-    struct order o;
-    uint64_t total = sizeof o;
-
-    if (n < sizeof o)
-        return false;
-    memcpy(&o, p, sizeof o);
-    total += (uint64_t)o.key_n + o.kind_n + o.document_n + o.checkpoint_n;
-    if (total != n)
-        return false;
-    p += sizeof o;
-    text[0] = slice_of(p, o.key_n);
-    text[1] = slice_of(p + o.key_n, o.kind_n);
-    text[2] = slice_of(p + o.key_n + o.kind_n, o.document_n);
-    text[3] = slice_of(p + o.key_n + o.kind_n + o.document_n, o.checkpoint_n);
-    *ret_order = o;
-    return true;
-}
-
-static void put_answer(const struct order *o, const struct delivery_result *result, struct buf *out)
-{
-    struct slice reply = buf_ok(&result->reply) ? buf_view(&result->reply) : SLICE_NONE;
-    struct answer a = { .row = o->row,
-                        .state = (int32_t)result->state,
-                        .retry_after_us = result->retry_after_us,
-                        .size = result->size,
-                        .said = (int32_t)result->said };
-
-    memcpy(a.status, result->status, sizeof a.status);
-    memcpy(a.remote, result->remote, sizeof a.remote);
-    reply = slice_take(reply, REPLY_MAX);
-    a.reply_n = (uint32_t)reply.n;
-    buf_reset(out);
-    buf_add(out, &a, sizeof a);
-    buf_slice(out, reply);
-}
-
-static void deliver(struct sink *sink, const char *host, struct arena *a, const struct order *o,
-                    const struct slice text[4], struct buf *out)
-{
-    const struct clock real = CLOCK_REAL;
-    struct delivery_result result = { .state = DELIVERY_RETRY };
-    struct delivery d = {
-        .key = text[0],
-        .kind = text[1],
-        .text = text[2],
-        .attempt = o->attempt,
-        .now_us = clock_now(&real),
-        .checkpoint = text[3],
-        .host = host,
-    };
-    struct err err = ERR_NONE;
-
-    arena_reset(a);
-    d.document = json_load(a, text[2], &err);
-    if (d.document) {
-        sink->ops->deliver(sink, &d, &result);
-    } else {
-        result.state = DELIVERY_DEAD;
-        snprintf(result.status, sizeof result.status, "document: %.140s", err.text);
-    }
-    put_answer(o, &result, out);
-    buf_fini(&result.reply);
-}
-
-static volatile sig_atomic_t stopped;
-
-void sender_stop(int sig)
-{
-    (void)sig;
-    stopped = 1;
-}
-
-void sender_work(struct sink *sink, const char *host, int fd)
-{
-    AUTO(arena) a = arena_new(65536, 8 << 20);
-    char *message = malloc(MESSAGE_MAX);
-    AUTO_BUF answer = BUF_INIT;
-
-    while (a && message && !stopped) {
-        struct order o;
-        struct slice text[4];
-        ssize_t n = recv(fd, message, MESSAGE_MAX, 0);
-
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0 || !read_order(message, (size_t)n, &o, text))
-            break;
-        deliver(sink, host, a, &o, text, &answer);
-        if (!buf_ok(&answer) || send(fd, answer.p, answer.n, MSG_NOSIGNAL) < 0)
-            break;
-    }
-    free(message);
-    close(fd);
-}
 
 static void child_main(struct sink *sink, const char *host, int fd)
 {
@@ -212,6 +94,14 @@ struct sink *sender_sink(const struct config *c, size_t i)
     if (i < c->nsinks)
         return &c->sinks[i];
     return i < c->nsinks + bans ? c->bans.sink : c->anchors[i - c->nsinks - bans].sink;
+}
+
+size_t sender_index(const struct config *c, struct slice name)
+{
+    for (size_t i = 0; i < sender_count(c); i++)
+        if (slice_is(name, sender_sink(c, i)->name))
+            return i;
+    return SIZE_MAX;
 }
 
 int sender_new(const struct config *c, const struct clock *clock, bool forks,
@@ -270,6 +160,7 @@ void sender_free(struct sender *s)
     for (size_t i = 0; s->receivers && i < s->n; i++) {
         child_end(&s->receivers[i]);
         forget_row(&s->receivers[i]);
+        buf_fini(&s->receivers[i].act_answer);
     }
     free(s->receivers);
     free(s->message);
@@ -295,24 +186,19 @@ size_t sender_poll(const struct sender *s, struct pollfd *fds, size_t max)
     return n;
 }
 
-static struct receiver *find(struct sender *s, struct slice name)
-{
-    for (size_t i = 0; i < s->n; i++)
-        if (slice_is(name, s->receivers[i].sink->name))
-            return &s->receivers[i];
-    return NULL;
-}
-
 /* What a receiver said beside how it went. */
 struct said {
     struct slice remote, reply;
     enum anchor_said anchor;
     uint64_t size;
+    bool broken;
 };
 
 struct dispatch {
     struct sender *sender;
     struct core *core;
+    struct receiver *receiver;
+    struct slice first_remote;
     struct err *err;
 };
 
@@ -335,6 +221,7 @@ static int outcome(struct core *core, const struct receiver *r, enum delivery_st
     if (said) {
         d.remote = said->remote;
         d.said = said->anchor;
+        d.broken = said->broken;
         d.size = said->size;
         d.reply = said->reply;
     }
@@ -362,32 +249,36 @@ static bool take_row(struct receiver *r, const struct outbox_row *row)
 }
 
 /* `document`: the row's, or what was made for it now. */
+static int send_packet(struct sender *s, struct receiver *r, struct order *o,
+                       const struct slice text[ORDER_TEXTS])
+{
+    char *p = s->message + sizeof *o;
+    size_t n = sizeof *o;
+
+    for (size_t i = 0; i < ORDER_TEXTS; i++) {
+        o->n[i] = (uint32_t)text[i].n;
+        n += text[i].n;
+    }
+    if (n > MESSAGE_MAX)
+        return -EMSGSIZE;
+    memcpy(s->message, o, sizeof *o);
+    for (size_t i = 0; i < ORDER_TEXTS; p += text[i].n, i++)
+        if (text[i].n)
+            memcpy(p, text[i].p, text[i].n);
+    return send(r->fd, s->message, n, MSG_NOSIGNAL | MSG_DONTWAIT) < 0 ? -errno : 0;
+}
+
 static int send_order(struct dispatch *d, struct receiver *r, const struct outbox_row *row,
                       struct slice document)
 {
-    struct slice note = core_note_to_send(d->core);
-    struct order o = {
-        .row = row->id,
-        .attempt = r->attempts,
-        .key_n = (uint32_t)row->key.n,
-        .kind_n = (uint32_t)row->kind.n,
-        .document_n = (uint32_t)document.n,
-        .checkpoint_n = (uint32_t)note.n,
-    };
-    char *p = d->sender->message;
-    size_t n = sizeof o + row->key.n + row->kind.n + document.n + note.n;
-    const struct slice parts[] = { row->key, row->kind, document, note };
+    struct order o = { .row = row->id, .attempt = r->attempts };
+    const struct slice text[ORDER_TEXTS] = { [ORDER_KEY] = row->key,
+                                             [ORDER_KIND] = row->kind,
+                                             [ORDER_DOCUMENT] = document,
+                                             [ORDER_CHECKPOINT] = core_note_to_send(d->core),
+                                             [ORDER_REMOTE] = d->first_remote };
 
-    if (n > MESSAGE_MAX)
-        return -EMSGSIZE;
-    memcpy(p, &o, sizeof o);
-    p += sizeof o;
-    for (size_t i = 0; i < ARRAY_SIZE(parts); i++) {
-        if (parts[i].n)
-            memcpy(p, parts[i].p, parts[i].n);
-        p += parts[i].n;
-    }
-    return send(r->fd, d->sender->message, n, MSG_NOSIGNAL | MSG_DONTWAIT) < 0 ? -errno : 0;
+    return send_packet(d->sender, r, &o, text);
 }
 
 /* A row that is for an idle receiver. An anchor is given the checkpoint of now. */
@@ -409,34 +300,18 @@ static int hand_out(struct dispatch *d, struct receiver *r, const struct outbox_
     return e < 0 ? e : 1;
 }
 
-static int dispatch_row(void *ctx, const struct outbox_row *row)
+static int dispatch_row(void *ctx, const struct outbox_row *row, struct slice first_remote)
 {
     struct dispatch *d = ctx;
-    struct receiver *r = find(d->sender, row->receiver);
-    struct receiver gone = { .row = row->id, .attempts = row->attempts };
+    struct receiver *r = d->receiver;
     const char *why = NULL;
     int e;
 
-    if (r && r->state != RECEIVER_IDLE)
-        return 0;
-    if (!r)
-        why = "receiver is not configured any more";
-    else if (row->expires_us && row->expires_us < clock_now(d->sender->clock))
+    if (row->expires_us && row->expires_us < clock_now(d->sender->clock))
         why = "expired";
-    if (r && !why && r->fd < 0)
-        return 0; /* its child is being restarted */
-    if (!r) {
-        struct sink nobody = { .name = "(gone)" };
-
-        gone.sink = &nobody;
-        if (!take_row(&gone, row))
-            return err_nomem(d->err);
-        e = outcome(d->core, &gone, DELIVERY_DEAD, 0, slice_str(why), NULL, d->err);
-        forget_row(&gone);
-        return e;
-    }
     if (!take_row(r, row))
         return err_nomem(d->err);
+    d->first_remote = first_remote;
     fault_point(FAULT_SEND_BEFORE);
     e = why ? 0 : hand_out(d, r, row);
     if (e > 0)
@@ -451,12 +326,41 @@ static int dispatch_row(void *ctx, const struct outbox_row *row)
     return why ? outcome(d->core, r, DELIVERY_DEAD, 0, slice_str(why), NULL, d->err) : 0;
 }
 
+/* Who is dead and is being started again gets nothing. */
+static bool is_idle(const struct receiver *r)
+{
+    return r->state == RECEIVER_IDLE && r->fd >= 0;
+}
+
 int sender_dispatch(struct sender *s, struct core *core, struct err *err)
 {
-    struct dispatch d = { s, core, err };
+    struct dispatch d = { .sender = s, .core = core, .err = err };
 
-    return store_outbox_due(core_store(core), clock_now(s->clock), 2 * s->n + 16, dispatch_row, &d,
-                            err);
+    for (size_t i = 0; i < s->n; i++) {
+        int r;
+
+        d.receiver = &s->receivers[i];
+        if (!is_idle(d.receiver))
+            continue;
+        r = core_next(core, slice_str(d.receiver->sink->name), dispatch_row, &d, err);
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
+uint64_t sender_due_us(const struct sender *s, struct core *core)
+{
+    uint64_t due = UINT64_MAX;
+
+    for (size_t i = 0; i < s->n; i++) {
+        uint64_t when = is_idle(&s->receivers[i])
+                            ? core_next_us(core, slice_str(s->receivers[i].sink->name))
+                            : UINT64_MAX;
+
+        due = when < due ? when : due;
+    }
+    return due;
 }
 
 /* Past its time a retry is a dead letter. */
@@ -523,8 +427,56 @@ static bool read_answer(const struct receiver *r, const char *p, size_t n, struc
     *ret_said = (struct said){ .remote = slice_str(ret->remote),
                                .reply = slice_of(p + sizeof *ret, ret->reply_n),
                                .anchor = (enum anchor_said)ret->said,
-                               .size = ret->size };
+                               .size = ret->size,
+                               .broken = ret->broken && ret->state == DELIVERY_DEAD };
     return true;
+}
+
+/*
+ * What a person wants, by a receiver that may have been taken over: only what such buttons are for,
+ * and only when the configuration has them. His answer waits for the commit.
+ */
+static int take_act(struct sender *s, struct receiver *r, size_t n, struct core *core,
+                    struct err *err)
+{
+    AUTO(arena) a = arena_new(4096, 1 << 20);
+    AUTO_BUF told = BUF_INIT;
+    char via[80];
+    struct answer head;
+    const struct json *answer;
+    struct order o = { 0 };
+    int e;
+
+    memcpy(&head, s->message, sizeof head);
+    if (!a || n - sizeof head != head.reply_n || head.reply_n > ACT_MAX ||
+        !r->sink->ops->listens || !r->sink->ops->listens(r->sink))
+        return 0;
+    snprintf(via, sizeof via, "%s:%.60s", r->sink->ops->name, r->sink->name);
+    e = core_act(core, slice_of(s->message + sizeof head, head.reply_n),
+                 &(struct core_actor){ .uid = -1, .via = via }, &told, err);
+    if (e < 0)
+        return e;
+    answer = json_load(a, buf_view(&told), NULL);
+    o.row = head.row;
+    o.attempt = json_bool(answer, "ok", false);
+    buf_reset(&r->act_answer);
+    buf_add(&r->act_answer, &o, sizeof o);
+    buf_slice(&r->act_answer, json_text(answer, "text"));
+    return 1;
+}
+
+static void send_act_answer(struct sender *s, struct receiver *r)
+{
+    struct order o;
+    struct slice text[ORDER_TEXTS] = { 0 };
+
+    if (r->act_answer.n < sizeof o || !buf_ok(&r->act_answer) || r->fd < 0)
+        return;
+    memcpy(&o, r->act_answer.p, sizeof o);
+    text[ORDER_KIND] = SLICE(KIND_ANSWER);
+    text[ORDER_DOCUMENT] = slice_skip(buf_view(&r->act_answer), sizeof o);
+    (void)send_packet(s, r, &o, text);
+    buf_reset(&r->act_answer);
 }
 
 /* 1 = an outcome, 0 = nothing. */
@@ -543,6 +495,9 @@ static int collect_one(struct sender *s, struct receiver *r, struct core *core, 
         e = child_died(s, r, core, err);
         return e < 0 ? e : 1;
     }
+    memcpy(&a, s->message, sizeof a);
+    if (a.state == ANSWER_ACT)
+        return take_act(s, r, (size_t)n, core, err);
     if (!read_answer(r, s->message, (size_t)n, &a, &said))
         return 0; /* an answer to nothing: the child is not believed */
     fault_point(FAULT_SEND_BEFORE_MARK);
@@ -577,7 +532,9 @@ int sender_collect(struct sender *s, struct core *core, struct err *err)
 
 void sender_committed(struct sender *s)
 {
-    for (size_t i = 0; i < s->n; i++)
+    for (size_t i = 0; i < s->n; i++) {
+        send_act_answer(s, &s->receivers[i]);
         if (s->receivers[i].state == RECEIVER_TOLD)
             forget_row(&s->receivers[i]);
+    }
 }

@@ -25,6 +25,7 @@ struct sender;
 /* Receivers by number: the notifiers in the order of the configuration, the bans, the anchors. */
 size_t sender_count(const struct config *c);
 struct sink *sender_sink(const struct config *c, size_t i);
+size_t sender_index(const struct config *c, struct slice name); /* SIZE_MAX: none has it */
 
 /* forks: before any thread, state database or key is open in this process. */
 int sender_new(const struct config *c, const struct clock *clock, bool forks,
@@ -41,6 +42,8 @@ int sender_dispatch(struct sender *s, struct core *core, struct err *err);
 int sender_collect(struct sender *s, struct core *core, struct err *err);
 void sender_committed(struct sender *s);
 
+/* When a receiver that is idle may be given a row; UINT64_MAX = none is. */
+uint64_t sender_due_us(const struct sender *s, struct core *core);
 size_t sender_busy(const struct sender *s); /* receivers that work on a row */
 /* Fills at most max poll entries; returns how many. */
 size_t sender_poll(const struct sender *s, struct pollfd *fds, size_t max);

@@ -41,14 +41,6 @@ static bool pairs_hit(const struct erasing *e, struct slice text)
     return false;
 }
 
-static void put_scalar(struct json_writer *w, const struct json *j)
-{
-    if (j->type == JSON_STRING)
-        json_put_slice(w, j->text);
-    else
-        json_put_raw(w, j->type == JSON_NULL ? SLICE("null") : j->text);
-}
-
 /* The document again, with "[erased]" for what hits. How many there were. */
 static unsigned put_clean(const struct erasing *e, const struct json *j, struct slice name,
                           struct json_writer *w)
@@ -59,7 +51,7 @@ static unsigned put_clean(const struct erasing *e, const struct json *j, struct 
 
     if (j->type <= JSON_STRING) {
         if (j->type == JSON_NULL || !e->hit(e->ctx, name, j->text)) {
-            put_scalar(w, j);
+            json_put_tree(w, j);
             return 0;
         }
         json_put_str(w, ERASED);
