@@ -8,7 +8,8 @@
 
 struct top {
     const char *host, *state;
-    const struct yaml *channels, *notifiers, *routes, *bans, *anchors;
+    const struct yaml *channels, *notifiers, *routes, *priorities, *inhibit, *maintenance, *digests,
+        *bans, *anchors;
     const char *trail_folder, *trail_keys, *trail_origin;
     const char *user;
     uint64_t heartbeat_us, epoch_us, anchor_every_us, verify_us, block_bytes, groups_max,
@@ -25,6 +26,8 @@ struct build {
     struct diag *d;
     struct arena *a;
     int failed; /* -ENOMEM or 0; findings are in d */
+    const char *
+        *receivers; /* names of all that are written down, also of faulty ones; NULL behind */
 };
 
 /* NULL: no memory, which the build remembers. */
@@ -53,9 +56,60 @@ void config_build_bans(struct build *b, const struct yaml *node);
 void config_build_anchors(struct build *b, const struct yaml *node);
 void config_sink_close(struct sink *s);
 
+/* config-manners.c: keys that every notifier knows, beside those of its kind. */
+extern const struct option config_notifier_options[];
+void config_build_manners(struct build *b, const struct yaml *node, const struct sink_ops *ops,
+                          struct manners *ret);
+
+/* config-when.c */
+struct config_when {
+    struct option_strs levels, rules, channels, tags;
+    const struct yaml *fields;
+};
+/* The table of a `when` that stands in a larger struct. */
+#define CONFIG_WHEN_OPTIONS(type_, member_)                                                        \
+    { .name = "level",                                                                             \
+      .type = OPTION_STRS,                                                                         \
+      .offset = AT(type_, member_.levels),                                                         \
+      .help = "Levels: informational, low, medium, high, critical." },                             \
+        { .name = "rule",                                                                          \
+          .type = OPTION_STRS,                                                                     \
+          .offset = AT(type_, member_.rules),                                                      \
+          .help = "Ids of rules; * stands for anything." },                                        \
+        { .name = "channel",                                                                       \
+          .type = OPTION_STRS,                                                                     \
+          .offset = AT(type_, member_.channels),                                                   \
+          .help = "Names of channels; * stands for anything." },                                   \
+        { .name = "tag",                                                                           \
+          .type = OPTION_STRS,                                                                     \
+          .offset = AT(type_, member_.tags),                                                       \
+          .help = "Tags of rules, like attack.t1110; * stands for anything." },                    \
+    {                                                                                              \
+        .name = "field", .type = OPTION_NODE, .offset = AT(type_, member_.fields),                 \
+        .help = "Fields and their values: {source.ip: [10.0.0.0/8], user.name: [svc-*]}."          \
+    }
+void config_matcher(struct build *b, const struct config_when *when, struct matcher *ret);
+void config_receivers_known(struct build *b, const struct option_strs *names);
+/* A warning when it is none of the known names but nearly one. */
+void config_name_near(struct build *b, struct src_pos at, const char *name,
+                      const char *const *known);
+/* The text of node's member `key`, in the zone that its member `zone` names. */
+void config_hours(struct build *b, const struct yaml *node, const char *key, const char *text,
+                  const char *zone, struct hours *ret);
+/* Loaded once and owned by the configuration; NULL: there is none, and it was told at `at`. */
+const struct zone *config_zone(struct build *b, const struct yaml *at, const char *name);
+
 /* config-routes.c */
-extern const struct option config_route_options[];
-void config_build_routes(struct build *b, const struct yaml *node);
+extern const struct option config_route_options[], config_escalation_options[],
+    config_priorities_options[];
+void config_build_routes(struct build *b, const struct yaml *routes, const struct yaml *priorities);
+
+/* config-calm.c */
+extern const struct option config_inhibit_options[], config_maintenance_options[],
+    config_digest_options[];
+void config_build_inhibitions(struct build *b, const struct yaml *node);
+void config_build_maintenance(struct build *b, const struct yaml *node);
+void config_build_digests(struct build *b, const struct yaml *node);
 
 /* config-files.c: NULL when there is none. */
 struct yaml *config_load_files(struct build *b, const struct config_request *q);

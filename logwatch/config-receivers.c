@@ -3,8 +3,6 @@
 
 #include "audit/anchor.h"
 
-static const char *const type_only[] = { "type", NULL };
-
 #define ANCHORS_MAX 12 /* a note has room for 16 signatures */
 
 /* Keys that every anchor knows, beside those of its kind. */
@@ -84,6 +82,9 @@ static void build_sink(struct build *b, const struct yaml *node, const struct si
 
 void config_build_sinks(struct build *b, const struct yaml *node)
 {
+    const char *const *common;
+    size_t n = 0;
+
     if (!node)
         return;
     if (node->kind != YAML_MAP) {
@@ -91,13 +92,17 @@ void config_build_sinks(struct build *b, const struct yaml *node)
         return;
     }
     b->c->sinks = config_need(b, node->nchildren, sizeof *b->c->sinks);
-    if (!b->c->sinks)
+    b->c->manners = config_need(b, node->nchildren, sizeof *b->c->manners);
+    b->receivers = config_need(b, node->nchildren + 1, sizeof *b->receivers);
+    common = config_names_of(b, config_notifier_options);
+    if (!b->c->sinks || !b->c->manners || !b->receivers || !common)
         return;
     YAML_EACH (m, node) {
         struct sink *s = &b->c->sinks[b->c->nsinks];
         const struct yaml *type = yaml_get(m, "type");
         const struct sink_ops *ops;
 
+        b->receivers[n++] = arena_str(b->a, m->key);
         if (!type || type->kind != YAML_SCALAR) {
             diag_error(b->d, config_place(m), "notifier '%.*s' needs a type", SLICE_FMT(m->key));
             continue;
@@ -106,7 +111,8 @@ void config_build_sinks(struct build *b, const struct yaml *node)
         if (!ops)
             continue;
         s->name = arena_str(b->a, m->key);
-        build_sink(b, m, ops, type_only, s);
+        config_build_manners(b, m, ops, &b->c->manners[b->c->nsinks]);
+        build_sink(b, m, ops, common, s);
         b->c->nsinks++;
     }
 }

@@ -10,6 +10,18 @@ static void kinds_help(struct buf *out, bool bans)
         }
 }
 
+static const struct {
+    const char *heading, *def;
+    const struct option *options;
+} lists[] = {
+    { "routes: each item", "route", config_route_options },
+    { "escalate of a route: each item", "escalation", config_escalation_options },
+    { "priorities:", "priorities", config_priorities_options },
+    { "inhibit: each item", "inhibition", config_inhibit_options },
+    { "maintenance: each item", "maintenance", config_maintenance_options },
+    { "digests: each item", "digest", config_digest_options },
+};
+
 void config_help(struct buf *out)
 {
     buf_str(out, "Settings of " CONFIG_PATH " and conf.d/*.yaml\n\n");
@@ -23,9 +35,12 @@ void config_help(struct buf *out)
         option_help(input_kinds[i]->options, out, "    ");
     }
     buf_str(out, "\nnotifiers: NAME:\n");
+    option_help(config_notifier_options, out, "  ");
     kinds_help(out, false);
-    buf_str(out, "\nroutes: each item\n");
-    option_help(config_route_options, out, "  ");
+    for (size_t i = 0; i < ARRAY_SIZE(lists); i++) {
+        buf_printf(out, "\n%s\n", lists[i].heading);
+        option_help(lists[i].options, out, "  ");
+    }
     buf_str(out, "\nbans:\n");
     option_help(config_bans_options, out, "  ");
     kinds_help(out, true);
@@ -99,6 +114,32 @@ static void anchors_schema(struct json_writer *w)
     json_object_end(w);
 }
 
+static void map_of(struct json_writer *w, const char *property, const char *each, bool list)
+{
+    json_key(w, property);
+    json_object(w);
+    json_member_str(w, "type", list ? "array" : "object");
+    json_key(w, list ? "items" : "additionalProperties");
+    json_object(w);
+    json_member_str(w, "$ref", each);
+    json_object_end(w);
+    json_object_end(w);
+}
+
+/* A route's escalate is a list, which its table does not say. */
+static void route_schema(struct json_writer *w)
+{
+    json_key(w, "allOf");
+    json_array(w);
+    json_object(w);
+    json_key(w, "properties");
+    json_object(w);
+    map_of(w, "escalate", "#/$defs/escalation", true);
+    json_object_end(w);
+    json_object_end(w);
+    json_array_end(w);
+}
+
 /* The parts that the option tables leave to us (OPTION_NODE), under $defs. */
 static void defs_schema(struct json_writer *w)
 {
@@ -110,27 +151,19 @@ static void defs_schema(struct json_writer *w)
     json_key(w, "inputs");
     inputs_schema(w);
     json_key(w, "notifier");
-    sinks_schema(NULL, "type", false, w);
-    json_key(w, "route");
-    json_object(w);
-    option_schema(config_route_options, w);
-    json_object_end(w);
+    sinks_schema(config_notifier_options, "type", false, w);
+    for (size_t i = 0; i < ARRAY_SIZE(lists); i++) {
+        json_key(w, lists[i].def);
+        json_object(w);
+        option_schema(lists[i].options, w);
+        if (lists[i].options == config_route_options)
+            route_schema(w);
+        json_object_end(w);
+    }
     json_key(w, "bans");
     sinks_schema(config_bans_options, "backend", true, w);
     json_key(w, "anchor");
     anchors_schema(w);
-    json_object_end(w);
-}
-
-static void map_of(struct json_writer *w, const char *property, const char *each, bool list)
-{
-    json_key(w, property);
-    json_object(w);
-    json_member_str(w, "type", list ? "array" : "object");
-    json_key(w, list ? "items" : "additionalProperties");
-    json_object(w);
-    json_member_str(w, "$ref", each);
-    json_object_end(w);
     json_object_end(w);
 }
 
@@ -169,6 +202,13 @@ void config_schema(struct json_writer *w)
     json_object_end(w);
     map_of(w, "notifiers", "#/$defs/notifier", false);
     map_of(w, "routes", "#/$defs/route", true);
+    map_of(w, "inhibit", "#/$defs/inhibition", true);
+    map_of(w, "maintenance", "#/$defs/maintenance", true);
+    map_of(w, "digests", "#/$defs/digest", true);
+    json_key(w, "priorities");
+    json_object(w);
+    json_member_str(w, "$ref", "#/$defs/priorities");
+    json_object_end(w);
     json_key(w, "bans");
     json_object(w);
     json_member_str(w, "$ref", "#/$defs/bans");

@@ -124,7 +124,10 @@ int config_load(const struct config_request *request, struct diag *d, struct con
         config_discover(&b);
     config_check_input_names(&b);
     config_build_sinks(&b, top.notifiers);
-    config_build_routes(&b, top.routes);
+    config_build_routes(&b, top.routes, top.priorities);
+    config_build_inhibitions(&b, top.inhibit);
+    config_build_maintenance(&b, top.maintenance);
+    config_build_digests(&b, top.digests);
     config_build_bans(&b, top.bans);
     config_build_anchors(&b, top.anchors);
     if (b.failed)
@@ -142,6 +145,8 @@ void config_free(struct config *c)
     config_sink_close(c->bans.sink);
     for (size_t i = 0; i < c->nanchors; i++)
         config_sink_close(c->anchors[i].sink);
+    for (struct config_zone *z = c->zones; z; z = z->next)
+        zone_free(z->zone);
     engine_free(c->engine);
     arena_free(c->arena);
     free(c);

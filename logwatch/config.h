@@ -14,6 +14,7 @@
 #include "base/option.h"
 #include "logwatch/engine.h"
 #include "logwatch/inputs/input.h"
+#include "notifiers/route.h"
 #include "notifiers/sink.h"
 #include "schemas/alert.h"
 
@@ -38,11 +39,20 @@ struct config_channel {
     size_t ninputs;
 };
 
-/* When an alert fits, these receivers hear of it. First fitting route only, unless `go_on`. */
-struct config_route {
-    unsigned levels; /* bit set of enum level; 0 = all */
-    struct option_strs rules, channels, notify;
-    bool go_on;
+/* What came since the last one, counted, to some receivers. */
+struct config_digest {
+    bool weekly;
+    unsigned at_min, weekday; /* minute of the day; 0 = Monday */
+    const char *zone; /* NULL = UTC */
+    const struct zone *local; /* loaded */
+    struct option_strs notify;
+};
+
+/* A zone that some section names; loaded while files can be read. */
+struct config_zone {
+    const char *name;
+    struct zone *zone;
+    struct config_zone *next;
 };
 
 /* Who keeps checkpoints of the trail elsewhere. */
@@ -81,8 +91,11 @@ struct config {
     size_t nchannels;
     struct sink *sinks;
     size_t nsinks;
-    struct config_route *routes;
-    size_t nroutes;
+    struct manners *manners; /* of each sink, same index */
+    struct routing routing;
+    struct config_digest *digests;
+    size_t ndigests;
+    struct config_zone *zones;
     struct config_bans bans;
     struct config_anchor *anchors;
     size_t nanchors;
@@ -109,6 +122,13 @@ void config_help(struct buf *out);
 
 /* Why the address of an alert that wants a ban is not banned, in words; NULL when it is. */
 const char *config_ban_refusal(const struct config *c, const struct alert *alert, uint64_t now_us);
-/* Which receivers hear of the alert: calls fn(ctx, sink) for each, once. */
-void config_route(const struct config *c, const struct alert *alert,
-                  void (*fn)(void *ctx, const struct sink *sink), void *ctx);
+/*
+ * Who hears of the alert: calls fn once for each receiver, in order. route: the first that names
+ * it; NULL when the rule names its receivers itself, or there are no routes. fn's non-zero answer
+ * ends it; -ENOMEM.
+ */
+int config_tell(const struct config *c, const struct alert *alert, struct arena *a,
+                int (*fn)(void *ctx, const struct route *route, const struct sink *sink),
+                void *ctx);
+/* NULL when unknown. */
+const struct sink *config_sink(const struct config *c, struct slice name);

@@ -11,117 +11,105 @@
 
 /* ---- routes ---- */
 
-static void note_fit(void *ctx, const struct sink *sink UNUSED)
-{
-    *(bool *)ctx = true;
-}
-
-/* A route alone, with a receiver that it surely names: told means that it fits. */
-static bool route_fits(const struct config *c, size_t i, const struct alert *alert)
-{
-    const char *probe[] = { "-" };
-    struct config_route route = c->routes[i];
-    struct config one = *c;
-    bool fits = false;
-
-    route.notify = (struct option_strs){ .items = probe, .n = 1 };
-    one.routes = &route;
-    one.nroutes = 1;
-    config_route(&one, alert, note_fit, &fits);
-    return fits;
-}
-
 struct naming {
+    const struct config *config;
     struct buf *text;
     struct json_writer *json;
-    bool any;
+    bool any, fitted;
 };
 
-static void name_sink(void *ctx, const struct sink *sink)
+static int name_sink(void *ctx, const struct route *route UNUSED, const struct sink *sink)
 {
     struct naming *n = ctx;
 
-    if (!sink)
-        return;
     if (n->json)
         json_put_str(n->json, sink->name);
     else
         buf_printf(n->text, "%s%s", n->any ? ", " : "", sink->name);
     n->any = true;
+    return 0;
 }
 
-static void route_receivers(const struct config *c, size_t i, const struct alert *alert,
-                            struct naming *n)
+/* No route says it: the rule's own list, or everyone. */
+static void unrouted(struct naming *n, const struct alert *alert)
 {
-    struct config one = *c;
+    AUTO(arena) a = arena_new(4096, 1 << 20);
 
-    one.routes = &c->routes[i];
-    one.nroutes = 1;
-    config_route(&one, alert, name_sink, n);
+    if (a)
+        (void)config_tell(n->config, alert, a, name_sink, n);
+}
+
+static void receivers_of(struct naming *n, const struct route *route)
+{
+    n->any = false;
+    n->fitted = true;
+    for (size_t i = 0; i < route->notify.n; i++) {
+        const struct sink *sink = config_sink(n->config, slice_str(route->notify.items[i]));
+
+        if (sink)
+            (void)name_sink(n, route, sink);
+    }
+}
+
+static int route_text(void *ctx, const struct route *route)
+{
+    struct naming *n = ctx;
+    const struct routing *r = &n->config->routing;
+
+    buf_printf(n->text, "    told      by route %zu of %zu: ", (size_t)(route - r->routes) + 1,
+               r->nroutes);
+    receivers_of(n, route);
+    buf_str(n->text, n->any ? "\n" : "nobody\n");
+    return 0;
 }
 
 static void routes_text(const struct config *c, const struct alert *alert, struct buf *out)
 {
-    struct naming n = { .text = out };
-    bool fitted = false;
+    struct naming n = { .config = c, .text = out };
 
-    if (alert->nnotify || c->nroutes == 0) {
+    if (alert->nnotify || c->routing.nroutes == 0) {
         buf_str(out, alert->nnotify ? "    told      by the rule's own notify: "
                                     : "    told      no routes, so all receivers: ");
-        config_route(c, alert, name_sink, &n);
+        unrouted(&n, alert);
         buf_str(out, n.any ? "\n" : "nobody that is configured\n");
         return;
     }
-    for (size_t i = 0; i < c->nroutes; i++) {
-        if (!route_fits(c, i, alert))
-            continue;
-        n.any = false;
-        fitted = true;
-        buf_printf(out, "    told      by route %zu of %zu: ", i + 1, c->nroutes);
-        route_receivers(c, i, alert, &n);
-        buf_str(out, n.any ? "\n" : "nobody\n");
-        if (!c->routes[i].go_on)
-            return;
-    }
-    if (!fitted)
+    (void)route_each(&c->routing, alert, NULL, route_text, &n);
+    if (!n.fitted)
         buf_str(out, "    told      nobody: no route fits\n");
 }
 
-static void json_route(const struct config *c, size_t i, const struct alert *alert,
-                       struct json_writer *out)
+static void told_json(struct naming *n, size_t number)
 {
-    struct naming n = { .json = out };
+    json_object(n->json);
+    json_member_u64(n->json, "route", number);
+    json_key(n->json, "receivers");
+    json_array(n->json);
+}
 
-    json_object(out);
-    json_member_u64(out, "route", i + 1);
-    json_key(out, "receivers");
-    json_array(out);
-    route_receivers(c, i, alert, &n);
-    json_array_end(out);
-    json_object_end(out);
+static int route_json(void *ctx, const struct route *route)
+{
+    struct naming *n = ctx;
+
+    told_json(n, (size_t)(route - n->config->routing.routes) + 1);
+    receivers_of(n, route);
+    json_array_end(n->json);
+    json_object_end(n->json);
+    return 0;
 }
 
 static void routes_json(const struct config *c, const struct alert *alert, struct json_writer *out)
 {
-    struct naming n = { .json = out };
+    struct naming n = { .config = c, .json = out };
 
-    if (alert->nnotify || c->nroutes == 0) {
-        json_object(out);
-        json_member_u64(out, "route", 0);
-        json_key(out, "receivers");
-        json_array(out);
-        config_route(c, alert, name_sink, &n);
-        json_array_end(out);
-        json_object_end(out);
+    if (!alert->nnotify && c->routing.nroutes) {
+        (void)route_each(&c->routing, alert, NULL, route_json, &n);
         return;
     }
-    for (size_t i = 0; i < c->nroutes; i++) {
-        if (!route_fits(c, i, alert))
-            continue;
-        json_route(c, i, alert, out);
-        if (!c->routes[i].go_on)
-            return;
-    }
+    told_json(&n, 0);
+    unrouted(&n, alert);
+    json_array_end(out);
+    json_object_end(out);
 }
 
 /* ---- bans ---- */
