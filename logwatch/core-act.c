@@ -5,6 +5,7 @@
 #include "base/utf8.h"
 #include "logwatch/core-entry.h"
 #include "logwatch/core-private.h"
+#include "logwatch/sender.h"
 
 #define TEXT_MAX 500 /* of a comment */
 #define NAME_MAX_ 80
@@ -302,7 +303,8 @@ static int on_row(void *ctx, const struct outbox_row *row)
     uint64_t now = core->batch.now_us;
     struct row_change *c;
 
-    if (row->state == DELIVERY_SENT || row->state == DELIVERY_BUNDLED || row->state == DELIVERY_HELD)
+    if (row->state == DELIVERY_SENT || row->state == DELIVERY_BUNDLED ||
+        row->state == DELIVERY_HELD)
         fits = false;
     if (!fits) {
         x->others++;

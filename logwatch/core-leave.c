@@ -234,8 +234,7 @@ static int give_up(void *ctx, const struct outbox_row *row)
 int core_give_up(struct core *core, struct slice receiver, const char *why, struct err *err)
 {
     const struct outbox_filter waiting = { .receiver = receiver,
-                                           .states =
-                                               1u << DELIVERY_WAITING | 1u << DELIVERY_RETRY,
+                                           .states = 1u << DELIVERY_WAITING | 1u << DELIVERY_RETRY,
                                            .limit = 100000 };
     struct giving_up g = { core, why, err };
 

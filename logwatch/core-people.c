@@ -137,8 +137,7 @@ int core_people_silence_end(struct core_people *p, uint64_t id, uint64_t now_us,
         s->until_us = now_us;
         return put_silence(p, s) < 0 ? err_nomem(err) : 0;
     }
-    return err_set(err, -ENOENT, "no silence in force has the number %llu",
-                   (unsigned long long)id);
+    return err_set(err, -ENOENT, "no silence in force has the number %llu", (unsigned long long)id);
 }
 
 /* ---- incidents ---- */
@@ -250,7 +249,7 @@ int core_people_alert(struct core_people *p, const struct alert *alert, struct s
         i->level = alert->level;
     if (alert->time_us > i->last_us)
         i->last_us = alert->time_us;
-    i->resolve_us = now + (wait == 0              ? QUIET_END_US
+    i->resolve_us = now + (wait == 0               ? QUIET_END_US
                            : wait < RESOLVE_MIN_US ? RESOLVE_MIN_US
                                                    : wait);
     *ret_incident = i;
@@ -293,7 +292,8 @@ uint64_t core_people_due_us(const struct core_people *p)
 
 /* ---- life ---- */
 
-int core_people_new(struct store *store, uint64_t now_us, struct core_people **ret_people, struct err *err)
+int core_people_new(struct store *store, uint64_t now_us, struct core_people **ret_people,
+                    struct err *err)
 {
     AUTO(core_people) p = calloc(1, sizeof *p);
     struct loading l = { p, err };

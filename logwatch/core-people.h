@@ -16,7 +16,8 @@
 
 struct core_people;
 
-int core_people_new(struct store *store, uint64_t now_us, struct core_people **ret_people, struct err *err);
+int core_people_new(struct store *store, uint64_t now_us, struct core_people **ret_people,
+                    struct err *err);
 void core_people_free(struct core_people *p);
 DEFINE_AUTO(core_people)
 void core_people_begin(struct core_people *p, struct batch *b);

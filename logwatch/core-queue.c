@@ -1,6 +1,7 @@
 #include "logwatch/core-queue.h"
 
 #include <errno.h>
+#include <limits.h>
 
 #include "base/hash.h"
 #include "logwatch/core-entry.h"
@@ -389,13 +390,13 @@ int core_queue_next(struct core_queue *q, struct slice receiver, uint64_t now_us
         return 0;
     if (l->storm_us && now_us < l->wait_us && token_us(l) <= now_us)
         r = store_outbox_critical(q->store, receiver, now_us, on_critical, &x, err);
-    if (r >= 0 && !x.handed && (now_us >= l->wait_us || store_outbox_due(q->store, receiver).failed_us <= now_us))
+    if (r >= 0 && !x.handed &&
+        (now_us >= l->wait_us || store_outbox_due(q->store, receiver).failed_us <= now_us))
         r = store_outbox_head(q->store, receiver, now_us, PATIENCE, on_head, &x, err);
     return r < 0 ? r : x.handed;
 }
 
-bool core_queue_outcome(struct core_queue *q, struct slice receiver,
-                        const struct queue_outcome *o)
+bool core_queue_outcome(struct core_queue *q, struct slice receiver, const struct queue_outcome *o)
 {
     struct line *l = line_of(q, receiver);
     bool broken = o->broken, news = l && broken && !l->broken;

@@ -18,8 +18,8 @@
  */
 #pragma once
 
-#include "logwatch/core-people.h"
 #include "logwatch/config.h"
+#include "logwatch/core-people.h"
 
 struct core_queue;
 
@@ -44,7 +44,6 @@ struct queue_outcome {
     bool broken; /* nothing will get through any more */
 };
 /* True: that it is broken is news. */
-bool core_queue_outcome(struct core_queue *q, struct slice receiver,
-                        const struct queue_outcome *o);
+bool core_queue_outcome(struct core_queue *q, struct slice receiver, const struct queue_outcome *o);
 /* Of a receiver that is idle; UINT64_MAX = nothing waits. */
 uint64_t core_queue_due_us(struct core_queue *q, struct slice receiver);

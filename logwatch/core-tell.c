@@ -3,6 +3,7 @@
 #include <errno.h>
 
 #include "base/hash.h"
+#include "base/num.h"
 #include "base/table.h"
 #include "logwatch/core-entry.h"
 
@@ -190,8 +191,8 @@ static void sources(struct telling *x)
             x->user = alert->group[i].value;
     }
     if (alert->nevidence && (!x->source.n || !x->user.n))
-        fields = json_get(json_load(x->t->batch->arena, alert->evidence[alert->nevidence - 1], NULL),
-                          "fields");
+        fields = json_get(
+            json_load(x->t->batch->arena, alert->evidence[alert->nevidence - 1], NULL), "fields");
     if (!x->source.n)
         x->source = alert->ban.address.n ? alert->ban.address : json_text(fields, "source.ip");
     if (!x->user.n)
@@ -309,10 +310,9 @@ static int with_manners(struct telling *x, const struct sink *sink, struct outgo
 
     if (!m)
         return 0;
-    if (m->rule_burst &&
-        store_outbox_sent(x->t->store, name, x->alert->rule_id,
-                          now > m->rule_within_us ? now - m->rule_within_us : 0,
-                          m->rule_burst) >= m->rule_burst) {
+    if (m->rule_burst && store_outbox_sent(x->t->store, name, x->alert->rule_id,
+                                           now > m->rule_within_us ? now - m->rule_within_us : 0,
+                                           m->rule_burst) >= m->rule_burst) {
         struct slice group = hashed(a, "u", name, x->alert->rule_id);
         struct group_last last = store_outbox_group(x->t->store, name, group);
         uint64_t hold = m->rule_within_us / RULE_HOLD_PART;
@@ -511,10 +511,9 @@ static int end_one(void *ctx, struct slice receiver, struct slice remote)
     struct ending *e = ctx;
     struct arena *a = e->t->batch->arena;
     bool closed = e->i->state == INCIDENT_CLOSED;
-    const struct tell_notice n = { .reason = closed ? "closed" : "resolved",
-                                   .over = true,
-                                   .why = e->why,
-                                   .incident = e->i->key };
+    const struct tell_notice n = {
+        .reason = closed ? "closed" : "resolved", .over = true, .why = e->why, .incident = e->i->key
+    };
     char *key = arena_printf(a, "%.*s-over", SLICE_FMT(e->i->last_alert));
     struct outgoing *o;
 

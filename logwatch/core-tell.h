@@ -33,8 +33,7 @@ int core_tell_alert(struct core_tell *t, const struct alert *alert, struct slice
  * The incident's state says how it ended (CLOSED or RESOLVED); `why` is the sentence for people.
  * Receivers that heard of it hear this once. The entry is the caller's.
  */
-int core_tell_end(struct core_tell *t, const struct incident *i, struct slice why,
-                  struct err *err);
+int core_tell_end(struct core_tell *t, const struct incident *i, struct slice why, struct err *err);
 int core_tell_tick(struct core_tell *t, uint64_t now_us, struct err *err);
 uint64_t core_tell_due_us(const struct core_tell *t);
 

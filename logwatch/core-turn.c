@@ -112,6 +112,7 @@ uint64_t core_turn_wait_us(const struct core_turn *t)
     wait = sooner(wait, sender_due_us(t->sender, t->core), wall);
     wait = sooner(wait, audit_due_us(core_audit(t->core)), wall);
     wait = sooner(wait, core_anchor_due_us(t->core), wall);
+    wait = sooner(wait, core_people_next_us(t->core), wall);
     if (core_due_us(t->core) > wall)
         wait = sooner(wait, core_due_us(t->core), wall);
     else if (wait > COMMIT_US)

@@ -1,4 +1,5 @@
 #include "logwatch/core-private.h"
+#include "logwatch/sender.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -459,6 +460,11 @@ int core_take(struct core *core, const struct reader_result *result, struct err 
     return r;
 }
 
+uint64_t core_people_next_us(const struct core *core)
+{
+    return core_tell_due_us(core->tell);
+}
+
 uint64_t core_due_us(const struct core *core)
 {
     uint64_t due = correlator_due_us(core->correlator);
@@ -472,6 +478,8 @@ int core_tick(struct core *core, struct err *err)
     uint64_t over = now > LATENESS_US ? now - LATENESS_US : 0; /* nothing older will come */
     size_t first = core->batch.nalerts;
 
+    if (core_tell_tick(core->tell, now, err) < 0)
+        return err_code(err);
     if (behind && behind < over)
         over = behind;
     if (correlator_due_us(core->correlator) > over)
@@ -509,7 +517,8 @@ bool core_urgent(const struct core *core)
 {
     const struct batch *b = &core->batch;
 
-    return b->nentries || b->nalerts || b->noutcomes || b->nsignals > 4096 || core->once_only;
+    return b->nentries || b->nalerts || b->noutcomes || b->noutgoing || b->nchanges ||
+           b->nincidents || b->nsilences || b->nsignals > 4096 || core->once_only;
 }
 
 static int commit_batch(struct core *core, struct err *err);

@@ -42,6 +42,7 @@ int core_take(struct core *core, const struct reader_result *result, struct err 
 int core_tick(struct core *core, struct err *err);
 /* Wall time at which that is due; UINT64_MAX = nothing waits for it. */
 uint64_t core_due_us(const struct core *core);
+uint64_t core_people_next_us(const struct core *core); /* the same of incidents that may be over */
 
 /* An outcome of the sender for a row; the texts are copied. */
 struct core_delivery {

@@ -33,13 +33,29 @@ static void take_signals(struct parent *p)
     parent_reap(p);
 }
 
+/* Somebody wants something of the core: it answers on the line that he came by. */
+static void hand_act(struct parent *p, const char *request, uid_t uid, int fd)
+{
+    AUTO_BUF body = BUF_INIT;
+
+    wire_u32(&body, uid);
+    wire_slice(&body, slice_str(request));
+    parent_tell(p, MESSAGE_ACT, &body, fd);
+}
+
 static void take_control(struct parent *p)
 {
     char request[CONTROL_REQUEST_MAX];
+    uid_t uid;
     int fd;
 
-    if (control_accept(p->control, request, &fd) != 1)
+    if (control_accept(p->control, request, &fd, &uid) != 1)
         return;
+    if (request[0] == '{' && p->core >= 0 && p->ready) {
+        hand_act(p, request, uid, fd);
+        close(fd);
+        return;
+    }
     if (strcmp(request, "reload") == 0 && p->asker < 0) {
         p->asker = fd;
         parent_reload(p);

@@ -6,6 +6,7 @@
 #include <errno.h>
 
 #include "base/log.h"
+#include "logwatch/control.h"
 #include "logwatch/core-turn.h"
 #include "logwatch/follow.h"
 #include "logwatch/roles.h"
@@ -15,6 +16,7 @@
 #define PATIENCE_US                                                                                \
     (10 * USEC_PER_SEC) /* for deliveries that are on their way when told to end                   \
                          */
+#define ASKED_MAX 16 /* acts in one commit */
 #define LOCK_TRIES 30 /* a former daemon that was killed may need a moment to be gone */
 #define LOCK_WAIT_MS 100
 
@@ -24,6 +26,11 @@ struct role_core {
     struct core_turn turn;
     struct ipc reader;
     struct arena *frame; /* of the frame in work */
+    struct {
+        int fd; /* of somebody who waits for an answer */
+        struct buf text;
+    } asked[ASKED_MAX];
+    size_t nasked;
     bool begin_owed; /* a reader waits for its cursors */
     bool ready_told, settled, stopping, parent_gone, done_told;
     uint64_t tock;
@@ -181,6 +188,44 @@ static int tell(struct role_core *c, struct slice body, struct err *err)
                : core_note(c->turn.core, type, members, err);
 }
 
+/* Done in the open batch; answered when it is true. */
+static int act(struct role_core *c, struct wire *w, int fd, struct err *err)
+{
+    struct core_actor actor = { .via = "cli" };
+    struct buf *text = &c->asked[c->nasked % ASKED_MAX].text;
+    struct slice request;
+    int r;
+
+    actor.uid = (long)wire_get_u32(w);
+    request = wire_get_slice(w);
+    if (fd < 0 || w->bad)
+        return err_set(err, -EPROTO, "an act without a line to answer on");
+    if (c->nasked == ASKED_MAX || core_turn_blocked(&c->turn)) {
+        control_answer(fd, "{\"ok\":false,\"text\":\"not now: try again\"}");
+        return 0;
+    }
+    r = core_act(c->turn.core, request, &actor, text, err);
+    if (r < 0) {
+        buf_reset(text);
+        close(fd);
+        return r;
+    }
+    c->asked[c->nasked++].fd = fd;
+    return 0;
+}
+
+static void answer_acts(struct role_core *c)
+{
+    for (size_t i = 0; i < c->nasked; i++) {
+        struct buf *text = &c->asked[i].text;
+
+        buf_char(text, '\0');
+        control_answer(c->asked[i].fd, buf_ok(text) ? text->p : "{\"ok\":false,\"text\":\"\"}");
+        buf_reset(text);
+    }
+    c->nasked = 0;
+}
+
 static void ping(struct role_core *c, uint64_t n)
 {
     AUTO_BUF body = BUF_INIT;
@@ -196,7 +241,7 @@ static int take_note(struct role_core *c, struct slice note, int fd, struct err 
     struct wire w = { .rest = note };
     unsigned type = wire_get_u8(&w);
 
-    if (fd >= 0 && type != MESSAGE_ATTACH)
+    if (fd >= 0 && type != MESSAGE_ATTACH && type != MESSAGE_ACT)
         close(fd);
     if (message_limit(type, ROLE_PARENT, ROLE_CORE) == 0)
         return err_set(err, -EPROTO, "a note that the parent may not send");
@@ -205,6 +250,8 @@ static int take_note(struct role_core *c, struct slice note, int fd, struct err 
         return attach(c, &w, fd, err);
     case MESSAGE_TELL:
         return tell(c, w.rest, err);
+    case MESSAGE_ACT:
+        return act(c, &w, fd, err);
     case MESSAGE_PING:
         ping(c, wire_get_u64(&w));
         return 0;
@@ -253,9 +300,11 @@ static int turn(struct role_core *c, struct err *err)
 
     if (r == 0 && c->reader.fd >= 0 && !core_turn_blocked(&c->turn))
         r = take_frames(c, err);
-    c->turn.hurry = c->begin_owed;
+    c->turn.hurry = c->begin_owed || c->nasked;
     if (r >= 0)
         r = core_turn(&c->turn, err);
+    if (r == 0 && c->nasked && !core_dirty(c->turn.core) && !core_turn_blocked(&c->turn))
+        answer_acts(c);
     if (r == 0 && c->begin_owed && !core_dirty(c->turn.core) && !core_turn_blocked(&c->turn))
         r = begin_reader(c, err);
     if (r < 0)
@@ -322,6 +371,9 @@ int role_core(const struct role_start *s)
         tell_hopeless(&c, &err);
     else if (r < 0)
         log_err(LOG_LEVEL_ERROR, &err);
+    answer_acts(&c);
+    for (size_t i = 0; i < ASKED_MAX; i++)
+        buf_fini(&c.asked[i].text);
     ipc_close(&c.reader);
     sender_free(c.turn.sender);
     core_free(c.turn.core);

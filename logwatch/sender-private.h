@@ -9,7 +9,14 @@
 #define MESSAGE_MAX (160 * 1024)
 
 /* To the receiver: a header and its texts. */
-enum order_text { ORDER_KEY, ORDER_KIND, ORDER_DOCUMENT, ORDER_CHECKPOINT, ORDER_REMOTE, ORDER_TEXTS };
+enum order_text {
+    ORDER_KEY,
+    ORDER_KIND,
+    ORDER_DOCUMENT,
+    ORDER_CHECKPOINT,
+    ORDER_REMOTE,
+    ORDER_TEXTS
+};
 struct order {
     uint64_t row; /* of an answer to an act: the act's number */
     uint32_t attempt; /* the same: 1 = it was done */

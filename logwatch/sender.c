@@ -448,8 +448,8 @@ static int take_act(struct sender *s, struct receiver *r, size_t n, struct core 
     int e;
 
     memcpy(&head, s->message, sizeof head);
-    if (!a || n - sizeof head != head.reply_n || head.reply_n > ACT_MAX ||
-        !r->sink->ops->listens || !r->sink->ops->listens(r->sink))
+    if (!a || n - sizeof head != head.reply_n || head.reply_n > ACT_MAX || !r->sink->ops->listens ||
+        !r->sink->ops->listens(r->sink))
         return 0;
     snprintf(via, sizeof via, "%s:%.60s", r->sink->ops->name, r->sink->name);
     e = core_act(core, slice_of(s->message + sizeof head, head.reply_n),

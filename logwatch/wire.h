@@ -32,6 +32,7 @@ enum message {
     MESSAGE_STOP, /* commit what came and end */
     MESSAGE_PING, /* a number */
     MESSAGE_TELL, /* an entry of our own life: type, members */
+    MESSAGE_ACT, /* what a person wants: user, JSON; with the line to answer on */
     MESSAGE_READY, /* state and trail are open */
     MESSAGE_PONG, /* its number, the newest tock's number, 1 = waits for a commit */
     MESSAGE_DONE, /* `once`: all was read, committed and delivered */

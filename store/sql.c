@@ -68,7 +68,8 @@ const char *const store_sql[STATEMENTS] = {
         "  AND state = 1)",
     [S_OUTBOX_INCIDENT] =
         "SELECT (SELECT min(not_before_us) FROM outbox WHERE incident = ?2 AND receiver = ?1"
-        "  AND state = 0 AND reason <> 'escalated'), (SELECT max(done_us) FROM outbox WHERE incident = ?2 AND receiver = ?1"
+        "  AND state = 0 AND reason <> 'escalated'), (SELECT max(done_us) FROM outbox WHERE "
+        "incident = ?2 AND receiver = ?1"
         "  AND state = 1)",
     [S_OUTBOX_TOLD] =
         "SELECT receiver, coalesce((SELECT remote FROM outbox f WHERE f.incident = ?1 AND"

@@ -163,32 +163,76 @@ static void a_delivered_message_does_not_come_back_when_it_is_repeated(void **st
     bench_free(&t);
 }
 
-static void each_receiver_gets_its_messages_in_order(void **state)
+static void each_receiver_gets_what_failed_first_and_then_the_oldest(void **state)
 {
     struct bench t;
 
     (void)state;
     bench_new(&t);
     bench_open(&t);
-    add_outgoing(&t, "k1", "ops", 100);
-    add_outgoing(&t, "k2", "ops", 0);
+    add_outgoing(&t, "k1", "ops", 10);
+    add_outgoing(&t, "k2", "ops", 10);
     add_outgoing(&t, "k3", "sec", 0);
     assert_int_equal(commit(&t), 0);
-    assert_string_equal(DUE(&t, t.store, 50), "3:k3>sec/0 "); /* k2 waits behind k1 */
-    assert_int_equal(store_outbox_next_us(t.store), 0);
+    assert_string_equal(DUE(&t, t.store, 5), "3:k3>sec/0 ");
+    assert_int_equal(store_outbox_due(t.store, SLICE("ops")).fresh_us, 10);
     assert_string_equal(DUE(&t, t.store, 100), "1:k1>ops/0 3:k3>sec/0 ");
     add_outcome(&t, 1, DELIVERY_RETRY, 500);
     add_outcome(&t, 3, DELIVERY_SENT, 0);
     assert_int_equal(commit(&t), 0);
-    assert_string_equal(DUE(&t, t.store, 400), "");
-    assert_int_equal(store_outbox_next_us(t.store), 500);
+    assert_int_equal(store_outbox_due(t.store, SLICE("ops")).failed_us, 500);
     assert_string_equal(DUE(&t, t.store, 500), "1:k1>ops/2 ");
     add_outcome(&t, 1, DELIVERY_DEAD, 0);
     assert_int_equal(commit(&t), 0);
     assert_string_equal(DUE(&t, t.store, 500), "2:k2>ops/0 ");
     add_outcome(&t, 2, DELIVERY_SENT, 0);
     assert_int_equal(commit(&t), 0);
-    assert_true(store_outbox_next_us(t.store) == UINT64_MAX);
+    assert_true(store_outbox_due(t.store, SLICE("ops")).fresh_us == UINT64_MAX);
+    bench_free(&t);
+}
+
+static void a_row_that_failed_too_often_lets_the_others_pass(void **state)
+{
+    struct bench t;
+
+    (void)state;
+    bench_new(&t);
+    bench_open(&t);
+    add_outgoing(&t, "k1", "ops", 0);
+    add_outgoing(&t, "k2", "ops", 0);
+    assert_int_equal(commit(&t), 0);
+    add_outcome(&t, 1, DELIVERY_RETRY, 0);
+    t.batch.outcomes[0].attempts = 5;
+    assert_int_equal(commit(&t), 0);
+    assert_string_equal(DUE(&t, t.store, 1), "2:k2>ops/0 ");
+    add_outcome(&t, 2, DELIVERY_SENT, 0);
+    assert_int_equal(commit(&t), 0);
+    assert_string_equal(DUE(&t, t.store, 1), "1:k1>ops/2 ");
+    bench_free(&t);
+}
+
+static void a_summary_and_its_members_are_one_commit(void **state)
+{
+    static const uint64_t members[] = { 1, 2 };
+    struct bench t;
+
+    (void)state;
+    bench_new(&t);
+    bench_open(&t);
+    add_outgoing(&t, "k1", "ops", 0);
+    add_outgoing(&t, "k2", "ops", 0);
+    add_outgoing(&t, "k3", "ops", 0);
+    assert_int_equal(commit(&t), 0);
+    add_outgoing(&t, "sum", "ops", 0);
+    t.batch.outgoing[0].members = members;
+    t.batch.outgoing[0].nmembers = 2;
+    assert_int_equal(commit(&t), 0);
+    assert_string_equal(OUTBOX(&t, t.store), "4:sum>ops/0 3:k3>ops/0 2:k2>ops/4 1:k1>ops/4 ");
+    add_outgoing(&t, "sum", "ops", 0); /* a repeat of the key takes nobody along */
+    t.batch.outgoing[0].members = (const uint64_t[]){ 3 };
+    t.batch.outgoing[0].nmembers = 1;
+    assert_int_equal(commit(&t), 0);
+    assert_string_equal(OUTBOX(&t, t.store), "4:sum>ops/0 3:k3>ops/0 2:k2>ops/4 1:k1>ops/4 ");
     bench_free(&t);
 }
 
@@ -579,7 +623,7 @@ static void a_later_version_is_refused(void **state)
     assert_int_equal(sqlite3_exec(db, "PRAGMA user_version = 9", NULL, NULL, NULL), SQLITE_OK);
     sqlite3_close(db);
     assert_int_equal(store_open(t.path, true, &t.store, &t.err), -EUCLEAN);
-    assert_non_null(strstr(t.err.text, "has version 9, this program knows 5"));
+    assert_non_null(strstr(t.err.text, "has version 9, this program knows 6"));
     bench_free(&t);
 }
 
@@ -617,7 +661,9 @@ int main(void)
         cmocka_unit_test(signals_go_when_all_of_their_batch_are_too_old),
         cmocka_unit_test(a_repeated_alert_or_message_is_ignored),
         cmocka_unit_test(a_delivered_message_does_not_come_back_when_it_is_repeated),
-        cmocka_unit_test(each_receiver_gets_its_messages_in_order),
+        cmocka_unit_test(each_receiver_gets_what_failed_first_and_then_the_oldest),
+        cmocka_unit_test(a_row_that_failed_too_often_lets_the_others_pass),
+        cmocka_unit_test(a_summary_and_its_members_are_one_commit),
         cmocka_unit_test(a_final_state_stays),
         cmocka_unit_test(alerts_are_filtered_and_newest_first),
         cmocka_unit_test(counts_of_channels_are_added_up),
