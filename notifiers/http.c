@@ -1,7 +1,6 @@
 /* One POST by libcurl, with every default that matters set by us. */
-#include "notifiers/http.h"
+#include "notifiers/http-private.h"
 
-#include <curl/curl.h>
 #include <errno.h>
 #include <stdio.h>
 
@@ -99,20 +98,19 @@ static struct curl_slist *header_list(const char *const *headers)
     return curl_slist_append(list, "Expect:");
 }
 
-void http_post(const struct http_request *q, struct http_answer *ret)
+CURL *http_prepare(const struct http_request *q, struct curl_slist **ret_headers,
+                   struct http_answer *ret)
 {
-    CURL *c;
     struct curl_slist *headers = header_list(q->headers);
+    CURL *c = curl_easy_init();
     uint64_t ms = (q->timeout_us ? q->timeout_us : 15 * USEC_PER_SEC) / 1000;
-    CURLcode rc;
 
     *ret = (struct http_answer){ .body = BUF_LIMIT(ANSWER_MAX) };
-    c = curl_easy_init();
     if (!c || !headers) {
         snprintf(ret->error, sizeof ret->error, "out of memory");
         curl_slist_free_all(headers);
         curl_easy_cleanup(c);
-        return;
+        return NULL;
     }
     curl_easy_setopt(c, CURLOPT_URL, q->url);
     curl_easy_setopt(c, CURLOPT_POSTFIELDS, q->body.p);
@@ -132,12 +130,27 @@ void http_post(const struct http_request *q, struct http_answer *ret)
     curl_easy_setopt(c, CURLOPT_HEADERDATA, ret);
     if (q->ca_file)
         curl_easy_setopt(c, CURLOPT_CAINFO, q->ca_file);
-    rc = curl_easy_perform(c);
+    *ret_headers = headers;
+    return c;
+}
+
+void http_conclude(CURL *c, CURLcode rc, const struct secret *secret, struct http_answer *ret)
+{
     if (rc == CURLE_OK || rc == CURLE_WRITE_ERROR)
         curl_easy_getinfo(c, CURLINFO_RESPONSE_CODE, &ret->status);
     else
         snprintf(ret->error, sizeof ret->error, "%.150s", curl_easy_strerror(rc));
-    secret_scrub(q->secret, ret->error);
+    secret_scrub(secret, ret->error);
+}
+
+void http_post(const struct http_request *q, struct http_answer *ret)
+{
+    struct curl_slist *headers;
+    CURL *c = http_prepare(q, &headers, ret);
+
+    if (!c)
+        return;
+    http_conclude(c, curl_easy_perform(c), q->secret, ret);
     curl_easy_cleanup(c);
     curl_slist_free_all(headers);
 }

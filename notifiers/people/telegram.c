@@ -1,32 +1,21 @@
 /*
- * Telegram Bot API: sendMessage in HTML mode, rendered in whole blocks within
- * the limit, with the odd answers of the server handled one by one.
+ * Telegram Bot API: messages by sendMessage, in HTML; a message about what is over by
+ * editMessageText in the place of the first one. The odd answers of the server are handled one
+ * by one, each with another form of the same message.
  */
+#include "notifiers/people/telegram-private.h"
+
 #include <errno.h>
 #include <stdio.h>
 
 #include "base/num.h"
-#include "base/utf8.h"
-#include "notifiers/http.h"
 #include "notifiers/kinds.h"
-#include "notifiers/message.h"
 #include "notifiers/outbox-folder.h"
 
-/*
- * The limit is 4096 UTF-16 units behind the entities. This counts before them,
- * so it is on the safe side, and leaves room.
- */
-#define UNITS_MAX 3900
-#define FOOT_UNITS 220 /* "N more not shown", the alert's id, size and root of the trail */
-#define SAMPLE_UNITS 700 /* kept free of facts: the newest line should fit */
 #define WAIT_MAX_S 86400 /* no server makes us wait longer */
-#define TRIES_MAX 4 /* forms of one message in one attempt */
+#define TRIES_MAX 5 /* forms of one message in one attempt */
 
-struct telegram {
-    struct secret *token;
-    const char *chat, *base, *ca_file, *directory;
-    uint64_t thread, timeout_us;
-};
+static const char *const resolve_words[] = { "edit", "reply", "both", NULL };
 
 static const struct option telegram_options[] = {
     { .name = "token",
@@ -42,6 +31,24 @@ static const struct option telegram_options[] = {
       .type = OPTION_U64,
       .offset = AT(struct telegram, thread),
       .help = "Topic of a forum group." },
+    { .name = "on_resolve",
+      .type = OPTION_ENUM,
+      .offset = AT(struct telegram, on_resolve),
+      .choices = resolve_words,
+      .fallback = "edit",
+      .help = "When it is over: mark the first message, reply to it, or both." },
+    { .name = "protect_content",
+      .type = OPTION_BOOL,
+      .offset = AT(struct telegram, protect),
+      .help = "Messages cannot be forwarded or saved." },
+    { .name = "buttons",
+      .type = OPTION_BOOL,
+      .offset = AT(struct telegram, buttons),
+      .help = "Ack, Silence 1 h and Unban below each message; needs operators." },
+    { .name = "operators",
+      .type = OPTION_STRS,
+      .offset = AT(struct telegram, operators),
+      .help = "Who may press them: numeric ids of users." },
     { .name = "base",
       .type = OPTION_STR,
       .offset = AT(struct telegram, base),
@@ -78,6 +85,19 @@ static bool token_ok(struct slice token)
     return slice_find_byte(token, ':') != SIZE_MAX;
 }
 
+static int check_operators(const struct telegram *t, struct err *err)
+{
+    int64_t id;
+
+    for (size_t i = 0; i < t->operators.n; i++)
+        if (parse_i64(slice_str(t->operators.items[i]), 1, INT64_MAX, &id) < 0)
+            return err_set(err, -EINVAL, "'%s' is no operator: the number of a user, no name",
+                           t->operators.items[i]);
+    if (t->buttons && !t->operators.n)
+        return err_set(err, -EINVAL, "buttons need operators: the numbers of who may press them");
+    return 0;
+}
+
 static int telegram_open(struct sink *s, struct err *err)
 {
     const struct telegram *t = s->state;
@@ -87,315 +107,394 @@ static int telegram_open(struct sink *s, struct err *err)
         return err_set(err, -EINVAL, "'%s' is no chat: a number, or @name", t->chat);
     if (secret_view(t->token).n && !token_ok(secret_view(t->token)))
         return err_set(err, -EINVAL, "the token is none: it looks like 123456:ABC-def");
+    if (check_operators(t, err) < 0)
+        return err_code(err);
     return t->directory ? 0 : http_url_check(t->base, err);
 }
 
-/* ---- rendering ---- */
+/* ---- calls ---- */
 
-static size_t utf16_units(struct slice s)
+const char *const telegram_headers[] = { "Content-Type: application/json", NULL };
+
+bool telegram_url(const struct telegram *t, const char *method, struct buf *url)
 {
-    size_t units = 0;
+    struct slice base = slice_str(t->base);
 
-    for (size_t i = 0; i < s.n; i++) {
-        unsigned char c = (unsigned char)s.p[i];
-
-        if ((c & 0xc0) != 0x80)
-            units += c >= 0xf0 ? 2 : 1;
-    }
-    return units;
+    while (base.n && base.p[base.n - 1] == '/')
+        base.n--;
+    buf_printf(url, "%.*s/bot%.*s/%s", SLICE_FMT(base), SLICE_FMT(secret_view(t->token)), method);
+    return buf_ok(url);
 }
 
-struct text {
-    struct buf html;
-    size_t units, left_out;
-    bool plain;
+bool telegram_says(struct slice text, const char *what)
+{
+    size_t n = strlen(what);
+
+    for (size_t i = 0; i + n <= text.n; i++)
+        if (slice_eq_nocase(slice_of(text.p + i, n), slice_of(what, n)))
+            return true;
+    return false;
+}
+
+void telegram_read(struct http_answer *h, struct arena *a, struct telegram_answer *ret)
+{
+    const struct json *doc = h->status ? json_load(a, buf_view(&h->body), NULL) : NULL;
+    uint64_t wait;
+
+    *ret = (struct telegram_answer){ .status = h->status,
+                                     .ok = h->status == 200 && json_bool(doc, "ok", false),
+                                     .result = json_get(doc, "result"),
+                                     .parameters = json_get(doc, "parameters") };
+    ret->said = h->status ? message_line(a, json_text(doc, "description"), 120)
+                          : message_line(a, slice_str(h->error), 150);
+    wait = json_u64(ret->parameters, "retry_after", h->retry_after_s);
+    ret->wait_s = wait < WAIT_MAX_S ? wait : WAIT_MAX_S;
+    buf_fini(&h->body);
+}
+
+void telegram_call(const struct telegram *t, const char *method, struct slice body,
+                   uint64_t timeout_us, struct arena *a, struct telegram_answer *ret)
+{
+    AUTO_BUF url = BUF_INIT;
+    struct http_answer h = { .error = "out of memory" };
+    struct http_request q = { .headers = telegram_headers,
+                              .body = body,
+                              .secret = t->token,
+                              .timeout_us = timeout_us,
+                              .ca_file = t->ca_file };
+
+    if (telegram_url(t, method, &url)) {
+        q.url = url.p;
+        http_post(&q, &h);
+    }
+    telegram_read(&h, a, ret);
+    if (url.p)
+        explicit_bzero(url.p, url.n); /* the token stands in it */
+}
+
+/* 0: known by its name alone. */
+static int64_t chat_number(const struct telegram *t)
+{
+    int64_t id = t->moved;
+
+    if (!id)
+        (void)parse_i64(slice_str(t->chat), INT64_MIN, INT64_MAX, &id);
+    return id;
+}
+
+static void put_chat(const struct telegram *t, struct json_writer *w)
+{
+    json_key(w, "chat_id");
+    if (chat_number(t))
+        json_put_i64(w, chat_number(t));
+    else
+        json_put_str(w, t->chat);
+}
+
+void telegram_put_reply(struct json_writer *w, uint64_t message)
+{
+    json_key(w, "reply_parameters");
+    json_object(w);
+    json_member_u64(w, "message_id", message);
+    json_member_bool(w, "allow_sending_without_reply", true);
+    json_object_end(w);
+}
+
+/* ---- one message ---- */
+
+/* What is tried, and what was learnt about it from refusals. */
+struct attempt {
+    struct telegram *t;
+    const struct message *m;
+    struct arena *a;
+    struct telegram_form form;
+    uint64_t first; /* the first message of the incident; 0 = none */
+    int64_t first_chat; /* where it is; 0 = here */
+    bool edit; /* that one, instead of a new one */
+    unsigned buttons;
+    unsigned tries;
+    bool moved, lost;
 };
 
-/* A block goes in whole or not at all: cut markup would be refused. */
-static bool add_block(struct text *t, const struct buf *block, size_t reserve)
+/* A message can be replied to in its own chat only; elsewhere its number is another message's. */
+static bool first_is_here(const struct attempt *x)
 {
-    size_t units = utf16_units(buf_view(block));
+    int64_t here = chat_number(x->t);
 
-    if (t->units + units + reserve > UNITS_MAX) {
-        t->left_out++;
-        return false;
+    return x->first && (!x->first_chat || !here || x->first_chat == here);
+}
+
+static void put_options(const struct attempt *x, struct json_writer *w)
+{
+    put_chat(x->t, w);
+    if (x->t->thread)
+        json_member_u64(w, "message_thread_id", x->t->thread);
+    if (first_is_here(x))
+        telegram_put_reply(w, x->first);
+    json_member_bool(w, "disable_notification", message_rank(x->m) < 2);
+    if (x->t->protect)
+        json_member_bool(w, "protect_content", true);
+}
+
+/* Where it is, also when the configuration names another chat by now. */
+static void put_target(const struct attempt *x, struct json_writer *w)
+{
+    if (x->first_chat) {
+        json_key(w, "chat_id");
+        json_put_i64(w, x->first_chat);
+    } else {
+        put_chat(x->t, w);
     }
-    buf_slice(&t->html, buf_view(block));
-    t->units += units;
-    return true;
+    json_member_u64(w, "message_id", x->first);
 }
 
-/* HTML mode knows these three; quotes matter in attributes only, and we have none. */
-static void escape(const struct text *t, struct buf *b, struct slice s)
+/* An edit without reply_markup takes the buttons away. */
+static int request(const struct attempt *x, struct buf *out)
 {
-    for (size_t i = 0; i < s.n; i++) {
-        const char *entity = t->plain        ? NULL
-                             : s.p[i] == '&' ? "&amp;"
-                             : s.p[i] == '<' ? "&lt;"
-                             : s.p[i] == '>' ? "&gt;"
-                                             : NULL;
-
-        if (entity)
-            buf_str(b, entity);
-        else
-            buf_char(b, s.p[i]);
-    }
-}
-
-static void tag(const struct text *t, struct buf *b, const char *html)
-{
-    if (!t->plain)
-        buf_str(b, html);
-}
-
-static const char *mark(const struct message *m)
-{
-    static const char *const marks[] = { "\xe2\x84\xb9\xef\xb8\x8f", "\xf0\x9f\x94\xb5",
-                                         "\xf0\x9f\x9f\xa1", "\xf0\x9f\x9f\xa0",
-                                         "\xf0\x9f\x94\xb4" };
-
-    return marks[message_rank(m)];
-}
-
-static void add_head(const struct message *m, struct text *t)
-{
-    AUTO_BUF b = BUF_INIT;
-
-    buf_printf(&b, "%s ", mark(m));
-    tag(t, &b, "<b>");
-    escape(t, &b, m->subject);
-    tag(t, &b, "</b>");
-    buf_char(&b, '\n');
-    escape(t, &b, m->reason);
-    buf_char(&b, '\n');
-    add_block(t, &b, 0);
-}
-
-static void add_facts(const struct message *m, struct text *t)
-{
-    AUTO_BUF b = BUF_INIT;
-
-    for (size_t i = 0; i < m->nfacts; i++) {
-        buf_reset(&b);
-        buf_char(&b, '\n');
-        tag(t, &b, "<b>");
-        escape(t, &b, slice_str(m->facts[i].name));
-        tag(t, &b, "</b>");
-        buf_str(&b, ": ");
-        escape(t, &b, m->facts[i].value);
-        add_block(t, &b, FOOT_UNITS + SAMPLE_UNITS);
-    }
-}
-
-static void sample_block(const struct text *t, struct slice line, struct buf *b)
-{
-    buf_reset(b);
-    buf_str(b, "\n\n");
-    tag(t, b, "<code>");
-    escape(t, b, line);
-    tag(t, b, "</code>");
-}
-
-/* Lines are dropped from the oldest: the newest is what set the rule off. */
-static void add_samples(const struct message *m, size_t most, struct text *t)
-{
-    AUTO_BUF b = BUF_INIT;
-    size_t first = m->nsamples, units = t->units + FOOT_UNITS;
-
-    while (first > 0 && m->nsamples - first < most) {
-        sample_block(t, m->samples[first - 1], &b);
-        units += utf16_units(buf_view(&b));
-        if (units > UNITS_MAX)
-            break;
-        first--;
-    }
-    t->left_out += first;
-    for (size_t i = first; i < m->nsamples; i++) {
-        sample_block(t, m->samples[i], &b);
-        add_block(t, &b, FOOT_UNITS);
-    }
-}
-
-/*
- * Size and root of the newest checkpoint, its second and third line: whoever keeps the chat can
- * compare them with the trail. The signatures would take a tenth of the room.
- */
-static void add_trail(const struct message *m, const struct text *t, struct buf *b)
-{
-    struct slice rest = m->checkpoint, origin, size, root;
-
-    if (!slice_split(&rest, '\n', &origin) || !slice_split(&rest, '\n', &size) ||
-        !slice_split(&rest, '\n', &root) || size.n == 0 || size.n > 20 || root.n != 44)
-        return;
-    buf_str(b, "\ntrail ");
-    escape(t, b, size);
-    buf_char(b, ' ');
-    tag(t, b, "<code>");
-    escape(t, b, root);
-    tag(t, b, "</code>");
-}
-
-static void render(const struct message *m, size_t samples, struct text *t)
-{
-    AUTO_BUF b = BUF_INIT;
-
-    add_head(m, t);
-    add_facts(m, t);
-    add_samples(m, samples, t);
-    t->left_out += m->more_samples;
-    if (t->left_out)
-        buf_printf(&b, "\n\n%zu more not shown", t->left_out);
-    buf_str(&b, "\n\n");
-    escape(t, &b, m->id);
-    add_trail(m, t, &b);
-    add_block(t, &b, 0);
-}
-
-static int request(const struct telegram *t, const struct message *m, const char *chat, bool plain,
-                   size_t samples, struct buf *out)
-{
-    struct text text = { .html = BUF_INIT, .plain = plain };
+    AUTO_BUF text = BUF_INIT;
     struct json_writer w = json_writer(out);
-    int64_t id;
 
     buf_reset(out);
-    render(m, samples, &text);
+    telegram_text(x->m, &x->form, &text);
     json_object(&w);
-    json_key(&w, "chat_id");
-    if (parse_i64(slice_str(chat), INT64_MIN, INT64_MAX, &id) == 0)
-        json_put_i64(&w, id);
+    if (x->edit)
+        put_target(x, &w);
     else
-        json_put_str(&w, chat);
-    if (t->thread)
-        json_member_u64(&w, "message_thread_id", t->thread);
-    json_member_buf(&w, "text", &text.html);
-    if (!plain)
+        put_options(x, &w);
+    json_member_buf(&w, "text", &text);
+    if (!x->form.plain)
         json_member_str(&w, "parse_mode", "HTML");
     json_key(&w, "link_preview_options");
     json_object(&w);
     json_member_bool(&w, "is_disabled", true);
     json_object_end(&w);
-    json_member_bool(&w, "disable_notification", message_rank(m) < 2);
+    if (x->buttons && !x->edit) {
+        json_key(&w, "reply_markup");
+        telegram_put_buttons(&w, telegram_button_id(x->m), x->buttons);
+    }
     json_object_end(&w);
-    out->failed = out->failed || text.html.failed;
-    buf_fini(&text.html);
     return buf_ok(out) ? 0 : -ENOMEM;
 }
 
-/* ---- sending ---- */
+/* The group is another chat now; the messages of the old one are out of reach. */
+static bool move(struct attempt *x, const struct telegram_answer *a)
+{
+    int64_t id;
 
-struct attempt {
-    const struct telegram *t;
-    const struct message *m;
-    struct arena *a;
-    char chat[40];
-    bool plain, moved;
-    size_t samples;
-    unsigned tries;
+    if (x->moved ||
+        parse_i64(json_text(a->parameters, "migrate_to_chat_id"), INT64_MIN, INT64_MAX, &id) < 0)
+        return false;
+    if (!x->edit || !x->first_chat || x->first_chat == chat_number(x->t))
+        x->t->moved = id;
+    x->lost = x->edit;
+    x->edit = false;
+    x->first = 0;
+    return x->moved = true;
+}
+
+static bool go_plain(struct attempt *x, const struct telegram_answer *a)
+{
+    (void)a;
+    return !x->form.plain && (x->form.plain = true);
+}
+
+static bool shorten(struct attempt *x, const struct telegram_answer *a)
+{
+    (void)a;
+    x->form.samples /= 2;
+    x->form.units /= 2;
+    return true;
+}
+
+static bool send_anew(struct attempt *x, const struct telegram_answer *a)
+{
+    (void)a;
+    x->lost = x->edit;
+    x->edit = false;
+    return x->lost;
+}
+
+static bool reply_to_none(struct attempt *x, const struct telegram_answer *a)
+{
+    bool did = x->first && !x->edit;
+
+    (void)a;
+    x->first = did ? 0 : x->first;
+    return did;
+}
+
+static bool without_buttons(struct attempt *x, const struct telegram_answer *a)
+{
+    bool did = x->buttons;
+
+    (void)a;
+    x->buttons = 0;
+    return did;
+}
+
+/* Refusals (400) that another form of the same message may mend: true = try again now. */
+static const struct {
+    const char *says;
+    bool (*mend)(struct attempt *x, const struct telegram_answer *a);
+} mends[] = {
+    { "", move },
+    { "can't parse entities", go_plain },
+    { "message is too long", shorten },
+    { "text is too long", shorten },
+    { "message to edit not found", send_anew },
+    { "message can't be edited", send_anew },
+    { "message_id_invalid", send_anew },
+    { "message to be replied not found", reply_to_none },
+    { "message to reply not found", reply_to_none },
+    { "button_data_invalid", without_buttons },
+    { "reply markup is too long", without_buttons },
 };
 
-static bool says(struct slice description, const char *what)
+static bool mend(struct attempt *x, const struct telegram_answer *a)
 {
-    for (size_t i = 0; i + strlen(what) <= description.n; i++)
-        if (slice_eq_nocase(slice_of(description.p + i, strlen(what)), slice_str(what)))
+    if (a->status != 400 || ++x->tries >= TRIES_MAX)
+        return false;
+    for (size_t i = 0; i < ARRAY_SIZE(mends); i++)
+        if (telegram_says(a->said, mends[i].says) && mends[i].mend(x, a))
             return true;
     return false;
 }
 
-/* A refusal that another form of the same message may mend: true = try again now. */
-static bool mend(struct attempt *x, const struct json *answer, struct slice description)
+/* So would any other message to this chat end. */
+static bool is_broken(const struct telegram_answer *a)
 {
-    const struct json *parameters = json_get(answer, "parameters");
-    struct slice to = json_text(parameters, "migrate_to_chat_id");
-    int64_t id;
+    static const char *const says[] = { "chat not found", "chat_write_forbidden",
+                                        "thread not found", "not enough rights to send",
+                                        "have no rights to send" };
 
-    if (++x->tries >= TRIES_MAX)
-        return false;
-    if (!x->moved && parse_i64(to, INT64_MIN, INT64_MAX, &id) == 0) {
-        snprintf(x->chat, sizeof x->chat, "%lld", (long long)id);
-        return x->moved = true;
-    }
-    if (says(description, "can't parse entities") && !x->plain)
-        return x->plain = true;
-    if (says(description, "message is too long") && x->samples) {
-        x->samples /= 2;
+    if (a->status == 401 || a->status == 403 || a->status == 404)
         return true;
-    }
+    for (size_t i = 0; a->status == 400 && i < ARRAY_SIZE(says); i++)
+        if (telegram_says(a->said, says[i]))
+            return true;
     return false;
 }
 
-static void judge(struct attempt *x, long status, const struct json *answer,
+static void tell_sent(const struct attempt *x, struct delivery_result *ret)
+{
+    const struct telegram_form *f = &x->form;
+
+    ret->state = DELIVERY_SENT;
+    snprintf(ret->status, sizeof ret->status, "http 200%s%s%s", f->plain ? ", as plain text" : "",
+             f->units < TELEGRAM_UNITS ? ", shortened" : "",
+             x->lost   ? ", anew: the first message is gone"
+             : x->edit ? ", the first message marked"
+                       : "");
+    if (x->t->moved)
+        snprintf(ret->status + strlen(ret->status), sizeof ret->status - strlen(ret->status),
+                 ", the group has moved: put chat %lld into the configuration",
+                 (long long)x->t->moved);
+}
+
+/*
+ * MESSAGE@CHAT: numbers of messages begin anew in each chat, so the one alone would name another
+ * message once the group has moved or another chat is configured.
+ */
+static void put_remote(const struct attempt *x, const struct telegram_answer *a,
+                       struct delivery_result *ret)
+{
+    uint64_t id = json_u64(a->result, "message_id", x->edit ? x->first : 0);
+    int64_t chat = x->edit ? x->first_chat : 0;
+
+    if (!id)
+        return;
+    (void)parse_i64(json_text(json_get(a->result, "chat"), "id"), INT64_MIN, INT64_MAX, &chat);
+    snprintf(ret->remote, sizeof ret->remote, "%llu", (unsigned long long)id);
+    if (chat)
+        snprintf(ret->remote, sizeof ret->remote, "%llu@%lld", (unsigned long long)id,
+                 (long long)chat);
+}
+
+static void read_remote(struct slice remote, struct attempt *x)
+{
+    struct slice rest = remote, id = SLICE_NONE, chat = SLICE_NONE;
+
+    (void)slice_split(&rest, '@', &id);
+    if (parse_u64(id, 1, INT64_MAX, &x->first) == 0 && slice_split(&rest, '@', &chat) &&
+        parse_i64(chat, INT64_MIN, INT64_MAX, &x->first_chat) < 0)
+        x->first = 0;
+}
+
+static void judge(const struct attempt *x, const struct telegram_answer *a,
                   struct delivery_result *ret)
 {
-    struct slice description =
-        message_line(x->a, json_text(answer, "description"), sizeof ret->status - 40);
-    uint64_t wait = json_u64(json_get(answer, "parameters"), "retry_after", 0);
+    bool same = x->edit && a->status == 400 && telegram_says(a->said, "message is not modified");
 
-    if (status == 200 && json_bool(answer, "ok", false)) {
-        ret->state = DELIVERY_SENT;
-        snprintf(ret->remote, sizeof ret->remote, "%.*s",
-                 SLICE_FMT(json_text(json_get(answer, "result"), "message_id")));
-        snprintf(ret->status, sizeof ret->status, "http 200%s%s%s%.39s",
-                 x->plain ? ", sent as plain text" : "",
-                 x->samples < SAMPLES_MAX ? ", sent shortened" : "",
-                 x->moved ? ", the group has moved: put this chat id into the configuration: " : "",
-                 x->moved ? x->chat : "");
+    if (a->ok || same) {
+        put_remote(x, a, ret);
+        tell_sent(x, ret);
         return;
     }
-    ret->state = http_retryable(status) || status == 200 ? DELIVERY_RETRY : DELIVERY_DEAD;
-    if (wait)
-        ret->retry_after_us = ((wait < WAIT_MAX_S ? wait : WAIT_MAX_S) + 1) * USEC_PER_SEC;
-    snprintf(ret->status, sizeof ret->status, "http %ld %.*s", status, SLICE_FMT(description));
+    ret->state = http_retryable(a->status) || a->status == 200 ? DELIVERY_RETRY : DELIVERY_DEAD;
+    ret->broken = is_broken(a);
+    if (a->wait_s)
+        ret->retry_after_us = (a->wait_s + 1) * USEC_PER_SEC;
+    if (a->status)
+        snprintf(ret->status, sizeof ret->status, "http %ld %.*s", a->status, SLICE_FMT(a->said));
+    else
+        snprintf(ret->status, sizeof ret->status, "%.*s", SLICE_FMT(a->said));
     secret_scrub(x->t->token, ret->status);
 }
 
-/* One request; true = send another one at once. */
-static bool attempt(struct attempt *x, struct delivery_result *ret)
+/* One message, in as many forms as it takes. True: it is there. */
+static bool send_one(struct attempt *x, struct delivery_result *ret)
 {
-    static const char *const headers[] = { "Content-Type: application/json", NULL };
-    AUTO_BUF url = BUF_INIT;
     AUTO_BUF body = BUF_INIT;
-    struct http_request q = { .headers = headers,
-                              .secret = x->t->token,
-                              .timeout_us = x->t->timeout_us,
-                              .ca_file = x->t->ca_file };
-    struct http_answer a;
-    const struct json *answer;
-    struct slice base = slice_str(x->t->base);
-    bool again = false;
+    struct telegram_answer a;
 
-    while (base.n && base.p[base.n - 1] == '/')
-        base.n--;
-    buf_printf(&url, "%.*s/bot%.*s/sendMessage", SLICE_FMT(base),
-               SLICE_FMT(secret_view(x->t->token)));
-    if (request(x->t, x->m, x->chat, x->plain, x->samples, &body) < 0 || !buf_ok(&url)) {
-        snprintf(ret->status, sizeof ret->status, "out of memory");
-        return false;
-    }
-    q.url = url.p;
-    q.body = buf_view(&body);
-    http_post(&q, &a);
-    answer = a.status ? json_load(x->a, buf_view(&a.body), NULL) : NULL;
-    if (a.status == 0)
-        snprintf(ret->status, sizeof ret->status, "%.150s", a.error);
-    else if (a.status == 400 && mend(x, answer, json_text(answer, "description")))
-        again = true;
-    else
-        judge(x, a.status, answer, ret);
-    if (a.retry_after_s && !ret->retry_after_us)
-        ret->retry_after_us = (a.retry_after_s + 1) * USEC_PER_SEC;
-    buf_fini(&a.body);
-    explicit_bzero(url.p, url.n); /* the token stands in it */
-    return again;
+    x->tries = 0;
+    do {
+        if (request(x, &body) < 0) {
+            ret->state = DELIVERY_RETRY;
+            snprintf(ret->status, sizeof ret->status, "out of memory");
+            return false;
+        }
+        telegram_call(x->t, x->edit ? "editMessageText" : "sendMessage", buf_view(&body),
+                      x->t->timeout_us, x->a, &a);
+    } while (mend(x, &a));
+    judge(x, &a, ret);
+    return ret->state == DELIVERY_SENT;
+}
+
+/* ---- a delivery ---- */
+
+static unsigned buttons_for(const struct telegram *t, const struct message *m,
+                            const struct json *document)
+{
+    if (!t->buttons || m->resolved || !telegram_button_id(m).n)
+        return 0;
+    return BUTTON_ACK | BUTTON_SILENCE |
+           (!m->summary && json_get(document, "ban") ? BUTTON_UNBAN : 0u);
+}
+
+/* Marking the first message makes no sound, so a reply can follow it. */
+static void send_all(struct attempt *x, struct delivery_result *ret)
+{
+    bool over = x->m->resolved && x->first;
+
+    x->edit = over && x->t->on_resolve != ON_RESOLVE_REPLY;
+    x->form.brief = over && !x->edit;
+    if (!send_one(x, ret) || !x->edit || x->t->on_resolve != ON_RESOLVE_BOTH)
+        return;
+    x->edit = false;
+    x->form.brief = true;
+    (void)send_one(x, ret);
 }
 
 static void telegram_deliver(struct sink *s, const struct delivery *d, struct delivery_result *ret)
 {
-    const struct telegram *t = s->state;
+    struct telegram *t = s->state;
     AUTO(arena) a = arena_new(32768, 4 << 20);
     struct message m;
     struct err err = ERR_NONE;
-    struct attempt x = { .t = t, .m = &m, .a = a, .samples = SAMPLES_MAX };
+    struct attempt x = {
+        .t = t, .m = &m, .a = a, .form = { .samples = SAMPLES_MAX, .units = TELEGRAM_UNITS }
+    };
 
     ret->state = DELIVERY_RETRY;
     if (!a || message_make(d, a, &m, &err) < 0) {
@@ -403,11 +502,12 @@ static void telegram_deliver(struct sink *s, const struct delivery *d, struct de
         snprintf(ret->status, sizeof ret->status, "%.150s", err.text);
         return;
     }
-    snprintf(x.chat, sizeof x.chat, "%.39s", t->chat);
+    read_remote(d->first_remote, &x);
+    x.buttons = buttons_for(t, &m, d->document);
     if (t->directory) {
         AUTO_BUF body = BUF_INIT;
 
-        if (request(t, &m, x.chat, false, SAMPLES_MAX, &body) == 0)
+        if (request(&x, &body) == 0)
             folder_deliver(t->directory, ".telegram.json", d, buf_view(&body), ret);
         return;
     }
@@ -415,16 +515,18 @@ static void telegram_deliver(struct sink *s, const struct delivery *d, struct de
         snprintf(ret->status, sizeof ret->status, "the bot's token could not be read");
         return;
     }
-    while (attempt(&x, ret))
-        ;
+    send_all(&x, ret);
 }
 
 static void telegram_close(struct sink *s)
 {
     struct telegram *t = s->state;
 
-    if (t)
-        secret_free(t->token);
+    if (!t)
+        return;
+    telegram_listener_free(t->listener);
+    t->listener = NULL;
+    secret_free(t->token);
 }
 
 const struct sink_ops sink_telegram = {
@@ -432,7 +534,12 @@ const struct sink_ops sink_telegram = {
     .summary = "a chat, by a bot of yours",
     .options = telegram_options,
     .state_size = sizeof(struct telegram),
+    /* A group takes 20 messages a minute, with short bursts; a chat more, and long texts less. */
+    .pace = { .burst = 3, .every_us = 3 * USEC_PER_SEC, .digest_over = 10 },
     .open = telegram_open,
     .deliver = telegram_deliver,
     .close = telegram_close,
+    .listens = telegram_listens,
+    .listen = telegram_listen,
+    .answer = telegram_answer,
 };

@@ -2,13 +2,18 @@
  * One delivery by hand, for the tests of the receivers:
  *
  *     sink-driver CONFIG DOCUMENT [key=K] [attempt=N] [now=SECONDS] [checkpoint=FILE] [times=N]
- *                 [kind=anchor]
+ *                 [kind=anchor] [first=REMOTE] [listen=1]
  *
  * CONFIG is the YAML of one receiver (`type: email`, ...), DOCUMENT the JSON of
  * an outbox row. Each attempt prints one JSON line. Exit: 0 sent, 1 retry,
  * 2 dead (of the last attempt), 78 a fault in CONFIG, 70 anything else.
+ *
+ * With listen=1 it plays the core to a receiver where people can act: prints each act as a JSON
+ * line, and takes a line of standard input at a time: "deliver FILE" (a row), "done TEXT" and
+ * "failed TEXT" (the answer to the newest act). It ends with standard input, or by SIGTERM.
  */
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 
@@ -17,8 +22,8 @@
 #include "notifiers/sink.h"
 
 struct arguments {
-    const char *key, *checkpoint, *kind;
-    uint64_t attempt, now, times;
+    const char *key, *checkpoint, *kind, *first;
+    uint64_t attempt, now, times, listen;
 };
 
 static const char *after(const char *word, const char *name)
@@ -34,9 +39,10 @@ static bool read_arguments(int argc, char **argv, struct arguments *ret)
         const char *name;
         const char **text;
         uint64_t *number;
-    } known[] = { { "key", &ret->key, NULL },   { "checkpoint", &ret->checkpoint, NULL },
-                  { "kind", &ret->kind, NULL }, { "attempt", NULL, &ret->attempt },
-                  { "now", NULL, &ret->now },   { "times", NULL, &ret->times } };
+    } known[] = { { "key", &ret->key, NULL },     { "checkpoint", &ret->checkpoint, NULL },
+                  { "kind", &ret->kind, NULL },   { "attempt", NULL, &ret->attempt },
+                  { "now", NULL, &ret->now },     { "times", NULL, &ret->times },
+                  { "first", &ret->first, NULL }, { "listen", NULL, &ret->listen } };
 
     for (int i = 3; i < argc; i++) {
         bool fits = false;
@@ -102,6 +108,7 @@ static void print_result(const struct delivery_result *r)
     json_member_u64(&w, "retry_after_us", r->retry_after_us);
     json_member_str(&w, "status", r->status);
     json_member_str(&w, "remote", r->remote);
+    json_member_bool(&w, "broken", r->broken);
     json_member_u64(&w, "said", (uint64_t)r->said);
     json_member_u64(&w, "size", r->size);
     json_member_u64(&w, "reply", r->reply.n);
@@ -119,6 +126,7 @@ static int run(struct sink *s, const struct arguments *x, const char *path, stru
     AUTO_BUF note = BUF_INIT;
     struct delivery d = { .key = slice_str(x->key),
                           .host = "edge-1.example.net",
+                          .first_remote = x->first ? slice_str(x->first) : SLICE_NONE,
                           .attempt = (unsigned)x->attempt,
                           .now_us = x->now * USEC_PER_SEC };
     struct delivery_result r = { 0 };
@@ -142,6 +150,81 @@ static int run(struct sink *s, const struct arguments *x, const char *path, stru
     return exits[r.state];
 }
 
+/* ---- the core, played ---- */
+
+static volatile sig_atomic_t stopped;
+
+static void on_term(int sig)
+{
+    (void)sig;
+    stopped = 1;
+}
+
+static void print_act(const struct sink_act *act)
+{
+    AUTO_BUF line = BUF_INIT;
+    struct json_writer w = json_writer(&line);
+
+    json_object(&w);
+    json_member_str(&w, "act", act->verb);
+    json_member_str(&w, "id", act->id);
+    json_member_u64(&w, "for_s", act->for_s);
+    json_member_str(&w, "who", act->who);
+    json_member_str(&w, "place", act->place);
+    json_object_end(&w);
+    printf("%s\n", line.p ? line.p : "");
+    fflush(stdout);
+}
+
+/* One line of standard input, unbuffered: what follows must stay readable. False: it has ended. */
+static bool read_word(struct buf *line)
+{
+    char c;
+
+    buf_reset(line);
+    while (read(STDIN_FILENO, &c, 1) == 1 && c != '\n')
+        buf_char(line, c);
+    return line->n > 0;
+}
+
+static bool obey(struct sink *s, const struct arguments *x, const struct sink_act *act,
+                 struct buf *line)
+{
+    AUTO(arena) a = arena_new(65536, 16 << 20);
+    if (!a)
+        return false;
+    if (slice_starts(buf_view(line), SLICE("deliver ")))
+        return run(s, x, line->p + 8, a) != 70;
+    if (slice_starts(buf_view(line), SLICE("done ")))
+        s->ops->answer(s, act, slice_skip(buf_view(line), 5), true);
+    else if (slice_starts(buf_view(line), SLICE("failed ")))
+        s->ops->answer(s, act, slice_skip(buf_view(line), 7), false);
+    else
+        return false;
+    return true;
+}
+
+static int play(struct sink *s, const struct arguments *x)
+{
+    const struct sigaction term = { .sa_handler = on_term };
+    struct sink_act act = { 0 };
+    AUTO_BUF line = BUF_INIT;
+
+    sigaction(SIGTERM, &term, NULL);
+    while (s->ops->listens && s->ops->listens(s) && !stopped) {
+        struct pollfd in = { .fd = STDIN_FILENO, .events = POLLIN };
+        int r = s->ops->listen(s, STDIN_FILENO, &act);
+
+        if (r > 0)
+            print_act(&act);
+        else if (r < 0)
+            (void)poll(&in, 1, 100);
+        else if (!read_word(&line) || !obey(s, x, &act, &line))
+            return 0;
+    }
+    return stopped ? 0 : 70;
+}
+
 int main(int argc, char **argv)
 {
     struct arguments x = {
@@ -159,7 +242,7 @@ int main(int argc, char **argv)
     }
     code = load_sink(argv[1], x.kind && strcmp(x.kind, "anchor") == 0, a, d, &s);
     diag_print(d, stderr, false);
-    code = code < 0 ? 78 : run(&s, &x, argv[2], a);
+    code = code < 0 ? 78 : x.listen ? play(&s, &x) : run(&s, &x, argv[2], a);
     if (s.ops && s.ops->close)
         s.ops->close(&s);
     return code;

@@ -68,7 +68,7 @@ def raw(status, body, **headers):
 
 
 def ok():
-    return raw(200, json.dumps({"ok": True, "result": {"message_id": 4711, "chat": {"id": 1}}}))
+    return raw(200, json.dumps({"ok": True, "result": {"message_id": 4711, "chat": {"id": -1001234567890}}}))
 
 
 def refusal(code, description, **parameters):
@@ -146,7 +146,7 @@ class Messages(Check):
         self.assertEqual(message["link_preview_options"], {"is_disabled": True})
         self.assertFalse(message["disable_notification"])
         self.assertNotIn("message_thread_id", message)
-        self.assertEqual(result["remote"], "4711")
+        self.assertEqual(result["remote"], "4711@-1001234567890")
         text = Markup(message["text"]).text
         for fact in ("[high] Failed logins from one address: 203.0.113.7", "openvpn", "alice",
                      "Counted 6 within 5m; the threshold is 5.", "verification failed for peer",
