@@ -3,7 +3,7 @@
 
 #define SAMPLE_UNITS 700 /* kept free of facts: the newest line should fit */
 #define TABLES_UNITS 1500 /* so for tables */
-#define FOOT_UNITS 500 /* a longer foot goes without the command */
+#define SEE_UNITS 150 /* a longer command is left out: the foot always fits */
 #define MORE_UNITS 40 /* "N more not shown", "and N more" */
 
 /* ---- UTF-16 ---- */
@@ -260,10 +260,12 @@ static void put_trail(const struct message *m, const struct text *t, struct buf 
 
 static void put_foot(const struct message *m, const struct text *t, bool brief, struct buf *b)
 {
-    if (m->see.n && utf16_units(m->see) < FOOT_UNITS / 2) {
+    if (m->see.n) {
         buf_str(b, "\n\n");
         escape_in(t, b, "<code>", m->see, "</code>");
     }
+    if (utf16_units(buf_view(b)) > SEE_UNITS)
+        buf_reset(b);
     if (brief)
         return;
     buf_str(b, b->n ? "\n" : "\n\n");
