@@ -86,6 +86,16 @@ static void date_header(struct buf *out, uint64_t us)
                months[(c.month - 1) % 12], c.year, c.hour, c.minute, c.second);
 }
 
+static void address_header(struct buf *out, const char *name, const char *const *list, size_t n)
+{
+    if (!n)
+        return;
+    buf_printf(out, "%s: ", name);
+    for (size_t i = 0; i < n; i++)
+        buf_printf(out, "%s%s", i ? ",\r\n " : "", list[i]);
+    buf_str(out, "\r\n");
+}
+
 static void headers(const struct mail_people *who, const struct message *m,
                     const struct delivery *d, struct buf *out)
 {
@@ -95,10 +105,11 @@ static void headers(const struct mail_people *who, const struct message *m,
 
     buf_str(out, "MIME-Version: 1.0\r\n");
     date_header(out, d->now_us);
-    buf_printf(out, "From: trailwarden <%s>\r\nTo: ", who->from);
-    for (size_t i = 0; i < who->nto; i++)
-        buf_printf(out, "%s%s", i ? ",\r\n " : "", who->to[i]);
-    buf_str(out, "\r\n");
+    buf_printf(out, "From: trailwarden <%s>\r\n", who->from);
+    if (who->reply_to)
+        buf_printf(out, "Reply-To: %s\r\n", who->reply_to);
+    address_header(out, "To", who->to, who->nto);
+    address_header(out, "Cc", who->cc, who->ncc);
     header_text(out, "Subject", m->subject);
     id_header(out, "Message-Id", "", d->key, domain);
     id_header(out, "In-Reply-To", "alert-", m->thread, domain);

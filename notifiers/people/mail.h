@@ -13,9 +13,10 @@
 #include "notifiers/message.h"
 
 struct mail_people {
-    const char *from; /* checked by mail_address_ok() */
-    const char *const *to; /* the same */
-    size_t nto;
+    const char *from; /* checked by mail_address_ok(), as the others */
+    const char *reply_to; /* NULL: none */
+    const char *const *to, *const *cc;
+    size_t nto, ncc;
 };
 
 /* ASCII, one @, no blanks, brackets or quotes: nothing that could carry a second header. */

@@ -1,118 +1,12 @@
 """The e-mail receiver against a real SMTP server with STARTTLS and AUTH on loopback."""
 import email
 import email.policy
-import logging
 import os
-import ssl
-import subprocess
 import time
 import unittest
 
-from aiosmtpd.controller import Controller
-from aiosmtpd.smtp import AuthResult, LoginPassword
-
 import rig
-
-
-logging.disable(logging.CRITICAL)  # refused handshakes are what some checks are for
-
-
-def openssl(*words):
-    subprocess.run(["openssl", *words], check=True, capture_output=True)
-
-
-def make_certificate(name, names):
-    key, cert = (os.path.join(rig.FOLDER, f"{name}.{end}") for end in ("key", "pem"))
-    openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
-            "-keyout", key, "-out", cert, "-days", "2", "-subj", f"/CN={name}",
-            "-addext", f"subjectAltName={names}")
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(cert, key)
-    return context, cert
-
-
-GOOD, GOOD_CA = make_certificate("good", "DNS:localhost,IP:127.0.0.1")
-OTHER, OTHER_CA = make_certificate("other", "DNS:mail.example.net,IP:192.0.2.1")
-
-
-class Handler:
-    """Takes mails; answers{'MAIL'|'RCPT address'|'DATA'} are lists of refusals, used one by one."""
-
-    def __init__(self, answers):
-        self.answers = {k: list(v) for k, v in answers.items()}
-        self.mails = []
-        self.recipients = []
-        self.logins = []
-        self.mail_commands = 0
-
-    def answer(self, key):
-        waiting = self.answers.get(key)
-        return waiting.pop(0) if waiting else None
-
-    def authenticate(self, _server, _session, _envelope, _mechanism, data):
-        assert isinstance(data, LoginPassword)
-        self.logins.append((data.login, data.password))
-        return AuthResult(success=data == LoginPassword(b"alerts", b"correct horse"), handled=False)
-
-    async def handle_MAIL(self, _server, _session, envelope, address, options):
-        self.mail_commands += 1
-        refusal = self.answer("MAIL")
-        if refusal:
-            return refusal
-        envelope.mail_from = address
-        envelope.mail_options.extend(options)
-        return "250 OK"
-
-    async def handle_RCPT(self, _server, _session, envelope, address, options):
-        refusal = self.answer("RCPT " + address)
-        if refusal:
-            return refusal
-        envelope.rcpt_tos.append(address)
-        envelope.rcpt_options.extend(options)
-        return "250 OK"
-
-    async def handle_DATA(self, server, _session, envelope):
-        refusal = self.answer("DATA")
-        if refusal == "die":
-            self.mails.append(envelope.original_content)
-            server.transport.abort()
-            return "250 never heard"
-        if refusal:
-            return refusal
-        self.mails.append(envelope.original_content)
-        self.recipients.append(list(envelope.rcpt_tos))
-        return "250 2.0.0 Ok: queued as TEST1"
-
-
-class Server:
-    def __init__(self, context=GOOD, login=False, logins_work=True, **answers):
-        self.handler = Handler({k.replace("_", " ", 1): v for k, v in answers.items()})
-        self.options = {
-            "hostname": "127.0.0.1", "tls_context": context, "require_starttls": context is not None,
-            "auth_required": login, "auth_require_tls": context is not None,
-            "authenticator": self.handler.authenticate if logins_work else self.refuse}
-
-    @staticmethod
-    def refuse(*_):
-        return AuthResult(success=False, handled=False)
-
-    def __enter__(self):
-        for _ in range(5):  # the port can be taken before the controller gets to it
-            try:
-                self.controller = Controller(self.handler, port=rig.free_port(), **self.options)
-                self.controller.start()
-                return self
-            except OSError:
-                continue
-        raise OSError("no free port")
-
-    def __exit__(self, *_):
-        self.controller.stop()
-
-    @property
-    def port(self):
-        return self.controller.port
-
+from smtp_servers import GOOD, GOOD_CA, OTHER, OTHER_CA, Server
 
 def relay(ehlo):
     """A relay in clear that says `ehlo` and takes everything else."""
@@ -515,14 +409,25 @@ class Configuration(unittest.TestCase):
         self.fault("is no mail address", **{"from": "no address"})
         self.fault("is no mail address", to=["a@b\r\nBcc: c@d"])
         self.fault("is no mail address", to=["Sec <a@example.org>"])
-        self.fault("465", server="mail.example.org:465")
+        self.fault("465 wants TLS from the start", server="mail.example.org:465")
         self.fault("HOST:PORT", server="mail.example.org")
         self.fault("HOST:PORT", server=":25")
         self.fault("HOST:PORT", server="mail.example.org:0")
-        self.fault("no IPv6 address", server="[::1]:25")
+        self.fault("HOST:PORT", server="::1:25")
+        self.fault("HOST:PORT", server="[mail.example.org]:25")
+        self.fault("HOST:PORT", server="user@mail.example.org:25")
+        self.fault("HOST:PORT", server="mail.example.org/x:25")
+        self.fault("only to this machine", server="[2001:db8::1]:25", tls="none")
+        self.fault("has no password", user="alerts")
+        self.fault("option user", password=rig.secret("x"))
+        self.fault("not both", user="alerts", password=rig.secret("x"), token_file="/x")
+        self.fault("is no mail address", cc=["x"])
+        self.fault("is no mail address", bcc=["x@y\r\nA: b"])
+        self.fault("is no mail address", reply_to="a, b@c")
         self.fault("only to this machine", server="mail.example.org:25", tls="none")
         self.fault("only to this machine", server="mail.example.org:25", tls="opportunistic")
         self.fault("1 to 64", to=[])
+        self.fault("1 to 64", to=["a@b"] * 60, cc=["a@b"] * 5)
         self.fault("secrets do not stand in the configuration", password="hunter2")
 
     def test_a_wrong_ca_file_is_told(self):

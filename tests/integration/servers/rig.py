@@ -69,14 +69,15 @@ def write(name, text, mode=0o644):
 
 
 def secret(text):
-    name = f"secret-{len(os.listdir(FOLDER))}"
-    return {"file": write(name, text + "\n", 0o600)}
+    return {"file": write(os.path.join(tempfile.mkdtemp(dir=FOLDER), "secret"), text + "\n", 0o600)}
 
 
 def deliver(config, document=None, **arguments):
     """(exit status, list of results, standard error) of one run of the driver. JSON is YAML."""
-    path = write("config.yaml", json.dumps(config, ensure_ascii=False) + "\n")
-    data = write("document.json", json.dumps(ALERT if document is None else document, ensure_ascii=False))
+    own = tempfile.mkdtemp(dir=FOLDER)  # checks may run side by side
+    path = write(os.path.join(own, "config.yaml"), json.dumps(config, ensure_ascii=False) + "\n")
+    data = write(os.path.join(own, "document.json"),
+                 json.dumps(ALERT if document is None else document, ensure_ascii=False))
     words = [f"{name}={value}" for name, value in arguments.items()]
     run = subprocess.run(
         [DRIVER, path, data, *words], capture_output=True, text=True, timeout=60, check=False

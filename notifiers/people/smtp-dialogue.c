@@ -1,0 +1,217 @@
+/* The conversation as both backends hear it, and what is told of it. In the child. */
+#include "notifiers/people/smtp-private.h"
+
+#include <stdio.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/utf8.h"
+
+#define TOLD_TEXT_MAX 120
+#define ECHO_MIN 6 /* shorter words of an answer give nothing away */
+
+/* In the order of enum smtp_step; without a verb: nothing that is said leads there. */
+static const struct {
+    const char *verb, *name;
+} steps[] = {
+    { NULL, "the greeting" }, { "EHLO", "EHLO" }, { "HELO", "HELO" }, { "STARTTLS", "STARTTLS" },
+    { "AUTH", "the login" },  { "MAIL", "MAIL" }, { "RCPT", "RCPT" }, { "DATA", "DATA" },
+    { NULL, "the message" },  { "QUIT", "QUIT" },
+};
+
+/* ---- telling ---- */
+
+static bool base64_sign(char c)
+{
+    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '+' ||
+           c == '/' || c == '=';
+}
+
+/* Without words that we said at the login: a password in base64 comes back in some refusals. */
+static void without_echo(const struct dialogue *d, struct slice text, struct buf *out)
+{
+    struct slice said = slice_of(d->login, d->nlogin);
+    size_t n;
+
+    for (; text.n; text = slice_skip(text, n)) {
+        for (n = 0; n < text.n && base64_sign(text.p[n]);)
+            n++;
+        if (n >= ECHO_MIN && slice_find(said, slice_take(text, n)) != SIZE_MAX) {
+            buf_str(out, "***");
+        } else {
+            n = n ? n : 1;
+            buf_slice(out, slice_take(text, n));
+        }
+    }
+}
+
+void dialogue_tell(const struct dialogue *d, const char *what, size_t index, int code,
+                   struct slice text)
+{
+    AUTO_BUF clean = BUF_INIT;
+    AUTO_BUF line = BUF_INIT;
+
+    buf_printf(&line, "\n@@%s %zu %d ", what, index, code);
+    without_echo(d, slice_trim(text), &clean);
+    buf_printable(&line, slice_take(buf_view(&clean), TOLD_TEXT_MAX));
+    buf_char(&line, '\n');
+    if (buf_ok(&line) && buf_ok(&clean))
+        (void)fd_write_all(d->fd, line.p, line.n);
+}
+
+void dialogue_tell_failure(const struct dialogue *d, const char *library)
+{
+    dialogue_tell(d, "failure", 0, 0, slice_str(d->refusal[0] ? d->refusal : library));
+}
+
+void dialogue_give_up(const struct dialogue *d, const char *what, const char *detail)
+{
+    char text[200];
+
+    snprintf(text, sizeof text, "%s%s", what, detail);
+    dialogue_tell(d, "failure", 0, 0, slice_str(text));
+    _exit(1);
+}
+
+/* ---- what we said ---- */
+
+static void remember_login(struct dialogue *d, struct slice line)
+{
+    struct slice verb;
+
+    /* "AUTH PLAIN" may come back: it is no secret. */
+    if (slice_starts(line, SLICE("AUTH ")) && slice_split(&line, ' ', &verb))
+        (void)slice_split(&line, ' ', &verb);
+    line = slice_take(line, sizeof d->login - d->nlogin);
+    if (line.n)
+        memcpy(d->login + d->nlogin, line.p, line.n);
+    d->nlogin += line.n;
+}
+
+static void step_to(struct dialogue *d, enum smtp_step step)
+{
+    if (d->step != step)
+        dialogue_tell(d, "step", 0, 0, slice_str(steps[step].name));
+    d->step = step;
+}
+
+/* At MAIL the login is over, and nothing of it may come later. */
+static void check_login(const struct dialogue *d)
+{
+    if (d->job->user && !d->logged_in)
+        dialogue_give_up(d, d->refusal[0] ? d->refusal : "login refused: ",
+                         d->refusal[0] ? "" : "the relay offers none");
+}
+
+/* Several commands can come at once; the last one is what we wait for. */
+void dialogue_said(struct dialogue *d, struct slice bytes)
+{
+    struct slice line;
+
+    if (d->step == STEP_DOT && !d->complete)
+        return; /* the message itself */
+    d->complete = false;
+    if (d->challenged) { /* may look like any command */
+        d->challenged = false;
+        remember_login(d, slice_trim(bytes));
+        return;
+    }
+    while (slice_split(&bytes, '\n', &line)) {
+        for (size_t i = 0; i < ARRAY_SIZE(steps); i++)
+            if (steps[i].verb && slice_starts(line, slice_str(steps[i].verb)))
+                step_to(d, (enum smtp_step)i);
+        if (d->step == STEP_LOGIN)
+            remember_login(d, slice_trim(line));
+        else if (d->step == STEP_MAIL)
+            check_login(d);
+    }
+    d->starttls = d->starttls || d->step == STEP_STARTTLS;
+}
+
+/* ---- what the relay said ---- */
+
+static int code_of(const char *line)
+{
+    int code = 0;
+
+    for (int i = 0; i < 3; i++) {
+        if (line[i] < '0' || line[i] > '9')
+            return 0;
+        code = code * 10 + (line[i] - '0');
+    }
+    return code;
+}
+
+static void on_refusal(struct dialogue *d, struct slice answer)
+{
+    if (d->step == STEP_LOGIN)
+        snprintf(d->refusal, sizeof d->refusal, "login refused: %.*s",
+                 SLICE_FMT(slice_take(answer, 100)));
+    else if (d->step < STEP_MAIL)
+        snprintf(d->refusal, sizeof d->refusal, "%s: %.*s", steps[d->step].name,
+                 SLICE_FMT(slice_take(answer, 100)));
+}
+
+static void on_answer(struct dialogue *d)
+{
+    int code = code_of(d->answer);
+    struct slice answer = slice_str(d->answer);
+
+    d->complete = true;
+    d->challenged = d->step == STEP_LOGIN && code / 100 == 3;
+    if (code >= 400)
+        on_refusal(d, answer);
+    else if (d->step < STEP_MAIL)
+        d->refusal[0] = '\0';
+    if (d->step == STEP_LOGIN && code / 100 == 2)
+        d->logged_in = true;
+    if (d->step == STEP_STARTTLS && code != 220)
+        d->starttls = false;
+    if (d->on_answer)
+        d->on_answer(d, code, slice_skip(answer, 4));
+    if (d->step == STEP_DATA && code == 354) {
+        step_to(d, STEP_DOT);
+        d->complete = false;
+    }
+}
+
+/* "NNN-" goes on, "NNN " ends; the text is that of the first line, which says most. */
+static void on_line(struct dialogue *d)
+{
+    struct slice line = slice_trim(slice_of(d->line, d->nline));
+    bool more = line.n > 3 && line.p[3] == '-';
+
+    if (!d->answer[0])
+        snprintf(d->answer, sizeof d->answer, "%.*s%s%.*s", SLICE_FMT(slice_take(line, 3)), " ",
+                 SLICE_FMT(slice_skip(line, 4)));
+    if (d->step == STEP_EHLO && slice_starts(slice_skip(line, 4), SLICE("AUTH")))
+        d->login_offered = true;
+    if (!more) {
+        on_answer(d);
+        d->answer[0] = '\0';
+    }
+}
+
+/*
+ * Bytes that came behind an answer and before the TLS handshake would be taken as
+ * answers behind it: a man in the middle could have a mail "accepted" that way.
+ */
+void dialogue_heard(struct dialogue *d, struct slice bytes)
+{
+    while (bytes.n) {
+        size_t end = slice_find_byte(bytes, '\n');
+        struct slice part = slice_take(bytes, end == SIZE_MAX ? bytes.n : end + 1);
+
+        if (d->starttls && d->complete && !d->tls)
+            dialogue_give_up(d,
+                             "the relay answered before it was asked: ", "somebody is in between");
+        bytes = slice_skip(bytes, part.n);
+        part = slice_take(part, sizeof d->line - d->nline);
+        memcpy(d->line + d->nline, part.p, part.n);
+        d->nline += part.n;
+        if (end != SIZE_MAX) {
+            on_line(d);
+            d->nline = 0;
+        }
+    }
+}
