@@ -48,9 +48,8 @@ static size_t on_write(char *p UNUSED, size_t size, size_t n, void *ctx UNUSED)
 static void on_transfer(struct upload *u, int code, struct slice text)
 {
     dialogue_tell(u->d, "transfer", 0, code, text);
+    dialogue_told_all();
     u->told = true;
-    /* What is left is the QUIT. */
-    curl_easy_setopt(u->curl, CURLOPT_SERVER_RESPONSE_TIMEOUT, SMTP_QUIT_MS / 1000L);
 }
 
 /*

@@ -1,14 +1,17 @@
 /* The conversation as both backends hear it, and what is told of it. In the child. */
 #include "notifiers/people/smtp-private.h"
 
+#include <pthread.h>
 #include <stdio.h>
 #include <unistd.h>
 
 #include "base/file.h"
+#include "base/num.h"
 #include "base/utf8.h"
 
 #define TOLD_TEXT_MAX 120
 #define ECHO_MIN 6 /* shorter words of an answer give nothing away */
+#define QUIT_SECONDS 5 /* for a relay that is silent when all is said */
 
 /* In the order of enum smtp_step; without a verb: nothing that is said leads there. */
 static const struct {
@@ -73,6 +76,23 @@ void dialogue_give_up(const struct dialogue *d, const char *what, const char *de
     _exit(1);
 }
 
+static void *leave(void *arg UNUSED)
+{
+    sleep(QUIT_SECONDS);
+    _exit(0);
+}
+
+/*
+ * A thread, because libESMTP has no timeout of its own for the QUIT, and the rights of a
+ * sender know no alarm(). Without one the deadline ends it.
+ */
+void dialogue_told_all(void)
+{
+    pthread_t thread;
+
+    (void)pthread_create(&thread, NULL, leave, NULL);
+}
+
 /* ---- what we said ---- */
 
 static void remember_login(struct dialogue *d, struct slice line)
@@ -86,6 +106,22 @@ static void remember_login(struct dialogue *d, struct slice line)
     if (line.n)
         memcpy(d->login + d->nlogin, line.p, line.n);
     d->nlogin += line.n;
+}
+
+/* The password in both forms that a refusal could have it in, whichever of them is said. */
+void dialogue_begin(struct dialogue *d)
+{
+    struct slice password = secret_view(d->job->password);
+    AUTO_BUF plain = BUF_INIT;
+    AUTO_BUF both = BUF_INIT;
+
+    if (!d->job->user || !password.n)
+        return;
+    buf_printf(&plain, "%c%s%c%.*s", 0, d->job->user, 0, SLICE_FMT(password));
+    buf_base64(&both, password.p, password.n, true);
+    buf_char(&both, ' ');
+    buf_base64(&both, plain.p, plain.n, true);
+    remember_login(d, buf_view(&both));
 }
 
 static void step_to(struct dialogue *d, enum smtp_step step)
@@ -130,16 +166,11 @@ void dialogue_said(struct dialogue *d, struct slice bytes)
 
 /* ---- what the relay said ---- */
 
-static int code_of(const char *line)
+static int code_of(struct slice line)
 {
-    int code = 0;
+    uint64_t code;
 
-    for (int i = 0; i < 3; i++) {
-        if (line[i] < '0' || line[i] > '9')
-            return 0;
-        code = code * 10 + (line[i] - '0');
-    }
-    return code;
+    return parse_u64(slice_take(line, 3), 200, 599, &code) < 0 ? 0 : (int)code;
 }
 
 static void on_refusal(struct dialogue *d, struct slice answer)
@@ -154,8 +185,8 @@ static void on_refusal(struct dialogue *d, struct slice answer)
 
 static void on_answer(struct dialogue *d)
 {
-    int code = code_of(d->answer);
     struct slice answer = slice_str(d->answer);
+    int code = code_of(answer);
 
     d->complete = true;
     d->challenged = d->step == STEP_LOGIN && code / 100 == 3;
@@ -175,12 +206,23 @@ static void on_answer(struct dialogue *d)
     }
 }
 
+/* The wrong port, as a rule. Waiting for a code would be waiting for the deadline. */
+static void no_smtp(const struct dialogue *d, struct slice line)
+{
+    char text[80];
+
+    snprintf(text, sizeof text, "%.*s", SLICE_FMT(slice_take(line, sizeof text - 1)));
+    dialogue_give_up(d, "no answer of SMTP: ", text);
+}
+
 /* "NNN-" goes on, "NNN " ends; the text is that of the first line, which says most. */
 static void on_line(struct dialogue *d)
 {
     struct slice line = slice_trim(slice_of(d->line, d->nline));
     bool more = line.n > 3 && line.p[3] == '-';
 
+    if (code_of(line) == 0)
+        no_smtp(d, line);
     if (!d->answer[0])
         snprintf(d->answer, sizeof d->answer, "%.*s%s%.*s", SLICE_FMT(slice_take(line, 3)), " ",
                  SLICE_FMT(slice_skip(line, 4)));

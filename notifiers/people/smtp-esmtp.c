@@ -158,17 +158,12 @@ static void tell_all(struct session *s, smtp_message_t message)
     tell_status(s, "transfer", 0, transfer);
 }
 
-static void set_timeout(smtp_session_t session, int which, long ms)
-{
-    smtp_set_timeout(session, which | Timeout_OVERRIDE_RFC2822_MINIMUM, ms);
-}
-
 /*
  * The library's own checks run behind OpenSSL's. Its name check compares with
  * the name that DNS gives, and its cipher check knows no modern suites: our
  * context has settled both. An invalid certificate gets here only unverified.
  */
-static void on_event(smtp_session_t session, int event, void *arg, ...)
+static void on_event(smtp_session_t session UNUSED, int event, void *arg, ...)
 {
     struct session *s = arg;
     va_list args;
@@ -194,7 +189,7 @@ static void on_event(smtp_session_t session, int event, void *arg, ...)
         break;
     case SMTP_EV_MESSAGESENT: /* now, since a relay may be silent at the QUIT */
         tell_all(s, va_arg(args, smtp_message_t));
-        set_timeout(session, Timeout_ENVELOPE, SMTP_QUIT_MS);
+        dialogue_told_all();
         break;
     default:
         break;
@@ -213,7 +208,8 @@ static void set_timeouts(smtp_session_t session)
     };
 
     for (size_t i = 0; i < ARRAY_SIZE(timeouts); i++)
-        set_timeout(session, timeouts[i].which, timeouts[i].ms);
+        smtp_set_timeout(session, timeouts[i].which | Timeout_OVERRIDE_RFC2822_MINIMUM,
+                         timeouts[i].ms);
 }
 
 static void set_up_login(const struct smtp_job *job, smtp_session_t session)

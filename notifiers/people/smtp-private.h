@@ -26,8 +26,6 @@ enum smtp_step {
     STEP_QUIT,
 };
 
-#define SMTP_QUIT_MS 5000 /* for a relay that is silent when all is said */
-
 struct dialogue {
     const struct smtp_job *job;
     int fd;
@@ -46,6 +44,7 @@ struct dialogue {
     void *arg; /* of whom does */
 };
 
+void dialogue_begin(struct dialogue *d); /* before anything is said */
 void dialogue_said(struct dialogue *d, struct slice bytes);
 void dialogue_heard(struct dialogue *d, struct slice bytes);
 
@@ -54,6 +53,8 @@ void dialogue_tell(const struct dialogue *d, const char *what, size_t index, int
                    struct slice text);
 /* Why nothing was sent: what the relay refused, or what the library says. */
 void dialogue_tell_failure(const struct dialogue *d, const char *library);
+/* The transfer was told: from now on there are a few seconds for the QUIT. */
+void dialogue_told_all(void);
 /* Ends the child with a reason. */
 void dialogue_give_up(const struct dialogue *d, const char *what, const char *detail)
     __attribute__((noreturn));

@@ -86,6 +86,7 @@ int smtp_talk(void *ctx, int out_fd)
     signal(SIGPIPE, SIG_IGN); /* neither library asks for MSG_NOSIGNAL everywhere */
     if (smtp_server_parse(d.job->server, &server, NULL) < 0)
         return 1;
+    dialogue_begin(&d);
     if (d.job->tls == SMTP_TLS_IMPLICIT || d.job->token || server.v6)
         return smtp_by_curl(&d);
     return smtp_by_esmtp(&d);

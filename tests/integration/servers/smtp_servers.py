@@ -6,6 +6,7 @@ import socket
 import ssl
 import subprocess
 import time
+import warnings
 
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import AuthResult, LoginPassword
@@ -13,6 +14,7 @@ from aiosmtpd.smtp import AuthResult, LoginPassword
 import rig
 
 logging.disable(logging.CRITICAL)  # refused handshakes are what some checks are for
+warnings.simplefilter("ignore")  # so are logins without TLS, and old TLS
 
 PASSWORD = "correct horse"
 
@@ -42,7 +44,7 @@ def make_expired_certificate(names):
     key, cert, request = (os.path.join(rig.FOLDER, f"expired.{end}") for end in ("key", "pem", "csr"))
     database = rig.write("expired.db", "")
     settings = rig.write("expired.cnf", f"[ca]\ndefault_ca=d\n[d]\ndatabase={database}\n"
-                         f"new_certs_dir={rig.FOLDER}\ndefault_md=sha256\npolicy=p\n"
+                         f"new_certs_dir={rig.FOLDER}\nserial={database}.serial\ndefault_md=sha256\npolicy=p\n"
                          f"x509_extensions=e\n[p]\ncommonName=supplied\n[e]\nsubjectAltName={names}\n")
     openssl("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
             "-keyout", key, "-out", request, "-subj", "/CN=expired")
@@ -114,13 +116,18 @@ class Handler:
 
 
 class OAuthHandler(Handler):
-    """Takes no passwords, only the token "good token" of user alerts."""
+    """Takes no passwords, only the token "good-token"."""
+
+    @staticmethod
+    def on_token():
+        """For checks to replace."""
 
     async def auth_OAUTHBEARER(self, server, args):
         data = args[1] if len(args) > 1 else await server.challenge_auth("")
         text = data if isinstance(data, bytes) else data.encode()
         self.tokens.append(base64.b64decode(text))
         good = b"auth=Bearer good-token\x01" in self.tokens[-1]
+        self.on_token()
         return AuthResult(success=good, handled=False)
 
 
@@ -236,8 +243,9 @@ class Broken(rig.Plain):
                 tls = True
             elif verb == "data":
                 self.answer(connection, "data")
-                self.mails.append(reader.message())
-                self.answer(connection, "dot")
+                if self.step != "data":
+                    self.mails.append(reader.message())
+                    self.answer(connection, "dot")
             else:
                 self.answer(connection, {"helo": "ehlo"}.get(verb, verb))
             line = reader.line()
