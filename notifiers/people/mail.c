@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "base/utf8.h"
+#include "notifiers/people/mail-private.h"
 
 #define LINE_MAX_QP 75 /* and a "=" for a soft break: 76 as RFC 2045 has it */
 #define WORD_BYTES 42 /* 56 in base64: with its frame an encoded word of 68 */
@@ -177,155 +178,31 @@ static void qp_body(struct buf *out, struct slice s)
         buf_str(out, "\r\n");
 }
 
-/* ---- the text part ---- */
-
-static void text_note(const struct message *m, struct buf *b)
-{
-    if (!m->checkpoint.n)
-        return;
-    buf_str(b, "\nKeep this mail. When it was sent, the audit trail stood at this signed\n"
-               "checkpoint; \"trailwarden trail verify --against FILE\" with these lines in\n"
-               "FILE shows later whether the trail still holds all of it.\n\n");
-    buf_slice(b, m->checkpoint);
-}
-
-static void text_part(const struct message *m, struct buf *b)
-{
-    buf_printf(b, "%.*s\n%.*s\n\n", SLICE_FMT(m->subject), SLICE_FMT(m->reason));
-    for (size_t i = 0; i < m->nfacts; i++)
-        buf_printf(b, "%-16s %.*s\n", m->facts[i].name, SLICE_FMT(m->facts[i].value));
-    if (m->description.n)
-        buf_printf(b, "\n%.*s\n", SLICE_FMT(m->description));
-    if (m->nsamples)
-        buf_str(b, m->nsamples > 1 ? "\nLines, newest last:\n\n" : "\nThe line:\n\n");
-    if (m->more_samples)
-        buf_printf(b, "  (%zu more not shown)\n", m->more_samples);
-    for (size_t i = 0; i < m->nsamples; i++)
-        buf_printf(b, "  %.*s\n", SLICE_FMT(m->samples[i]));
-    buf_printf(b, "\nAlert %.*s\nRule  %.*s\n", SLICE_FMT(m->id), SLICE_FMT(m->rule));
-    text_note(m, b);
-}
-
-/* ---- the HTML part: inline styles only, since many readers drop <style> ---- */
-
-#define MONO "ui-monospace,Menlo,Consolas,'DejaVu Sans Mono',monospace"
-#define SANS "system-ui,-apple-system,'Segoe UI',Roboto,Helvetica,Arial,sans-serif"
-
-/* bar and badge, and text on the badge that can be read. */
-static const struct {
-    const char *back, *text;
-} colours[] = {
-    { "#546e7a", "#ffffff" }, { "#1565c0", "#ffffff" }, { "#f9a825", "#2b2100" },
-    { "#c94700", "#ffffff" }, { "#b00020", "#ffffff" },
-};
-
-static void html_head(const struct message *m, struct buf *b)
-{
-    int rank = message_rank(m);
-
-    buf_str(b, "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
-               "<meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">\n"
-               "<meta name=\"color-scheme\" content=\"light\">\n<title>");
-    buf_html(b, m->subject);
-    buf_str(b, "</title>\n</head>\n<body style=\"margin:0;padding:0;background:#e9edf0\">\n"
-               "<div style=\"display:none;max-height:0;overflow:hidden\">");
-    buf_html(b, m->reason);
-    buf_str(b, "</div>\n<table role=\"presentation\" width=\"100%\" cellpadding=\"0\" "
-               "cellspacing=\"0\" border=\"0\" style=\"background:#e9edf0\"><tr>\n"
-               "<td align=\"center\" style=\"padding:16px 8px\">\n"
-               "<table role=\"presentation\" width=\"100%\" cellpadding=\"0\" cellspacing=\"0\" "
-               "border=\"0\" style=\"max-width:680px;table-layout:fixed;background:#ffffff;"
-               "border-radius:8px;text-align:left\"><tr>\n");
-    buf_printf(b,
-               "<td style=\"border-top:6px solid %s;border-radius:8px;padding:20px 20px 18px;"
-               "color:#1c2329;font:15px/1.5 " SANS "\">\n",
-               colours[rank].back);
-    buf_printf(b,
-               "<span style=\"display:inline-block;padding:2px 10px;border-radius:10px;"
-               "background:%s;color:%s;font-size:12px;font-weight:600;"
-               "text-transform:uppercase;letter-spacing:.05em\">",
-               colours[rank].back, colours[rank].text);
-    buf_html(b, m->level);
-    buf_str(b, "</span>\n<h1 style=\"margin:10px 0 4px;font-size:20px;line-height:1.3;"
-               "font-weight:600;overflow-wrap:anywhere\">");
-    buf_html(b, m->title);
-    buf_str(b, "</h1>\n<p style=\"margin:0 0 14px;color:#46525c\">");
-    buf_html(b, m->reason);
-    buf_str(b, "</p>\n");
-}
-
-static void html_facts(const struct message *m, struct buf *b)
-{
-    buf_str(b, "<table role=\"presentation\" width=\"100%\" cellpadding=\"0\" cellspacing=\"0\" "
-               "border=\"0\" style=\"border-collapse:collapse;table-layout:fixed\">\n");
-    for (size_t i = 0; i < m->nfacts; i++) {
-        buf_str(b, "<tr><td width=\"128\" style=\"width:128px;padding:6px 10px 6px 0;"
-                   "border-top:1px solid #e9edf0;color:#5a6670;font-size:14px;"
-                   "vertical-align:top;overflow-wrap:anywhere\">");
-        buf_html(b, slice_str(m->facts[i].name));
-        buf_str(b, "</td>\n<td style=\"padding:6px 0;border-top:1px solid #e9edf0;"
-                   "vertical-align:top;overflow-wrap:anywhere;word-break:break-word\">");
-        buf_html(b, m->facts[i].value);
-        buf_str(b, "</td></tr>\n");
-    }
-    buf_str(b, "</table>\n");
-}
-
-static void html_samples(const struct message *m, struct buf *b)
-{
-    if (!m->nsamples)
-        return;
-    buf_printf(b, "<p style=\"margin:18px 0 6px;color:#5a6670;font-size:14px\">%s</p>\n",
-               m->nsamples > 1 ? "Lines, newest last" : "The line");
-    if (m->more_samples)
-        buf_printf(b,
-                   "<p style=\"margin:0 0 6px;color:#5a6670;font-size:13px\">"
-                   "%zu more not shown</p>\n",
-                   m->more_samples);
-    for (size_t i = 0; i < m->nsamples; i++) {
-        buf_str(b, "<pre style=\"margin:0 0 4px;padding:8px 10px;background:#f2f4f6;"
-                   "border-radius:4px;font:12px/1.45 " MONO ";white-space:pre-wrap;"
-                   "overflow-wrap:anywhere;word-break:break-word\">");
-        buf_html(b, m->samples[i]);
-        buf_str(b, "</pre>\n");
-    }
-}
-
-static void html_foot(const struct message *m, struct buf *b)
-{
-    buf_str(b, "<p style=\"margin:18px 0 0;padding-top:10px;border-top:1px solid #e9edf0;"
-               "color:#5a6670;font-size:12px;overflow-wrap:anywhere\">Alert ");
-    buf_html(b, m->id);
-    buf_str(b, "<br>\nRule ");
-    buf_html(b, m->rule);
-    buf_str(b, "</p>\n");
-    if (m->checkpoint.n) {
-        buf_str(b, "<p style=\"margin:12px 0 6px;color:#5a6670;font-size:12px\">Keep this mail: "
-                   "the audit trail stood at this signed checkpoint when it was sent, and "
-                   "<code style=\"font-family:" MONO "\">trailwarden trail verify --against"
-                   "</code> can check it later.</p>\n<pre style=\"margin:0;color:#5a6670;"
-                   "font:11px/1.4 " MONO ";white-space:pre-wrap;overflow-wrap:anywhere;"
-                   "word-break:break-all\">");
-        buf_html(b, m->checkpoint);
-        buf_str(b, "</pre>\n");
-    }
-    buf_str(b, "</td></tr></table>\n</td></tr></table>\n</body>\n</html>\n");
-}
-
-static void html_part(const struct message *m, struct buf *b)
-{
-    html_head(m, b);
-    html_facts(m, b);
-    if (m->description.n) {
-        buf_str(b, "<p style=\"margin:16px 0 0;white-space:pre-line;overflow-wrap:anywhere\">");
-        buf_html(b, m->description);
-        buf_str(b, "</p>\n");
-    }
-    html_samples(m, b);
-    html_foot(m, b);
-}
-
 /* ---- all of it ---- */
+
+void mail_command(const struct message *m, struct buf *b)
+{
+    /* It is made to be pasted into a shell, so nothing but a plain word may stand in it. */
+    for (size_t i = 0; i < m->id.n; i++)
+        if (!memchr("0123456789abcdef", m->id.p[i], 16))
+            return;
+    if (m->id.n)
+        buf_printf(b, "trailwarden trail grep %.*s", SLICE_FMT(m->id));
+}
+
+void mail_paragraphs(struct slice text, struct buf *b)
+{
+    struct slice line;
+    unsigned empty = 0;
+
+    for (text = slice_trim(text); slice_split(&text, '\n', &line);) {
+        empty = line.n ? 0 : empty + 1;
+        if (empty > 1)
+            continue;
+        buf_str(b, b->n ? "\n" : "");
+        buf_slice(b, line);
+    }
+}
 
 static void add_part(struct buf *out, const char *boundary, const char *type, struct slice content)
 {
@@ -345,8 +222,8 @@ int mail_make(const struct mail_people *who, const struct message *m, const stru
 
     /* "=_" can be no part of quoted-printable text. */
     snprintf(boundary, sizeof boundary, "=_%.*s", SLICE_FMT(slice_take(m->thread, 24)));
-    text_part(m, &text);
-    html_part(m, &html);
+    mail_text(m, &text);
+    mail_html(m, &html);
     headers(who, m, d, out);
     buf_printf(out, "Content-Type: multipart/alternative;\r\n boundary=\"%s\"\r\n\r\n", boundary);
     add_part(out, boundary, "text/plain", buf_view(&text));

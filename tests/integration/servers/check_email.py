@@ -93,7 +93,7 @@ class Arrival(unittest.TestCase):
 
     def test_the_page_fetches_nothing(self):
         html = parts(send()[0])[1].lower()
-        for word in ("src=", "<script", "<link", "url(", "http:", "https:", "<style"):
+        for word in ("src=", "href=", "<script", "<link", "url(", "@import", "http:", "https:"):
             self.assertNotIn(word, html)
 
     def test_the_checkpoint_stands_in_the_text_as_it_was(self):
@@ -147,7 +147,7 @@ class Hostile(unittest.TestCase):
         message = self.check(value)
         self.assertIn(value[:8], message["Subject"])
         for text in parts(message):
-            self.assertIn(value, text)
+            self.assertIn(" ".join(value.split()), " ".join(text.split()))
 
     def test_signs_that_reorder_text_are_gone(self):
         message = self.check("user\u202egnp.exe\u2066\u200f\u2028x")
