@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <stdlib.h>
 
 #include "base/ip.h"
 #include "base/num.h"
@@ -78,11 +79,24 @@ size_t smtp_next_recipient(const struct smtp_job *job, size_t next)
     return next < job->nto ? next : SMTP_RECIPIENTS_MAX;
 }
 
+/*
+ * libESMTP looks for certificates below the home, and gives up when it may not look
+ * there: a daemon started by root and become somebody else still has root's.
+ */
+static void leave_home(void)
+{
+    static const char *const homes[] = { "HOME", "XDG_CONFIG_HOME" };
+
+    for (size_t i = 0; i < ARRAY_SIZE(homes); i++)
+        (void)setenv(homes[i], "/nonexistent", 1);
+}
+
 int smtp_talk(void *ctx, int out_fd)
 {
     struct dialogue d = { .job = ctx, .fd = out_fd };
     struct smtp_server server;
 
+    leave_home();
     signal(SIGPIPE, SIG_IGN); /* neither library asks for MSG_NOSIGNAL everywhere */
     if (smtp_server_parse(d.job->server, &server, NULL) < 0)
         return 1;

@@ -327,6 +327,47 @@ class StepsByEsmtp(Steps, Outage):
     implicit = False
 
 
+class Extensions(Outage):
+    """What libESMTP uses where it is offered."""
+    implicit = False
+
+    def relay(self, offer, step="none", fault=None):
+        server = Broken(step, fault, False)
+        server.answers["ehlo"] = b"250-relay\r\n250-" + offer + b"\r\n250 AUTH PLAIN\r\n"
+        return server
+
+    def chunked(self, step, fault, state):
+        server = self.relay(b"CHUNKING", step, fault)
+        result = self.deliver(server.port, timeout=f"{SHORT}s" if fault is silent else "20s")[-1]
+        server.stop()
+        self.assertEqual((result["state"], len(server.mails)), (state, 1), result)
+        self.assertNotIn("data", server.steps)
+        return server, result
+
+    def test_a_mail_in_chunks_is_whole(self):
+        whole = Broken("none", None, False)
+        self.deliver(whole.port)
+        whole.stop()
+        server, _ = self.chunked("none", None, "sent")
+        self.assertEqual(server.mails, whole.mails)
+
+    def test_what_is_said_to_the_last_chunk_counts(self):
+        for fault, state in ((b"451 later\r\n", "retry"), (b"554 spam\r\n", "dead"),
+                             (hangs_up, "retry")):
+            self.chunked("dot", fault, state)
+
+    def test_silent_behind_the_last_chunk(self):
+        _, result = self.chunked("dot", silent, "retry")
+        self.assertIn("deadline", result["status"])
+
+    def test_failures_alone_are_asked_for(self):
+        for offer, there in ((b"DSN", True), (b"SIZE", False)):
+            server = self.relay(offer)
+            self.assertEqual(self.deliver(server.port)[-1]["state"], "sent")
+            server.stop()
+            self.assertEqual(b"NOTIFY=FAILURE" in server.recipients[0], there, server.recipients)
+
+
 class StepsByCurl(Steps, Outage):
     implicit = True
 

@@ -16,6 +16,10 @@ import rig
 logging.disable(logging.CRITICAL)  # refused handshakes are what some checks are for
 warnings.simplefilter("ignore")  # so are logins without TLS, and old TLS
 
+# A home that cannot be looked into, as root's for a daemon that is root no more: all checks
+# hold there.
+os.environ["HOME"] = os.environ["XDG_CONFIG_HOME"] = "/dev/null"
+
 PASSWORD = "correct horse"
 
 
@@ -200,11 +204,13 @@ class Broken(rig.Plain):
         self.step, self.fault, self.implicit, self.context = step, fault, implicit, context
         self.steps = []
         self.mails = []
+        self.recipients = []
+        self.answers = dict(ANSWERS)
         super().__init__(self.converse)
 
     def answer(self, connection, step):
         self.steps.append(step)
-        fault = self.fault if step == self.step else ANSWERS[step]
+        fault = self.fault if step == self.step else self.answers[step]
         if callable(fault):
             fault(connection)
         else:
@@ -227,7 +233,7 @@ class Broken(rig.Plain):
 
     def commands(self, connection):
         reader = Reader(connection)
-        tls = self.implicit
+        tls, chunks = self.implicit, b""
         line = reader.line()
         while line:
             verb = line.strip().split(b" ")[0].lower().decode("ascii", "replace")
@@ -246,7 +252,14 @@ class Broken(rig.Plain):
                 if self.step != "data":
                     self.mails.append(reader.message())
                     self.answer(connection, "dot")
+            elif verb == "bdat":
+                chunks += reader.bytes(int(line.split()[1]))
+                if line.split()[-1] == b"LAST":
+                    self.mails.append(chunks)
+                self.answer(connection, "dot" if line.split()[-1] == b"LAST" else "rcpt")
             else:
+                if verb == "rcpt":
+                    self.recipients.append(line.strip())
                 self.answer(connection, {"helo": "ehlo"}.get(verb, verb))
             line = reader.line()
 
@@ -265,6 +278,15 @@ class Reader:
             self.rest += more
         line, self.rest = self.rest.split(b"\n", 1)
         return line + b"\n"
+
+    def bytes(self, n):
+        while len(self.rest) < n:
+            more = self.connection.recv(65536)
+            if not more:
+                raise Gone
+            self.rest += more
+        data, self.rest = self.rest[:n], self.rest[n:]
+        return data
 
     def message(self):
         lines = []
