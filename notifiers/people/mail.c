@@ -9,6 +9,7 @@
 #include "notifiers/people/mail-private.h"
 
 #define LINE_MAX_QP 75 /* and a "=" for a soft break: 76 as RFC 2045 has it */
+#define HEADER_LINE_MAX 78 /* RFC 5322, 2.1.1 */
 #define WORD_BYTES 42 /* 56 in base64: with its frame an encoded word of 68 */
 
 bool mail_address_ok(const char *s)
@@ -24,18 +25,18 @@ bool mail_address_ok(const char *s)
 /* ---- headers ---- */
 
 /* "=?" would be read as an encoded word: a stranger's text could show as something else. */
-static bool plain_header(struct slice s)
+static bool plain_header(const char *name, struct slice s)
 {
     for (size_t i = 0; i < s.n; i++)
         if ((unsigned char)s.p[i] < 0x20 || (unsigned char)s.p[i] >= 0x7f)
             return false;
-    return s.n < 60 && slice_find(s, SLICE("=?")) == SIZE_MAX;
+    return strlen(name) + 2 + s.n <= HEADER_LINE_MAX && slice_find(s, SLICE("=?")) == SIZE_MAX;
 }
 
 static void header_text(struct buf *out, const char *name, struct slice s)
 {
     buf_printf(out, "%s: ", name);
-    if (plain_header(s)) {
+    if (plain_header(name, s)) {
         buf_slice(out, s);
     } else {
         if (strlen(name) > 7)
@@ -204,12 +205,13 @@ void mail_paragraphs(struct slice text, struct buf *b)
     }
 }
 
-static void add_part(struct buf *out, const char *boundary, const char *type, struct slice content)
+static void add_part(struct buf *out, const struct buf *boundary, const char *type,
+                     struct slice content)
 {
     buf_printf(out,
-               "--%s\r\nContent-Type: %s; charset=utf-8\r\n"
+               "--%.*s\r\nContent-Type: %s; charset=utf-8\r\n"
                "Content-Transfer-Encoding: quoted-printable\r\n\r\n",
-               boundary, type);
+               SLICE_FMT(buf_view(boundary)), type);
     qp_body(out, content);
 }
 
@@ -218,16 +220,17 @@ int mail_make(const struct mail_people *who, const struct message *m, const stru
 {
     AUTO_BUF text = BUF_INIT;
     AUTO_BUF html = BUF_INIT;
-    char boundary[64];
+    AUTO_BUF boundary = BUF_INIT;
 
-    /* "=_" can be no part of quoted-printable text. */
-    snprintf(boundary, sizeof boundary, "=_%.*s", SLICE_FMT(slice_take(m->thread, 24)));
+    buf_str(&boundary, "=_"); /* can be no part of quoted-printable text */
+    id_text(&boundary, slice_take(m->thread, 24));
     mail_text(m, &text);
     mail_html(m, &html);
     headers(who, m, d, out);
-    buf_printf(out, "Content-Type: multipart/alternative;\r\n boundary=\"%s\"\r\n\r\n", boundary);
-    add_part(out, boundary, "text/plain", buf_view(&text));
-    add_part(out, boundary, "text/html", buf_view(&html));
-    buf_printf(out, "--%s--\r\n", boundary);
-    return buf_ok(&text) && buf_ok(&html) && buf_ok(out) ? 0 : -ENOMEM;
+    buf_printf(out, "Content-Type: multipart/alternative;\r\n boundary=\"%.*s\"\r\n\r\n",
+               SLICE_FMT(buf_view(&boundary)));
+    add_part(out, &boundary, "text/plain", buf_view(&text));
+    add_part(out, &boundary, "text/html", buf_view(&html));
+    buf_printf(out, "--%.*s--\r\n", SLICE_FMT(buf_view(&boundary)));
+    return buf_ok(&text) && buf_ok(&html) && buf_ok(&boundary) && buf_ok(out) ? 0 : -ENOMEM;
 }
