@@ -6,6 +6,7 @@
 
 #include "base/ip.h"
 #include "base/num.h"
+#include "notifiers/dialogue.h"
 
 #define ANSWER_MAX 65536
 
@@ -98,6 +99,21 @@ static struct curl_slist *header_list(const char *const *headers)
     return curl_slist_append(list, "Expect:");
 }
 
+static void note_exchange(CURL *c, const struct http_request *q, const struct http_answer *a)
+{
+    struct dialogue_exchange x = { .method = "POST",
+                                   .url = q->url,
+                                   .sent = q->body.n,
+                                   .status = a->status,
+                                   .error = a->error,
+                                   .answer = buf_view(&a->body),
+                                   .secret = q->secret };
+
+    curl_easy_getinfo(c, CURLINFO_EFFECTIVE_METHOD, &x.method);
+    curl_easy_getinfo(c, CURLINFO_TOTAL_TIME, &x.seconds);
+    dialogue_http(&x);
+}
+
 CURL *http_prepare(const struct http_request *q, struct curl_slist **ret_headers,
                    struct http_answer *ret)
 {
@@ -151,6 +167,7 @@ void http_post(const struct http_request *q, struct http_answer *ret)
     if (!c)
         return;
     http_conclude(c, curl_easy_perform(c), q->secret, ret);
+    note_exchange(c, q, ret);
     curl_easy_cleanup(c);
     curl_slist_free_all(headers);
 }

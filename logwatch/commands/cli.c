@@ -61,6 +61,16 @@ const struct cli_option cli_options[CLI_OPTIONS] = {
     [CLI_SINCE] = { "since", 0, "TIME", "Only from this time on, or how long ago, like 2h." },
     [CLI_UNTIL] = { "until", 0, "TIME", "Only up to this time, or how long ago." },
     [CLI_FIELD] = { "field", 0, "NAME=VALUE", "Only entries with this member or personal value." },
+    [CLI_STATUS] = { "status", 0, "STATE", "Only in this state; several: with commas." },
+    [CLI_RECEIVER] = { "receiver", 0, "NAME", "Only of this receiver." },
+    [CLI_COMMENT] = { "comment", 0, "TEXT", "A word for the others; it stands in the trail." },
+    [CLI_FOR] = { "for", 0, "AGE", "How long, like 30m, 2h or 7d." },
+    [CLI_OF_RULE] = { "rule", 0, "ID", "Of this rule, * for anything; may be repeated." },
+    [CLI_OF_CHANNEL] = { "channel", 0, "NAME", "Of this channel; may be repeated." },
+    [CLI_OF_LEVEL] = { "level", 0, "LEVEL", "Of just this level; may be repeated." },
+    [CLI_OF_FIELD] = { "field", 0, "NAME=VALUE",
+                       "With this value, like source.ip=192.0.2.0/24; may be repeated." },
+    [CLI_ALL_ENDED] = { "all", 0, NULL, "Also those that have ended." },
     [CLI_OUT] = { "out", 'o', "FILE", "Write there instead of the terminal." },
     [CLI_PROOF] = { "proof", 0, "FILE", "Check this proof, without the trail." },
     [CLI_QR] = { "qr", 0, NULL, "As a QR code, too." },
@@ -127,7 +137,7 @@ static const struct command *find_command(char **argv, int argc)
 
 static const char *near_command(const char *word)
 {
-    const char *names[64] = { 0 };
+    const char *names[128] = { 0 };
     size_t n = 0;
 
     for (const struct command *c = commands; c->name && n < ARRAY_SIZE(names) - 1; c++)
@@ -187,9 +197,12 @@ static const char *near_option(const struct command *c, struct slice name)
 
 static int take_value(struct cli *cli, int id, const char *value)
 {
+    static const cli_set repeated = OPT(RULES) | OPT(AGAINST) | OPT(AGAINST_RULES) |
+                                    OPT(TO_ANCHOR) | OPT(SUBJECT) | OPT(NAME) | OPT(OF_RULE) |
+                                    OPT(OF_CHANNEL) | OPT(OF_LEVEL) | OPT(OF_FIELD);
+
     cli->values[id] = value;
-    if (id != CLI_RULES && id != CLI_AGAINST && id != CLI_AGAINST_RULES && id != CLI_TO_ANCHOR &&
-        id != CLI_SUBJECT && id != CLI_NAME)
+    if (!(repeated & CLI_BIT(id)))
         return EXIT_DONE;
     if (cli->nmany == CLI_VALUES_MAX)
         return usage("too many of", cli_options[id].name, NULL);

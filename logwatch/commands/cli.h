@@ -65,6 +65,15 @@ enum cli_option_id {
     CLI_SINCE,
     CLI_UNTIL,
     CLI_FIELD,
+    CLI_STATUS,
+    CLI_RECEIVER,
+    CLI_COMMENT,
+    CLI_FOR,
+    CLI_OF_RULE,
+    CLI_OF_CHANNEL,
+    CLI_OF_LEVEL,
+    CLI_OF_FIELD,
+    CLI_ALL_ENDED,
     CLI_OUT,
     CLI_PROOF,
     CLI_QR,
@@ -142,7 +151,21 @@ int command_check(struct cli *cli);
 int command_explain(struct cli *cli);
 int command_status(struct cli *cli);
 int command_doctor(struct cli *cli);
-int command_alerts(struct cli *cli);
+int command_alerts_list(struct cli *cli);
+int command_alerts_show(struct cli *cli);
+int command_alerts_ack(struct cli *cli);
+int command_alerts_close(struct cli *cli);
+int command_alerts_reopen(struct cli *cli);
+int command_alerts_comment(struct cli *cli);
+int command_silences_list(struct cli *cli);
+int command_silences_add(struct cli *cli);
+int command_silences_expire(struct cli *cli);
+int command_notify_list(struct cli *cli);
+int command_notify_show(struct cli *cli);
+int command_notify_receivers(struct cli *cli);
+int command_notify_retry(struct cli *cli);
+int command_notify_drop(struct cli *cli);
+int command_notify_test(struct cli *cli);
 int command_rules_list(struct cli *cli);
 int command_rules_show(struct cli *cli);
 int command_rules_test(struct cli *cli);
