@@ -154,7 +154,7 @@ static void take_file(const char *folder, struct buf *out)
     const struct dirent *e;
 
     while (dir && (e = readdir(dir))) {
-        if (e->d_name[0] == '.')
+        if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0)
             continue;
         if (out->n == 0)
             (void)file_read(dirfd(dir), e->d_name, RENDERED_MAX, out, NULL);
@@ -171,9 +171,9 @@ static void render_into_folder(const struct testing *t, struct outcome_of *o,
     const char *was = *directory, *tmp = getenv("TMPDIR");
     char folder[256];
 
-    if (snprintf(folder, sizeof folder, "%s/trailwarden-test-XXXXXX", tmp ? tmp : "/tmp") >=
+    if (snprintf(folder, sizeof folder, "%s/trailwarden-test-%s", tmp ? tmp : "/tmp", t->key.p) >=
             (int)sizeof folder ||
-        !mkdtemp(folder))
+        mkdir(folder, 0700) < 0)
         return;
     *directory = folder;
     deliver(t, o);
