@@ -134,6 +134,14 @@ static int find(struct showing *s, const char *id)
 
 /* ---- who was told ---- */
 
+static const struct outbox_row *ban_row(const struct showing *s)
+{
+    for (size_t i = 0; i < s->nrows; i++)
+        if (slice_is(s->rows[i].kind, "ban"))
+            return &s->rows[i];
+    return NULL;
+}
+
 static bool has_row(const struct showing *s, uint64_t id)
 {
     for (size_t i = 0; i < s->nrows; i++)
@@ -225,11 +233,13 @@ static void show_rows(const struct showing *s)
 
     if (!t)
         return;
-    fputs(s->nrows ? "\nwho was told\n" : "\nnobody was told: no receiver is routed to\n", out);
+    fputs(s->nrows > (ban_row(s) ? 1 : 0) ? "\nwho was told\n" : "\nnobody was told\n", out);
     for (size_t i = 0; i < s->nrows; i++) {
         const struct outbox_row *row = &s->rows[i];
         AUTO_BUF fate = BUF_INIT;
 
+        if (row == ban_row(s))
+            continue; /* shown above */
         buf_fate(s, row, &fate);
         text_table_cellf(t, "%llu", (unsigned long long)row->id);
         text_table_cell(t,
@@ -240,21 +250,13 @@ static void show_rows(const struct showing *s)
         text_table_cellf(t, "%u", row->attempts);
         text_table_cell(t, buf_view(&fate));
     }
-    if (s->nrows)
+    if (s->nrows > (ban_row(s) ? 1 : 0))
         text_table_print(t, out);
     if (s->more_rows)
         fprintf(out, "%zu more: `trailwarden notify list --rule ID`\n", s->more_rows);
 }
 
 /* ---- the alert ---- */
-
-static const struct outbox_row *ban_row(const struct showing *s)
-{
-    for (size_t i = 0; i < s->nrows; i++)
-        if (slice_is(s->rows[i].kind, "ban"))
-            return &s->rows[i];
-    return NULL;
-}
 
 static void show_ban(const struct showing *s)
 {

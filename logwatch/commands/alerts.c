@@ -28,7 +28,6 @@ static int see_state(void *ctx, const struct incident *i)
 static int state_of(struct listing *l, struct slice incident)
 {
     static char marks[INCIDENT_STATES + 1];
-    const struct incident_filter f = { .key = incident, .level_min = -1, .limit = 1 };
     char *known;
     int state = -1;
 
@@ -37,7 +36,7 @@ static int state_of(struct listing *l, struct slice incident)
     known = table_get(l->states, incident);
     if (known)
         return (int)(known - marks) - 1;
-    if (store_incidents_each(l->desk->store, &f, see_state, &state, &l->err) < 0)
+    if (store_incident(l->desk->store, incident, see_state, &state, &l->err) < 0)
         return -2;
     (void)!table_put(l->states, incident, &marks[state + 1]); /* full: asked again */
     return state;
