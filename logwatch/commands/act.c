@@ -178,15 +178,13 @@ static int act_end(const struct desk *d, struct act *a)
     return a->text.n <= ACT_MAX ? EXIT_DONE : act_usage(d->cli, "this is too long");
 }
 
-static int answer_print(struct desk *d, const struct json *answer, uint64_t *ret_id)
+static int answer_print(struct desk *d, const struct json *answer)
 {
     struct slice text = json_text(answer, "text");
     bool good = json_bool(answer, "ok", false);
     uint64_t id = json_u64(answer, "id", 0);
     AUTO_BUF clean = BUF_INIT;
 
-    if (ret_id)
-        *ret_id = id;
     if (cli_has(d->cli, CLI_JSON)) {
         json_object(&d->w);
         json_member_bool(&d->w, "ok", good);
@@ -220,7 +218,7 @@ static int no_answer(const struct desk *d, const struct err *err)
     return cli_error(err);
 }
 
-static int ask(struct desk *d, struct act *a, uint64_t *ret_id)
+static int ask(struct desk *d, struct act *a)
 {
     AUTO_BUF answer = BUF_INIT;
     struct err err = ERR_NONE;
@@ -237,17 +235,15 @@ static int ask(struct desk *d, struct act *a, uint64_t *ret_id)
         fprintf(stderr, "trailwarden: the daemon says: %.*s\n", SLICE_FMT(buf_view(&clean)));
         return EXIT_FAILED;
     }
-    return answer_print(d, doc, ret_id);
+    return answer_print(d, doc);
 }
 
-int act_send(struct desk *d, struct act *a, uint64_t *ret_id)
+int act_send(struct desk *d, struct act *a)
 {
     int r = act_end(d, a);
 
-    if (ret_id)
-        *ret_id = 0;
     if (r == EXIT_DONE)
-        r = ask(d, a, ret_id);
+        r = ask(d, a);
     buf_fini(&a->text);
     return r;
 }
@@ -274,7 +270,7 @@ static int act_one(struct desk *d, const char *verb, const char *what, bool numb
         json_member_u64(&a.w, "id", n);
     else
         json_member_str(&a.w, "id", what);
-    return act_send(d, &a, NULL);
+    return act_send(d, &a);
 }
 
 int act_each(struct cli *cli, const char *verb, bool numbers)

@@ -37,8 +37,8 @@ struct act {
     struct json_writer w;
 };
 void act_begin(struct act *a, const char *verb);
-/* Sends it and frees it. ret_id: the answer's "id", 0 = none; may be NULL. An exit code. */
-int act_send(struct desk *d, struct act *a, uint64_t *ret_id);
+/* Sends it and frees it. An exit code. */
+int act_send(struct desk *d, struct act *a);
 /* The same act on each argument: ids of alerts, or numbers. */
 int act_each(struct cli *cli, const char *verb, bool numbers);
 

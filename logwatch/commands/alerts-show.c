@@ -359,7 +359,8 @@ static int show_text(const struct showing *s)
     fputc('\n', s->desk->cli->out);
     print_fact(s->desk, "proof", buf_view(&prove));
     if (s->incident)
-        print_factf(s->desk, "history", "trailwarden trail grep %.*s", SLICE_FMT(s->incident->key));
+        print_factf(s->desk, "history", "trailwarden trail show --type act --field rule=%.*s",
+                    SLICE_FMT(s->incident->rule));
     return EXIT_DONE;
 }
 

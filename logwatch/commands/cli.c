@@ -63,7 +63,7 @@ const struct cli_option cli_options[CLI_OPTIONS] = {
     [CLI_FIELD] = { "field", 0, "NAME=VALUE", "Only entries with this member or personal value." },
     [CLI_STATUS] = { "status", 0, "STATE", "Only in this state; several: with commas." },
     [CLI_RECEIVER] = { "receiver", 0, "NAME", "Only of this receiver." },
-    [CLI_COMMENT] = { "comment", 0, "TEXT", "A word for the others; it stands in the trail." },
+    [CLI_COMMENT] = { "comment", 0, "TEXT", "A word for the others: why." },
     [CLI_FOR] = { "for", 0, "AGE", "How long, like 30m, 2h or 7d." },
     [CLI_OF_RULE] = { "rule", 0, "ID", "Of this rule, * for anything; may be repeated." },
     [CLI_OF_CHANNEL] = { "channel", 0, "NAME", "Of this channel; may be repeated." },

@@ -217,7 +217,7 @@ static int act_on(struct cli *cli, const char *verb)
     if (r == EXIT_DONE) {
         act_begin(&a, verb);
         json_member_str(&a.w, "receiver", cli->values[CLI_RECEIVER]);
-        r = act_send(&d, &a, NULL);
+        r = act_send(&d, &a);
     }
     desk_fini(&d);
     return r;

@@ -164,89 +164,14 @@ struct fitting {
     size_t n;
 };
 
-static struct slice texts_of(const struct json *doc, const char *key, const char *name)
-{
-    return json_text(name ? json_get(doc, key) : doc, name ? name : key);
-}
-
-static void put_tree(struct json_writer *w, const struct json *j)
-{
-    switch (j->type) {
-    case JSON_OBJECT:
-    case JSON_ARRAY:
-        (j->type == JSON_OBJECT ? json_object : json_array)(w);
-        for (const struct json *c = j->child; c; c = c->next) {
-            if (j->type == JSON_OBJECT)
-                json_key_slice(w, c->key);
-            put_tree(w, c);
-        }
-        (j->type == JSON_OBJECT ? json_object_end : json_array_end)(w);
-        break;
-    case JSON_STRING:
-        json_put_slice(w, j->text);
-        break;
-    case JSON_NULL:
-        json_put_null(w);
-        break;
-    case JSON_BOOL:
-    case JSON_NUMBER:
-    default:
-        json_put_raw(w, j->text);
-    }
-}
-
-/* The newest event, as alerts hold it. */
-static bool take_event(struct arena *a, const struct json *events, struct alert *alert)
-{
-    const struct json *last = events ? events->child : NULL;
-    AUTO_BUF text = BUF_INIT;
-    struct json_writer w = json_writer(&text);
-
-    while (last && last->next)
-        last = last->next;
-    if (!last)
-        return true;
-    put_tree(&w, last);
-    alert->evidence = arena_array(a, 1, sizeof *alert->evidence);
-    if (!buf_ok(&text) || !alert->evidence)
-        return false;
-    alert->evidence[0] = arena_slice(a, buf_view(&text));
-    alert->nevidence = alert->evidence[0].p ? 1 : 0;
-    return true;
-}
-
-/* What matchers look at, out of a stored document. */
-static bool alert_of(struct arena *a, const struct json *doc, struct alert *ret)
-{
-    const struct json *group = json_get(doc, "group"), *tags = json_get(doc, "tags");
-    size_t ngroup = 0, ntags = 0;
-
-    *ret = (struct alert){ .rule_id = texts_of(doc, "rule", "id"),
-                           .rule_title = texts_of(doc, "rule", "title"),
-                           .channel = texts_of(doc, "channel", NULL) };
-    for (const struct json *g = group ? group->child : NULL; g; g = g->next)
-        ngroup++;
-    for (const struct json *t = tags ? tags->child : NULL; t; t = t->next)
-        ntags++;
-    ret->group = arena_array(a, ngroup ? ngroup : 1, sizeof *ret->group);
-    ret->tags = arena_array(a, ntags ? ntags : 1, sizeof *ret->tags);
-    if (!ret->group || !ret->tags || level_parse(json_text(doc, "level"), &ret->level) < 0)
-        return false;
-    for (const struct json *g = group ? group->child : NULL; g; g = g->next)
-        ret->group[ret->ngroup++] =
-            (struct alert_group){ json_text(g, "name"), json_text(g, "value") };
-    for (const struct json *t = tags ? tags->child : NULL; t; t = t->next)
-        ret->tags[ret->ntags++] = t->text;
-    return take_event(a, json_get(doc, "events"), ret);
-}
-
 static int alert_fits(void *ctx, const struct alert_row *row)
 {
     struct fitting *f = ctx;
     const struct json *doc = json_load(f->arena, row->document, NULL);
     struct alert alert;
 
-    return doc && alert_of(f->arena, doc, &alert) && matcher_fits(f->matcher, &alert, f->arena);
+    return doc && alert_read(doc, f->arena, &alert, NULL) == 0 &&
+           matcher_fits(f->matcher, &alert, f->arena);
 }
 
 static int see_incident(void *ctx, const struct incident *i)
@@ -331,7 +256,6 @@ static int add(struct desk *d, uint64_t for_s)
     char time[TIME_TEXT_SIZE];
     struct matcher m;
     struct act a;
-    uint64_t number;
     int r = id ? EXIT_DONE : when_of(d, &when, &m);
 
     if (r)
@@ -344,11 +268,10 @@ static int add(struct desk *d, uint64_t for_s)
         json_put_raw(&a.w, buf_view(&when));
     }
     json_member_u64(&a.w, "for_s", for_s);
-    r = act_send(d, &a, &number);
+    r = act_send(d, &a);
     if (r || cli_has(d->cli, CLI_JSON))
         return r;
-    fprintf(d->cli->out, "silence %llu, until %s\n", (unsigned long long)number,
-            when_text(d->now_us + for_s * USEC_PER_SEC, time));
+    fprintf(d->cli->out, "it ends %s\n", when_text(d->now_us + for_s * USEC_PER_SEC, time));
     if (id)
         show_named(d, id);
     else if (matcher_json(buf_view(&when), d->arena, &m, NULL) == 0) /* the arena was used since */

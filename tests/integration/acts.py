@@ -102,7 +102,7 @@ run(5, "alerts", "ack", "abcd", says="look before you repeat it")
 answers += ['{"ok":true,"text":"silenced","id":3}']
 seen, text = run(0, "silences", "add", "--for", "2h", "--rule", "xui-*", "--level", "high,critical",
                  "--field", "source.ip=192.0.2.0/24", "--field", "user.name=bob",
-                 "--field", "source.ip=2001:db8::/32", "--channel", "xui", "--comment", "works", says="silence 3, until ")
+                 "--field", "source.ip=2001:db8::/32", "--channel", "xui", "--comment", "works", says="it ends 20")
 want("a silence", [dict(act("silence.add", when={
     "rule": ["xui-*"], "level": ["high", "critical"], "source.ip": ["192.0.2.0/24", "2001:db8::/32"],
     "user.name": ["bob"], "channel": ["xui"]}, for_s=7200), comment="works")], seen)
