@@ -448,6 +448,7 @@ int core_act(struct core *core, struct slice request, const struct core_actor *a
     struct json_writer w = json_writer(answer);
     int r = 0;
 
+    core->batch.now_us = clock_now(core->clock);
     a.request = json_load(core->arena, request, NULL);
     a.by = one_line(core->arena, json_text(a.request, "by"), NAME_MAX_);
     a.comment = one_line(core->arena, json_text(a.request, "comment"), TEXT_MAX);

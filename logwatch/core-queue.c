@@ -70,8 +70,9 @@ static void fill(struct core_queue *q, struct line *l, uint64_t now_us)
     uint64_t window = (uint64_t)l->pace.burst * l->pace.every_us, sent;
     struct outbox_due due = store_outbox_due(q->store, l->receiver);
 
-    if (due.failed_us != UINT64_MAX)
+    if (due.failed)
         l->open_us = due.failed_us;
+    l->failures = due.failed > 0;
     if (!l->pace.burst)
         return;
     sent = store_outbox_sent(q->store, l->receiver, SLICE(""),
@@ -376,6 +377,12 @@ static struct line *line_of(struct core_queue *q, struct slice receiver)
     return NULL;
 }
 
+/* While two rows fail it is the receiver: no third one is tried. */
+static bool may_try_fresh(const struct line *l, const struct outbox_due *due)
+{
+    return l->failures == 0 || due->failed < 2;
+}
+
 int core_queue_next(struct core_queue *q, struct slice receiver, uint64_t now_us,
                     int (*fn)(void *ctx, const struct outbox_row *row, struct slice first_remote),
                     void *ctx, struct err *err)
@@ -384,15 +391,17 @@ int core_queue_next(struct core_queue *q, struct slice receiver, uint64_t now_us
     struct asking x = {
         .q = q, .line = l, .now_us = now_us, .fn = fn, .ctx = ctx, .remote = SLICE(""), .err = err
     };
+    struct outbox_due due;
     int r = 0;
 
     if (!l || l->summed || now_us < l->open_us)
         return 0;
-    if (l->storm_us && now_us < l->wait_us && token_us(l) <= now_us)
+    due = store_outbox_due(q->store, receiver);
+    if (l->storm_us && now_us < l->storm_us + CALM_US && token_us(l) <= now_us)
         r = store_outbox_critical(q->store, receiver, now_us, on_critical, &x, err);
-    if (r >= 0 && !x.handed &&
-        (now_us >= l->wait_us || store_outbox_due(q->store, receiver).failed_us <= now_us))
-        r = store_outbox_head(q->store, receiver, now_us, PATIENCE, on_head, &x, err);
+    if (r >= 0 && !x.handed && (now_us >= l->wait_us || due.failed_us <= now_us))
+        r = store_outbox_head(q->store, receiver, now_us, PATIENCE, may_try_fresh(l, &due), on_head,
+                              &x, err);
     return r < 0 ? r : x.handed;
 }
 
@@ -422,7 +431,9 @@ uint64_t core_queue_due_us(struct core_queue *q, struct slice receiver)
     if (!l || l->summed)
         return UINT64_MAX;
     due = store_outbox_due(q->store, receiver);
-    when = due.fresh_us != UINT64_MAX && due.fresh_us < l->wait_us ? l->wait_us : due.fresh_us;
+    when = !may_try_fresh(l, &due)                                   ? UINT64_MAX
+           : due.fresh_us != UINT64_MAX && due.fresh_us < l->wait_us ? l->wait_us
+                                                                     : due.fresh_us;
     if (due.failed_us < when)
         when = due.failed_us;
     return when != UINT64_MAX && when < l->open_us ? l->open_us : when;

@@ -7,7 +7,7 @@
  *     core_queue_due_us()    when it is worth asking again
  *
  * Order. Of one receiver what failed is first, then the oldest. A row that failed PATIENCE times
- * lets the others pass: it may be the row, not the receiver.
+ * lets one other be tried: when that one passes, it was the row; when it fails, it is the receiver.
  * Breaker. After a failure nothing is tried before the pause is over; then one row is.
  * Pace. A token bucket for each receiver: its kind's, or as configured; filled again after a start
  * by what the store says was sent.

@@ -301,6 +301,7 @@ int core_respond(struct core *core, const struct alert *alert, struct err *err)
     struct json_writer w = json_writer(&text);
     struct slice id, document;
 
+    core->batch.now_us = clock_now(core->clock); /* it may have been opened long ago */
     buf_hex(&hex, alert->id, sizeof alert->id);
     alert_json(alert, &w);
     if (!entry_keep(core->arena, &hex, &id) || !entry_keep(core->arena, &text, &document))
@@ -478,6 +479,7 @@ int core_tick(struct core *core, struct err *err)
     uint64_t over = now > LATENESS_US ? now - LATENESS_US : 0; /* nothing older will come */
     size_t first = core->batch.nalerts;
 
+    core->batch.now_us = now;
     if (core_tell_tick(core->tell, now, err) < 0)
         return err_code(err);
     if (behind && behind < over)

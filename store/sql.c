@@ -54,11 +54,12 @@ const char *const store_sql[STATEMENTS] = {
                                        " AND not_before_us <= ?2 ORDER BY id LIMIT 1)",
     [S_OUTBOX_WAITING] = "SELECT " OUTBOX_ROW " FROM outbox o WHERE receiver = ?1"
                          " AND state = 0 AND attempts = 0"
-                         " AND CASE WHEN ?3 = '' THEN not_before_us <= ?2 ELSE grp = ?3 END"
+                         " AND not_before_us <= ?2 AND (?3 = '' OR grp = ?3)"
                          " AND kind = 'notify' ORDER BY id LIMIT ?4",
     [S_OUTBOX_DUE] =
         "SELECT (SELECT min(not_before_us) FROM outbox WHERE receiver = ?1 AND state = 0),"
-        " (SELECT min(not_before_us) FROM outbox WHERE receiver = ?1 AND state = 2)",
+        " (SELECT min(not_before_us) FROM outbox WHERE receiver = ?1 AND state = 2),"
+        " (SELECT count(*) FROM (SELECT 1 FROM outbox WHERE receiver = ?1 AND state = 2 LIMIT 9))",
     [S_OUTBOX_SENT] = "SELECT count(*) FROM (SELECT 1 FROM outbox WHERE receiver = ?1"
                       " AND state = 1 AND done_us >= ?2 AND kind = 'notify'"
                       " AND (?3 = '' OR rule = ?3) LIMIT ?4)",

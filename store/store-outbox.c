@@ -208,7 +208,7 @@ int store_outbox_each(struct store *s, int state, size_t limit,
 }
 
 int store_outbox_head(struct store *s, struct slice receiver, uint64_t now_us, unsigned patience,
-                      int (*fn)(void *ctx, const struct outbox_row *row), void *ctx,
+                      bool fresh, int (*fn)(void *ctx, const struct outbox_row *row), void *ctx,
                       struct err *err)
 {
     static const enum statement looks[] = { S_OUTBOX_FAILED, S_OUTBOX_FRESH, S_OUTBOX_STUBBORN };
@@ -216,8 +216,11 @@ int store_outbox_head(struct store *s, struct slice receiver, uint64_t now_us, u
     int r = 0;
 
     for (size_t i = 0; i < ARRAY_SIZE(looks) && n == 0 && r == 0; i++) {
-        sqlite3_stmt *st = stmt_ready(s, looks[i]);
+        sqlite3_stmt *st;
 
+        if (looks[i] == S_OUTBOX_FRESH && !fresh)
+            continue;
+        st = stmt_ready(s, looks[i]);
         if (!st)
             return store_error(s, err);
         stmt_text(st, 1, receiver);
@@ -272,13 +275,14 @@ static uint64_t number(sqlite3_stmt *st, int i, uint64_t none)
 struct outbox_due store_outbox_due(struct store *s, struct slice receiver)
 {
     sqlite3_stmt *st = stmt_ready(s, S_OUTBOX_DUE);
-    struct outbox_due due = { UINT64_MAX, UINT64_MAX };
+    struct outbox_due due = { UINT64_MAX, UINT64_MAX, 0 };
 
     if (!st)
         return due;
     stmt_text(st, 1, receiver);
     if (sqlite3_step(st) == SQLITE_ROW)
-        due = (struct outbox_due){ number(st, 0, UINT64_MAX), number(st, 1, UINT64_MAX) };
+        due = (struct outbox_due){ number(st, 0, UINT64_MAX), number(st, 1, UINT64_MAX),
+                                   (unsigned)number(st, 2, 0) };
     sqlite3_reset(st);
     return due;
 }

@@ -135,11 +135,12 @@ int store_receivers_each(struct store *s, int (*fn)(void *ctx, const struct rece
 /* ---- the outbox, for who empties it (logwatch/core-queue.h) ---- */
 
 /*
- * The next row of a receiver that may go at now_us: what failed first, then the oldest, then what
- * failed `patience` times or more. 1 = fn was called, 0 = none.
+ * The next row of a receiver that may go at now_us: what failed first, then (with `fresh`) the
+ * oldest that was never tried, then what failed `patience` times or more. 1 = fn was called, 0 =
+ * none.
  */
 int store_outbox_head(struct store *s, struct slice receiver, uint64_t now_us, unsigned patience,
-                      int (*fn)(void *ctx, const struct outbox_row *row), void *ctx,
+                      bool fresh, int (*fn)(void *ctx, const struct outbox_row *row), void *ctx,
                       struct err *err);
 /* The oldest of level critical that was never tried; the same. */
 int store_outbox_critical(struct store *s, struct slice receiver, uint64_t now_us,
@@ -147,7 +148,7 @@ int store_outbox_critical(struct store *s, struct slice receiver, uint64_t now_u
                           struct err *err);
 /*
  * Rows of a receiver that were never tried and may go at now_us, oldest first, without their
- * documents; `group` not empty: those of that group, also when they should wait longer.
+ * documents; `group` not empty: only those of that group.
  */
 int store_outbox_waiting(struct store *s, struct slice receiver, struct slice group,
                          uint64_t now_us, size_t max,
@@ -156,6 +157,7 @@ int store_outbox_waiting(struct store *s, struct slice receiver, struct slice gr
 /* When the next row of the receiver may go; UINT64_MAX = none waits. */
 struct outbox_due {
     uint64_t fresh_us, failed_us;
+    unsigned failed; /* rows that failed and wait; 9 = so many or more */
 };
 struct outbox_due store_outbox_due(struct store *s, struct slice receiver);
 /* Messages sent to a receiver since then; rule empty: about anything. At most `max` are counted. */

@@ -348,6 +348,7 @@ const struct sink_ops sink_email = {
     .name = "email",
     .summary = "mail by a relay, text and HTML",
     .loads_libraries = true, /* SASL plugins of libesmtp */
+    .pace = { .burst = 10, .every_us = 6 * USEC_PER_SEC, .digest_over = 10 },
     .options = email_options,
     .state_size = sizeof(struct email),
     .open = email_open,

@@ -192,9 +192,10 @@ static inline int see_channel(void *ctx, const struct channel_row *row)
 /* What the receivers of the tests would be given. */
 static inline int heads(struct store *s, uint64_t now_us, struct buf *out)
 {
-    int r = store_outbox_head(s, SLICE("ops"), now_us, 5, see_row, out, NULL);
+    int r = store_outbox_head(s, SLICE("ops"), now_us, 5, true, see_row, out, NULL);
 
-    return r < 0 || store_outbox_head(s, SLICE("sec"), now_us, 5, see_row, out, NULL) < 0 ? -1 : 0;
+    return r < 0 || store_outbox_head(s, SLICE("sec"), now_us, 5, true, see_row, out, NULL) < 0 ? -1
+                                                                                                : 0;
 }
 #define DUE(t, s, now) SEEN(t, heads(s, now, &out_))
 #define OUTBOX(t, s) SEEN(t, store_outbox_each(s, -1, 100, see_row, &out_, NULL))
