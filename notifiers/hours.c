@@ -219,3 +219,19 @@ uint64_t hours_next_us(const struct hours *h, uint64_t wall_us)
             return s.from_us;
     return UINT64_MAX;
 }
+
+void hours_words(const struct hours *h, struct buf *out)
+{
+    bool whole = h->from_min == 0 && h->to_min == 0 && h->days;
+    const char *comma = "";
+
+    for (unsigned i = 0; i < ARRAY_SIZE(day_names); i++)
+        if (h->days >> i & 1) {
+            buf_printf(out, "%s%c%s", comma, day_names[i][0] - 'a' + 'A', day_names[i] + 1);
+            comma = ",";
+        }
+    if (!whole)
+        buf_printf(out, "%s%02u:%02u-%02u:%02u", h->days ? " " : "", h->from_min / 60,
+                   h->from_min % 60, h->to_min / 60, h->to_min % 60);
+    buf_printf(out, " %s", h->zone ? h->zone : "UTC");
+}

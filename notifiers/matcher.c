@@ -135,16 +135,20 @@ static bool tags_fit(const struct option_strs *wanted, const struct alert *alert
     return wanted->n == 0;
 }
 
+/* Their addresses tell them from fields that are called so. */
+static const char part_level[] = "level", part_rule[] = "rule", part_channel[] = "channel",
+                  part_tag[] = "tag";
+
 const char *matcher_misfit(const struct matcher *m, const struct alert *alert)
 {
     if (m->levels && !(m->levels >> alert->level & 1))
-        return "level";
+        return part_level;
     if (m->rules.n && !any_fits(&m->rules, alert->rule_id))
-        return "rule";
+        return part_rule;
     if (m->channels.n && !any_fits(&m->channels, alert->channel))
-        return "channel";
+        return part_channel;
     if (!tags_fit(&m->tags, alert))
-        return "tag";
+        return part_tag;
     for (size_t i = 0; i < m->nfields; i++) {
         struct option_strs values = m->fields[i].values;
 
@@ -325,27 +329,39 @@ static void words_begin(struct buf *out, bool *any, const char *name)
     *any = true;
 }
 
-static void words_list(struct buf *out, bool *any, const char *name, const struct option_strs *list)
+static void words_values(struct buf *out, const struct option_strs *list)
 {
-    if (list->n)
-        words_begin(out, any, name);
     for (size_t i = 0; i < list->n; i++) {
         buf_str(out, i ? " or " : " ");
         buf_printable(out, slice_str(list->items[i]));
     }
 }
 
-void matcher_words(const struct matcher *m, struct buf *out)
+static void words_levels(struct buf *out, unsigned levels)
 {
-    bool any = false, more = false;
+    bool more = false;
 
-    if (m->levels)
-        words_begin(out, &any, "level");
     for (int l = LEVELS - 1; l >= 0; l--)
-        if (m->levels >> l & 1) {
+        if (levels >> l & 1) {
             buf_printf(out, "%s%s", more ? " or " : " ", level_name((enum level)l));
             more = true;
         }
+}
+
+static void words_list(struct buf *out, bool *any, const char *name, const struct option_strs *list)
+{
+    if (list->n)
+        words_begin(out, any, name);
+    words_values(out, list);
+}
+
+void matcher_words(const struct matcher *m, struct buf *out)
+{
+    bool any = false;
+
+    if (m->levels)
+        words_begin(out, &any, "level");
+    words_levels(out, m->levels);
     words_list(out, &any, "rule", &m->rules);
     words_list(out, &any, "channel", &m->channels);
     words_list(out, &any, "tag", &m->tags);
@@ -353,4 +369,57 @@ void matcher_words(const struct matcher *m, struct buf *out)
         words_list(out, &any, m->fields[i].name, &m->fields[i].values);
     if (!any)
         buf_str(out, "every alert");
+}
+
+static void not_those(struct buf *out, const struct option_strs *wanted)
+{
+    buf_str(out, ", not");
+    words_values(out, wanted);
+}
+
+static bool print_value(void *ctx, struct slice value)
+{
+    struct buf *out = ctx;
+
+    buf_str(out, " is ");
+    buf_printable(out, utf8_cut(value, 200));
+    return true;
+}
+
+static void field_why(const struct matcher *m, const struct alert *alert, const char *name,
+                      struct buf *out)
+{
+    for (size_t i = 0; i < m->nfields; i++) {
+        if (m->fields[i].name != name)
+            continue;
+        if (alert_field(alert, slice_str(name), print_value, out))
+            not_those(out, &m->fields[i].values);
+        else
+            buf_str(out, " is not there");
+    }
+}
+
+void matcher_why(const struct matcher *m, const struct alert *alert, struct buf *out)
+{
+    const char *part = matcher_misfit(m, alert);
+
+    if (!part)
+        return;
+    buf_printable(out, slice_str(part));
+    if (part == part_level) {
+        (void)print_value(out, slice_str(level_name(alert->level)));
+        buf_str(out, ", not");
+        words_levels(out, m->levels);
+    } else if (part == part_rule) {
+        (void)print_value(out, alert->rule_id);
+        not_those(out, &m->rules);
+    } else if (part == part_channel) {
+        (void)print_value(out, alert->channel);
+        not_those(out, &m->channels);
+    } else if (part == part_tag) {
+        buf_str(out, ": none is");
+        words_values(out, &m->tags);
+    } else {
+        field_why(m, alert, part, out);
+    }
 }

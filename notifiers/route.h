@@ -50,6 +50,8 @@ int matcher_check_value(const char *text, struct err *err);
 int matcher_json(struct slice json, struct arena *a, struct matcher *ret, struct err *err);
 void matcher_json_alert(const struct alert *alert, struct buf *out);
 void matcher_words(const struct matcher *m, struct buf *out); /* "level high, rule xray-*" */
+/* Why it does not fit: "level is high, not critical"; nothing when it does. */
+void matcher_why(const struct matcher *m, const struct alert *alert, struct buf *out);
 
 /* ---- times of day ---- */
 
@@ -65,6 +67,7 @@ int hours_parse(struct slice text, const char *zone, struct hours *ret, struct e
 bool hours_inside(const struct hours *h, uint64_t wall_us);
 /* When the span that holds wall_us ends; wall_us itself when none does. At most 8 days on. */
 uint64_t hours_end_us(const struct hours *h, uint64_t wall_us);
+void hours_words(const struct hours *h, struct buf *out); /* "Sun 02:00-04:00 Europe/Berlin" */
 /* When the next one begins, after wall_us; UINT64_MAX: none given. */
 uint64_t hours_next_us(const struct hours *h, uint64_t wall_us);
 /* "07:00" up to "24:00"; "Mon", 0 = Monday. */

@@ -95,3 +95,9 @@ void alert_identify(struct alert *alert);
 struct alert *alert_copy(struct arena *a, const struct alert *alert);
 /* The document of schemas/alert.json. */
 void alert_json(const struct alert *alert, struct json_writer *w);
+/*
+ * The alert that such a document tells of: what alert_json() would write again. What it does not
+ * say is zero: whom its rule names, the hash of its event. -EINVAL with a reason when it is none.
+ * Texts are those of the document, so they live as long as that; the rest lives in the arena.
+ */
+int alert_read(const struct json *doc, struct arena *a, struct alert *ret, struct err *err);

@@ -91,6 +91,7 @@ const struct cli_option cli_options[CLI_OPTIONS] = {
     [CLI_REASON] = { "reason", 0, "TEXT", "Why; it stands in the trail for ever: name nobody." },
     [CLI_NEW_ORIGIN] = { "new-origin", 0, "NAME", "Name of the new trail in its checkpoints." },
     [CLI_YES] = { "yes", 'y', NULL, "Do not ask." },
+    [CLI_TREE] = { "tree", 0, NULL, "Draw all routes." },
     [CLI_HELP] = { "help", 'h', NULL, "Help for the command." },
 };
 

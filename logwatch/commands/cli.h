@@ -89,6 +89,7 @@ enum cli_option_id {
     CLI_REASON,
     CLI_NEW_ORIGIN,
     CLI_YES,
+    CLI_TREE,
     CLI_HELP,
     CLI_OPTIONS,
 };
@@ -166,6 +167,7 @@ int command_notify_receivers(struct cli *cli);
 int command_notify_retry(struct cli *cli);
 int command_notify_drop(struct cli *cli);
 int command_notify_test(struct cli *cli);
+int command_notify_route(struct cli *cli);
 int command_rules_list(struct cli *cli);
 int command_rules_show(struct cli *cli);
 int command_rules_test(struct cli *cli);

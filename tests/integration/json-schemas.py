@@ -117,6 +117,18 @@ with tempfile.TemporaryDirectory() as folder:
                   os.path.join(source, "rules", "library", "xui"), *samples)
     validate("replay-against", changes, 3)
     validate("alert", "\n".join(json.dumps(json.loads(c)["alert"]) for c in changes.splitlines()[:-1]), 2)
+    routed = os.path.join(folder, "routed.yaml")
+    with open(routed, "w") as f:
+        f.write("notifiers:\n  a: {type: file, path: %s/a, quiet: '00:00-24:00', rate: 20/1m, digest_over: 3, rule_rate: none}\n" % folder)
+        f.write("  b: {type: file, path: %s/b}\n" % folder)
+        f.write("routes:\n  - {name: r, when: {level: critical, field: {source.ip: 10.0.0.0/8}}, notify: b}\n")
+        f.write("  - {notify: a, group: [rule, source.ip], wait: 30s, repeat: 1h, escalate: [{after: 5m, notify: [b]}], continue: true}\n")
+        f.write("inhibit: [{source: {rule: x}, target: {tag: '*'}}]\n")
+        f.write("maintenance: [{hours: '00:00-24:00'}, {from: '2026-01-01T00:00:00Z', until: '2026-01-02T00:00:00Z'}]\n")
+        f.write("digests: [{every: week, day: Tue, at: '06:30', notify: [a, b]}]\n")
+    validate("notify-route", run("notify", "route", "--json", "--config", routed, "-", stdin=sent, code=10), 15)
+    validate("notify-route", run("notify", "route", "--json", "--config", config, "-", stdin=sent), 15)
+    validate("notify-route", run("notify", "route", "--json", "--config", routed, "--tree"))
     validate("check", run("check", "--json", "--config", config))
     broken = os.path.join(folder, "broken.yaml")
     with open(broken, "w") as f:
@@ -134,7 +146,7 @@ with tempfile.TemporaryDirectory() as folder:
             print("FAIL: schemas/config.json is stale: trailwarden config schema > schemas/config.json")
             bad += 1
     validator = schema("config")
-    for path in (os.path.join(source, "contrib", "trailwarden.yaml"), config):
+    for path in (os.path.join(source, "contrib", "trailwarden.yaml"), config, routed):
         with open(path) as f:
             for e in list(validator.iter_errors(yaml.safe_load(f)))[:3]:
                 print("FAIL: %s: %s: %s" % (path, "/".join(map(str, e.path)), e.message[:300]))
@@ -142,6 +154,11 @@ with tempfile.TemporaryDirectory() as folder:
     if validator.is_valid({"trail": {"anchors": [{"type": "fiel", "path": "/"}]}}):
         print("FAIL: the schema takes an anchor of an unknown type")
         bad += 1
+    for wrong in ({"routes": [{"notify": "a", "escalate": [{"after": 5}]}]}, {"priorities": {"hgh": "a"}},
+                  {"inhibit": [{"source": {}}]}, {"maintenance": [{"hour": "Sat"}]}, {"digests": [{"notify": "a", "every": "month"}]}):
+        if validator.is_valid(wrong):
+            print("FAIL: the schema takes", wrong)
+            bad += 1
     with open(broken) as f:
         if validator.is_valid(yaml.safe_load(f)):
             print("FAIL: the schema takes a broken configuration")

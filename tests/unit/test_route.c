@@ -290,6 +290,32 @@ static void a_matcher_is_said_in_words(void **state)
     assert_words("{\"user.name\":\"\\u001b[2J\"}", "user.name \\x1b[2J");
 }
 
+static void assert_why(const char *json, const char *want)
+{
+    AUTO(arena) a = arena_of_test();
+    AUTO_BUF out = BUF_INIT;
+    struct alert alert = sample();
+    struct matcher m;
+
+    assert_int_equal(matcher_json(slice_str(json), a, &m, NULL), 0);
+    matcher_why(&m, &alert, &out);
+    assert_string_equal(out.n ? out.p : "", want);
+}
+
+static void what_does_not_fit_is_said_in_words(void **state)
+{
+    (void)state;
+    assert_why("{\"level\":\"high\",\"source.ip\":\"203.0.113.7\"}", "");
+    assert_why("{\"level\":[\"low\",\"critical\"],\"rule\":\"x\"}",
+               "level is high, not critical or low");
+    assert_why("{\"rule\":[\"a\",\"b*\"]}", "rule is xray-login-failed, not a or b*");
+    assert_why("{\"channel\":\"xui\"}", "channel is xray, not xui");
+    assert_why("{\"tag\":\"attack.t2*\"}", "tag: none is attack.t2*");
+    assert_why("{\"source.ip\":\"10.0.0.0/8\"}", "source.ip is 203.0.113.7, not 10.0.0.0/8");
+    assert_why("{\"field\":{\"rule\":\"a\"}}", "rule is not there");
+    assert_why("{\"user.id\":\"a\"}", "user.id is not there");
+}
+
 /* ---- hours ---- */
 
 static uint64_t at(const char *text)
@@ -337,6 +363,25 @@ static void hours_are_read(void **state)
         assert_int_equal(h.from_min, cases[i].from);
         assert_int_equal(h.to_min, cases[i].to);
     }
+}
+
+static void assert_hours_words(const char *text, const char *zone, const char *want)
+{
+    AUTO_BUF out = BUF_INIT;
+    struct hours h = hours(text, zone);
+
+    hours_words(&h, &out);
+    assert_string_equal(out.p, want);
+}
+
+static void hours_are_said_in_words(void **state)
+{
+    (void)state;
+    assert_hours_words("22:00-7:05", NULL, "22:00-07:05 UTC");
+    assert_hours_words("Mon-Wed 18:00-24:00", "Asia/Kolkata",
+                       "Mon,Tue,Wed 18:00-00:00 Asia/Kolkata");
+    assert_hours_words("Sat,Sun", "Europe/Berlin", "Sat,Sun Europe/Berlin");
+    assert_hours_words("0:00-24:00", NULL, "00:00-00:00 UTC");
 }
 
 static void what_are_no_hours_is_refused(void **state)
@@ -665,7 +710,9 @@ int main(void)
         cmocka_unit_test(the_matcher_of_an_incident_fits_it_and_no_other),
         cmocka_unit_test(the_matcher_of_any_incident_can_be_read),
         cmocka_unit_test(a_matcher_is_said_in_words),
+        cmocka_unit_test(what_does_not_fit_is_said_in_words),
         cmocka_unit_test(hours_are_read),
+        cmocka_unit_test(hours_are_said_in_words),
         cmocka_unit_test(what_are_no_hours_is_refused),
         cmocka_unit_test(a_span_ends_at_its_wall_time),
         cmocka_unit_test(a_span_that_the_clock_leaves_out_does_not_begin),
