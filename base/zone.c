@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/file.h"
 
 struct zone {
@@ -68,6 +69,162 @@ static int fill(struct zone *z, struct slice body, const struct tzif *h)
     return 0;
 }
 
+/* ---- the rule behind the last change ---- */
+
+/*
+ * The footer says by a POSIX TZ text how it goes on ("CET-1CEST,M3.5.0,M10.5.0/3"). Files of some
+ * systems list no change after 1996, those of others list all up to 2037. It becomes changes of
+ * years to come, so that only reading knows of it.
+ */
+#define YEAR_MAX 2100
+
+struct change_rule {
+    char kind; /* 'M' month, week, weekday; 'J' day without 29 February; 'N' day from 0 */
+    unsigned a, b, c;
+    int32_t time_s; /* local; may be of a neighbouring day */
+};
+
+static bool number(struct slice *s, unsigned max, unsigned *ret)
+{
+    unsigned v = 0;
+    size_t n = 0;
+
+    for (; n < s->n && n < 4 && s->p[n] >= '0' && s->p[n] <= '9'; n++)
+        v = v * 10 + (unsigned)(s->p[n] - '0');
+    *s = slice_skip(*s, n);
+    *ret = v;
+    return n > 0 && v <= max;
+}
+
+static bool sign(struct slice *s, char c)
+{
+    if (s->n == 0 || s->p[0] != c)
+        return false;
+    *s = slice_skip(*s, 1);
+    return true;
+}
+
+/* "-1", "2", "10:30", "-0:30:15" in seconds */
+static bool clock_time(struct slice *s, int32_t *ret)
+{
+    bool minus = sign(s, '-');
+    unsigned h, m = 0, sec = 0;
+
+    if (!minus)
+        (void)sign(s, '+');
+    if (!number(s, 167, &h) || (sign(s, ':') && !number(s, 59, &m)) ||
+        (sign(s, ':') && !number(s, 59, &sec)))
+        return false;
+    *ret = (int32_t)(h * 3600 + m * 60 + sec) * (minus ? -1 : 1);
+    return true;
+}
+
+/* "CET" or "<+0330>" */
+static bool skip_name(struct slice *s)
+{
+    size_t n = 0;
+
+    if (sign(s, '<')) {
+        n = slice_find_byte(*s, '>');
+        if (n == SIZE_MAX)
+            return false;
+        *s = slice_skip(*s, n + 1);
+        return true;
+    }
+    while (n < s->n && ((s->p[n] >= 'A' && s->p[n] <= 'Z') || (s->p[n] >= 'a' && s->p[n] <= 'z')))
+        n++;
+    *s = slice_skip(*s, n);
+    return n >= 3;
+}
+
+static bool read_change(struct slice *s, struct change_rule *r)
+{
+    bool right;
+
+    r->time_s = 2 * 3600;
+    if (!sign(s, ','))
+        return false;
+    r->kind = sign(s, 'M') ? 'M' : sign(s, 'J') ? 'J' : 'N';
+    if (r->kind == 'M')
+        right = number(s, 12, &r->a) && r->a > 0 && sign(s, '.') && number(s, 5, &r->b) &&
+                r->b > 0 && sign(s, '.') && number(s, 6, &r->c);
+    else
+        right = number(s, 365, &r->a) && (r->kind == 'N' || r->a > 0);
+    return right && (!sign(s, '/') || clock_time(s, &r->time_s));
+}
+
+/* Local seconds of the change in that year. */
+static int64_t change_in(const struct change_rule *r, int year)
+{
+    int64_t first = days_from_civil(year, r->kind == 'M' ? r->a : 1, 1), day = first, next;
+    bool leap = days_from_civil(year, 3, 1) - days_from_civil(year, 2, 28) == 2;
+
+    if (r->kind == 'M') {
+        /* 1970-01-01 was a Thursday; 0 is Sunday. */
+        day += (7 + (int64_t)r->c - (first + 4) % 7) % 7 + (int64_t)(r->b - 1) * 7;
+        next = r->a == 12 ? days_from_civil(year + 1, 1, 1) : days_from_civil(year, r->a + 1, 1);
+        while (day >= next) /* the fifth is the last */
+            day -= 7;
+    } else if (r->kind == 'J') {
+        day += (int64_t)r->a - 1 + (leap && r->a >= 60);
+    } else {
+        day += r->a;
+    }
+    return day * 86400 + r->time_s;
+}
+
+static bool grow(struct zone *z, size_t more)
+{
+    int64_t *at = realloc(z->at, (z->n + more + 1) * sizeof *at);
+    int32_t *offset;
+
+    if (!at)
+        return false;
+    z->at = at;
+    offset = realloc(z->offset, (z->n + more + 1) * sizeof *offset);
+    if (!offset)
+        return false;
+    z->offset = offset;
+    return true;
+}
+
+static void add_change(struct zone *z, int64_t at, int32_t offset)
+{
+    if (z->n && at <= z->at[z->n - 1])
+        return;
+    z->at[z->n++] = at;
+    z->offset[z->n] = offset;
+}
+
+/* A text that is not understood leaves the zone as it is. Negative: no memory. */
+static int go_on(struct zone *z, struct slice s)
+{
+    uint64_t last = z->n && z->at[z->n - 1] > 0 ? (uint64_t)z->at[z->n - 1] : 0;
+    struct change_rule begin, end;
+    int32_t standard, summer;
+
+    if (!sign(&s, '\n') || !skip_name(&s) || !clock_time(&s, &standard) || !skip_name(&s))
+        return 0;
+    summer = standard - 3600;
+    if (s.n && s.p[0] != ',' && !clock_time(&s, &summer))
+        return 0;
+    if (!read_change(&s, &begin) || !read_change(&s, &end) || !sign(&s, '\n'))
+        return 0;
+    standard = -standard; /* POSIX counts to the west */
+    summer = -summer;
+    if (!grow(z, 2 * (YEAR_MAX - 1970 + 1)))
+        return -ENOMEM;
+    for (int y = civil_from_us(last * USEC_PER_SEC).year; y <= YEAR_MAX; y++) {
+        int64_t b = change_in(&begin, y) - standard, e = change_in(&end, y) - summer;
+
+        add_change(z, b < e ? b : e, b < e ? summer : standard);
+        add_change(z, b < e ? e : b, b < e ? standard : summer);
+    }
+    return 0;
+}
+
+/* ---- loading ---- */
+
 static bool name_is_safe(const char *name)
 {
     for (const char *p = name; *p; p++)
@@ -99,6 +256,8 @@ int zone_load(const char *name, struct zone **ret_zone, struct err *err)
     if (!read_header(s, &h))
         return err_set(err, -EBADMSG, "'%s' is no time zone file", path.p);
     r = fill(z, slice_skip(s, 44), &h);
+    if (r == 0)
+        r = go_on(z, slice_skip(s, 44 + body_size(&h, 8)));
     if (r < 0)
         return err_set(err, r, "'%s' is no time zone file", path.p);
     *ret_zone = TAKE(z);
@@ -113,6 +272,8 @@ void zone_free(struct zone *z)
     free(z->offset);
     free(z);
 }
+
+/* ---- asking ---- */
 
 static int32_t offset_at(const struct zone *z, int64_t utc)
 {
