@@ -254,3 +254,17 @@ void config_build_digests(struct build *b, const struct yaml *node)
         YAML_EACH (item, node)
             build_digest(b, item, &b->c->digests[b->c->ndigests]);
 }
+
+uint64_t config_digest_next_us(const struct config_digest *d, uint64_t wall_us)
+{
+    const struct hours h = {
+        .given = true,
+        .zone = d->zone,
+        .local = d->local,
+        .days = d->weekly ? 1u << d->weekday : 0,
+        .from_min = d->at_min,
+        .to_min = d->at_min, /* of the next day: only the beginning counts */
+    };
+
+    return hours_next_us(&h, wall_us);
+}

@@ -174,6 +174,23 @@ static void build_route(struct build *b, const struct yaml *node, size_t i, stru
     build_steps(b, top.escalate, r);
 }
 
+/* A name says where a message came from, also after a restart. */
+static void check_names(struct build *b, const struct yaml *list)
+{
+    const struct route *r = b->c->routing.routes;
+    const struct yaml *node = list->child;
+
+    for (size_t i = 0; node && i < b->c->routing.nroutes; i++, node = node->next)
+        for (size_t k = 0; k < i; k++)
+            if (r[i].name && r[k].name && strcmp(r[i].name, r[k].name) == 0) {
+                const struct yaml *name = yaml_get(node, "name");
+
+                diag_error(b->d, name ? name->at : config_place(node), "two routes are called '%s'",
+                           r[i].name);
+                break;
+            }
+}
+
 static void build_list(struct build *b, const struct yaml *node)
 {
     struct route *routes;
@@ -190,6 +207,7 @@ static void build_list(struct build *b, const struct yaml *node)
         build_route(b, item, b->c->routing.nroutes, &routes[b->c->routing.nroutes]);
         b->c->routing.nroutes++;
     }
+    check_names(b, node);
 }
 
 /* ---- priorities ---- */

@@ -132,3 +132,5 @@ int config_tell(const struct config *c, const struct alert *alert, struct arena 
                 void *ctx);
 /* NULL when unknown. */
 const struct sink *config_sink(const struct config *c, struct slice name);
+/* When the digest is due next, after wall_us. */
+uint64_t config_digest_next_us(const struct config_digest *d, uint64_t wall_us);

@@ -80,6 +80,7 @@ grep -q "unknown receiver 'broken'" faults && fail "a receiver with a fault of i
 
 # ---- who hears of it ----
 cat > good.yaml <<EOF
+rules: {library: false}
 notifiers:
   ops: {type: file, path: $SCRATCH/ops}
   sms: {type: file, path: $SCRATCH/sms}
@@ -164,7 +165,7 @@ logsource: {product: xui}
 detection: {selection: {event.action: login_failed}, condition: selection}
 trailwarden: {notify: [boss, nobody]}
 EOF
-{ cat good.yaml; echo "rules: {library: false, paths: [$SCRATCH/own.yml]}"; } > own.yaml
+{ sed 1d good.yaml; echo "rules: {library: false, paths: [$SCRATCH/own.yml]}"; } > own.yaml
 echo '{"rule":{"id":"11111111-1111-4111-8111-111111111111"},"level":"low"}' > own.json
 "$TW_BIN" notify route --config own.yaml own.json > out || fail "a rule with receivers of its own"
 said out "the rule names its receivers itself, no route is asked"
@@ -212,6 +213,7 @@ diff expected out || fail "the tree"
 LC_ALL=C.UTF-8 "$TW_BIN" notify route --config good.yaml --tree > out || fail "a tree of lines"
 said out "└─ any other: nobody"
 cat > priorities.yaml <<EOF
+rules: {library: false}
 notifiers: {ops: {type: file, path: $SCRATCH/ops}, sms: {type: file, path: $SCRATCH/sms}}
 priorities: {low: ops, critical: [ops, sms], high: [ops], medium: ops, informational: []}
 EOF

@@ -1,5 +1,5 @@
 /* What routes, their short form, what calms them and manners of receivers become. */
-#include "logwatch/config.h"
+#include "logwatch/config-private.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -165,6 +165,46 @@ static void a_digest_has_its_time_and_day(void **state)
     assert_int_equal(c->digests[2].weekday, 0);
 }
 
+static void assert_next(const struct config_digest *d, const char *now, const char *next)
+{
+    uint64_t from = 0;
+    char got[TIME_TEXT_SIZE];
+
+    assert_int_equal(time_parse_rfc3339(slice_str(now), &from), 0);
+    time_text(config_digest_next_us(d, from), got);
+    got[19] = '\0';
+    assert_string_equal(got, next);
+}
+
+static void a_digest_comes_at_its_wall_time(void **state)
+{
+    AUTO(config)
+    c = loaded(RECEIVERS
+               "digests: [{notify: ops, zone: Europe/Berlin},"
+               " {every: week, day: Sun, at: \"02:30\", zone: Europe/Berlin, notify: ops}]\n");
+
+    (void)state;
+    assert_next(&c->digests[0], "2026-03-28T05:59:59Z", "2026-03-28T06:00:00");
+    assert_next(&c->digests[0], "2026-03-28T06:00:00Z", "2026-03-29T05:00:00");
+    assert_next(&c->digests[1], "2026-11-16T12:00:00Z", "2026-11-22T01:30:00");
+    assert_next(&c->digests[1], "2026-11-22T01:30:00Z", "2026-11-29T01:30:00");
+    /* A time that the clock leaves out, and one that it shows twice. */
+    assert_next(&c->digests[1], "2026-03-28T12:00:00Z", "2026-03-29T01:00:00");
+    assert_next(&c->digests[1], "2026-10-24T12:00:00Z", "2026-10-25T00:30:00");
+    assert_next(&c->digests[1], "2026-10-25T00:30:00Z", "2026-11-01T01:30:00");
+}
+
+/* Its own would never be read: the common one has the name. */
+static void no_kind_of_receiver_has_an_option_called_like_a_common_one(void **state)
+{
+    (void)state;
+    for (size_t i = 0; sink_kinds[i]; i++)
+        for (const struct option *o = sink_kinds[i]->options; !sink_kinds[i]->bans && o->name; o++)
+            for (const struct option *c = config_notifier_options; c->name; c++)
+                if (strcmp(o->name, c->name) == 0)
+                    fail_msg("%s: %s", sink_kinds[i]->name, o->name);
+}
+
 static void manners_stand_at_the_index_of_their_receiver(void **state)
 {
     AUTO(config)
@@ -233,6 +273,18 @@ static void each_receiver_is_told_once(void **state)
     assert_told(c, &alert, "-:sms -:ops ");
 }
 
+static void two_routes_have_two_names(void **state)
+{
+    AUTO(config)
+    same = load(RECEIVERS "routes: [{name: a, notify: ops}, {name: a, notify: sms}]\n");
+    AUTO(config)
+    taken = load(RECEIVERS "routes: [{name: \"routes[1]\", notify: ops}, {notify: sms}]\n");
+
+    (void)state;
+    assert_null(same);
+    assert_null(taken);
+}
+
 static void too_many_are_refused(void **state)
 {
     AUTO_BUF yaml = BUF_INIT;
@@ -256,8 +308,11 @@ int main(void)
         cmocka_unit_test(priorities_are_routes_by_level_the_highest_first),
         cmocka_unit_test(inhibitions_and_maintenance_are_read),
         cmocka_unit_test(a_digest_has_its_time_and_day),
+        cmocka_unit_test(a_digest_comes_at_its_wall_time),
+        cmocka_unit_test(no_kind_of_receiver_has_an_option_called_like_a_common_one),
         cmocka_unit_test(manners_stand_at_the_index_of_their_receiver),
         cmocka_unit_test(each_receiver_is_told_once),
+        cmocka_unit_test(two_routes_have_two_names),
         cmocka_unit_test(too_many_are_refused),
     };
 
