@@ -265,8 +265,11 @@ int matcher_json(struct slice json, struct arena *a, struct matcher *ret, struct
     if (!m.fields)
         return err_nomem(err);
     doc = json_load(a, json, err);
-    if (!doc)
-        return err && err->code == -ENOMEM ? -ENOMEM : -EINVAL;
+    if (!doc) {
+        if (err && err->code != -ENOMEM)
+            err->code = -EINVAL;
+        return err ? err->code : -EINVAL;
+    }
     if (doc->type != JSON_OBJECT)
         return err_set(err, -EINVAL, "what must fit is an object");
     for (const struct json *v = doc->child; r == 0 && v; v = v->next) {

@@ -57,7 +57,7 @@ static int list_of(const struct json *doc, const char *key, const struct json **
 
 static int read_tags(const struct json *doc, struct arena *a, struct alert *alert, struct err *err)
 {
-    const struct json *list;
+    const struct json *list = NULL;
     int n = list_of(doc, "tags", &list, err);
 
     if (n < 0)
@@ -75,7 +75,7 @@ static int read_tags(const struct json *doc, struct arena *a, struct alert *aler
 
 static int read_group(const struct json *doc, struct arena *a, struct alert *alert, struct err *err)
 {
-    const struct json *list;
+    const struct json *list = NULL;
     int n = list_of(doc, "group", &list, err);
 
     if (n < 0)
@@ -96,7 +96,7 @@ static int read_group(const struct json *doc, struct arena *a, struct alert *ale
 static int read_events(const struct json *doc, struct arena *a, struct alert *alert,
                        struct err *err)
 {
-    const struct json *list;
+    const struct json *list = NULL;
     int n = list_of(doc, "events", &list, err);
 
     if (n < 0)

@@ -197,6 +197,40 @@ static void what_says_nothing_clear_is_refused(void **state)
         refuse(cases[i]);
 }
 
+/* Any two bytes changed: it is refused with a reason, or it can be asked. */
+static void damaged_json_does_no_harm(void **state)
+{
+    static const char whole[] =
+        "{\"level\":[\"high\"],\"rule\":\"x*\",\"source.ip\":[\"10.0.0.0/8\"],"
+        "\"field\":{\"a\":[\"\\u00e4\",4]}}";
+    static const char signs[] = "\"[]{}:,\\*/0\x80";
+    struct alert alert = sample();
+    unsigned taken = 0;
+
+    (void)state;
+    for (size_t i = 0; i + 1 < sizeof whole; i++)
+        for (size_t k = 0; k < (sizeof signs - 1) * (sizeof signs - 1); k++) {
+            AUTO(arena) a = arena_new(16384, 1 << 20);
+            AUTO_BUF words = BUF_INIT;
+            struct err err = ERR_NONE;
+            struct matcher m;
+            char text[sizeof whole];
+
+            memcpy(text, whole, sizeof text);
+            text[i] = signs[k % (sizeof signs - 1)];
+            text[(i * 7 + k) % (sizeof whole - 1)] = signs[k / (sizeof signs - 1)];
+            if (matcher_json(slice_of(text, sizeof text - 1), a, &m, &err) == 0) {
+                taken++;
+                (void)matcher_fits(&m, &alert, a);
+                matcher_words(&m, &words);
+                assert_true(words.n > 0);
+            } else {
+                assert_true(err.code == -EINVAL && err.text[0]);
+            }
+        }
+    assert_true(taken > 100);
+}
+
 static void members_and_values_have_a_limit(void **state)
 {
     AUTO(arena) a = arena_of_test();
@@ -706,6 +740,7 @@ int main(void)
         cmocka_unit_test(a_pattern_of_many_stars_ends_soon),
         cmocka_unit_test(all_that_is_named_must_fit),
         cmocka_unit_test(what_says_nothing_clear_is_refused),
+        cmocka_unit_test(damaged_json_does_no_harm),
         cmocka_unit_test(members_and_values_have_a_limit),
         cmocka_unit_test(the_matcher_of_an_incident_fits_it_and_no_other),
         cmocka_unit_test(the_matcher_of_any_incident_can_be_read),
