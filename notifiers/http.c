@@ -1,4 +1,4 @@
-/* One POST by libcurl, with every default that matters set by us. */
+/* One request by libcurl, with every default that matters set by us. */
 #include "notifiers/http-private.h"
 
 #include <errno.h>
@@ -6,9 +6,11 @@
 
 #include "base/ip.h"
 #include "base/num.h"
+#include "base/utf8.h"
 #include "notifiers/dialogue.h"
 
 #define ANSWER_MAX 65536
+#define WAIT_MAX_S 86400 /* no server makes us wait longer */
 
 static size_t on_body(char *p, size_t size, size_t n, void *ctx)
 {
@@ -17,16 +19,6 @@ static size_t on_body(char *p, size_t size, size_t n, void *ctx)
 
     buf_add(&a->body, p, bytes < room ? bytes : room);
     return bytes <= room ? bytes : 0; /* more than that is no answer of ours */
-}
-
-static size_t on_header(char *p, size_t size, size_t n, void *ctx)
-{
-    struct http_answer *a = ctx;
-    struct slice h = slice_of(p, size * n), name = SLICE("retry-after:");
-
-    if (h.n > name.n && slice_eq_nocase(slice_take(h, name.n), name))
-        (void)parse_u64(slice_trim(slice_skip(h, name.n)), 0, 86400, &a->retry_after_s);
-    return size * n;
 }
 
 static bool loopback(struct slice host)
@@ -90,6 +82,57 @@ void http_outcome(const struct http_answer *a, struct delivery_result *ret)
         snprintf(ret->status, sizeof ret->status, "%.150s", a->error);
 }
 
+static bool says(struct slice text, const char *what)
+{
+    size_t n = strlen(what);
+
+    for (size_t i = 0; i + n <= text.n; i++)
+        if (slice_eq_nocase(slice_of(text.p + i, n), slice_str(what)))
+            return true;
+    return false;
+}
+
+void http_judge(const struct http_answer *a, const struct http_verdict *verdicts, struct slice said,
+                struct delivery_result *ret)
+{
+    http_outcome(a, ret);
+    if (a->status && said.n)
+        snprintf(ret->status, sizeof ret->status, "http %ld %.*s", a->status,
+                 SLICE_FMT(utf8_cut(said, sizeof ret->status - 16)));
+    for (const struct http_verdict *v = verdicts; v && v->state; v++) {
+        if ((v->status && v->status != a->status) || (v->says && !says(said, v->says)))
+            continue;
+        ret->state = v->state;
+        ret->broken = v->broken;
+        return;
+    }
+}
+
+void http_basic(const char *user, const struct secret *password, struct buf *out)
+{
+    AUTO_BUF plain = BUF_INIT;
+
+    buf_printf(&plain, "%s:%.*s", user, SLICE_FMT(secret_view(password)));
+    buf_str(out, "Authorization: Basic ");
+    buf_base64(out, plain.p ? plain.p : "", plain.n, true);
+    out->failed = out->failed || plain.failed;
+    if (plain.p)
+        explicit_bzero(plain.p, plain.n);
+}
+
+void buf_percent(struct buf *b, struct slice s)
+{
+    for (size_t i = 0; i < s.n; i++) {
+        unsigned char c = (unsigned char)s.p[i];
+
+        if ((c >= '0' && c <= '9') || ((c | 32) >= 'a' && (c | 32) <= 'z') || c == '-' ||
+            c == '.' || c == '_' || c == '~')
+            buf_char(b, (char)c);
+        else
+            buf_printf(b, "%%%02X", c);
+    }
+}
+
 static struct curl_slist *header_list(const char *const *headers)
 {
     struct curl_slist *list = NULL;
@@ -142,8 +185,8 @@ CURL *http_prepare(const struct http_request *q, struct curl_slist **ret_headers
     curl_easy_setopt(c, CURLOPT_USERAGENT, "trailwarden");
     curl_easy_setopt(c, CURLOPT_WRITEFUNCTION, on_body);
     curl_easy_setopt(c, CURLOPT_WRITEDATA, ret);
-    curl_easy_setopt(c, CURLOPT_HEADERFUNCTION, on_header);
-    curl_easy_setopt(c, CURLOPT_HEADERDATA, ret);
+    if (q->method)
+        curl_easy_setopt(c, CURLOPT_CUSTOMREQUEST, q->method);
     if (q->ca_file)
         curl_easy_setopt(c, CURLOPT_CAINFO, q->ca_file);
     *ret_headers = headers;
@@ -152,6 +195,11 @@ CURL *http_prepare(const struct http_request *q, struct curl_slist **ret_headers
 
 void http_conclude(CURL *c, CURLcode rc, const struct secret *secret, struct http_answer *ret)
 {
+    curl_off_t wait = 0;
+
+    curl_easy_getinfo(c, CURLINFO_RETRY_AFTER, &wait);
+    if (wait > 0)
+        ret->retry_after_s = wait < WAIT_MAX_S ? (uint64_t)wait : WAIT_MAX_S;
     if (rc == CURLE_OK || rc == CURLE_WRITE_ERROR)
         curl_easy_getinfo(c, CURLINFO_RESPONSE_CODE, &ret->status);
     else

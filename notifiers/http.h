@@ -1,5 +1,5 @@
 /*
- * One HTTP POST with our limits: no redirects, no proxy from the environment,
+ * One HTTP request with our limits: no redirects, no proxy from the environment,
  * https only unless the host is this machine, 64 KiB of answer, deadlines.
  * Error texts of libcurl can hold the URL: they are scrubbed of `secret`.
  */
@@ -11,6 +11,7 @@
 #include "notifiers/sink.h"
 
 struct http_request {
+    const char *method; /* NULL = POST */
     const char *url;
     const char *const *headers; /* NULL-terminated "Name: value" */
     struct slice body;
@@ -22,7 +23,7 @@ struct http_request {
 struct http_answer {
     long status; /* 0: no answer at all */
     struct buf body;
-    uint64_t retry_after_s;
+    uint64_t retry_after_s; /* Retry-After, seconds or a date; a day at most */
     char error[160]; /* when status is 0 */
 };
 
@@ -38,3 +39,21 @@ bool http_broken(long status);
  * again, when the receiver wishes it; the rest is dead, and the receiver maybe broken.
  */
 void http_outcome(const struct http_answer *a, struct delivery_result *ret);
+
+/* What a service's own words make of an answer, where they say more than its status. */
+struct http_verdict {
+    long status; /* 0: any */
+    const char *says; /* part of the words, in any case; NULL: any */
+    enum delivery_state state;
+    bool broken;
+};
+/*
+ * As http_outcome(), with `said`, clean words of the service, in the status. The first verdict that
+ * fits wins; the list ends with state 0, and may be NULL.
+ */
+void http_judge(const struct http_answer *a, const struct http_verdict *verdicts, struct slice said,
+                struct delivery_result *ret);
+/* "Authorization: Basic ..." (RFC 7617). It holds the secret: wipe it. */
+void http_basic(const char *user, const struct secret *password, struct buf *out);
+/* RFC 3986: all but letters, digits and -._~ as %XX. */
+void buf_percent(struct buf *b, struct slice s);

@@ -8,14 +8,9 @@
 #include <stdio.h>
 
 #include "base/ip.h"
-#include "base/num.h"
-#include "base/proc.h"
-#include "base/utf8.h"
 #include "notifiers/blockers/order.h"
 #include "notifiers/kinds.h"
-
-#define ARGV_MAX 32
-#define OUTPUT_MAX 512
+#include "notifiers/program.h"
 
 struct command {
     struct option_strs argv, allow;
@@ -47,13 +42,8 @@ static int command_open(struct sink *s, struct err *err)
 {
     const struct command *c = s->state;
 
-    if (c->argv.n == 0)
-        return err_set(err, -EINVAL, "'command' has no words");
-    if (c->argv.items[0][0] != '/')
-        return err_set_at(err, -EINVAL, c->argv.at[0], "'%s' is no absolute path",
-                          c->argv.items[0]);
-    if (c->argv.n >= ARGV_MAX)
-        return err_set(err, -EINVAL, "a command has at most %d words", ARGV_MAX - 1);
+    if (program_check(&c->argv, err) < 0)
+        return err_code(err);
     return allow_check(&c->allow, err);
 }
 
@@ -61,28 +51,13 @@ struct words {
     char address[IP_TEXT_SIZE], family[4], seconds[24], rule[128], id[64];
 };
 
-/* One plain word, whatever a rule file has: no blank, no sign that a script trips over. */
-static void plain_word(struct slice s, char *out, size_t size)
-{
-    size_t n = 0;
-
-    for (size_t i = 0; i < s.n && n + 1 < size; i++) {
-        char c = s.p[i];
-        bool fine = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-                    c == '.' || c == '_' || (c == '-' && n > 0);
-
-        out[n++] = fine ? c : '_';
-    }
-    out[n] = '\0';
-}
-
 static void fill_words(const struct ban_order *o, struct words *w)
 {
     ip_text(&o->address, w->address);
     snprintf(w->family, sizeof w->family, "%s", o->address.family == 4 ? "4" : "6");
     snprintf(w->seconds, sizeof w->seconds, "%llu", (unsigned long long)o->for_s);
-    plain_word(o->rule, w->rule, sizeof w->rule);
-    plain_word(o->id, w->id, sizeof w->id);
+    program_word(o->rule, w->rule, sizeof w->rule);
+    program_word(o->id, w->id, sizeof w->id);
 }
 
 /* Each word under both of its names: {address} in argv, TW_ADDRESS in the environment. */
@@ -110,49 +85,17 @@ static const char *replace(const struct word_name names[WORDS], const char *word
     return word;
 }
 
-/* 75 (EX_TEMPFAIL) and a death are worth another try; any other failure is final. */
-static void judge(const struct proc_result *r, struct delivery_result *ret)
-{
-    AUTO_BUF said = BUF_INIT;
-    struct slice out = slice_trim(buf_view(&r->out));
-
-    buf_printable(&said, slice_take(out, 100));
-    if (r->timed_out)
-        snprintf(ret->status, sizeof ret->status, "killed: it took too long");
-    else if (r->signal)
-        snprintf(ret->status, sizeof ret->status, "died by signal %d", r->signal);
-    else
-        snprintf(ret->status, sizeof ret->status, "exit %d%s%.120s", r->status, said.n ? ": " : "",
-                 said.n ? said.p : "");
-    ret->state = r->timed_out || r->signal || r->status == 75 ? DELIVERY_RETRY
-                 : r->status == 0                             ? DELIVERY_SENT
-                                                              : DELIVERY_DEAD;
-}
-
 static void run(const struct command *c, const struct word_name names[WORDS],
                 struct delivery_result *ret)
 {
-    char variables[WORDS][160];
-    const char *argv[ARGV_MAX + 1] = { 0 };
-    const char *env[WORDS + 3] = {
-        "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LANG=C"
-    };
-    struct proc_result r = { .out = BUF_LIMIT(OUTPUT_MAX) };
-    struct err err = ERR_NONE;
+    const char *argv[PROGRAM_WORDS_MAX + 1] = { 0 };
+    struct program_variable variables[WORDS];
 
     for (size_t i = 0; i < c->argv.n; i++)
         argv[i] = replace(names, c->argv.items[i]);
-    for (size_t i = 0; i < WORDS; i++) {
-        snprintf(variables[i], sizeof variables[i], "%s=%.140s", names[i].variable, names[i].value);
-        env[i + 2] = variables[i];
-    }
-    if (proc_run(argv, env, SLICE_NONE, c->timeout_us, &r, &err) < 0) {
-        ret->state = err.code == -EAGAIN || err.code == -ENOMEM ? DELIVERY_RETRY : DELIVERY_DEAD;
-        snprintf(ret->status, sizeof ret->status, "%.150s", err.text);
-    } else {
-        judge(&r, ret);
-    }
-    buf_fini(&r.out);
+    for (size_t i = 0; i < WORDS; i++)
+        variables[i] = (struct program_variable){ names[i].variable, slice_str(names[i].value) };
+    program_run(argv, variables, WORDS, SLICE_NONE, c->timeout_us, ret);
 }
 
 static void command_deliver(struct sink *s, const struct delivery *d, struct delivery_result *ret)

@@ -36,7 +36,7 @@ config() { # LINE...
     printf '%s\n' "$@" >> "$work/config.yaml"
 }
 
-run() { "$driver" "$work/config.yaml" "$work/order.json" 2>"$work/err"; }
+run() { "$driver" "$work/config.yaml" "$work/order.json" kind=ban 2>"$work/err"; }
 state() { sed -n 's/.*"state":"\([a-z]*\)".*/\1/p'; }
 status() { sed -n 's/.*"status":"\(.*\)","remote.*/\1/p'; }
 

@@ -2,7 +2,7 @@
  * One delivery by hand, for the tests of the receivers:
  *
  *     sink-driver CONFIG DOCUMENT [key=K] [attempt=N] [now=SECONDS] [checkpoint=FILE] [times=N]
- *                 [kind=anchor] [first=REMOTE] [listen=1]
+ *                 [kind=anchor|ban] [first=REMOTE] [listen=1]
  *
  * CONFIG is the YAML of one receiver (`type: email`, ...), DOCUMENT the JSON of
  * an outbox row. Each attempt prints one JSON line. Exit: 0 sent, 1 retry,
@@ -62,7 +62,21 @@ static bool read_arguments(int argc, char **argv, struct arguments *ret)
     return argc >= 3;
 }
 
-static int load_sink(const char *path, bool anchor, struct arena *a, struct diag *d, struct sink *s)
+/* Receivers and bans may have kinds of one name. */
+static const struct sink_ops *find_kind(struct slice type, const char *kind)
+{
+    bool bans = kind && strcmp(kind, "ban") == 0;
+
+    if (kind && strcmp(kind, "anchor") == 0)
+        return anchor_kind(type);
+    for (size_t i = 0; sink_kinds[i]; i++)
+        if (sink_kinds[i]->bans == bans && slice_is(type, sink_kinds[i]->name))
+            return sink_kinds[i];
+    return sink_kind(type);
+}
+
+static int load_sink(const char *path, const char *kind, struct arena *a, struct diag *d,
+                     struct sink *s)
 {
     static const char *const ours[] = { "type", NULL };
     struct yaml_docs docs;
@@ -73,7 +87,7 @@ static int load_sink(const char *path, bool anchor, struct arena *a, struct diag
         return -EINVAL;
     type = yaml_get(docs.docs[0], "type");
     if (type)
-        s->ops = anchor ? anchor_kind(type->text) : sink_kind(type->text);
+        s->ops = find_kind(type->text, kind);
     s->state = s->ops ? arena_alloc(a, s->ops->state_size) : NULL;
     if (!s->state) {
         fprintf(stderr, "no such type\n");
@@ -132,11 +146,12 @@ static int run(struct sink *s, const struct arguments *x, const char *path, stru
     struct delivery_result r = { 0 };
     struct err err = ERR_NONE;
 
-    if (file_read(-1, path, 1 << 20, &text, &err) < 0 ||
+    if (file_read(-1, path, 8 << 20, &text, &err) < 0 ||
         (x->checkpoint && file_read(-1, x->checkpoint, 1 << 16, &note, &err) < 0))
         return fail(&err);
     d.text = slice_trim(buf_view(&text));
     d.checkpoint = buf_view(&note);
+    d.first_remote = slice_str(x->first);
     d.kind = x->kind ? slice_str(x->kind) : s->ops->bans ? SLICE("ban") : SLICE("notify");
     d.document = json_load(a, d.text, &err);
     if (!d.document)
@@ -230,7 +245,7 @@ int main(int argc, char **argv)
     struct arguments x = {
         .key = "000102030405060708090a0b0c0d0e0f", .attempt = 1, .now = 1795226400, .times = 1
     };
-    AUTO(arena) a = arena_new(65536, 16 << 20);
+    AUTO(arena) a = arena_new(65536, 64 << 20);
     AUTO(diag) d = diag_new();
     struct sink s = { .name = "test" };
     int code;
@@ -240,7 +255,7 @@ int main(int argc, char **argv)
         fprintf(stderr, "usage: sink-driver CONFIG DOCUMENT [NAME=VALUE...]\n");
         return 70;
     }
-    code = load_sink(argv[1], x.kind && strcmp(x.kind, "anchor") == 0, a, d, &s);
+    code = load_sink(argv[1], x.kind, a, d, &s);
     diag_print(d, stderr, false);
     code = code < 0 ? 78 : x.listen ? play(&s, &x) : run(&s, &x, argv[2], a);
     if (s.ops && s.ops->close)

@@ -13,8 +13,12 @@
 static void each_kind_is_found_by_its_name_alone(void **state)
 {
     (void)state;
-    for (size_t i = 0; sink_kinds[i]; i++)
-        assert_ptr_equal(sink_kind(slice_str(sink_kinds[i]->name)), sink_kinds[i]);
+    for (size_t i = 0; sink_kinds[i]; i++) {
+        assert_non_null(sink_kind(slice_str(sink_kinds[i]->name)));
+        for (size_t j = 0; j < i; j++) /* a receiver and a way to ban may share a word */
+            assert_false(sink_kinds[i]->bans == sink_kinds[j]->bans &&
+                         strcmp(sink_kinds[i]->name, sink_kinds[j]->name) == 0);
+    }
     assert_null(sink_kind(SLICE("emai")));
     assert_null(sink_kind(SLICE("emails")));
     assert_null(sink_kind(SLICE("")));
