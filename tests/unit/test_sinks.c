@@ -9,6 +9,7 @@
 
 #include "notifiers/http.h"
 #include "notifiers/people/mail.h"
+#include "notifiers/severity.h"
 
 static void each_kind_is_found_by_its_name_alone(void **state)
 {
@@ -86,6 +87,107 @@ static void only_answers_that_may_change_are_tried_again(void **state)
         assert_false(http_retryable(final[i]));
 }
 
+static void a_revoked_key_and_a_removed_hook_break_the_receiver(void **state)
+{
+    static const long broken[] = { 401, 403, 404, 410 };
+    static const long others[] = { 0, 200, 204, 302, 400, 408, 422, 429, 500, 503 };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_SIZE(broken); i++) {
+        struct http_answer a = { .status = broken[i] };
+        struct delivery_result r = { 0 };
+
+        http_outcome(&a, &r);
+        assert_true(r.broken);
+        assert_int_equal(r.state, DELIVERY_DEAD);
+    }
+    for (size_t i = 0; i < ARRAY_SIZE(others); i++) {
+        struct http_answer a = { .status = others[i] };
+        struct delivery_result r = { .broken = true };
+
+        http_outcome(&a, &r);
+        assert_false(r.broken);
+    }
+}
+
+static void the_first_verdict_that_fits_wins(void **state)
+{
+    static const struct http_verdict verdicts[] = {
+        { 200, "rate", DELIVERY_RETRY, false },
+        { 200, "revoked", DELIVERY_DEAD, true },
+        { 0, "never", DELIVERY_DEAD, false },
+        { 501, NULL, DELIVERY_DEAD, false },
+        { 0 },
+    };
+    static const struct {
+        long status;
+        struct slice said;
+        enum delivery_state state;
+        bool broken;
+    } cases[] = {
+        { 200, SLICE("Token REVOKED"), DELIVERY_DEAD, true },
+        { 200, SLICE("rate, revoked"), DELIVERY_RETRY, false },
+        { 200, SLICE(""), DELIVERY_SENT, false },
+        { 500, SLICE("never again"), DELIVERY_DEAD, false },
+        { 500, SLICE("revoked"), DELIVERY_RETRY, false },
+        { 501, SLICE(""), DELIVERY_DEAD, false },
+        { 404, SLICE(""), DELIVERY_DEAD, true },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        struct http_answer a = { .status = cases[i].status };
+        struct delivery_result r = { 0 };
+
+        http_judge(&a, verdicts, cases[i].said, &r);
+        assert_int_equal(r.state, cases[i].state);
+        assert_int_equal(r.broken, cases[i].broken);
+    }
+}
+
+static void each_level_has_one_urgency_in_all_words(void **state)
+{
+    static const char *const levels[] = { "informational", "low", "medium", "high", "critical" };
+    unsigned syslog = 8, ntfy = 0;
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_SIZE(levels); i++) {
+        struct message m = { .level = slice_str(levels[i]) };
+        const struct severity *s = severity_of(&m);
+
+        assert_string_equal(s->name, levels[i]);
+        assert_true(s->syslog < syslog && s->ntfy > ntfy);
+        assert_int_equal(s->silent, i < 2);
+        syslog = s->syslog;
+        ntfy = s->ntfy;
+    }
+    assert_string_equal(severity_of(&(struct message){ .level = SLICE("x") })->name, "medium");
+}
+
+static void programs_get_no_digests_and_people_do(void **state)
+{
+    static const char *const people[] = { "slack", "discord", "teams", "ntfy", "sms" };
+    static const char *const programs[] = { "webhook",      "file",   "pagerduty", "opsgenie",
+                                            "alertmanager", "syslog", "command" };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_SIZE(people); i++) {
+        assert_in_range(sink_kind(slice_str(people[i]))->pace.digest_over, 1, 10);
+        assert_true(sink_kind(slice_str(people[i]))->pace.every_us > 0);
+    }
+    for (size_t i = 0; i < ARRAY_SIZE(programs); i++)
+        assert_int_equal(sink_kind(slice_str(programs[i]))->pace.digest_over, 0);
+}
+
+static void what_is_not_plain_is_percent_encoded(void **state)
+{
+    AUTO_BUF b = BUF_INIT;
+
+    (void)state;
+    buf_percent(&b, SLICE("aZ0-._~ +&=%\n\xc3\xa4/[@{`"));
+    assert_string_equal(b.p, "aZ0-._~%20%2B%26%3D%25%0A%C3%A4%2F%5B%40%7B%60");
+}
+
 static void clear_http_is_for_this_machine(void **state)
 {
     static const char *const fine[] = {
@@ -143,6 +245,11 @@ int main(void)
         cmocka_unit_test(the_pause_grows_to_a_quarter_of_an_hour_and_no_further),
         cmocka_unit_test(the_pause_is_the_same_for_the_same_seed_and_spread_over_seeds),
         cmocka_unit_test(only_answers_that_may_change_are_tried_again),
+        cmocka_unit_test(a_revoked_key_and_a_removed_hook_break_the_receiver),
+        cmocka_unit_test(the_first_verdict_that_fits_wins),
+        cmocka_unit_test(each_level_has_one_urgency_in_all_words),
+        cmocka_unit_test(programs_get_no_digests_and_people_do),
+        cmocka_unit_test(what_is_not_plain_is_percent_encoded),
         cmocka_unit_test(clear_http_is_for_this_machine),
         cmocka_unit_test(a_mail_address_carries_nothing_else),
     };
