@@ -76,6 +76,16 @@ static void man_page(struct buf *b)
     buf_str(b, ".fi\n");
 }
 
+static void notifiers_help(struct buf *b)
+{
+    for (size_t i = 0; sink_kinds[i]; i++)
+        if (!sink_kinds[i]->bans) {
+            buf_printf(b, "type %s: %s\n", sink_kinds[i]->name, sink_kinds[i]->summary);
+            option_help(sink_kinds[i]->options, b, "  ");
+            buf_char(b, '\n');
+        }
+}
+
 static int help_topic(struct cli *cli, const char *topic)
 {
     AUTO_BUF b = BUF_INIT;
@@ -87,6 +97,8 @@ static int help_topic(struct cli *cli, const char *topic)
         man_page(&b);
     } else if (strcmp(topic, "config") == 0) {
         config_help(&b);
+    } else if (strcmp(topic, "notifiers") == 0) {
+        notifiers_help(&b);
     } else if (strcmp(topic, "fields") == 0) {
         for (uint32_t i = 0; i < FIELD_DICTIONARY; i++) {
             static const char *const names[] = {
@@ -132,8 +144,8 @@ int command_help(struct cli *cli)
             cli_command_help(cli->out, c);
             return EXIT_DONE;
         }
-    fprintf(stderr,
-            "trailwarden: no help on this: a command, or config, formats, fields, actions\n");
+    fprintf(stderr, "trailwarden: no help on this: a command, or config, notifiers, formats, "
+                    "fields, actions\n");
     return EXIT_USAGE;
 }
 

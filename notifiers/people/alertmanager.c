@@ -104,12 +104,14 @@ static void fill_labels(const struct message *m, const struct delivery *d, struc
 {
     const struct json *group = json_get(d->document, "group");
 
-    add_label(l, SLICE("alertname"), m->title.n ? m->title : SLICE("trailwarden"));
+    /* The title of a summary has a count: each would be an alert of another name. */
+    add_label(l, SLICE("alertname"),
+              m->title.n && !m->summary ? m->title : SLICE("trailwarden summary"));
     add_label(l, SLICE("severity"), m->level);
     add_label(l, SLICE("rule"), m->rule);
     add_label(l, SLICE("channel"), m->channel);
     add_label(l, SLICE("instance"), slice_str(m->host));
-    add_label(l, SLICE("incident"), chat_dedup(m));
+    add_label(l, SLICE("incident"), m->summary ? m->incident : chat_dedup(m));
     for (const struct json *g = group ? group->child : NULL; g; g = g->next)
         add_label(l, json_text(g, "name"), message_line(a, json_text(g, "value"), LABEL_MAX));
 }
