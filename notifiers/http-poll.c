@@ -8,6 +8,7 @@
 
 #define SENT_MAX 4 /* under way beside the poll */
 #define WAIT_MAX_MS 60000
+#define POLLED_MAX (1 << 20) /* of one answer: many messages with their texts */
 
 struct flight {
     CURL *curl; /* NULL: none */
@@ -79,7 +80,11 @@ static int take_off(struct http_poll *p, const struct http_request *q, struct fl
 
 int http_poll_start(struct http_poll *p, const struct http_request *q)
 {
-    return p->poll.curl ? -EBUSY : take_off(p, q, &p->poll);
+    int r = p->poll.curl ? -EBUSY : take_off(p, q, &p->poll);
+
+    if (r == 0)
+        p->poll.answer.body.limit = POLLED_MAX;
+    return r;
 }
 
 bool http_poll_busy(const struct http_poll *p)

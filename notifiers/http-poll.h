@@ -1,8 +1,8 @@
 /*
  * A POST that is under way while its caller has something else to wait for, too: a long poll.
  * Nothing here blocks but http_poll_wait(), and that ends when a descriptor can be read. What
- * comes meanwhile waits in the kernel. The limits are those of http.h, with a timeout that the
- * caller makes longer than the server's.
+ * comes meanwhile waits in the kernel. The limits are those of http.h, but for 1 MiB of answer and
+ * a timeout that the caller makes longer than the server's.
  *
  * Beside it a few requests whose answers nobody reads.
  */

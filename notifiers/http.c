@@ -15,7 +15,7 @@
 static size_t on_body(char *p, size_t size, size_t n, void *ctx)
 {
     struct http_answer *a = ctx;
-    size_t bytes = size * n, room = ANSWER_MAX - a->body.n;
+    size_t bytes = size * n, room = a->body.limit - a->body.n;
 
     buf_add(&a->body, p, bytes < room ? bytes : room);
     return bytes <= room ? bytes : 0; /* more than that is no answer of ours */

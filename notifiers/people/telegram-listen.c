@@ -21,7 +21,12 @@
 
 #define POLL_S 50 /* the server answers then, with or without a press */
 #define POLL_LIMIT_US (65 * USEC_PER_SEC)
-#define PRESSES_MAX 25 /* of one answer; the others wait at the server */
+/*
+ * Of one answer; the others wait at the server. Each brings its message, and the one that replied
+ * to, in \u escapes: up to 50 KiB.
+ */
+#define PRESSES_MAX 10
+#define ANSWER_ARENA (16 << 20)
 #define STALE_S 3600
 #define ANSWER_LIMIT_US (5 * USEC_PER_SEC)
 #define PAUSE_MAX_US (60 * USEC_PER_SEC)
@@ -68,7 +73,7 @@ static struct telegram_listener *listener_new(void)
     if (!l)
         return NULL;
     l->http = http_poll_new();
-    l->arena = arena_new(16384, 4 << 20);
+    l->arena = arena_new(16384, ANSWER_ARENA);
     l->told = NOTHING_TOLD;
     if (l->http && l->arena)
         return l;
@@ -116,7 +121,7 @@ static void poll_begin(struct telegram *t)
     if (l->offset)
         json_member_u64(&w, "offset", l->offset);
     json_member_u64(&w, "timeout", l->caught_up ? POLL_S : 0);
-    json_member_u64(&w, "limit", PRESSES_MAX);
+    json_member_u64(&w, "limit", l->failures ? 1 : PRESSES_MAX); /* it may have been too long */
     json_key(&w, "allowed_updates");
     json_array(&w);
     json_put_str(&w, "callback_query");
@@ -158,7 +163,7 @@ static uint64_t pause_us(const struct telegram_listener *l, const struct telegra
         us = CONFLICT_US << (l->failures < 5 ? l->failures - 1 : 4);
         return us < CONFLICT_MAX_US ? us : CONFLICT_MAX_US;
     }
-    us = sink_backoff_us(l->failures, mono());
+    us = sink_backoff_us(l->failures - 1, mono());
     return us < PAUSE_MAX_US ? us : PAUSE_MAX_US;
 }
 

@@ -2,7 +2,7 @@
  * One delivery by hand, for the tests of the receivers:
  *
  *     sink-driver CONFIG DOCUMENT [key=K] [attempt=N] [now=SECONDS] [checkpoint=FILE] [times=N]
- *                 [kind=anchor|ban] [first=REMOTE] [listen=1]
+ *                 [kind=anchor|ban] [first=REMOTE] [listen=1] [rights=1]
  *
  * CONFIG is the YAML of one receiver (`type: email`, ...), DOCUMENT the JSON of
  * an outbox row. Each attempt prints one JSON line. Exit: 0 sent, 1 retry,
@@ -19,11 +19,12 @@
 
 #include "base/file.h"
 #include "base/num.h"
+#include "logwatch/roles.h"
 #include "notifiers/sink.h"
 
 struct arguments {
     const char *key, *checkpoint, *kind, *first;
-    uint64_t attempt, now, times, listen;
+    uint64_t attempt, now, times, listen, rights;
 };
 
 static const char *after(const char *word, const char *name)
@@ -39,10 +40,11 @@ static bool read_arguments(int argc, char **argv, struct arguments *ret)
         const char *name;
         const char **text;
         uint64_t *number;
-    } known[] = { { "key", &ret->key, NULL },     { "checkpoint", &ret->checkpoint, NULL },
-                  { "kind", &ret->kind, NULL },   { "attempt", NULL, &ret->attempt },
-                  { "now", NULL, &ret->now },     { "times", NULL, &ret->times },
-                  { "first", &ret->first, NULL }, { "listen", NULL, &ret->listen } };
+    } known[] = { { "key", &ret->key, NULL },      { "checkpoint", &ret->checkpoint, NULL },
+                  { "kind", &ret->kind, NULL },    { "attempt", NULL, &ret->attempt },
+                  { "now", NULL, &ret->now },      { "times", NULL, &ret->times },
+                  { "first", &ret->first, NULL },  { "listen", NULL, &ret->listen },
+                  { "rights", NULL, &ret->rights } };
 
     for (int i = 3; i < argc; i++) {
         bool fits = false;
@@ -222,9 +224,14 @@ static bool obey(struct sink *s, const struct arguments *x, const struct sink_ac
 static int play(struct sink *s, const struct arguments *x)
 {
     const struct sigaction term = { .sa_handler = on_term };
+    struct config config = { .sinks = s, .nsinks = 1 };
+    const struct role_start role = { .config = &config };
+    struct err err = ERR_NONE;
     struct sink_act act = { 0 };
     AUTO_BUF line = BUF_INIT;
 
+    if (x->rights && role_drop_rights(ROLE_SENDER, &role, &err) < 0)
+        return fail(&err);
     sigaction(SIGTERM, &term, NULL);
     while (s->ops->listens && s->ops->listens(s) && !stopped) {
         struct pollfd in = { .fd = STDIN_FILENO, .events = POLLIN };

@@ -1,88 +1,16 @@
 """The Telegram receiver against a stand-in for the Bot API on loopback."""
-import html.parser
-import http.server
 import json
 import os
-import socket
-import struct
-import threading
+import signal
+import subprocess
 import time
 import unittest
 
 import rig
+from bot_api import CHAT, CONFLICT, TOKEN, BotApi, Markup, ok, raw, refusal, reset, result, units
+from rig import Listener
 
-TOKEN = "123456:TEST-token_x"
-
-
-class BotApi:
-    """Answers each request with the next of `answers`; keeps what it was asked."""
-
-    def __init__(self, *answers):
-        self.answers = list(answers)
-        self.requests = []
-        outer = self
-
-        class Handler(http.server.BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def do_POST(self):
-                body = self.rfile.read(int(self.headers["Content-Length"]))
-                outer.requests.append((self.path, self.headers, json.loads(body)))
-                answer = outer.answers.pop(0) if outer.answers else ok()
-                answer(self)
-
-            def log_message(self, *_):
-                pass
-
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.server.daemon_threads = True
-        self.server.handle_error = lambda *_: None  # a peer that hangs up is what is checked
-        threading.Thread(target=self.server.serve_forever, args=(0.05,), daemon=True).start()
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.server.shutdown()
-        self.server.server_close()
-
-    @property
-    def base(self):
-        return f"http://127.0.0.1:{self.server.server_port}"
-
-    @property
-    def messages(self):
-        return [request[2] for request in self.requests]
-
-
-def raw(status, body, **headers):
-    def answer(handler):
-        data = body if isinstance(body, bytes) else body.encode()
-        handler.send_response(status)
-        handler.send_header("Content-Length", str(len(data)))
-        for name, value in headers.items():
-            handler.send_header(name.replace("_", "-"), value)
-        handler.end_headers()
-        handler.wfile.write(data)
-    return answer
-
-
-def ok():
-    return raw(200, json.dumps({"ok": True, "result": {"message_id": 4711, "chat": {"id": -1001234567890}}}))
-
-
-def refusal(code, description, **parameters):
-    answer = {"ok": False, "error_code": code, "description": description}
-    if parameters:
-        answer["parameters"] = parameters
-    return raw(code, json.dumps(answer))
-
-
-def reset(handler):
-    handler.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    handler.rfile.close()
-    handler.connection.close()
-    handler.close_connection = True
+INCIDENT = "fedcba9876543210fedcba9876543210"
 
 
 def config(base, **changes):
@@ -91,37 +19,13 @@ def config(base, **changes):
     return {k: v for k, v in c.items() if v is not None}
 
 
-class Markup(html.parser.HTMLParser):
-    """Fails on what the Bot API would refuse: an unknown tag, or one that is not closed."""
-
-    def __init__(self, text):
-        super().__init__(convert_charrefs=True)
-        self.open = []
-        self.text = ""
-        self.feed(text)
-        self.close()
-        assert not self.open, self.open
-
-    def handle_starttag(self, tag, attrs):
-        assert tag in ("b", "code") and not attrs, tag
-        self.open.append(tag)
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag, tag
-
-    def handle_data(self, data):
-        self.text += data
-
-
-def units(text):
-    return len(text.encode("utf-16-le")) // 2
-
-
 class Check(unittest.TestCase):
-    def run_one(self, *answers, document=None, **changes):
+    def run_one(self, *answers, document=None, first=None, **changes):
+        arguments = {"first": first} if first else {}
         with BotApi(*answers) as api:
-            outcome = rig.deliver(config(api.base, **changes), document)
+            outcome = rig.deliver(config(api.base, **changes), document, **arguments)
             self.assertNotIn(TOKEN, str(outcome))
+            self.assertEqual(api.faults, [])
             return outcome, api
 
     def expect(self, state, text, *answers, **changes):
@@ -253,9 +157,18 @@ class Answers(Check):
 
     def test_refusals_for_good_are_dead(self):
         for code, text in ((401, "Unauthorized"), (403, "Forbidden: bot was blocked by the user"),
-                           (400, "Bad Request: chat not found"), (404, "Not Found")):
-            _, api = self.expect("dead", text, refusal(code, text))
+                           (400, "Bad Request: chat not found"), (404, "Not Found"),
+                           (400, "Bad Request: message thread not found"),
+                           (403, "Forbidden: bot was kicked from the supergroup chat")):
+            result, api = self.expect("dead", text, refusal(code, text))
             self.assertEqual(len(api.requests), 1)
+            self.assertTrue(result["broken"], text)
+
+    def test_a_message_that_is_refused_breaks_nothing_else(self):
+        for code, text in ((400, "Bad Request: message text is empty"), (400, "Bad Request: can't parse entities"),
+                           (429, "Too Many Requests"), (500, "Internal Server Error")):
+            outcome, _ = self.run_one(*[refusal(code, text)] * 2)
+            self.assertFalse(outcome[1][0]["broken"], text)
 
     def test_too_many_requests_waits_as_long_as_it_is_told(self):
         result, _ = self.expect("retry", "429", refusal(429, "Too Many Requests", retry_after=17))
@@ -310,6 +223,511 @@ class Answers(Check):
         self.assertLess(time.monotonic() - start, 8)
 
 
+HOSTILE = "<b>&amp;</code>{{7*7}}{% x %}%n%s${x}\"'`*_[a](http://x)\\\u202e\x1b[31m\U0001f600"
+
+
+LONG = ((HOSTILE * 2000)[:65536], "\U0001f600" * 16384, "&" * 65536)
+
+
+class Hostile(Check):
+    def send(self, document):
+        _, api = self.expect("sent", "http 200", document=document, buttons=True, operators=[42])
+        self.assertLessEqual(units(api.messages[0]["text"]), 3900)
+        return api.messages[0]["text"]
+
+    def hostile(self, value):
+        """Each is one field with this value."""
+        return {
+            "rule": {k: value for k in rig.ALERT["rule"]}, "level": value, "channel": value, "time": value,
+            "group": value, "raw": [value], "ban": {"address": value, "for_s": 60}, "tags": [value],
+            "notification": {"reason": value, "status": "firing", "why": value}, "incident": value}
+
+    def test_every_field_may_hold_anything(self):
+        text = self.send(rig.alert(**self.hostile(HOSTILE)))
+        self.assertIn("&lt;b&gt;&amp;amp;&lt;/code&gt;{{7*7}}{% x %}%n%s${x}", text)
+        self.assertIn(rig.ALERT["id"], text)
+
+    def test_every_field_may_be_64_kib_long(self):
+        for i, (name, _) in enumerate(self.hostile("").items()):
+            value = LONG[i % 3]
+            self.assertIn(rig.ALERT["id"], self.send(rig.alert(**{name: self.hostile(value)[name]})))
+        for value in LONG:
+            text = self.send(rig.alert(group=value, raw=["x", value, "the newest line"]))
+            self.assertIn("the newest line", text)
+
+    def test_summaries_may_hold_anything(self):
+        for value in (HOSTILE, *LONG):
+            self.send(summary(title=value))
+            self.send(summary(tables=[{"title": value, "rows": [], "more": 3}]))
+            rows = [{"name": value, "value": "1"}, {"name": "bob", "value": value}, {"name": "eve", "value": "2"}]
+            self.assertIn("eve: 2", self.send(summary(tables=[{"title": "By user", "rows": rows, "more": 0}])))
+
+    def test_ids_that_are_none_get_no_buttons(self):
+        for value in ("x" * 32, "A" * 32, "0" * 31, "0" * 33, "", HOSTILE):
+            _, api = self.run_one(document=rig.alert(id=value), buttons=True, operators=[42])
+            self.assertNotIn("reply_markup", api.messages[0])
+
+
+def summary(**changes):
+    document = {
+        "version": 1, "type": "summary", "id": "s-1", "kind": "digest", "title": "40 alerts", "level": "high",
+        "why": "Too many to tell one by one.", "alerts": 40, "from": "2026-11-21T01:00:00.000000Z",
+        "to": "2026-11-21T02:00:00.000000Z",
+        "tables": [{"title": "By rule", "rows": [{"name": f"rule-{i}", "value": "2"} for i in range(18)], "more": 0}],
+    }
+    document.update(changes)
+    return document
+
+
+def over(reason="resolved", **changes):
+    """The document of an incident that is over."""
+    return rig.alert(incident=INCIDENT, notification={
+        "reason": reason, "status": "resolved", "why": "Quiet for 1h."}, **changes)
+
+
+FIRST = f"77@{CHAT}"
+
+
+class Incidents(Check):
+    """What follows on the first message."""
+
+    def test_what_is_over_is_marked_in_the_first_message(self):
+        result, api = self.expect("sent", "first message marked", document=over(), first=FIRST, buttons=True,
+                                  operators=[42])
+        self.assertEqual(api.requests[0][0], f"/bot{TOKEN}/editMessageText")
+        message = api.messages[0]
+        self.assertEqual((message["chat_id"], message["message_id"]), (CHAT, 77))
+        self.assertTrue(message["text"].startswith("\u2705 <b>[resolved] Failed logins from one address"))
+        self.assertIn("Quiet for 1h.", message["text"])
+        self.assertIn("verification failed for peer", message["text"])
+        self.assertNotIn("reply_markup", message)  # so the server takes the keyboard away
+        self.assertEqual(result["remote"], FIRST)
+        self.assertEqual(len(api.requests), 1)
+
+    def test_a_reply_or_both_can_be_had_instead(self):
+        _, api = self.expect("sent", "http 200", document=over("closed"), first=FIRST, on_resolve="reply")
+        self.assertEqual([r[0].rsplit("/")[-1] for r in api.requests], ["sendMessage"])
+        reply = {"message_id": 77, "allow_sending_without_reply": True}
+        self.assertEqual(api.messages[0]["reply_parameters"], reply)
+        self.assertNotIn("verification failed for peer", api.messages[0]["text"])
+        _, api = self.expect("sent", "http 200", document=over(), first=FIRST, on_resolve="both")
+        self.assertEqual([r[0].rsplit("/")[-1] for r in api.requests], ["editMessageText", "sendMessage"])
+        self.assertEqual(api.messages[1]["reply_parameters"], reply)
+
+    def test_both_goes_on_with_the_reply_when_the_mark_is_there_already(self):
+        same = refusal(400, "Bad Request: message is not modified: specified new message content and reply markup "
+                            "are exactly the same as a current content and reply markup of the message")
+        _, api = self.expect("retry", "502", ok(), refusal(502, "Bad Gateway"), document=over(), first=FIRST,
+                             on_resolve="both")
+        self.assertEqual(len(api.requests), 2)
+        result, api = self.expect("sent", "http 200", same, document=over(), first=FIRST, on_resolve="both")
+        self.assertEqual(len(api.requests), 2)
+        self.assertEqual(result["remote"], f"4711@{CHAT}")
+
+    def test_a_mark_that_is_there_already_is_success(self):
+        result, api = self.expect("sent", "marked", refusal(400, "Bad Request: message is not modified"),
+                                  document=over(), first=FIRST)
+        self.assertEqual((result["remote"], len(api.requests)), (FIRST, 1))
+
+    def test_a_first_message_that_is_gone_is_followed_by_a_new_one(self):
+        for text in ("message to edit not found", "message can't be edited", "MESSAGE_ID_INVALID"):
+            result, api = self.expect("sent", "gone", refusal(400, "Bad Request: " + text), document=over(),
+                                      first=FIRST)
+            self.assertEqual([r[0].rsplit("/")[-1] for r in api.requests], ["editMessageText", "sendMessage"])
+            self.assertIn("verification failed for peer", api.messages[1]["text"])
+            self.assertEqual(result["remote"], f"4711@{CHAT}")
+
+    def test_an_edit_that_cannot_be_parsed_goes_again_as_plain_text(self):
+        _, api = self.expect("sent", "plain text", refusal(400, "Bad Request: can't parse entities: x"),
+                             document=over(), first=FIRST)
+        self.assertEqual(["parse_mode" in m for m in api.messages], [True, False])
+        self.assertTrue(all(r[0].endswith("editMessageText") for r in api.requests))
+
+    def test_what_is_over_without_a_first_message_is_a_message(self):
+        for first in (None, "x", "0", "-7", "77@", "77@x", "77777777777777777777"):
+            _, api = self.expect("sent", "http 200", document=over(), first=first)
+            self.assertEqual([r[0].rsplit("/")[-1] for r in api.requests], ["sendMessage"])
+            self.assertNotIn("reply_parameters", api.messages[0])
+            self.assertIn("\u2705", api.messages[0]["text"])
+
+    def test_repeats_and_escalations_reply_to_the_first(self):
+        for reason in ("repeat", "escalated"):
+            document = rig.alert(incident=INCIDENT, notification={
+                "reason": reason, "status": "firing", "why": "Nobody acknowledged within 15m."})
+            result, api = self.expect("sent", "http 200", document=document, first=FIRST)
+            self.assertEqual(api.messages[0]["reply_parameters"]["message_id"], 77)
+            self.assertIn("Nobody acknowledged within 15m.", api.messages[0]["text"])
+            self.assertEqual(result["remote"], f"4711@{CHAT}")
+
+    def test_a_message_to_reply_to_that_is_gone_costs_nothing(self):
+        _, api = self.expect("sent", "http 200", refusal(400, "Bad Request: message to be replied not found"),
+                             first=FIRST)
+        self.assertEqual(["reply_parameters" in m for m in api.messages], [True, False])
+
+    def test_the_number_of_a_message_elsewhere_names_none_here(self):
+        _, api = self.expect("sent", "http 200", first="77@-999")
+        self.assertNotIn("reply_parameters", api.messages[0])
+        _, api = self.expect("sent", "http 200", first="77")
+        self.assertIn("reply_parameters", api.messages[0])
+        _, api = self.expect("sent", "marked", document=over(), first="77@-999")
+        self.assertEqual(api.messages[0]["chat_id"], -999)  # where it is
+
+    def test_a_group_that_moved_takes_its_messages_out_of_reach(self):
+        moved = refusal(400, "Bad Request: group chat was upgraded to a supergroup chat", migrate_to_chat_id=-1009)
+        result, api = self.expect("sent", "-1009", moved, document=over(), first=FIRST)
+        self.assertEqual([r[0].rsplit("/")[-1] for r in api.requests], ["editMessageText", "sendMessage"])
+        self.assertEqual(api.messages[1]["chat_id"], -1009)
+        self.assertNotIn("reply_parameters", api.messages[1])
+        self.assertIn("put chat -1009 into the configuration", result["status"])
+
+    def test_a_summary_has_its_tables_and_an_id(self):
+        result, api = self.expect("sent", "http 200", document=summary())
+        text = Markup(api.messages[0]["text"]).text
+        for piece in ("[high] 40 alerts", "Too many to tell one by one.", "By rule\nrule-0: 2\nrule-1: 2",
+                      "rule-17: 2", "trailwarden alerts list --since"):
+            self.assertIn(piece, text)
+        self.assertEqual(result["remote"], f"4711@{CHAT}")
+
+    def test_a_summary_too_long_for_the_server_loses_rows(self):
+        rows = [{"name": f"rule-{i} " + "x" * 60, "value": "2"} for i in range(20)]
+        document = summary(tables=[{"title": f"Table {i}", "rows": rows, "more": 0} for i in range(3)])
+        _, api = self.expect("sent", "shortened", refusal(400, "Bad Request: message is too long"), document=document)
+        sizes = [units(m["text"]) for m in api.messages]
+        self.assertGreater(sizes[0], 3000)
+        self.assertLess(sizes[1], 1951)
+        self.assertRegex(api.messages[1]["text"], r"and \d+ more")
+
+
+def button_data(message):
+    return [[b["callback_data"] for b in row] for row in message["reply_markup"]["inline_keyboard"]]
+
+
+ACK, SILENCE, UNBAN = (f"a:{rig.ALERT['id']}", f"s:{rig.ALERT['id']}:3600", f"u:{rig.ALERT['id']}")
+
+
+class Buttons(Check):
+    def message(self, document=None, **changes):
+        _, api = self.expect("sent", "http 200", document=document, buttons=True, operators=[42, "7"], **changes)
+        return api.messages[0]
+
+    def test_an_alert_has_buttons_when_wanted(self):
+        message = self.message()
+        self.assertEqual(button_data(message), [[ACK, SILENCE], [UNBAN]])
+        _, api = self.expect("sent", "http 200")
+        self.assertNotIn("reply_markup", api.messages[0])
+
+    def test_unban_is_there_only_for_a_ban(self):
+        document = rig.alert()
+        del document["ban"]
+        self.assertEqual(button_data(self.message(document)), [[ACK, SILENCE]])
+
+    def test_summaries_have_buttons_when_they_are_of_one_incident(self):
+        self.assertNotIn("reply_markup", self.message(summary()))
+        message = self.message(summary(incident=INCIDENT))
+        self.assertEqual(button_data(message), [[f"a:{INCIDENT}", f"s:{INCIDENT}:3600"]])
+
+    def test_what_is_over_has_none(self):
+        self.assertNotIn("reply_markup", self.message(over()))
+        self.assertNotIn("reply_markup", self.message(over(), first=FIRST, on_resolve="reply"))
+
+    def test_a_message_matters_more_than_its_buttons(self):
+        _, api = self.expect("sent", "http 200", refusal(400, "Bad Request: BUTTON_DATA_INVALID"), buttons=True,
+                             operators=[42])
+        self.assertEqual(["reply_markup" in m for m in api.messages], [True, False])
+
+    def test_messages_can_be_protected(self):
+        self.assertTrue(self.message(protect_content=True)["protect_content"])
+        self.assertNotIn("protect_content", self.message())
+
+
+KEYBOARD = {"inline_keyboard": [[{"text": "Ack", "callback_data": ACK}, {"text": "S", "callback_data": SILENCE}],
+                                [{"text": "Unban", "callback_data": UNBAN}]]}
+
+
+class Listening(unittest.TestCase):
+    def listen(self, api, **changes):
+        return Listener(config(api.base, **{"buttons": True, "operators": [42, 7], **changes}))
+
+    def ends(self, api, listener, sig=None):
+        self.assertEqual(listener.end(sig), 0, listener.said)
+        self.assertEqual(api.faults, [])
+        self.assertNotIn(TOKEN, listener.said)
+
+    def test_a_press_becomes_an_act_and_is_answered(self):
+        with BotApi() as api, self.listen(api, thread=9, protect_content=True) as listener:
+            api.wait_for_poll()
+            start = time.monotonic()
+            query = api.press(ACK, markup=KEYBOARD)
+            act = listener.next()
+            self.assertLess(time.monotonic() - start, 1)
+            self.assertEqual({k: act[k] for k in ("act", "id", "for_s", "who")},
+                             {"act": "ack", "id": rig.ALERT["id"], "for_s": 0, "who": "42 @alice"})
+            listener.tell("done acknowledged: Failed logins <b>")
+            message = api.wait("sendMessage")[0]
+            self.assertEqual(api.calls("answerCallbackQuery"),
+                             [{"callback_query_id": query, "text": "acknowledged: Failed logins <b>"}])
+            edit = api.calls("editMessageReplyMarkup")[0]
+            self.assertEqual((edit["chat_id"], edit["message_id"]), (CHAT, 4711))
+            self.assertEqual(button_data(edit), [[UNBAN]])
+            self.assertEqual((message["chat_id"], message["text"], message["disable_notification"]),
+                             (CHAT, "acknowledged: Failed logins <b> (alice)", True))
+            self.assertEqual(message["reply_parameters"]["message_id"], 4711)
+            self.assertEqual((message["message_thread_id"], message["protect_content"]), (9, True))
+            self.ends(api, listener)
+
+    def test_silence_and_unban_are_acts_and_all_buttons_can_go(self):
+        with BotApi() as api, self.listen(api) as listener:
+            api.press(SILENCE, user=7, username=None, first_name="Bo\nb\u202e")
+            act = listener.next()
+            self.assertEqual((act["act"], act["for_s"], act["who"]), ("silence.add", 3600, "7 Bo b"))
+            listener.tell("done silenced for 1h")
+            self.assertEqual(button_data(api.wait("editMessageReplyMarkup")[0]), [])
+            api.press(UNBAN)
+            self.assertEqual(listener.next()["act"], "unban")
+            self.ends(api, listener)
+
+    def test_what_did_not_work_is_told_and_leaves_the_buttons(self):
+        with BotApi() as api, self.listen(api) as listener:
+            api.press(ACK, markup=KEYBOARD)
+            listener.next()
+            listener.tell("failed no alert begins with '0123' " + "\U0001f600" * 300)
+            answer = api.wait("answerCallbackQuery")[0]
+            self.assertTrue(answer["show_alert"])
+            self.assertEqual(units(answer["text"]), 200)
+            listener.deliver()
+            listener.next()
+            self.assertEqual(api.calls("editMessageReplyMarkup"), [])
+            self.ends(api, listener)
+
+    def test_an_answer_that_comes_too_late_is_no_trouble(self):
+        old = refusal(400, "Bad Request: query is too old and response timeout expired or query ID is invalid")
+        gone = refusal(400, "Bad Request: message to edit not found")
+        with BotApi(old, gone) as api, self.listen(api) as listener:
+            api.press(ACK)
+            listener.next()
+            listener.tell("done acknowledged")
+            api.wait("sendMessage")
+            self.ends(api, listener)
+            self.assertNotIn("too old", listener.said)
+
+    def test_the_polls_are_as_documented(self):
+        with BotApi() as api, self.listen(api) as listener:
+            api.wait_for_poll()
+            first, second = api.calls("getUpdates")
+            self.assertNotIn("offset", first)
+            self.assertEqual((first["timeout"], second["timeout"]), (0, 50))
+            self.assertEqual(second["allowed_updates"], ["callback_query"])
+            api.press(ACK)
+            listener.next()
+            api.wait_for_poll()
+            self.assertEqual(api.calls("getUpdates")[-1]["offset"], api.next_update + 1)
+            self.ends(api, listener)
+
+    def test_what_was_pressed_meanwhile_is_not_lost(self):
+        with BotApi() as api:
+            for i in range(60):  # more than one answer holds
+                api.press(ACK, message_id=100 + i)
+            with self.listen(api) as listener:
+                places = [listener.next()["place"].split()[2] for _ in range(60)]
+                self.assertEqual(places, [str(100 + i) for i in range(60)])
+                self.ends(api, listener)
+
+    def test_messages_come_along_with_presses(self):
+        with BotApi() as api:
+            for i in range(12):
+                api.press(ACK, message_id=100 + i, text="\U0001f600" * 4096)  # 48 KiB in JSON
+            with self.listen(api) as listener:
+                places = [listener.next()["place"].split()[2] for _ in range(12)]
+                self.assertEqual(places, [str(100 + i) for i in range(12)])
+                self.assertLess(len(api.calls("getUpdates")), 6)
+                self.ends(api, listener)
+
+    def test_an_answer_too_long_to_read_is_asked_for_in_parts(self):
+        with BotApi() as api:
+            for i in range(3):
+                api.press(ACK, message_id=100 + i, text="x" * 500_000)
+            with self.listen(api) as listener:
+                self.assertEqual([listener.next()["place"].split()[2] for _ in range(3)], ["100", "101", "102"])
+                self.assertEqual([c["limit"] for c in api.calls("getUpdates")][:2], [10, 1])
+                self.ends(api, listener)
+
+    def test_what_was_pressed_nobody_knows_when_is_to_be_pressed_again(self):
+        with BotApi() as api:
+            api.press(ACK, age_s=7200)
+            with self.listen(api) as listener:
+                self.assertIn("press again", api.wait("answerCallbackQuery")[0]["text"])
+                api.wait_for_poll()
+                api.press(SILENCE, age_s=7200)
+                self.assertEqual(listener.next()["act"], "silence.add")
+                self.ends(api, listener)
+
+    def test_strangers_are_refused(self):
+        with BotApi() as api, self.listen(api) as listener:
+            api.press(ACK, user=43, first_name="Eve\nfalse line", username="eve")
+            api.press(ACK, chat=-1)
+            api.press("a:" + "0" * 31, user=44)
+            query = api.press(ACK)
+            self.assertEqual(listener.next()["place"].split()[0], query)
+            self.assertEqual({a["text"] for a in api.wait("answerCallbackQuery", 3)}, {"not allowed"})
+            self.ends(api, listener)
+            self.assertIn("user 43", listener.said)
+            self.assertNotIn("eve", listener.said.lower())
+            self.assertEqual(listener.said.count("refused"), 1)
+
+    def test_forged_data_is_refused(self):
+        forged = ("s:" + rig.ALERT["id"] + ":99999999", "x:" + rig.ALERT["id"], ACK + " ", "", HOSTILE, "a" * 65536)
+        for some in (forged[:3], forged[3:]):
+            with BotApi() as api, self.listen(api) as listener:
+                for data in some:
+                    api.press(data)
+                texts = [a["text"] for a in api.wait("answerCallbackQuery", len(some))]
+                self.assertEqual(set(texts), {"unknown button"})
+                api.press(UNBAN)
+                self.assertEqual(listener.next()["act"], "unban")
+                self.ends(api, listener)
+
+    def test_written_commands_are_not_accepted(self):
+        with BotApi() as api, self.listen(api) as listener:
+            api.put(message={"message_id": 1, "from": {"id": 42}, "chat": {"id": CHAT}, "text": "/ack " + ACK})
+            api.put(edited_message={"text": ACK})
+            api.put(callback_query=None)
+            api.press(ACK)
+            self.assertEqual(listener.next()["act"], "ack")
+            self.ends(api, listener)
+
+    def test_a_delivery_does_not_wait_for_the_poll(self):
+        with BotApi() as api, self.listen(api) as listener:
+            for _ in range(3):
+                api.wait_for_poll()
+                start = time.monotonic()
+                listener.deliver()
+                self.assertEqual(listener.next()["state"], "sent")
+                self.assertLess(time.monotonic() - start, 1)
+            self.assertEqual(len(api.calls("getUpdates")), 2)  # the poll goes on behind it
+            api.press(ACK)
+            self.assertEqual(listener.next()["act"], "ack")
+            self.ends(api, listener)
+
+    def test_a_delivery_does_not_wait_for_refusals(self):
+        with BotApi() as api, self.listen(api) as listener:
+            api.silent.add("answerCallbackQuery")
+            for i in range(40):
+                api.press(ACK, user=1000 + i)
+            api.wait("answerCallbackQuery", 4)
+            api.wait_for_poll()
+            start = time.monotonic()
+            listener.deliver()
+            self.assertEqual(listener.next()["state"], "sent")
+            api.press(ACK)
+            self.assertEqual(listener.next()["act"], "ack")
+            self.assertLess(time.monotonic() - start, 1)
+            self.assertEqual(len(api.calls("answerCallbackQuery")), 4)
+            self.ends(api, listener)
+
+    def test_another_poller_is_told_once_and_left_alone(self):
+        with BotApi(polls=[refusal(409, CONFLICT)] * 9) as api, self.listen(api) as listener:
+            api.wait("getUpdates")
+            for _ in range(2):
+                listener.deliver()
+                self.assertEqual(listener.next()["state"], "sent")
+            self.assertEqual(len(api.calls("getUpdates")), 1)
+            self.ends(api, listener)
+            self.assertEqual(listener.said.count("another program"), 1)
+
+    def test_a_token_that_is_refused_ends_the_listening_alone(self):
+        for code in (401, 404):
+            with BotApi(polls=[refusal(code, "Unauthorized")]) as api, self.listen(api) as listener:
+                api.wait("getUpdates")
+                api.press(ACK)
+                listener.deliver()
+                self.assertEqual(listener.next()["state"], "sent")
+                self.assertEqual(len(api.calls("getUpdates")), 1)
+                self.ends(api, listener)
+                self.assertIn("until the next start", listener.said)
+
+    def test_too_many_requests_are_waited_out(self):
+        with BotApi(polls=[refusal(429, "Too Many Requests", retry_after=1)]) as api, self.listen(api) as listener:
+            start = time.monotonic()
+            api.wait("getUpdates", 2)
+            self.assertGreater(time.monotonic() - start, 1.9)
+            self.ends(api, listener)
+
+    def test_faults_of_the_server_are_waited_out(self):
+        with BotApi(polls=[refusal(502, "Bad Gateway")]) as api, self.listen(api) as listener:
+            api.press(ACK)
+            self.assertEqual(listener.next()["act"], "ack")
+            self.ends(api, listener)
+            self.assertIn("http 502", listener.said)
+            self.assertIn("listened to again", listener.said)
+
+    def test_answers_that_are_none_do_no_harm(self):
+        bodies = ("", "{", '{"ok":true}', '{"ok":true,"result":{"update_id":5}}', "\x00" * 9, "[" * 5000)
+        for body in (*bodies, b"x" * 10_000_000):
+            with BotApi(polls=[raw(200, body)]) as api, self.listen(api) as listener:
+                api.wait("getUpdates")
+                listener.deliver()
+                self.assertEqual(listener.next()["state"], "sent")
+                self.ends(api, listener)
+        with BotApi(polls=[reset]) as api, self.listen(api) as listener:
+            api.wait("getUpdates")
+            listener.deliver()
+            self.assertEqual(listener.next()["state"], "sent")
+            self.ends(api, listener)
+
+    def test_updates_that_are_none_are_passed_over(self):
+        odd = [1, "x", None, [], {}, {"update_id": -1}, {"update_id": 2**70}, {"update_id": 7, "callback_query": 1},
+               {"update_id": 8, "callback_query": {"id": "1", "from": [], "message": "x", "data": {}}}]
+        with BotApi(polls=[result(odd)]) as api, self.listen(api) as listener:
+            api.wait_for_poll()
+            self.assertEqual(api.calls("getUpdates")[1]["offset"], 9)
+            api.press(ACK)
+            self.assertEqual(listener.next()["act"], "ack")
+            self.ends(api, listener)
+
+    def test_the_chat_that_a_group_became_is_ours(self):
+        moved = refusal(400, "Bad Request: group chat was upgraded to a supergroup chat", migrate_to_chat_id=-1009)
+        with BotApi(moved) as api, self.listen(api) as listener:
+            listener.deliver()
+            self.assertEqual(listener.next()["remote"], "4711@-1009")
+            api.press(ACK, chat=-1009)
+            self.assertEqual(listener.next()["act"], "ack")
+            listener.deliver()
+            self.assertEqual(listener.next()["state"], "sent")
+            self.assertEqual([m["chat_id"] for m in api.calls("sendMessage")], [CHAT, -1009, -1009])
+            self.ends(api, listener)
+
+    def test_the_rights_of_a_receiver_are_enough(self):
+        with BotApi(polls=[reset]) as api:
+            c = config(api.base.replace("127.0.0.1", "localhost"), buttons=True, operators=[42],
+                       ca_file=rig.write("ca.pem", ""))  # so it may read its folder
+            with Listener(c, "rights=1") as listener:
+                api.wait_for_poll()
+                api.press(ACK, user=1)
+                api.press(ACK)
+                self.assertEqual(listener.next()["act"], "ack", listener.said)
+                listener.tell("done acknowledged")
+                api.wait("sendMessage")
+                listener.deliver()
+                self.assertEqual(listener.next()["state"], "sent", listener.said)
+                with open(f"/proc/{listener.process.pid}/status", encoding="utf-8") as f:
+                    self.assertIn("Seccomp:\t2\n", f.read())
+                self.ends(api, listener)
+
+    def test_a_signal_ends_the_poll(self):
+        with BotApi() as api, self.listen(api) as listener:
+            api.wait_for_poll()
+            start = time.monotonic()
+            self.ends(api, listener, signal.SIGTERM)
+            self.assertLess(time.monotonic() - start, 1)
+
+    def test_without_buttons_or_a_token_nobody_listens(self):
+        with BotApi() as api:
+            for changes in ({"buttons": False}, {"token": None}, {"directory": rig.FOLDER}):
+                with self.listen(api, **changes) as listener:
+                    self.assertEqual(listener.process.wait(10), 70)
+            self.assertEqual(api.requests, [])
+
+
 class Configuration(unittest.TestCase):
     def fault(self, text, **changes):
         code, _, said = rig.deliver(config(**{"base": "https://127.0.0.1:1", **changes}))
@@ -326,6 +744,11 @@ class Configuration(unittest.TestCase):
         self.fault("token", token=path)
         self.assertNotIn("hunter2", rig.deliver(config("https://127.0.0.1:1", token=path))[2])
         self.fault("secrets do not stand", token="123:hunter2")
+        self.fault("buttons need operators", buttons=True)
+        self.fault("buttons need operators", buttons=True, operators=[])
+        for operator in ("alice", "@alice", "-42", "0", "42x", "4 2", "", 4.5, "99999999999999999999"):
+            self.fault("is no operator", buttons=True, operators=[42, operator])
+        self.fault("on_resolve", on_resolve="shout")
 
 
 if __name__ == "__main__":

@@ -2,6 +2,8 @@
 import copy
 import json
 import os
+import queue
+import signal
 import socket
 import subprocess
 import sys
@@ -86,6 +88,69 @@ def deliver(config, document=None, **arguments):
     if "Sanitizer" in run.stderr or "runtime error" in run.stderr:
         sys.exit(run.stderr)
     return run.returncode, results, run.stderr
+
+
+class Listener:
+    """The driver as a core that hears what people do: acts and results come out in their order."""
+
+    def __init__(self, config, *words):
+        self.process = subprocess.Popen(
+            [DRIVER, write("config.yaml", json.dumps(config) + "\n"), os.devnull, "listen=1", *words],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        self.lines = queue.Queue()
+        self.said = ""
+        self.threads = [threading.Thread(target=self.hear), threading.Thread(target=self.note)]
+        for thread in self.threads:
+            thread.start()
+
+    def hear(self):
+        for line in self.process.stdout:
+            self.lines.put(json.loads(line))
+
+    def note(self):
+        for line in self.process.stderr:
+            self.said += line
+
+    def next(self, seconds=10):
+        """The next act or result."""
+        try:
+            return self.lines.get(timeout=seconds)
+        except queue.Empty:
+            raise AssertionError(f"nothing within {seconds} s; it said: {self.said}") from None
+
+    def tell(self, line):
+        self.process.stdin.write(line + "\n")
+        self.process.stdin.flush()
+
+    def deliver(self, document=None):
+        name = f"document-{len(os.listdir(FOLDER))}.json"
+        self.tell("deliver " + write(name, json.dumps(ALERT if document is None else document)))
+
+    def end(self, sig=None):
+        """The exit status, after SIGNAL or the end of its input; what it said is complete then."""
+        if sig and self.process.poll() is None:
+            self.process.send_signal(sig)
+        elif not sig:
+            self.process.stdin.close()
+        try:
+            code = self.process.wait(10)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            raise
+        for thread in self.threads:
+            thread.join(10)
+        for pipe in (self.process.stdin, self.process.stdout, self.process.stderr):
+            pipe.close()
+        if "Sanitizer" in self.said or "runtime error" in self.said:
+            sys.exit(self.said)
+        return code
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        if not self.process.stdout.closed:
+            self.end(signal.SIGTERM)
 
 
 def state(outcome):
