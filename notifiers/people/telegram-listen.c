@@ -32,6 +32,7 @@
 #define PAUSE_MAX_US (60 * USEC_PER_SEC)
 #define CONFLICT_US (30 * USEC_PER_SEC)
 #define CONFLICT_MAX_US (300 * USEC_PER_SEC)
+#define REPEAT_US (5 * USEC_PER_SEC) /* nothing but what was confirmed: no hurry */
 #define FOR_EVER UINT64_MAX
 
 struct telegram_listener {
@@ -131,24 +132,40 @@ static void poll_begin(struct telegram *t)
     l->not_before_us = mono() + USEC_PER_SEC; /* of the next try, should this not have begun */
 }
 
+/*
+ * False: the server gave again what was confirmed. Numbers rise by one; only after a week without
+ * any they may begin anywhere, so a number far below is new.
+ */
+static bool is_new(struct telegram_listener *l, uint64_t offset, const struct json *update)
+{
+    uint64_t id = json_u64(update, "update_id", UINT64_MAX);
+
+    if (id >= INT64_MAX || (id < offset && offset - id <= PRESSES_MAX))
+        return false;
+    l->offset = id + 1;
+    return true;
+}
+
 static void take_updates(struct telegram *t, const struct json *updates)
 {
     const struct clock real = CLOCK_REAL;
     struct telegram_listener *l = t->listener;
-    uint64_t now_s = clock_now(&real) / USEC_PER_SEC;
+    uint64_t now_s = clock_now(&real) / USEC_PER_SEC, offset = l->offset;
     uint64_t before_s = l->caught_up || now_s < STALE_S ? 0 : now_s - STALE_S;
-    const struct json *u = updates ? updates->child : NULL;
+    const struct json *u = updates->child;
+    bool news = !u;
 
     l->caught_up = l->caught_up || !u;
     l->first = l->n = 0;
     for (; u && l->n < PRESSES_MAX; u = u->next) {
-        uint64_t id = json_u64(u, "update_id", 0);
-
-        if (id >= l->offset && id < INT64_MAX)
-            l->offset = id + 1;
+        if (!is_new(l, offset, u))
+            continue;
+        news = true;
         if (telegram_press(t, u, before_s, l->arena, &l->presses[l->n]))
             l->n++;
     }
+    if (!news)
+        l->not_before_us = mono() + REPEAT_US;
 }
 
 /* ---- what can go wrong with it ---- */

@@ -684,6 +684,32 @@ class Listening(unittest.TestCase):
             self.assertEqual(listener.next()["act"], "ack")
             self.ends(api, listener)
 
+    def test_what_was_confirmed_is_not_done_again(self):
+        with BotApi() as api:
+            api.press(ACK)
+            same = result(list(api.updates))
+            api.polls = [same] * 9
+            with self.listen(api) as listener:
+                self.assertEqual(listener.next()["act"], "ack")
+                api.wait("getUpdates", 2)
+                for _ in range(2):
+                    listener.deliver()
+                    self.assertEqual(listener.next()["state"], "sent")
+                self.assertEqual(len(api.calls("getUpdates")), 2)
+                self.ends(api, listener)
+
+    def test_numbers_of_updates_may_begin_anew(self):
+        with BotApi() as api, self.listen(api) as listener:
+            api.press(ACK)
+            self.assertEqual(listener.next()["act"], "ack")
+            api.wait_for_poll()
+            api.next_update = 5
+            api.press(UNBAN)
+            self.assertEqual(listener.next()["act"], "unban")
+            api.wait_for_poll()
+            self.assertEqual(api.calls("getUpdates")[-1]["offset"], 7)
+            self.ends(api, listener)
+
     def test_the_chat_that_a_group_became_is_ours(self):
         moved = refusal(400, "Bad Request: group chat was upgraded to a supergroup chat", migrate_to_chat_id=-1009)
         with BotApi(moved) as api, self.listen(api) as listener:
