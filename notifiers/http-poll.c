@@ -2,6 +2,8 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <signal.h>
+#include <sys/signalfd.h>
 
 #include "base/clock.h"
 #include "notifiers/http-private.h"
@@ -20,19 +22,24 @@ struct flight {
 
 struct http_poll {
     CURLM *multi;
+    sigset_t ends;
+    int signals; /* can be read while one of them is pending */
     struct flight poll, sent[SENT_MAX];
 };
 
 struct http_poll *http_poll_new(void)
 {
-    struct http_poll *p = calloc(1, sizeof *p);
+    AUTO(http_poll) p = calloc(1, sizeof *p);
 
-    if (p)
-        p->multi = curl_multi_init();
-    if (p && p->multi)
-        return p;
-    free(p);
-    return NULL;
+    if (!p)
+        return NULL;
+    sigemptyset(&p->ends);
+    sigaddset(&p->ends, SIGTERM);
+    sigaddset(&p->ends, SIGINT);
+    sigaddset(&p->ends, SIGHUP);
+    p->signals = signalfd(-1, &p->ends, SFD_CLOEXEC | SFD_NONBLOCK);
+    p->multi = curl_multi_init();
+    return p->signals >= 0 && p->multi ? TAKE(p) : NULL;
 }
 
 /* The answer's body is left to the caller. */
@@ -61,6 +68,8 @@ void http_poll_free(struct http_poll *p)
     for (size_t i = 0; i < SENT_MAX; i++)
         drop(p, &p->sent[i]);
     curl_multi_cleanup(p->multi);
+    if (p->signals >= 0)
+        close(p->signals);
     free(p);
 }
 
@@ -123,15 +132,16 @@ static void move_on(struct http_poll *p)
     }
 }
 
-int http_poll_wait(struct http_poll *p, int fd, uint64_t until_us, struct http_answer *ret)
+static int wait_here(struct http_poll *p, int fd, uint64_t until_us, struct http_answer *ret)
 {
     const struct clock real = CLOCK_REAL;
 
     for (;;) {
-        struct pollfd mine = { .fd = fd, .events = POLLIN };
-        struct curl_waitfd also = { .fd = fd, .events = CURL_WAIT_POLLIN };
+        struct pollfd mine[] = { { .fd = fd, .events = POLLIN },
+                                 { .fd = p->signals, .events = POLLIN } };
+        struct curl_waitfd also[] = { { .fd = fd, .events = CURL_WAIT_POLLIN },
+                                      { .fd = p->signals, .events = CURL_WAIT_POLLIN } };
         uint64_t now = clock_mono(&real), ms;
-        int n = 0;
 
         move_on(p);
         if (p->poll.done) {
@@ -140,16 +150,29 @@ int http_poll_wait(struct http_poll *p, int fd, uint64_t until_us, struct http_a
             p->poll = (struct flight){ 0 };
             return 1;
         }
-        if (poll(&mine, 1, 0) > 0) /* an end that curl does not tell of, too */
-            return 0;
+        if (poll(mine, 2, 0) > 0) /* an end that curl does not tell of, too */
+            return mine[0].revents ? 0 : -EINTR;
         if (now >= until_us)
             return -EAGAIN;
         ms = (until_us - now) / USEC_PER_MSEC + 1;
-        errno = 0;
-        if (curl_multi_poll(p->multi, &also, 1, ms < WAIT_MAX_MS ? (int)ms : WAIT_MAX_MS, &n) !=
+        if (curl_multi_poll(p->multi, also, 2, ms < WAIT_MAX_MS ? (int)ms : WAIT_MAX_MS, NULL) !=
             CURLM_OK)
             return -EIO;
-        if (n == 0 && errno == EINTR)
-            return -EINTR;
     }
+}
+
+/*
+ * A signal that came between a look at the caller's flag and the system call would be slept over:
+ * libcurl has no ppoll(). So they stay pending meanwhile, and their handlers run behind it.
+ */
+int http_poll_wait(struct http_poll *p, int fd, uint64_t until_us, struct http_answer *ret)
+{
+    sigset_t before;
+    int r;
+
+    if (sigprocmask(SIG_BLOCK, &p->ends, &before) < 0)
+        return -errno;
+    r = wait_here(p, fd, until_us, ret);
+    (void)sigprocmask(SIG_SETMASK, &before, NULL);
+    return r;
 }

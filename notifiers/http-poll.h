@@ -25,6 +25,7 @@ int http_poll_send(struct http_poll *p, const struct http_request *q);
 
 /*
  * 1: the answer is there (the caller frees its body). 0: fd can be read, or has ended. -EAGAIN: it
- * is until_us on the monotonic clock. -EINTR: a signal came. -EIO: libcurl cannot wait.
+ * is until_us on the monotonic clock. -EIO: libcurl cannot wait. -EINTR: SIGTERM, SIGINT or SIGHUP
+ * came, and its handler has run, unless the caller blocks it: then it is pending.
  */
 int http_poll_wait(struct http_poll *p, int fd, uint64_t until_us, struct http_answer *ret);

@@ -177,6 +177,18 @@ static void on_term(int sig)
     stopped = 1;
 }
 
+/* The signal is blocked but here, so that none comes between this look and the wait. */
+static bool is_stopped(void)
+{
+    sigset_t term;
+
+    sigemptyset(&term);
+    sigaddset(&term, SIGTERM);
+    sigprocmask(SIG_UNBLOCK, &term, NULL);
+    sigprocmask(SIG_BLOCK, &term, NULL);
+    return stopped;
+}
+
 static void print_act(const struct sink_act *act)
 {
     AUTO_BUF line = BUF_INIT;
@@ -233,14 +245,14 @@ static int play(struct sink *s, const struct arguments *x)
     if (x->rights && role_drop_rights(ROLE_SENDER, &role, &err) < 0)
         return fail(&err);
     sigaction(SIGTERM, &term, NULL);
-    while (s->ops->listens && s->ops->listens(s) && !stopped) {
+    while (s->ops->listens && s->ops->listens(s) && !is_stopped()) {
         struct pollfd in = { .fd = STDIN_FILENO, .events = POLLIN };
         int r = s->ops->listen(s, STDIN_FILENO, &act);
 
         if (r > 0)
             print_act(&act);
         else if (r < 0)
-            (void)poll(&in, 1, 100);
+            (void)poll(&in, 1, r == -EINTR ? 0 : 100);
         else if (!read_word(&line) || !obey(s, x, &act, &line))
             return 0;
     }

@@ -7,9 +7,13 @@ import struct
 import threading
 import time
 
+import rig
+
 TOKEN = "123456:TEST-token_x"
 CHAT = -1001234567890
 POLL_MAX = 50
+HOSTILE = "<b>&amp;</code>{{7*7}}{% x %}%n%s${x}\"'`*_[a](http://x)\\\u202e\x1b[31m\U0001f600"
+ACK, SILENCE, UNBAN = (f"a:{rig.ALERT['id']}", f"s:{rig.ALERT['id']}:3600", f"u:{rig.ALERT['id']}")
 
 # What the methods that are used know of: a member that is not here would be a mistake of ours.
 MEMBERS = {
@@ -249,3 +253,13 @@ class BotApi:
             "from": {"id": user, "is_bot": False, "first_name": "Al", "username": "alice", **person},
         })
         return query
+
+
+def config(base, **changes):
+    c = {"type": "telegram", "token": rig.secret(TOKEN), "chat": "-1001234567890", "base": base}
+    c.update(changes)
+    return {k: v for k, v in c.items() if v is not None}
+
+
+def button_data(message):
+    return [[b["callback_data"] for b in row] for row in message["reply_markup"]["inline_keyboard"]]

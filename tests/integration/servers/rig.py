@@ -94,11 +94,15 @@ class Listener:
     """The driver as a core that hears what people do: acts and results come out in their order."""
 
     def __init__(self, config, *words):
+        environment = dict(os.environ)
+        if "rights=1" in words:  # those to look for leaks are gone then
+            environment["ASAN_OPTIONS"] = "detect_leaks=0"
         self.process = subprocess.Popen(
             [DRIVER, write("config.yaml", json.dumps(config) + "\n"), os.devnull, "listen=1", *words],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+            env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         self.lines = queue.Queue()
         self.said = ""
+        self.heard = threading.Condition()
         self.threads = [threading.Thread(target=self.hear), threading.Thread(target=self.note)]
         for thread in self.threads:
             thread.start()
@@ -109,7 +113,15 @@ class Listener:
 
     def note(self):
         for line in self.process.stderr:
-            self.said += line
+            with self.heard:
+                self.said += line
+                self.heard.notify_all()
+
+    def wait_for(self, text, seconds=10):
+        """Until it has said so."""
+        with self.heard:
+            if not self.heard.wait_for(lambda: text in self.said, seconds):
+                raise AssertionError(f"not said: {text}; but: {self.said}")
 
     def next(self, seconds=10):
         """The next act or result."""
