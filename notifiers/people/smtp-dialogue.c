@@ -170,6 +170,8 @@ static int code_of(struct slice line)
 {
     uint64_t code;
 
+    if (line.n > 3 && line.p[3] != ' ' && line.p[3] != '-')
+        return 0;
     return parse_u64(slice_take(line, 3), 200, 599, &code) < 0 ? 0 : (int)code;
 }
 

@@ -5,6 +5,7 @@ import os
 import time
 import unittest
 
+import parallel
 import rig
 from smtp_servers import GOOD, GOOD_CA, OTHER, OTHER_CA, Server
 
@@ -185,6 +186,57 @@ class Hostile(unittest.TestCase):
         document = rig.alert(group="x")
         document["group"][0]["name"] = "<i>name"
         self.assertNotIn("<i>", parts(send(document)[0])[1])
+
+
+class Everywhere(unittest.TestCase):
+    """One hostile value in all fields at once: the headers are those of any mail."""
+
+    VALUES = ("x\r\nBcc: evil@example.net\r\n\r\n<b>body</b>", "=?utf-8?q?=0D=0ABcc=3A?= evil@example.net",
+              "<script>{{x}}%n%s</script>", "\u202egnp.exe\u2066\u200f", "\U0001f600" * 1500, "\x1b]0;x\x07\x00\x9b",
+              "--=_\r\n--=_\r\nContent-Type: text/html", "a" * 8192, " ", ".\r\n.\r\nQUIT\r\n")
+
+    def test_no_field_changes_the_headers(self):
+        plain = send(rig.alert(level="medium"))[0]
+        folder = os.path.join(rig.FOLDER, "everywhere")
+        for i, value in enumerate(self.VALUES):
+            document = rig.alert(level="medium", channel=value, id=value, tags=[value], time=value, first=value)
+            document["rule"].update({k: value for k in ("id", "title", "author", "description")})
+            document["group"] = [{"name": value, "value": value}] * 5
+            document["events"] = [{"time": value, "channel": value, "format": value, "raw": value,
+                                   "fields": {"source.ip": value, "user.name": value, value: value}}] * 11
+            document["ban"] = {"address": value, "for_s": 1}
+            outcome = rig.deliver(config(25, directory=folder), document, key=f"k{i}")
+            self.assertEqual(rig.state(outcome), "sent", outcome)
+            with open(os.path.join(folder, f"k{i}.eml"), "rb") as f:
+                data = f.read()
+            message = parse(data)
+            self.assertEqual(list(message.keys()), list(plain.keys()))
+            self.assertEqual([p.get_content_type() for p in message.walk()],
+                             ["multipart/alternative", "text/plain", "text/html"])
+            self.assertEqual([p.defects for p in message.walk() if p.defects], [])
+            self.assertEqual((message["From"], message["To"]), (plain["From"], plain["To"]))
+            self.assertNotIn(b"\n", data.replace(b"\r\n", b""))
+            self.assertNotIn(b"\n.", data)
+            self.assertLessEqual(max(len(line) for line in data.split(b"\r\n")), 78)
+            html = parts(message)[1]
+            self.assertEqual(html.lower().count("<script"), 0)
+            self.assertEqual(html.count("<h1"), 1)
+
+
+class Libraries(unittest.TestCase):
+    def test_both_carry_the_same_bytes(self):
+        folder = os.path.join(rig.FOLDER, "same")
+        document = rig.alert(group="\u0438\u0432\u0430\u043d")
+        document["rule"]["description"] = ".\n..\nFrom here\n" + "x" * 2000
+        rig.deliver(config(25, directory=folder), document, key="same")
+        with open(os.path.join(folder, "same.eml"), "rb") as f:
+            expected = f.read()
+        for implicit in (False, True):
+            with Server(implicit=implicit) as s:
+                tls = "implicit" if implicit else "required"
+                outcome = rig.deliver(config(s.port, tls=tls), document, key="same")
+                self.assertEqual(rig.state(outcome), "sent", outcome)
+                self.assertEqual(s.handler.mails, [expected])
 
 
 class Answers(unittest.TestCase):
@@ -454,4 +506,4 @@ class Configuration(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    unittest.main(verbosity=2)
+    parallel.main(4)
