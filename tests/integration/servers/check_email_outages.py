@@ -13,7 +13,7 @@ import unittest
 import parallel
 import rig
 from smtp_servers import (GOOD, GOOD_CA, HERE, OTHER, OTHER_CA, PASSWORD, Backlog, Broken, Nobody,
-                          Server, dribbles, hangs_up, long_line, make_certificate,
+                          Server, dawdles, dribbles, hangs_up, long_line, make_certificate,
                           make_expired_certificate, never_ends, silent)
 
 EXPIRED, EXPIRED_CA = make_expired_certificate(HERE)
@@ -49,7 +49,7 @@ class Outage(unittest.TestCase):
 
     def broken(self, step, fault, state, text="", **changes):
         """A relay that fails at one step; SHORT holds for what has no end of its own."""
-        endless = fault in (silent, dribbles, never_ends)
+        endless = fault in (silent, dribbles, dawdles, never_ends)
         server = Broken(step, fault, self.implicit)
         if endless:
             changes.setdefault("timeout", f"{SHORT}s")
@@ -93,6 +93,9 @@ class Reaching:
     def test_a_greeting_without_an_end(self):
         self.broken("greeting", never_ends, "retry")
 
+    def test_a_greeting_that_goes_on_and_on(self):
+        self.broken("greeting", dawdles, "retry", "deadline")
+
     def test_a_greeting_of_64_kib_ends_or_is_taken(self):
         server = Broken("greeting", long_line(b"220"), self.implicit)
         self.assertIn(self.deliver(server.port)[-1]["state"], ("retry", "sent"))
@@ -135,7 +138,7 @@ class Trusting:
     def test_a_certificate_nobody_vouches_for(self):
         self.refused(OTHER, GOOD_CA, "self-signed")
 
-    def test_the_authorities_of_the_system_do_not_help_where_a_ca_file_is_named(self):
+    def test_a_certificate_that_the_ca_file_does_not_vouch_for(self):
         self.refused(GOOD, OTHER_CA, "self-signed")
 
     def test_tls_1_1_is_too_old(self):

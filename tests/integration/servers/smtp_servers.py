@@ -314,6 +314,13 @@ def dribbles(connection):
         time.sleep(1)
 
 
+def dawdles(connection):
+    """Whole lines, and never the last."""
+    while True:
+        connection.sendall(b"220-wait\r\n")
+        time.sleep(0.3)
+
+
 def never_ends(connection):
     while True:
         connection.sendall(b"220-and more\r\n" * 100)
