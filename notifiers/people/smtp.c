@@ -94,7 +94,7 @@ static void leave_home(void)
 int smtp_talk(void *ctx, int out_fd)
 {
     struct dialogue d = { .job = ctx, .fd = out_fd };
-    struct smtp_server server;
+    struct smtp_server server = { 0 };
 
     leave_home();
     signal(SIGPIPE, SIG_IGN); /* neither library asks for MSG_NOSIGNAL everywhere */
