@@ -10,7 +10,7 @@
 #include "logwatch/control.h"
 
 #define ANSWER_US (15 * USEC_PER_SEC) /* a commit on a slow disk fits in */
-#define FACT_COLUMN 10
+#define FACT_COLUMN 11
 
 /* ---- the view ---- */
 

@@ -311,12 +311,14 @@ static void show_alert(const struct showing *s)
 {
     struct desk *d = s->desk;
     char time[TIME_TEXT_SIZE];
+    uint64_t first_us;
 
     print_fact(d, "alert", s->alert->id);
     show_rule(s);
     print_fact(d, "time", slice_str(when_text(s->alert->time_us, time)));
-    if (json_u64(s->doc, "window_s", 0))
-        print_fact(d, "first", json_text(s->doc, "first"));
+    if (json_u64(s->doc, "window_s", 0) &&
+        time_parse_rfc3339(json_text(s->doc, "first"), &first_us) == 0)
+        print_fact(d, "first", slice_str(when_text(first_us, time)));
     print_fact(d, "why", message_why(s->alert->document, d->arena));
     print_fact(d, "who", s->alert->group);
     show_ban(s);
@@ -328,9 +330,9 @@ static void show_incident(const struct showing *s)
     struct desk *d = s->desk;
     char a[TIME_TEXT_SIZE], b[TIME_TEXT_SIZE];
 
-    print_factf(d, "incident", "%.*s, %llu alerts since %s, the newest %s", SLICE_FMT(i->key),
-                (unsigned long long)i->alerts, when_text(i->opened_us, a),
-                when_text(i->last_us, b));
+    print_factf(d, "incident", "%.*s, %llu alert%s since %s, the newest %s", SLICE_FMT(i->key),
+                (unsigned long long)i->alerts, i->alerts == 1 ? "" : "s",
+                when_text(i->opened_us, a), when_text(i->last_us, b));
     print_factf(d, "state", "%s since %s%s%.*s", incident_state_name(i->state),
                 when_text(i->changed_us, a), i->by.n ? " by " : "", SLICE_FMT(i->by));
     print_fact(d, "comment", i->comment);

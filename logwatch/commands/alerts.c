@@ -5,6 +5,8 @@
 
 #include "base/table.h"
 
+#define WHO_SHOWN 60 /* a stranger may have made it long */
+
 struct listing {
     struct desk *desk;
     struct text_table *table;
@@ -60,6 +62,7 @@ static int list_alert(void *ctx, const struct alert_row *row)
 {
     struct listing *l = ctx;
     int state = state_of(l, row->incident);
+    AUTO_BUF who = BUF_INIT;
     char time[TIME_TEXT_SIZE];
 
     if (state < -1)
@@ -75,7 +78,8 @@ static int list_alert(void *ctx, const struct alert_row *row)
             l->table, slice_str(state < 0 ? "-" : incident_state_name((enum incident_state)state)));
         text_table_cell(l->table, row->channel);
         text_table_cell(l->table, slice_take(row->id, ID_SHOWN));
-        text_table_cell(l->table, row->group);
+        buf_clip(&who, row->group, WHO_SHOWN);
+        text_table_cell(l->table, buf_view(&who));
         text_table_cell(l->table, row->title);
     }
     return ++l->n >= l->limit ? 1 : 0;

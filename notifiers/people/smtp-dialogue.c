@@ -8,6 +8,7 @@
 #include "base/file.h"
 #include "base/num.h"
 #include "base/utf8.h"
+#include "notifiers/dialogue.h"
 
 #define TOLD_TEXT_MAX 120
 #define ECHO_MIN 6 /* shorter words of an answer give nothing away */
@@ -93,6 +94,17 @@ void dialogue_told_all(void)
     (void)pthread_create(&thread, NULL, leave, NULL);
 }
 
+/* For who tests the relay: the parent notes it. Nothing of the login, nor of the mail. */
+static void overheard(const struct dialogue *d, const char *who, struct slice line)
+{
+    AUTO_BUF text = BUF_INIT;
+
+    if (!dialogue_notes || slice_trim(line).n == 0)
+        return;
+    buf_printf(&text, "%s%.*s", who, SLICE_FMT(slice_trim(line)));
+    dialogue_tell(d, "talk", 0, 0, buf_view(&text));
+}
+
 /* ---- what we said ---- */
 
 static void remember_login(struct dialogue *d, struct slice line)
@@ -149,6 +161,7 @@ void dialogue_said(struct dialogue *d, struct slice bytes)
     d->complete = false;
     if (d->challenged) { /* may look like any command */
         d->challenged = false;
+        overheard(d, "> ", SLICE("(login)"));
         remember_login(d, slice_trim(bytes));
         return;
     }
@@ -156,6 +169,7 @@ void dialogue_said(struct dialogue *d, struct slice bytes)
         for (size_t i = 0; i < ARRAY_SIZE(steps); i++)
             if (steps[i].verb && slice_starts(line, slice_str(steps[i].verb)))
                 step_to(d, (enum smtp_step)i);
+        overheard(d, "> ", d->step == STEP_LOGIN ? SLICE("AUTH (login)") : line);
         if (d->step == STEP_LOGIN)
             remember_login(d, slice_trim(line));
         else if (d->step == STEP_MAIL)
@@ -204,6 +218,7 @@ static void on_answer(struct dialogue *d)
         d->on_answer(d, code, slice_skip(answer, 4));
     if (d->step == STEP_DATA && code == 354) {
         step_to(d, STEP_DOT);
+        overheard(d, "> ", SLICE("(the mail)"));
         d->complete = false;
     }
 }
@@ -223,6 +238,7 @@ static void on_line(struct dialogue *d)
     struct slice line = slice_trim(slice_of(d->line, d->nline));
     bool more = line.n > 3 && line.p[3] == '-';
 
+    overheard(d, "< ", line);
     if (code_of(line) == 0)
         no_smtp(d, line);
     if (!d->answer[0])

@@ -7,6 +7,7 @@
 
 #include "base/ip.h"
 #include "base/num.h"
+#include "notifiers/dialogue.h"
 #include "notifiers/people/smtp-private.h"
 
 /* ---- HOST:PORT ---- */
@@ -139,6 +140,8 @@ void smtp_read(struct slice out, struct smtp_verdict *v)
             v->failure = text;
         } else if (slice_is(what, "step")) {
             v->step = text;
+        } else if (slice_is(what, "talk")) {
+            dialogue_note(NULL, "", text);
         } else if (slice_is(what, "from")) {
             v->from = code;
         } else if (slice_is(what, "to")) {

@@ -73,6 +73,20 @@ with tempfile.TemporaryDirectory() as folder:
         print("FAIL: no alert in the file has a checkpoint")
         bad += 1
     validate("status", run("status", "--json", "--config", config))
+    listed = run("alerts", "list", "--json", "--config", config).splitlines()
+    for line in listed[:3]:
+        assert json.loads(line)["state"] in ("open", "resolved"), line
+        shown = run("alerts", "show", "--json", json.loads(line)["id"][:12], "--config", config)
+        validate("alert-show", shown)
+        validate("alert", json.dumps(json.loads(shown)["alert"]))
+    validate("outbox", run("notify", "list", "--json", "--config", config), 15)
+    validate("outbox-show", run("notify", "show", "1", "--json", "--config", config))
+    validate("receiver", run("notify", "receivers", "--json", "--config", config), 3)
+    validate("silence", run("silences", "list", "--json", "--config", config), 0)
+    validate("notify-test", run("notify", "test", "--json", "--config", config), 2)
+    dry = run("notify", "test", "disk", "--dry-run", "--json", "--config", config)
+    validate("notify-test", dry)
+    validate("alert", json.loads(dry)["text"])
     validate("state", run("state", "show", "--json", "--config", config))
     validate("state-export", run("state", "export", "--config", config), 100)
     validate("verify", run("trail", "verify", "--json", "--config", config))
