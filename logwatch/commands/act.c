@@ -52,6 +52,27 @@ void desk_fini(struct desk *d)
     buf_fini(&d->line);
 }
 
+static const struct rule_info *find_rule(const struct desk *d, const char *text)
+{
+    size_t i = text ? rules_find(d->config->engine->rules, slice_str(text)) : SIZE_MAX;
+
+    return i == SIZE_MAX ? NULL : rules_info(d->config->engine->rules, i);
+}
+
+struct slice desk_rule(const struct desk *d, const char *text)
+{
+    const struct rule_info *info = find_rule(d, text);
+
+    return info ? info->id : slice_str(text);
+}
+
+struct slice desk_rule_title(const struct desk *d, const char *id)
+{
+    const struct rule_info *info = find_rule(d, id);
+
+    return info ? info->title : slice_str(id);
+}
+
 int desk_print(struct desk *d)
 {
     if (!buf_ok(&d->line))

@@ -27,6 +27,10 @@ struct desk {
 /* An exit code; desk_fini() in any case. `view`: the store, too. */
 int desk_open(struct desk *d, struct cli *cli, bool view);
 void desk_fini(struct desk *d);
+/* The id of the rule with this id, name or title; the text itself when none that is loaded has. */
+struct slice desk_rule(const struct desk *d, const char *text);
+/* How people call it: its title; the id itself when it is not loaded. */
+struct slice desk_rule_title(const struct desk *d, const char *id);
 /* One JSON document as a line. -ENOMEM. */
 int desk_print(struct desk *d);
 

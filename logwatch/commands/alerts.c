@@ -94,8 +94,7 @@ static int filter_of(const struct cli *cli, struct alert_filter *f, struct listi
 {
     int r = act_limit(cli, 100, &l->limit);
 
-    *f = (struct alert_filter){ .rule = slice_str(cli->values[CLI_RULE]),
-                                .channel = slice_str(cli->values[CLI_CHANNEL]) };
+    *f = (struct alert_filter){ .channel = slice_str(cli->values[CLI_CHANNEL]) };
     if (r == EXIT_DONE)
         r = act_span(cli, &f->since_us, &f->until_us);
     if (r == EXIT_DONE)
@@ -122,6 +121,8 @@ int command_alerts_list(struct cli *cli)
     if (!table || !states)
         return EXIT_FAILED;
     r = desk_open(&d, cli, true);
+    if (r == EXIT_DONE)
+        f.rule = desk_rule(&d, cli->values[CLI_RULE]);
     if (r == EXIT_DONE && store_alerts_each(d.store, &f, list_alert, &l, &l.err) < 0)
         r = cli_error(&l.err);
     if (r == EXIT_DONE && !cli_has(cli, CLI_JSON))

@@ -65,7 +65,9 @@ const struct cli_option cli_options[CLI_OPTIONS] = {
     [CLI_RECEIVER] = { "receiver", 0, "NAME", "Only of this receiver." },
     [CLI_COMMENT] = { "comment", 0, "TEXT", "A word for the others: why." },
     [CLI_FOR] = { "for", 0, "AGE", "How long, like 30m, 2h or 7d." },
-    [CLI_OF_RULE] = { "rule", 0, "ID", "Of this rule, * for anything; may be repeated." },
+    [CLI_OF_RULE] = { "rule", 0, "ID",
+                      "Of this rule (id, name or title; ids with * for anything); may be "
+                      "repeated." },
     [CLI_OF_CHANNEL] = { "channel", 0, "NAME", "Of this channel; may be repeated." },
     [CLI_OF_LEVEL] = { "level", 0, "LEVEL", "Of just this level; may be repeated." },
     [CLI_OF_FIELD] = { "field", 0, "NAME=VALUE",

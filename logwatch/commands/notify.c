@@ -65,8 +65,7 @@ static int filter_of(const struct cli *cli, struct outbox_filter *f)
 {
     int r;
 
-    *f = (struct outbox_filter){ .receiver = slice_str(cli->values[CLI_RECEIVER]),
-                                 .rule = slice_str(cli->values[CLI_RULE]) };
+    *f = (struct outbox_filter){ .receiver = slice_str(cli->values[CLI_RECEIVER]) };
     r = act_limit(cli, 100, &f->limit);
     if (r == EXIT_DONE)
         r = act_span(cli, &f->since_us, &f->until_us);
@@ -87,6 +86,8 @@ int command_notify_list(struct cli *cli)
     if (r || !table)
         return r ? r : EXIT_FAILED;
     r = desk_open(&d, cli, true);
+    if (r == EXIT_DONE)
+        f.rule = desk_rule(&d, cli->values[CLI_RULE]);
     if (r == EXIT_DONE && store_outbox_list(d.store, &f, list_row, &l, &err) < 0)
         r = cli_error(&err);
     if (r == EXIT_DONE && !cli_has(cli, CLI_JSON))

@@ -4,6 +4,7 @@
 #include <errno.h>
 
 #include "base/num.h"
+#include "base/utf8.h"
 #include "notifiers/route.h"
 
 #define FOR_MAX_S (366 * 86400)
@@ -16,15 +17,31 @@ struct listing {
     size_t n;
 };
 
+/* Rules by their titles. */
+static void name_rules(const struct desk *d, struct matcher *m)
+{
+    const char **names = arena_array(d->arena, m->rules.n + 1, sizeof *names);
+
+    for (size_t i = 0; names && i < m->rules.n; i++) {
+        names[i] = arena_str(d->arena, desk_rule_title(d, m->rules.items[i]));
+        if (!names[i])
+            return;
+    }
+    if (names)
+        m->rules.items = names;
+}
+
 /* "level high, rule xray-*"; as it is stored when it cannot be read. */
-static void buf_when(struct desk *d, struct slice when, struct buf *b)
+static void buf_when(const struct desk *d, struct slice when, struct buf *b)
 {
     struct matcher m;
 
-    if (matcher_json(when, d->arena, &m, NULL) == 0)
-        matcher_words(&m, b);
-    else
+    if (matcher_json(when, d->arena, &m, NULL) < 0) {
         buf_slice(b, when);
+        return;
+    }
+    name_rules(d, &m);
+    matcher_words(&m, b);
 }
 
 static int list_silence(void *ctx, const struct silence *s)
@@ -112,9 +129,25 @@ static bool named_before(const struct cli *cli, size_t i, struct slice name)
     return false;
 }
 
-/* All values of one name, from its first on. */
-static void put_values(const struct cli *cli, size_t from, struct slice name, struct json_writer *w)
+/* A slip here would silence nothing; but rules of the past may be meant, and our own alarms. */
+static struct slice named_rule(const struct desk *d, const char *text)
 {
+    struct slice id = desk_rule(d, text);
+    AUTO_BUF clean = BUF_INIT;
+
+    if (id.p == text && slice_find_byte(id, '*') == SIZE_MAX) {
+        buf_printable(&clean, id);
+        fprintf(stderr,
+                "trailwarden: note: no rule that is loaded has the id, name or title '%.*s'\n",
+                SLICE_FMT(buf_view(&clean)));
+    }
+    return id;
+}
+
+/* All values of one name, from its first on. */
+static void put_values(const struct desk *d, size_t from, struct slice name, struct json_writer *w)
+{
+    const struct cli *cli = d->cli;
     struct slice other, value, part;
 
     json_key_slice(w, name);
@@ -122,7 +155,9 @@ static void put_values(const struct cli *cli, size_t from, struct slice name, st
     for (size_t i = from; i < cli->nmany; i++) {
         if (!member_of(cli, i, &other, &value) || !slice_eq(other, name))
             continue;
-        while (slice_split(&value, ',', &part))
+        if (cli->many_of[i] == CLI_OF_RULE) /* titles have commas */
+            json_put_slice(w, named_rule(d, cli->many[i]));
+        while (cli->many_of[i] != CLI_OF_RULE && slice_split(&value, ',', &part))
             json_put_slice(w, slice_trim(part));
     }
     json_array_end(w);
@@ -141,7 +176,7 @@ static int when_of(struct desk *d, struct buf *out, struct matcher *ret)
         if (!member_of(cli, i, &name, &value))
             return act_usage(cli, "--field is NAME=VALUE, like source.ip=192.0.2.0/24");
         if (!named_before(cli, i, name))
-            put_values(cli, i, name, &w);
+            put_values(d, i, name, &w);
     }
     json_object_end(&w);
     if (!buf_ok(out))

@@ -107,6 +107,8 @@ want("a silence", [dict(act("silence.add", when={
     "rule": ["xui-*"], "level": ["high", "critical"], "source.ip": ["192.0.2.0/24", "2001:db8::/32"],
     "user.name": ["bob"], "channel": ["xui"]}, for_s=7200), comment="works")], seen)
 assert "0 open incidents fit now" in text, text
+seen, _ = run(0, "silences", "add", "--for", "1s", "--rule", "xui: service error", "--rule", "no, such rule")
+assert seen[0]["when"]["rule"][1] == "no, such rule" and len(seen[0]["when"]["rule"][0]) == 36, seen
 want("a silence of an alert", [act("silence.add", id="abcd", for_s=1800)],
      run(0, "silences", "add", "abcd", "--for", "30m")[0])
 want("expired", [act("silence.expire", id=3), act("silence.expire", id=12)],

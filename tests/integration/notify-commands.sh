@@ -67,6 +67,7 @@ exits 1 tw alerts show ffff
 exits 3 tw alerts list --status closed --fail-empty
 exits 3 tw alerts list --level critical --fail-empty
 exits 3 tw alerts list --until 2026-11-21T01:00:00Z --fail-empty
+want "by the rule's title" 1 "$(tw alerts list --json --rule "$RULE in 5 minutes" | wc -l)"
 exits 0 tw alerts list --since 2026-11-21T01:00:00Z --fail-empty
 
 # Somebody looks after it: the next alert of the kind is kept, and nobody is told.
@@ -101,6 +102,8 @@ silenced() { tw alerts show "$(newest)" | grep -F "held" | grep -F "silence 1"; 
 wait_for "an alert that is held" silenced
 tw silences add "$id" --for 30m > "$SCRATCH/out" || fail "silences add ID"
 said "$SCRATCH/out" "1 open incident fits now:"
+tw silences list > "$SCRATCH/out"
+said "$SCRATCH/out" "rule $RULE"
 want "silences" 2 "$(tw silences list --json | wc -l)"
 tw silences expire 1 2 > "$SCRATCH/out" || fail "expire"
 want "none is left" 0 "$(tw silences list --json | wc -l)"
