@@ -57,7 +57,10 @@ static int list_row(void *ctx, const struct outbox_row *row)
     text_table_cell(l->table, slice_str(delivery_state_name(row->state)));
     text_table_cellf(l->table, "%u", row->attempts);
     text_table_cell(l->table, buf_view(&what));
-    text_table_cell(l->table, row->status);
+    if (row->bundle)
+        text_table_cellf(l->table, "told in message %llu", (unsigned long long)row->bundle);
+    else
+        text_table_cell(l->table, row->status);
     return 0;
 }
 
