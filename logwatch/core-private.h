@@ -3,6 +3,7 @@
 
 #include "base/log.h"
 #include "logwatch/core-anchor.h"
+#include "logwatch/core-digest.h"
 #include "logwatch/core-people.h"
 #include "logwatch/core-queue.h"
 #include "logwatch/core-tell.h"

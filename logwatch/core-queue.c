@@ -176,7 +176,7 @@ static int key_of(const struct summing *x, struct arena *a, struct slice *ret)
 static int put_summary(struct summing *x, struct slice group, uint64_t now_us)
 {
     struct arena *a = x->q->batch->arena;
-    struct summary_head h;
+    struct summary_head h = { 0 };
     struct outgoing *o = batch_outgoing(x->q->batch);
 
     head_of(x, group, a, &h);

@@ -208,14 +208,16 @@ int summary_write(const struct summary *s, const struct summary_head *h, struct 
     json_member_str(&w, "level", level_name(s->level));
     json_member_slice(&w, "why", h->why);
     json_member_u64(&w, "alerts", s->n);
-    json_member_time(&w, "from", s->from_us);
-    json_member_time(&w, "to", s->to_us);
+    json_member_time(&w, "from", h->from_us ? h->from_us : s->from_us);
+    json_member_time(&w, "to", h->to_us ? h->to_us : s->to_us);
     if (s->incident.n)
         json_member_slice(&w, "incident", s->incident);
     json_key(&w, "tables");
     json_array(&w);
     for (int i = 0; i < TABLES; i++)
         put_table(s, i, &w);
+    if (h->more)
+        h->more(h->ctx, &w);
     json_array_end(&w);
     put_newest(s, &w);
     json_key(&w, "notification");

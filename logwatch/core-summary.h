@@ -20,6 +20,9 @@ struct summary_head {
     const char *kind; /* group, digest, quiet, repeat, daily, weekly: reason and kind */
     struct slice key; /* its id */
     struct slice why; /* a sentence */
+    uint64_t from_us, to_us; /* 0 = of the rows */
+    void (*more)(void *ctx, struct json_writer *w); /* further tables; may be NULL */
+    void *ctx;
 };
 /* "17 alerts: Failed logins from one address and 2 more rules". In the arena; empty: no memory. */
 struct slice summary_title(const struct summary *s, struct arena *a);

@@ -461,9 +461,17 @@ int core_take(struct core *core, const struct reader_result *result, struct err 
     return r;
 }
 
+static struct digest_from digest_from(const struct core *core)
+{
+    return (struct digest_from){ core->config, core->store, core->audit };
+}
+
 uint64_t core_people_next_us(const struct core *core)
 {
-    return core_tell_due_us(core->tell);
+    const struct digest_from from = digest_from(core);
+    uint64_t over = core_tell_due_us(core->tell), digest = core_digest_due_us(&from);
+
+    return over < digest ? over : digest;
 }
 
 uint64_t core_due_us(const struct core *core)
@@ -473,6 +481,14 @@ uint64_t core_due_us(const struct core *core)
     return due == UINT64_MAX ? due : due + LATENESS_US;
 }
 
+static int tick_digests(struct core *core, uint64_t now_us, struct err *err)
+{
+    const struct digest_from from = digest_from(core);
+
+    return core_digest_due_us(&from) > now_us ? 0
+                                              : core_digest_tick(&from, &core->batch, now_us, err);
+}
+
 int core_tick(struct core *core, struct err *err)
 {
     uint64_t now = clock_now(core->clock), behind = core_time_behind(core->time, now);
@@ -480,7 +496,7 @@ int core_tick(struct core *core, struct err *err)
     size_t first = core->batch.nalerts;
 
     core->batch.now_us = now;
-    if (core_tell_tick(core->tell, now, err) < 0)
+    if (core_tell_tick(core->tell, now, err) < 0 || tick_digests(core, now, err) < 0)
         return err_code(err);
     if (behind && behind < over)
         over = behind;

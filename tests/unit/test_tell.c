@@ -593,8 +593,7 @@ static void ten_thousand_alerts_in_a_minute_add_up(void **state)
     assert_int_equal(w.told, 10000);
     assert_true(w.messages <= 30);
     assert_int_equal(count_rows(&w, DELIVERY_WAITING) + count_rows(&w, DELIVERY_RETRY), 0);
-    assert_int_equal(count_rows(&w, DELIVERY_BUNDLED) + count_rows(&w, DELIVERY_SENT),
-                     10000 + w.messages - (10000 - count_rows(&w, DELIVERY_BUNDLED)));
+    assert_int_equal(count_rows(&w, DELIVERY_SENT), w.messages);
     world_free(&w);
 }
 
@@ -702,6 +701,51 @@ static void a_receiver_that_refuses_is_told_of_to_the_others_once(void **state)
     world_free(&w);
 }
 
+/* ---- days ---- */
+
+static int see_document(void *ctx, const struct outbox_row *row)
+{
+    buf_slice(ctx, row->document);
+    return 0;
+}
+
+static void a_day_is_summed_up_once_whatever_happens_at_its_end(void **state)
+{
+    struct world w;
+    AUTO_BUF document = BUF_INIT;
+    const struct outbox_filter last = { .limit = 1 };
+    const struct json *doc;
+    uint64_t n = 0;
+
+    (void)state;
+    world_new(&w, TWO "routes: [{notify: [boss]}]\n"
+                      "digests: [{every: day, at: \"07:00\", notify: [disk]}]\n");
+    live(&w, SEC);
+    for (unsigned i = 0; i < 12; i++)
+        alert(&w, i % 3 ? "logins" : "probe", i % 2 ? "192.0.2.1" : "192.0.2.2", LEVEL_HIGH);
+    live(&w, MIN);
+    buf_reset(&w.got);
+    live(&w, 18 * HOUR);
+    reopen(&w);
+    live(&w, HOUR); /* 07:01 */
+    got(&w, "disk daily Daily summary\n");
+    assert_int_equal(store_outbox_list(w.core->store, &last, see_document, &document, NULL), 0);
+    doc = json_load(w.arena, buf_view(&document), NULL);
+    assert_int_equal(json_u64(doc, "alerts", 0), 12);
+    for (const struct json *t = json_get(doc, "tables")->child; t; t = t->next)
+        n++;
+    assert_int_equal(n, 6); /* rules, sources, levels, messages, channels, trail */
+    reopen(&w);
+    live(&w, 22 * HOUR);
+    got(&w, "");
+    core_free(w.core); /* days off are one */
+    clock_set(&w.clock, clock_now(&w.clock) + 72 * HOUR);
+    open_core(&w);
+    live(&w, MIN);
+    got(&w, "disk daily Daily summary\n");
+    world_free(&w);
+}
+
 /* ---- all at once ---- */
 
 /* Whatever happens, each alert is told once to each receiver, in a message of its own or in one
@@ -769,6 +813,7 @@ int main(void)
         cmocka_unit_test(an_outage_of_hours_loses_nothing_and_ends_in_a_summary),
         cmocka_unit_test(a_row_that_cannot_be_delivered_does_not_stop_the_others),
         cmocka_unit_test(a_receiver_that_refuses_is_told_of_to_the_others_once),
+        cmocka_unit_test(a_day_is_summed_up_once_whatever_happens_at_its_end),
         cmocka_unit_test(nothing_is_lost_and_nothing_is_told_twice),
     };
 
