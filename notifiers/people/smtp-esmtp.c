@@ -3,6 +3,7 @@
 #include <sys/types.h>
 
 #include <auth-client.h>
+#include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 
@@ -72,9 +73,22 @@ static bool trust_names(const struct smtp_job *job, SSL_CTX *x)
                                             : X509_VERIFY_PARAM_set1_host(p, host, 0)) == 1;
 }
 
-/* Our own context: TLS 1.2 at least, and the name in the configuration is the one to be proved. */
-static SSL_CTX *tls_context(const struct smtp_job *job)
+/* The library only says "Client error" of a certificate that is not right. */
+static int on_certificate(int fine, X509_STORE_CTX *store)
 {
+    SSL *ssl = X509_STORE_CTX_get_ex_data(store, SSL_get_ex_data_X509_STORE_CTX_idx());
+    struct dialogue *d = ssl ? SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl)) : NULL;
+
+    if (!fine && d)
+        snprintf(d->refusal, sizeof d->refusal, "certificate: %s",
+                 X509_verify_cert_error_string(X509_STORE_CTX_get_error(store)));
+    return fine;
+}
+
+/* Our own context: TLS 1.2 at least, and the name in the configuration is the one to be proved. */
+static SSL_CTX *tls_context(struct dialogue *d)
+{
+    const struct smtp_job *job = d->job;
     SSL_CTX *x = SSL_CTX_new(TLS_client_method());
 
     if (!x)
@@ -86,7 +100,9 @@ static SSL_CTX *tls_context(const struct smtp_job *job)
      */
     SSL_CTX_set_max_proto_version(x, TLS1_2_VERSION);
     SSL_CTX_set_options(x, SSL_OP_NO_RENEGOTIATION);
-    SSL_CTX_set_verify(x, smtp_verifies(job) ? SSL_VERIFY_PEER : SSL_VERIFY_NONE, NULL);
+    SSL_CTX_set_app_data(x, d);
+    SSL_CTX_set_verify(x, smtp_verifies(job) ? SSL_VERIFY_PEER : SSL_VERIFY_NONE,
+                       smtp_verifies(job) ? on_certificate : NULL);
     if (smtp_verifies(job) && !trust_names(job, x)) {
         SSL_CTX_free(x);
         return NULL;
@@ -94,16 +110,16 @@ static SSL_CTX *tls_context(const struct smtp_job *job)
     return x;
 }
 
-static bool set_up_tls(const struct smtp_job *job, smtp_session_t session)
+static bool set_up_tls(struct dialogue *d, smtp_session_t session)
 {
     SSL_CTX *x;
 
-    if (job->tls == SMTP_TLS_NONE)
+    if (d->job->tls == SMTP_TLS_NONE)
         return smtp_starttls_enable(session, Starttls_DISABLED) != 0;
-    x = tls_context(job);
+    x = tls_context(d);
     return x && smtp_starttls_set_ctx(session, x) &&
-           smtp_starttls_enable(session, job->tls == SMTP_TLS_REQUIRED ? Starttls_REQUIRED
-                                                                       : Starttls_ENABLED);
+           smtp_starttls_enable(session, d->job->tls == SMTP_TLS_REQUIRED ? Starttls_REQUIRED
+                                                                          : Starttls_ENABLED);
 }
 
 /* The library's monitor, which sees the password, too. */
@@ -139,20 +155,31 @@ static void on_recipient(smtp_recipient_t r, const char *mailbox UNUSED, void *a
         tell_status(t->s, "to", t->next++, smtp_recipient_status(r));
 }
 
+/* What a handshake failed by stands in OpenSSL's queue; all else the library says itself. */
+static void tell_failure(const struct session *s)
+{
+    const char *tls = ERR_reason_error_string(ERR_peek_last_error()), *text;
+    char buffer[160] = "";
+
+    if (s->d->starttls && !s->d->tls && tls && !s->d->refusal[0]) {
+        snprintf(buffer, sizeof buffer, "TLS: %s", tls);
+        text = buffer;
+    } else {
+        text = smtp_strerror(smtp_errno(), buffer, sizeof buffer);
+    }
+    dialogue_tell_failure(s->d, text ? text : "");
+}
+
 static void tell_all(struct session *s, smtp_message_t message)
 {
     const smtp_status_t *transfer = smtp_message_transfer_status(message);
     struct telling t = { .s = s };
-    char text[160] = "";
-    const char *library;
 
     if (s->told)
         return;
     s->told = true;
-    if (!transfer || transfer->code / 100 != 2) {
-        library = smtp_strerror(smtp_errno(), text, sizeof text);
-        dialogue_tell_failure(s->d, library ? library : "");
-    }
+    if (!transfer || transfer->code / 100 != 2)
+        tell_failure(s);
     tell_status(s, "from", 0, smtp_reverse_path_status(message));
     smtp_enumerate_recipients(message, on_recipient, &t);
     tell_status(s, "transfer", 0, transfer);
@@ -251,7 +278,7 @@ int smtp_by_esmtp(struct dialogue *d)
 
     if (!message || !smtp_set_server(session, s->job->server))
         return 1;
-    if (!set_up_tls(s->job, session))
+    if (!set_up_tls(d, session))
         dialogue_give_up(d, "TLS could not be set up: ", "is ca_file right?");
     set_timeouts(session);
     smtp_set_eventcb(session, on_event, s);

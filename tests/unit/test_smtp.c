@@ -327,6 +327,47 @@ static void hostile_bytes_stay_one_line_of_ours(void **state)
     }
 }
 
+/* Ends by itself, by a word or by giving up, whatever comes. */
+static int babble(void *ctx, int fd)
+{
+    const struct smtp_job job = { .user = "alerts" };
+    struct dialogue d = { .job = &job, .fd = fd, .on_answer = on_answer };
+    uint64_t dice = *(const uint64_t *)ctx;
+
+    dialogue_begin(&d);
+    for (int i = 0; i < 3000; i++) {
+        static const char *const words[] = { "250 ", "354 ", "220-", "535 ", "\r\n", "\n", "334 " };
+        static const char *const ours[] = { "EHLO x\r\n",    "STARTTLS\r\n", "AUTH PLAIN x\r\n",
+                                            "DATA\r\n",      "QUIT\r\n",     "\n\n\r",
+                                            "RCPT TO:<>\r\n" };
+        char byte;
+
+        dice = dice * UINT64_C(6364136223846793005) + 1442695040888963407u;
+        byte = (char)(dice >> 40);
+        if (dice >> 57 == 0)
+            dialogue_heard(&d, slice_of(&byte, 1));
+        else if (dice >> 62 <= 1)
+            dialogue_said(&d, slice_str(ours[(dice >> 33) % ARRAY_SIZE(ours)]));
+        else
+            dialogue_heard(&d, slice_str(words[(dice >> 33) % ARRAY_SIZE(words)]));
+    }
+    return 0;
+}
+
+static void any_bytes_are_survived(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1; seed <= 200; seed++) {
+        struct proc_result r = { .out = BUF_LIMIT(1 << 20) };
+
+        assert_int_equal(proc_call(babble, &seed, 10 * USEC_PER_SEC, &r, NULL), 0);
+        if (r.signal || r.timed_out || r.status > 1)
+            fail_msg("seed %llu", (unsigned long long)seed);
+        assert_int_equal(read_all(r.out.p ? r.out.p : "").transfer, 0);
+        buf_fini(&r.out);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -340,6 +381,7 @@ int main(void)
         cmocka_unit_test(what_was_said_at_the_login_is_not_told),
         cmocka_unit_test(what_is_no_smtp_is_told_at_once),
         cmocka_unit_test(hostile_bytes_stay_one_line_of_ours),
+        cmocka_unit_test(any_bytes_are_survived),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -117,8 +117,7 @@ class Trusting:
         results = self.deliver(server.port, ca_file=ca_file, **changes)
         server.stop()
         self.assertEqual(results[-1]["state"], "retry")
-        if self.implicit:  # libESMTP does not say what was wrong
-            self.assertRegex(results[-1]["status"], text)
+        self.assertRegex(results[-1]["status"], text)
         self.assertNotIn("ehlo", server.steps[1:])
         self.assertNotIn("auth", server.steps)
         self.sends_nothing(server)
@@ -127,7 +126,7 @@ class Trusting:
         self.refused(EXPIRED, EXPIRED_CA, "expired")
 
     def test_a_certificate_of_another_name(self):
-        self.refused(OTHER, OTHER_CA, "subject name|does not match")
+        self.refused(OTHER, OTHER_CA, "subject name|hostname mismatch")
 
     def test_a_certificate_of_another_address(self):
         server = Broken("none", None, self.implicit, OTHER)
@@ -145,7 +144,7 @@ class Trusting:
         context, ca = make_certificate(f"old-{self.implicit}", HERE)
         context.set_ciphers("DEFAULT:@SECLEVEL=0")
         context.minimum_version = context.maximum_version = ssl.TLSVersion.TLSv1_1
-        self.refused(context, ca, "protocol version|alert|handshake")
+        self.refused(context, ca, "protocol")
 
     def test_a_relay_that_breaks_the_handshake_off(self):
         server = rig.Plain(lambda s, c: c.sendall(b"220 relay\r\n") if not self.implicit else None)
