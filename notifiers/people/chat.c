@@ -107,11 +107,44 @@ static struct slice words(const struct chat *c)
     return message_line(c->arena, line, 300);
 }
 
+#define PIECE_MIN 12 /* of an address: shorter ones are words like "services" */
+
+static void scrub_slice(struct slice s, char *text)
+{
+    struct secret *piece = NULL;
+
+    if (s.n >= PIECE_MIN && secret_from_slice(s, &piece, NULL) == 0)
+        secret_scrub(piece, text);
+    secret_free(piece);
+}
+
+/* A server that knows no such path says which: without the host, so the whole is not found. */
+static void scrub_pieces(struct slice url, char *text)
+{
+    size_t from = 0;
+
+    for (size_t i = 0; i <= url.n; i++)
+        if (i == url.n || strchr("/?&=", url.p[i])) {
+            scrub_slice(slice_of(url.p + from, i - from), text);
+            from = i + 1;
+        }
+}
+
 static void scrub(struct chat *c, char *text)
 {
-    for (size_t i = 0; i < ARRAY_SIZE(c->secrets); i++)
-        if (c->secrets[i])
+    struct slice header = buf_view(&c->authorization);
+    size_t blank = slice_rfind_byte(header, ' ');
+
+    for (size_t i = 0; i < ARRAY_SIZE(c->secrets); i++) {
+        struct slice s = secret_view(c->secrets[i]);
+
+        if (s.n)
             secret_scrub(c->secrets[i], text);
+        if (slice_starts(s, SLICE("http")))
+            scrub_pieces(s, text);
+    }
+    if (blank != SIZE_MAX)
+        scrub_slice(slice_skip(header, blank + 1), text); /* name and password as base64 */
 }
 
 /* Some tell the pause in the body, as seconds with a fraction. */

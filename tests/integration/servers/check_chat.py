@@ -22,7 +22,8 @@ import rig
 
 INCIDENT = "feedfacefeedfacefeedfacefeedface"
 NOW = 1795226400  # 2026-11-21T02:00:00Z
-PLACE = "/services/T0/B0/hook-that-nobody-may-see"
+HOOK = "hook-that-nobody-may-see"
+PLACE = "/services/T0/B0/" + HOOK
 TOKEN = "xoxb-token-that-nobody-may-see"
 SID = "AC" + "0123456789abcdef" * 2
 KEY = "0123456789abcdef0123456789abcdef"
@@ -123,7 +124,7 @@ class Check(unittest.TestCase):
         server = self.servers[name]
         server.answers, server.requests = list(answers), []
         outcome = rig.deliver(config(name, server.base, **changes or {}), document, now=NOW, **arguments)
-        for hidden in (TOKEN, PLACE, KEY if name == "pagerduty" else TOKEN,
+        for hidden in (TOKEN, PLACE, HOOK, KEY if name == "pagerduty" else TOKEN,
                        base64.b64encode(f"{SID}:{TOKEN}".encode()).decode()):
             self.assertNotIn(hidden, str(outcome), name)
         return outcome, server.requests
@@ -219,6 +220,11 @@ class Answers(Check):
         result, _ = self.expect("dead", "slack bot", api.say(400, error=f"bad token {TOKEN}\x1b[31m\r\nx" + "y" * 900))
         self.assertIn("***", result["status"])
         self.assertTrue(result["status"].isprintable(), result)
+        for name in ("slack", "discord", "teams"):
+            result, _ = self.expect("dead", name, api.raw(404, f"Cannot POST {PLACE}"))
+            self.assertIn("Cannot POST /services", result["status"])
+        basic = base64.b64encode(f"{SID}:{TOKEN}".encode()).decode()
+        self.expect("dead", "sms", api.say(400, message=f"Basic {basic} is wrong"))
         result, _ = self.expect("dead", "pagerduty", api.say(400, message=f"routing key {KEY} is wrong"))
         self.assertTrue("***" in result["status"] and result["broken"], result)
 
