@@ -243,8 +243,12 @@ static void syslog_deliver(struct sink *s, const struct delivery *d, struct deli
     }
     if (r == 0)
         ret->state = DELIVERY_SENT;
-    snprintf(ret->status, sizeof ret->status, r < 0 ? "cannot write '%.90s': %.50s" : "%.90s%s",
-             r < 0 ? socket_path(o) : "written to the ", r < 0 ? err_name(r) : formats[o->format]);
+    if (r < 0)
+        snprintf(ret->status, sizeof ret->status, "cannot write '%.90s': %.50s", socket_path(o),
+                 err_name(r));
+    else
+        snprintf(ret->status, sizeof ret->status, "written to '%.90s' as %s", socket_path(o),
+                 formats[o->format]);
 }
 
 const struct sink_ops sink_syslog = {

@@ -12,7 +12,6 @@ import shutil
 import socket
 import struct
 import subprocess
-import threading
 import time
 import unittest
 import urllib.parse
@@ -615,15 +614,15 @@ class Webhook(Check):
         self.assertEqual(r.headers["webhook-signature"], " ".join("v1," + s.decode() for s in signatures))
 
 
-class Socket(threading.Thread):
+class Socket:
     def __init__(self, path):
-        super().__init__(daemon=True)
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.socket.bind(path)
         self.socket.settimeout(10)
 
     def take(self):
-        return self.socket.recv(1 << 20)
+        with self.socket:
+            return self.socket.recv(1 << 20)
 
 
 def journal_fields(entry):
@@ -679,6 +678,34 @@ class Syslog(Check):
     def test_a_line_of_rfc_3164(self):
         line = self.one(rig.alert(), format="rfc3164").decode()
         self.assertRegex(line, r"\A<83>Nov 21 02:00:00 trailwarden: \[high\] Failed logins")
+
+    def test_a_real_journald_keeps_every_field(self):
+        daemon = "/lib/systemd/systemd-journald"
+        if os.geteuid() != 0 or not os.path.exists(daemon) or not shutil.which("journalctl") \
+                or not os.path.exists("/etc/machine-id") or subprocess.run(["unshare", "-m", "true"], check=False).returncode:
+            self.skipTest("no journald of our own")
+        document = notified(rig.alert(), why="w")
+        native = rig.write("journal.yaml", '{"type": "syslog"}')
+        local = rig.write("local.yaml", '{"type": "syslog", "format": "rfc3164", "socket": "/run/systemd/journal/dev-log"}')
+        data = rig.write("journal.json", json.dumps(document))
+        script = rig.write("journal.sh", f"""
+            mount -t tmpfs none /run && mkdir -p /run/systemd/journal "/run/log/journal/$(cat /etc/machine-id)" || exit 1
+            {daemon} 2>/dev/null &
+            for i in $(seq 100); do [ -S /run/systemd/journal/socket ] && break; sleep 0.05; done
+            {rig.DRIVER} {native} {data} >&2 && {rig.DRIVER} {local} {data} >&2
+            for i in $(seq 100); do
+                journalctl -q -D /run/log/journal -t trailwarden -o json --no-pager >/run/out
+                [ "$(wc -l </run/out)" -ge 2 ] && break
+                sleep 0.05
+            done
+            cat /run/out
+            kill $!""")
+        run = subprocess.run(["unshare", "-m", "sh", script], capture_output=True, text=True, timeout=60, check=False)
+        first, second = map(json.loads, run.stdout.splitlines())
+        self.assertEqual((first["_TRANSPORT"], first["PRIORITY"], first["TRAILWARDEN_INCIDENT"]), ("journal", "3", INCIDENT))
+        self.assertEqual(json.loads(first["TRAILWARDEN_DOCUMENT"]), document)
+        self.assertEqual((second["_TRANSPORT"], second["PRIORITY"], second["SYSLOG_FACILITY"]), ("syslog", "3", "10"))
+        self.assertTrue(second["MESSAGE"].startswith(first["MESSAGE"]))
 
     def test_nobody_there_is_tried_again(self):
         outcome = rig.deliver({"type": "syslog", "socket": os.path.join(rig.FOLDER, "nobody")})
