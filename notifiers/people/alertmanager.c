@@ -17,8 +17,8 @@
 #define TEXT_MAX 8000
 
 struct alertmanager {
-    const char *url, *user;
-    struct secret *token, *password;
+    const char *url;
+    struct chat_login login;
     uint64_t lasts_us;
     struct chat_http http;
 };
@@ -29,18 +29,7 @@ static const struct option alertmanager_options[] = {
       .offset = AT(struct alertmanager, url),
       .required = true,
       .help = "Its address, without /api/v2/alerts." },
-    { .name = "token",
-      .type = OPTION_SECRET,
-      .offset = AT(struct alertmanager, token),
-      .help = "A bearer token, where a proxy asks for it." },
-    { .name = "user",
-      .type = OPTION_STR,
-      .offset = AT(struct alertmanager, user),
-      .help = "Name, instead of a token." },
-    { .name = "password",
-      .type = OPTION_SECRET,
-      .offset = AT(struct alertmanager, password),
-      .help = "That user's password." },
+    CHAT_LOGIN_OPTIONS(struct alertmanager, login),
     { .name = "lasts",
       .type = OPTION_DURATION,
       .offset = AT(struct alertmanager, lasts_us),
@@ -56,10 +45,8 @@ static int alertmanager_open(struct sink *s, struct err *err)
 {
     const struct alertmanager *o = s->state;
 
-    if (!o->user != !o->password)
-        return err_set(err, -EINVAL, "'user' and 'password' go together");
-    if (o->token && o->user)
-        return err_set(err, -EINVAL, "give either 'token' or 'user'");
+    if (chat_login_check(&o->login, err) < 0)
+        return err_code(err);
     return http_url_check(o->url, err);
 }
 
@@ -126,18 +113,12 @@ static void put_labels(const struct labels *l, struct json_writer *w)
 
 /* ---- one alert ---- */
 
-static void plain_line(struct buf *b, struct slice s)
-{
-    buf_str(b, "> ");
-    buf_slice(b, s);
-}
-
 static const struct chat_style style = { .max = TEXT_MAX,
                                          .size = chat_bytes,
                                          .escape = chat_plain,
                                          .strong = "",
                                          .strong_end = "",
-                                         .code = plain_line };
+                                         .code = chat_quote };
 
 static void put_annotations(const struct message *m, struct json_writer *w)
 {
@@ -237,28 +218,13 @@ static void render(const struct alertmanager *o, struct chat *c)
     json_array_end(&w);
 }
 
-static bool authorize(const struct alertmanager *o, struct chat *c)
-{
-    if (o->http.directory)
-        return true;
-    if (o->token) {
-        buf_printf(&c->authorization, "Authorization: Bearer %.*s",
-                   SLICE_FMT(secret_view(o->token)));
-        return chat_secret(c, o->token, "token");
-    }
-    if (!o->user)
-        return true;
-    http_basic(o->user, o->password, &c->authorization);
-    return chat_secret(c, o->password, "password");
-}
-
 static void alertmanager_deliver(struct sink *s, const struct delivery *d,
                                  struct delivery_result *ret)
 {
     const struct alertmanager *o = s->state;
     struct chat c;
 
-    if (chat_begin(&c, &o->http, d, ret) && authorize(o, &c)) {
+    if (chat_begin(&c, &o->http, d, ret) && chat_login(&c, &o->login)) {
         render(o, &c);
         buf_printf(&c.url, "%.*s/api/v2/alerts", SLICE_FMT(chat_base(o->url)));
         chat_send(&c, NULL, NULL, ".alertmanager.json");
@@ -270,10 +236,8 @@ static void alertmanager_close(struct sink *s)
 {
     struct alertmanager *o = s->state;
 
-    if (!o)
-        return;
-    secret_free(o->token);
-    secret_free(o->password);
+    if (o)
+        chat_login_fini(&o->login);
 }
 
 const struct sink_ops sink_alertmanager = {

@@ -65,6 +65,36 @@ bool chat_secret(struct chat *c, const struct secret *s, const char *what)
     return false;
 }
 
+int chat_login_check(const struct chat_login *l, struct err *err)
+{
+    if (!l->user != !l->password)
+        return err_set(err, -EINVAL, "'user' and 'password' go together");
+    if (l->token && l->user)
+        return err_set(err, -EINVAL, "give either 'token' or 'user'");
+    return 0;
+}
+
+bool chat_login(struct chat *c, const struct chat_login *l)
+{
+    if (c->http->directory)
+        return true;
+    if (l->token) {
+        buf_printf(&c->authorization, "Authorization: Bearer %.*s",
+                   SLICE_FMT(secret_view(l->token)));
+        return chat_secret(c, l->token, "token");
+    }
+    if (!l->user)
+        return true;
+    http_basic(l->user, l->password, &c->authorization);
+    return chat_secret(c, l->password, "password");
+}
+
+void chat_login_fini(struct chat_login *l)
+{
+    secret_free(l->token);
+    secret_free(l->password);
+}
+
 int chat_url_check(const struct secret *url, struct err *err)
 {
     struct slice text = secret_view(url);
@@ -221,6 +251,12 @@ size_t chat_units(struct slice s)
 
 void chat_plain(struct buf *b, struct slice s)
 {
+    buf_slice(b, s);
+}
+
+void chat_quote(struct buf *b, struct slice s)
+{
+    buf_str(b, "> ");
     buf_slice(b, s);
 }
 

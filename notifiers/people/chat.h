@@ -37,6 +37,25 @@ struct chat_http {
         .path = PATH_WRITE, .help = "Write the requests into this folder instead of sending them." \
     }
 
+/* A token, or a user with a password, or neither. */
+struct chat_login {
+    const char *user;
+    struct secret *token, *password;
+};
+#define CHAT_LOGIN_OPTIONS(of, member)                                                             \
+    { .name = "token",                                                                             \
+      .type = OPTION_SECRET,                                                                       \
+      .offset = AT(of, member.token),                                                              \
+      .help = "Access token (Bearer)." },                                                          \
+        { .name = "user",                                                                          \
+          .type = OPTION_STR,                                                                      \
+          .offset = AT(of, member.user),                                                           \
+          .help = "Name, instead of a token." },                                                   \
+    {                                                                                              \
+        .name = "password", .type = OPTION_SECRET, .offset = AT(of, member.password),              \
+        .help = "That user's password."                                                            \
+    }
+
 struct chat {
     const struct chat_http *http;
     const struct delivery *delivery;
@@ -63,6 +82,10 @@ bool chat_secret(struct chat *c, const struct secret *s, const char *what);
  */
 void chat_send(struct chat *c, const char *method, const struct http_verdict *verdicts,
                const char *file);
+int chat_login_check(const struct chat_login *l, struct err *err);
+/* Fills the header; false: the result says which secret cannot be read. */
+bool chat_login(struct chat *c, const struct chat_login *l);
+void chat_login_fini(struct chat_login *l);
 /* The result is RETRY with a text of ours. */
 void chat_again(struct chat *c, const char *why);
 
@@ -85,7 +108,8 @@ struct chat_style {
 };
 size_t chat_bytes(struct slice s);
 size_t chat_units(struct slice s); /* UTF-16, as Discord and browsers count */
-void chat_plain(struct buf *b, struct slice s);
+void chat_plain(struct buf *b, struct slice s); /* text as it is */
+void chat_quote(struct buf *b, struct slice s); /* "> " and the line */
 
 enum chat_part {
     CHAT_INTRO = 1, /* why it is sent */

@@ -12,8 +12,8 @@
 #define TOPIC_MAX 64
 
 struct ntfy {
-    struct secret *token, *password;
-    const char *topic, *user, *base;
+    const char *topic, *base;
+    struct chat_login login;
     struct chat_http http;
 };
 
@@ -23,18 +23,7 @@ static const struct option ntfy_options[] = {
       .offset = AT(struct ntfy, topic),
       .required = true,
       .help = "Topic; on a server without accounts whoever knows it can read." },
-    { .name = "token",
-      .type = OPTION_SECRET,
-      .offset = AT(struct ntfy, token),
-      .help = "Access token." },
-    { .name = "user",
-      .type = OPTION_STR,
-      .offset = AT(struct ntfy, user),
-      .help = "Name, instead of a token." },
-    { .name = "password",
-      .type = OPTION_SECRET,
-      .offset = AT(struct ntfy, password),
-      .help = "That user's password." },
+    CHAT_LOGIN_OPTIONS(struct ntfy, login),
     { .name = "base",
       .type = OPTION_STR,
       .offset = AT(struct ntfy, base),
@@ -53,17 +42,9 @@ static int ntfy_open(struct sink *s, struct err *err)
         strspn(o->topic, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-") != n)
         return err_set(err, -EINVAL, "'%s' is no topic: up to %d letters, digits, _ and -",
                        o->topic, TOPIC_MAX);
-    if (!o->user != !o->password)
-        return err_set(err, -EINVAL, "'user' and 'password' go together");
-    if (o->token && o->user)
-        return err_set(err, -EINVAL, "give either 'token' or 'user'");
+    if (chat_login_check(&o->login, err) < 0)
+        return err_code(err);
     return http_url_check(o->base, err);
-}
-
-static void plain_line(struct buf *b, struct slice s)
-{
-    buf_str(b, "> ");
-    buf_slice(b, s);
 }
 
 static const struct chat_style style = { .max = MESSAGE_MAX,
@@ -71,7 +52,7 @@ static const struct chat_style style = { .max = MESSAGE_MAX,
                                          .escape = chat_plain,
                                          .strong = "",
                                          .strong_end = "",
-                                         .code = plain_line };
+                                         .code = chat_quote };
 
 static void render(const struct ntfy *o, const struct message *m, struct buf *out)
 {
@@ -94,27 +75,12 @@ static void render(const struct ntfy *o, const struct message *m, struct buf *ou
     json_object_end(&w);
 }
 
-static bool authorize(const struct ntfy *o, struct chat *c)
-{
-    if (o->http.directory)
-        return true;
-    if (o->token) {
-        buf_printf(&c->authorization, "Authorization: Bearer %.*s",
-                   SLICE_FMT(secret_view(o->token)));
-        return chat_secret(c, o->token, "token");
-    }
-    if (!o->user)
-        return true;
-    http_basic(o->user, o->password, &c->authorization);
-    return chat_secret(c, o->password, "password");
-}
-
 static void ntfy_deliver(struct sink *s, const struct delivery *d, struct delivery_result *ret)
 {
     const struct ntfy *o = s->state;
     struct chat c;
 
-    if (chat_begin(&c, &o->http, d, ret) && authorize(o, &c)) {
+    if (chat_begin(&c, &o->http, d, ret) && chat_login(&c, &o->login)) {
         render(o, &c.m, &c.body);
         buf_printf(&c.url, "%.*s/", SLICE_FMT(chat_base(o->base)));
         chat_send(&c, NULL, NULL, ".ntfy.json");
@@ -131,10 +97,8 @@ static void ntfy_close(struct sink *s)
 {
     struct ntfy *o = s->state;
 
-    if (!o)
-        return;
-    secret_free(o->token);
-    secret_free(o->password);
+    if (o)
+        chat_login_fini(&o->login);
 }
 
 const struct sink_ops sink_ntfy = {

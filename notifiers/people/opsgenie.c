@@ -41,18 +41,12 @@ static int opsgenie_open(struct sink *s, struct err *err)
     return http_url_check(o->base, err);
 }
 
-static void plain_line(struct buf *b, struct slice s)
-{
-    buf_str(b, "> ");
-    buf_slice(b, s);
-}
-
 static const struct chat_style style = { .max = DESCRIPTION_MAX,
                                          .size = chat_units,
                                          .escape = chat_plain,
                                          .strong = "",
                                          .strong_end = "",
-                                         .code = plain_line };
+                                         .code = chat_quote };
 
 static void put_details(const struct message *m, struct json_writer *w)
 {
