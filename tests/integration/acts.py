@@ -6,13 +6,14 @@ import subprocess
 import sys
 import threading
 
-program, scratch = sys.argv[1:3]
+program, scratch, rule = sys.argv[1:4]
 config = os.path.join(scratch, "c.yaml")
 state = os.path.join(scratch, "state")
 log = os.path.join(scratch, "xui.log")
 open(log, "w").close()
 with open(config, "w") as f:
-    f.write(f"state: {state}\nchannels:\n  xui: {{inputs: [{{type: file, path: {log}, from: begin}}]}}\n")
+    f.write(f"state: {state}\nchannels:\n  xui: {{inputs: [{{type: file, path: {log}, from: begin}}]}}\n"
+            f"rules: {{library: false, paths: [{rule}]}}\n")
 subprocess.run([program, "run", "--once", "--quiet", "--config", config], check=True)
 os.chdir(state)  # a socket's address is short
 asked = []
@@ -107,7 +108,8 @@ want("a silence", [dict(act("silence.add", when={
     "rule": ["xui-*"], "level": ["high", "critical"], "source.ip": ["192.0.2.0/24", "2001:db8::/32"],
     "user.name": ["bob"], "channel": ["xui"]}, for_s=7200), comment="works")], seen)
 assert "0 open incidents fit now" in text, text
-seen, _ = run(0, "silences", "add", "--for", "1s", "--rule", "xui: service error", "--rule", "no, such rule")
+seen, _ = run(0, "silences", "add", "--for", "1s", "--rule", 
+                 "xui: more than 5 failed logins from one address in 5 minutes", "--rule", "no, such rule")
 assert seen[0]["when"]["rule"][1] == "no, such rule" and len(seen[0]["when"]["rule"][0]) == 36, seen
 want("a silence of an alert", [act("silence.add", id="abcd", for_s=1800)],
      run(0, "silences", "add", "abcd", "--for", "30m")[0])

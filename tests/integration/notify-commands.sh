@@ -9,6 +9,7 @@ state: $SCRATCH/state
 host: people.example
 channels:
   xui: {inputs: [{type: file, path: $LOG, from: begin}]}
+rules: {library: false, paths: [$TW_SOURCE/rules/library/xui/failed-logins.yml]}
 notifiers:
   disk: {type: file, path: $SCRATCH/disk.jsonl}
   wall: {type: file, path: $SCRATCH/no-folder/wall.jsonl}

@@ -98,6 +98,7 @@ with open(config, "w") as f:
     f.write(f"""state: {scratch}/state
 host: test.example
 channels: {{xui: {{inputs: [{{type: file, path: {scratch}/xui.log}}]}}}}
+rules: {{library: false}}
 notifiers:
   hook: {{type: webhook, url: "http://127.0.0.1:{web.server_port}/path-is-a-secret", secret: {secret("s", SIGNING)}}}
   mail: {{type: email, server: "127.0.0.1:{relay.getsockname()[1]}", tls: none, user: bob,
