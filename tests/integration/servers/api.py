@@ -100,8 +100,8 @@ def slow(handler):
         time.sleep(0.05)
 
 
-def flood(status):
-    """A gigabyte, as long as somebody takes it."""
+def flood(status, taken):
+    """A gigabyte, as long as somebody takes it; `taken` gets an item for each MiB."""
     def answer(handler):
         handler.send_response(status)
         handler.send_header("Content-Length", str(1 << 30))
@@ -109,4 +109,5 @@ def flood(status):
         block = b"x" * (1 << 20)
         for _ in range(1 << 10):
             handler.wfile.write(block)
+            taken.append(1)
     return answer
