@@ -2,7 +2,7 @@
 
 The daemon and one of its receivers are killed meanwhile. In the end each receiver has heard of each
 alert: in a message of its own or in one summary, never in two; the paced one within its rate.
-TW_ALERTS: how many (default 1200; the long form is 10000).
+TW_ALERTS: how many (default 600; the long form is 10000).
 """
 import json
 import os
@@ -15,7 +15,7 @@ import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-ALERTS = int(os.environ.get("TW_ALERTS", "1200"))
+ALERTS = int(os.environ.get("TW_ALERTS", "600"))
 PROGRAM = os.environ.get("TW_BIN") or os.path.join(os.environ["TW_BUILD"], "trailwarden")
 FOLDER = os.environ["TMPDIR"]
 LOG = os.path.join(FOLDER, "xui.log")
@@ -52,7 +52,7 @@ class Hook(BaseHTTPRequestHandler):
             self.close_connection = True
             return
         with lock:
-            throw = dice.randrange(40) if path == "/odd" else 99
+            throw = dice.randrange(300) if path == "/odd" else 99
         if path == "/away" and away.is_set():
             self.close_connection = True
             return
