@@ -3,6 +3,7 @@
 #include <errno.h>
 
 #include "base/hash.h"
+#include "logwatch/glances.h"
 #include "logwatch/scan.h"
 
 /* Older than this when read: the past. Nobody is banned for it. */
@@ -16,6 +17,7 @@ struct reader {
     struct parser_scratch *parser;
     struct rules_scratch *rules;
     struct scan *scan;
+    struct glances *glances;
     void (*observe)(void *ctx, const struct event *ev);
     void *observe_ctx;
     struct match *matches; /* reused */
@@ -33,7 +35,8 @@ struct reader *reader_new(const struct engine *e, struct geo *geo)
     r->parser = parser_scratch_new(e->formats);
     r->rules = rules_scratch_new(e->rules);
     r->scan = scan_new();
-    return r->parser && r->rules && r->scan ? TAKE(r) : NULL;
+    r->glances = glances_new(e);
+    return r->parser && r->rules && r->scan && r->glances ? TAKE(r) : NULL;
 }
 
 void reader_free(struct reader *r)
@@ -43,6 +46,7 @@ void reader_free(struct reader *r)
     parser_scratch_free(r->parser);
     rules_scratch_free(r->rules);
     scan_free(r->scan);
+    glances_free(r->glances);
     free(r->matches);
     free(r);
 }
@@ -115,49 +119,108 @@ struct reading {
     size_t nmatches;
 };
 
-/* Of the rules `only` (NULL: all). */
-static int run_rules(struct reading *b, const struct event *ev, const uint64_t *only)
-{
-    struct reader *r = b->reader;
+/* The rules that hold, of `only` (NULL: all); until the next event is matched. */
+struct held {
     const uint32_t *rules;
-    size_t n = only ? rules_match_only(r->engine->rules, r->rules, ev, only, &rules)
-                    : rules_match(r->engine->rules, r->rules, ev, &rules);
+    size_t n;
+};
 
-    for (size_t i = 0; i < n; i++)
-        if (add_match(r, &b->nmatches, rules[i], ev) < 0)
+static struct held match(const struct reading *b, const struct event *ev, const uint64_t *only)
+{
+    const struct reader *r = b->reader;
+    struct held held;
+
+    held.n = only ? rules_match_only(r->engine->rules, r->rules, ev, only, &held.rules)
+                  : rules_match(r->engine->rules, r->rules, ev, &held.rules);
+    return held;
+}
+
+static int add_matches(struct reading *b, const struct event *ev, const struct held *held)
+{
+    for (size_t i = 0; i < held->n; i++)
+        if (add_match(b->reader, &b->nmatches, held->rules[i], ev) < 0)
             return -ENOMEM;
     return 0;
+}
+
+/* All that the parser knows of a record, or (1: it is enough) what a glance asks for. */
+static int parse(const struct reading *b, const struct record *record, const struct glance *g,
+                 struct event *ev)
+{
+    struct reader *r = b->reader;
+    struct parser_source parser = b->source->parser;
+    const struct block *block = b->block;
+    int e;
+
+    parser.input = block->name;
+    e = g ? parser_glance(&parser, r->parser, record, block->received_us, block->arena, g, ev)
+          : parser_run(&parser, r->parser, record, block->received_us, block->arena, ev, NULL);
+    if (e < 0)
+        return e;
+    memcpy(ev->key.stream, block->stream, sizeof ev->key.stream);
+    if (!b->source->replayed)
+        judge_time(ev, block);
+    if (r->geo && (!g || glance_asks_places(g)) && enrich_run(r->geo, ev) == -ENOMEM)
+        return -ENOMEM;
+    return e;
+}
+
+static void count(const struct reading *b, const struct event *ev)
+{
+    struct reader_result *result = b->result;
+    const struct format *f = b->source->input->channel->format;
+
+    result->parsed++;
+    result->unparsed += (ev->flags & EVENT_UNPARSED) ? 1 : 0;
+    if (ev->time_us > result->last_event_us)
+        result->last_event_us = ev->time_us;
+    result->shows_logins = result->shows_logins || format_shows_logins(f, ev);
+}
+
+/* The rules that hold, by a glance. 0: the record must be read whole to know them. */
+static int glance_at(const struct reading *b, const struct record *record, const struct glance *g,
+                     const uint64_t *only, struct held *ret_held)
+{
+    struct event ev;
+    int e = parse(b, record, g, &ev);
+
+    if (e <= 0)
+        return e;
+    count(b, &ev);
+    *ret_held = match(b, &ev, only);
+    return 1;
 }
 
 /* Steps 3 to 5 for one record. */
 static int read_record(struct reading *b, const struct record *record, const uint64_t *only)
 {
     struct reader *r = b->reader;
-    struct event *ev = arena_alloc(b->block->arena, sizeof *ev);
-    struct parser_source parser = b->source->parser;
     const struct config_channel *channel = b->source->input->channel;
+    const struct glance *g = only ? glances_find(r->glances, channel->format, only) : NULL;
+    struct held held;
+    int glanced = g ? glance_at(b, record, g, only, &held) : 0;
+    struct event *ev;
 
-    if (!ev)
+    if (glanced < 0)
         return -ENOMEM;
-    parser.input = b->block->name;
-    if (parser_run(&parser, r->parser, record, b->block->received_us, b->block->arena, ev, NULL) <
-        0)
+    if (glanced && held.n == 0) {
+        glances_told(r->glances, false);
+        return 0;
+    }
+    ev = arena_alloc(b->block->arena, sizeof *ev);
+    if (!ev || parse(b, record, NULL, ev) < 0)
         return -ENOMEM;
-    memcpy(ev->key.stream, b->block->stream, sizeof ev->key.stream);
-    if (!b->source->replayed)
-        judge_time(ev, b->block);
-    b->result->parsed++;
-    b->result->unparsed += (ev->flags & EVENT_UNPARSED) ? 1 : 0;
-    if (ev->time_us > b->result->last_event_us)
-        b->result->last_event_us = ev->time_us;
-    if (r->geo && enrich_run(r->geo, ev) == -ENOMEM)
-        return -ENOMEM;
+    if (!glanced)
+        count(b, ev);
     if (r->observe)
         r->observe(r->observe_ctx, ev);
     if (channel->audit_all && add_match(r, &b->nmatches, MATCH_AUDIT, ev) < 0)
         return -ENOMEM;
-    b->result->shows_logins = b->result->shows_logins || format_shows_logins(channel->format, ev);
-    return run_rules(b, ev, only);
+    if (!glanced)
+        held = match(b, ev, only);
+    if (only)
+        glances_told(r->glances, held.n > 0);
+    return add_matches(b, ev, &held);
 }
 
 /* ---- which records ---- */
@@ -274,6 +337,7 @@ static int read_notice(struct reading *reading, const struct notice *n)
     struct event *ev = arena_alloc(b->arena, sizeof *ev);
     struct noticed noticed = { r, ev };
     struct json_flat flat = { .scalar = notice_field, .ctx = &noticed };
+    struct held held;
     char *raw = arena_printf(b->arena, "{\"action\":\"%s\"%s%.*s}", n->type,
                              n->members.n ? "," : "", SLICE_FMT(n->members));
 
@@ -296,7 +360,8 @@ static int read_notice(struct reading *reading, const struct notice *n)
         return -ENOMEM;
     if (r->observe)
         r->observe(r->observe_ctx, ev);
-    return run_rules(reading, ev, NULL);
+    held = match(reading, ev, NULL);
+    return add_matches(reading, ev, &held);
 }
 
 static bool rest_notice(struct reader *r, uint32_t rule, struct arena *a, struct notice *ret)

@@ -95,6 +95,14 @@ static const struct {
     { { "autonomous_system_organization", NULL }, FIELD_SOURCE_AS_ORGANIZATION_NAME },
 };
 
+bool enrich_gives(uint32_t id)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(wanted); i++)
+        if (wanted[i].field == id)
+            return true;
+    return false;
+}
+
 static struct slice value_text(const MMDB_entry_data_s *d, char *number, size_t n)
 {
     if (d->type == MMDB_DATA_TYPE_UTF8_STRING)

@@ -150,6 +150,18 @@ struct formats {
     size_t nregexes, regexes_cap;
 };
 
+/* What a glance reads (glance.c). Sets are by id: bit i % 64 of word i / 64. */
+struct glance {
+    uint64_t *fields; /* that are asked for, or that an entry's condition asks for */
+    uint64_t *members; /* raw names that come to anything */
+    uint64_t *entries; /* that could say what is asked for */
+    size_t nnames, nentries; /* entries: up to the last of those */
+    size_t most; /* fields that an entry and all behind it could add */
+    bool address; /* source.address, source.ip or source.port */
+    bool places; /* what is looked up for source.ip */
+    bool unsure;
+};
+
 /* Action words with their ECS category and outcome. */
 struct action {
     const char *name, *category, *outcome;

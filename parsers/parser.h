@@ -126,6 +126,31 @@ int parser_run(const struct parser_source *source, struct parser_scratch *scratc
                const struct record *record, uint64_t received_us, struct arena *a,
                struct event *ret_event, const struct parser_trace *trace);
 
+/*
+ * A glance: the part of an event that somebody may ask for, to know whether the whole is wanted.
+ * Fields that are asked for are all there, as in the whole event; so are its times, and
+ * EVENT_UNPARSED. Other fields and flags may be missing.
+ */
+struct glance_ask {
+    bool (*field)(const void *ctx, uint32_t id);
+    /* Could it make a difference that a field that is asked for has this value besides others? */
+    bool (*value)(const void *ctx, uint32_t id, struct slice value);
+    const void *ctx;
+};
+struct glance;
+/* In the arena, read-only. NULL: no memory, or what is asked for cannot be told apart. */
+const struct glance *glance_new(const struct format *f, const struct glance_ask *ask,
+                                struct arena *a);
+/* Does it ask for what enrich_run() adds? */
+bool glance_asks_places(const struct glance *g);
+/*
+ * 1: told. 0: this record must be read whole to know it. -ENOMEM. The event's fields live until
+ * the next glance with the scratch.
+ */
+int parser_glance(const struct parser_source *source, struct parser_scratch *scratch,
+                  const struct record *record, uint64_t received_us, struct arena *a,
+                  const struct glance *g, struct event *ret_event);
+
 /* All words that event.action can have; NULL-terminated. */
 extern const char *const action_names[];
 
@@ -139,3 +164,4 @@ void geo_free(struct geo *g);
 DEFINE_AUTO(geo)
 /* Adds source.geo.* and source.as.* when source.ip is there and known. Faults are counted. */
 int enrich_run(struct geo *g, struct event *ev);
+bool enrich_gives(uint32_t id); /* is it one of those fields? */

@@ -8,6 +8,8 @@
 
 #define NAMES_CACHED 256
 #define NAME_CACHED_MAX 40
+#define GLANCED 32
+#define MEMBER_FIELDS 4 /* its own name; an address gives three */
 
 /* What the name of a member is to a format. */
 struct member_name {
@@ -30,6 +32,7 @@ struct parser_scratch {
     const struct format *format; /* of the names */
     uint32_t nnames; /* that were interned when they were looked up */
     size_t fields; /* that the last event had */
+    struct field glanced[GLANCED]; /* of a glance */
     struct member_name names[NAMES_CACHED];
 };
 
@@ -77,7 +80,19 @@ struct run {
     bool has_time, has_level, has_address, doubt;
     bool failed; /* memory */
     const struct parser_trace *trace;
+    const struct glance *glance; /* NULL: the whole event is wanted */
+    size_t passed; /* fields that a glance passed over, at least as many as there are */
 };
+
+static ALWAYS_INLINE bool has(const uint64_t *set, uint32_t id)
+{
+    return set[id / 64] >> id % 64 & 1;
+}
+
+static bool wants(const struct glance *g, uint32_t id)
+{
+    return id < g->nnames && has(g->fields, id);
+}
 
 static void tell(const struct run *r, struct slice what, bool matched)
 {
@@ -91,7 +106,9 @@ static ALWAYS_INLINE void put(struct run *r, uint32_t id, struct slice name, enu
 {
     struct event *ev = r->ev;
 
-    if (LIKELY(ev->nfields < ev->fields_cap && ev->nfields < EVENT_FIELDS_MAX))
+    if (r->glance && !wants(r->glance, id))
+        r->passed++;
+    else if (LIKELY(ev->nfields < ev->fields_cap && ev->nfields < EVENT_FIELDS_MAX))
         ev->fields[ev->nfields++] =
             (struct field){ .id = id, .type = type, .name = name, .value = value };
     else if (event_add(ev, id, name, type, value) == -ENOMEM)
@@ -185,6 +202,10 @@ static void set_address(struct run *r, struct slice text, unsigned flags)
 
     if (r->has_address || text.n == 0)
         return;
+    if (r->glance && !r->glance->address) {
+        r->passed += 3;
+        return;
+    }
     set(r, FIELD_SOURCE_ADDRESS, text);
     if (endpoint_parse(text, flags, &e) < 0)
         return;
@@ -322,8 +343,13 @@ static int member(struct run *r, struct slice name, enum value_type type, struct
 {
     UNINITIALIZED struct member_name uncached;
     const struct member_name *m = name_of(r, name, &uncached);
-    struct slice kept = keep(r, value);
+    struct slice kept;
 
+    if (r->glance && !(m->id < r->glance->nnames && has(r->glance->members, m->id))) {
+        r->passed += MEMBER_FIELDS;
+        return 0;
+    }
+    kept = keep(r, value);
     if (m->alias && type != VALUE_NULL)
         apply(r, &m->alias->target, kept, type);
     /* Under its own name as well: rules written for the source's fields work, too. */
@@ -485,7 +511,7 @@ static bool condition_holds(const struct run *r, const struct condition *c)
     return false;
 }
 
-static bool entry_fits(struct run *r, const struct event_entry *e)
+static ALWAYS_INLINE bool entry_fits(struct run *r, const struct event_entry *e)
 {
     if (e->starts.n && !slice_starts(r->message, e->starts))
         return false;
@@ -531,6 +557,21 @@ static void find_event(struct run *r)
     }
 }
 
+/* Of those that could say something that is asked for, does one fit? */
+static bool some_entry_fits(struct run *r)
+{
+    uint64_t may = r->message.n ? r->f->begin[(unsigned char)r->message.p[0]] : UINT64_MAX;
+    const struct glance *g = r->glance;
+
+    for (uint64_t bits = may & g->entries[0]; bits; bits &= bits - 1)
+        if (entry_fits(r, &r->f->events[__builtin_ctzll(bits)]))
+            return true;
+    for (uint32_t i = 64; i < g->nentries; i++)
+        if (has(g->entries, i) && entry_fits(r, &r->f->events[i]))
+            return true;
+    return false;
+}
+
 /* The peer of the prefix stands where the message itself named none. */
 static void apply_peer(struct run *r, struct slice text)
 {
@@ -567,6 +608,11 @@ static void reserve_fields(struct run *r)
 {
     size_t want = (r->scratch->fields + 8) & ~(size_t)7;
 
+    if (r->glance) {
+        r->ev->fields = r->scratch->glanced;
+        r->ev->fields_cap = GLANCED;
+        return;
+    }
     want = want < 16 ? 16 : want > 64 ? 64 : want;
     r->ev->fields = arena_array(r->a, want, sizeof *r->ev->fields);
     r->ev->fields_cap = r->ev->fields ? want : 0;
@@ -625,6 +671,45 @@ static void add_common(struct run *r, const struct record *record)
     set(r, FIELD_TRAILWARDEN_TRUST, slice_str(trust_name(r->ev->trust)));
 }
 
+static void read_fields(struct run *r, const struct record *record)
+{
+    const struct layout *l;
+
+    open_names(r);
+    set_sender(r, record);
+    l = find_layout(r, r->text);
+    if (!l)
+        l = find_behind_syslog(r);
+    if (l) {
+        struct slice whole = r->message.p ? r->message : SLICE("");
+
+        if (l->has_trust)
+            r->ev->trust = l->trust;
+        r->message = whole;
+        if (l->openvpn_prefix)
+            split_peer(r);
+        if (!r->glance || some_entry_fits(r))
+            find_event(r);
+        if (l->openvpn_prefix)
+            apply_peer(r, whole);
+    } else {
+        r->ev->flags |= EVENT_UNPARSED;
+    }
+    add_common(r, record);
+}
+
+static int read_record(struct run *r, const struct record *record, uint64_t received_us)
+{
+    init_event(r, record, received_us);
+    if (!clean_text(r, record))
+        return -ENOMEM;
+    reserve_fields(r);
+    read_fields(r, record);
+    if (!r->glance)
+        r->scratch->fields = r->ev->nfields;
+    return r->failed ? -ENOMEM : 0;
+}
+
 int parser_run(const struct parser_source *source, struct parser_scratch *scratch,
                const struct record *record, uint64_t received_us, struct arena *a,
                struct event *ret_event, const struct parser_trace *trace)
@@ -635,32 +720,24 @@ int parser_run(const struct parser_source *source, struct parser_scratch *scratc
                      .a = a,
                      .ev = ret_event,
                      .trace = trace };
-    const struct layout *l;
 
-    init_event(&r, record, received_us);
-    if (!clean_text(&r, record))
-        return -ENOMEM;
-    open_names(&r);
-    reserve_fields(&r);
-    set_sender(&r, record);
-    l = find_layout(&r, r.text);
-    if (!l)
-        l = find_behind_syslog(&r);
-    if (l) {
-        struct slice whole = r.message.p ? r.message : SLICE("");
+    return read_record(&r, record, received_us);
+}
 
-        if (l->has_trust)
-            r.ev->trust = l->trust;
-        r.message = whole;
-        if (l->openvpn_prefix)
-            split_peer(&r);
-        find_event(&r);
-        if (l->openvpn_prefix)
-            apply_peer(&r, whole);
-    } else {
-        r.ev->flags |= EVENT_UNPARSED;
-    }
-    add_common(&r, record);
-    scratch->fields = ret_event->nfields;
-    return r.failed ? -ENOMEM : 0;
+int parser_glance(const struct parser_source *source, struct parser_scratch *scratch,
+                  const struct record *record, uint64_t received_us, struct arena *a,
+                  const struct glance *g, struct event *ret_event)
+{
+    struct run r = { .source = source,
+                     .f = source->format,
+                     .scratch = scratch,
+                     .a = a,
+                     .ev = ret_event,
+                     .glance = g };
+    int e = read_record(&r, record, received_us);
+
+    if (e < 0)
+        return e;
+    /* Where the whole event has no room for all, it is not known which fields it has. */
+    return ret_event->nfields + r.passed + g->most <= EVENT_FIELDS_MAX;
 }

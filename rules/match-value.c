@@ -234,6 +234,14 @@ static bool value_holds(struct rules_scratch *s, const struct predicate *p, stru
     return false;
 }
 
+bool predicate_may_hold(const struct predicate *p, struct slice value)
+{
+    bool alone = p->kind == PREDICATE_TEXT || p->kind == PREDICATE_CIDR ||
+                 p->kind == PREDICATE_NUMBER || p->kind == PREDICATE_TIME;
+
+    return !alone || value_holds(NULL, p, value, NULL);
+}
+
 bool field_fits(const struct predicate *p, const struct field *f)
 {
     return p->field != FIELD_OTHER ? f->id == p->field : slice_eq(f->name, p->name);

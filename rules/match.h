@@ -77,5 +77,7 @@ bool travel_may_hold(struct rules_scratch *s, const struct node *n, const struct
 /* Finds the fields of an event; before any node_holds() on it. */
 void scratch_take(struct rules_scratch *s, const struct event *ev);
 bool predicate_holds(struct rules_scratch *s, const struct predicate *p, const struct event *ev);
+/* For this value, as far as that is known without the rest of the event. */
+bool predicate_may_hold(const struct predicate *p, struct slice value);
 bool node_holds(struct rules_scratch *s, const struct node *n, const struct event *ev);
 bool field_fits(const struct predicate *p, const struct field *f);
