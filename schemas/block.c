@@ -40,6 +40,15 @@ static size_t record_end(const struct framing *f, struct slice bytes, size_t off
     return end;
 }
 
+/* The text of a record of whole lines: without the last LF and the CR before it. */
+static struct slice text_of(struct slice lines)
+{
+    lines.n--;
+    if (lines.n > 0 && lines.p[lines.n - 1] == '\r')
+        lines.n--;
+    return lines;
+}
+
 static bool next_in_bytes(const struct block *b, const struct framing *f, struct block_walk *walk,
                           struct record *r)
 {
@@ -49,7 +58,12 @@ static bool next_in_bytes(const struct block *b, const struct framing *f, struct
     if (begin >= b->bytes.n)
         return false;
     *r = (struct record){ .position = b->position + begin, .priority = -1 };
-    walk->offset = record_end(f, b->bytes, begin, &r->text, &full);
+    if (f && walk->index < b->ends.n) {
+        walk->offset = b->ends.list[walk->index++];
+        r->text = text_of(slice_of(b->bytes.p + begin, walk->offset - begin));
+    } else {
+        walk->offset = record_end(f, b->bytes, begin, &r->text, &full);
+    }
     if (begin == 0)
         r->flags |= b->first_flags;
     if (walk->offset >= b->bytes.n)
@@ -87,10 +101,43 @@ void block_count_lines(const struct block *b, uint64_t *ret_lines, uint64_t *ret
     *ret_full = full;
 }
 
-size_t framing_whole(const struct framing *f, struct slice bytes)
+/* Room for those of records of this many bytes at first. */
+#define RECORD_BYTES 128
+
+struct ends {
+    struct arena *arena; /* NULL: nobody wants them, or there is no memory */
+    uint32_t *list;
+    size_t n, cap;
+};
+
+static void add_end(struct ends *e, size_t offset, size_t bytes)
 {
+    size_t cap = e->cap ? e->cap * 2 : bytes / RECORD_BYTES + 16;
+    uint32_t *list;
+
+    if (!e->arena)
+        return;
+    if (e->n == e->cap) {
+        list = arena_array(e->arena, cap, sizeof *list);
+        if (!list) {
+            *e = (struct ends){ 0 };
+            return;
+        }
+        if (e->n)
+            memcpy(list, e->list, e->n * sizeof *list);
+        e->list = list;
+        e->cap = cap;
+    }
+    e->list[e->n++] = (uint32_t)offset;
+}
+
+size_t framing_whole(const struct framing *f, struct slice bytes, struct arena *a,
+                     struct record_ends *ret_ends)
+{
+    struct ends ends = { .arena = bytes.n < UINT32_MAX ? a : NULL };
     size_t offset = 0;
 
+    *ret_ends = (struct record_ends){ 0 };
     if (!f || !f->starts)
         return bytes.n;
     while (offset < bytes.n) {
@@ -99,8 +146,10 @@ size_t framing_whole(const struct framing *f, struct slice bytes)
         size_t end = record_end(f, bytes, offset, &text, &full);
 
         if (end >= bytes.n)
-            return offset; /* it may still grow */
+            break; /* it may still grow */
         offset = end;
+        add_end(&ends, end, bytes.n);
     }
+    *ret_ends = (struct record_ends){ ends.list, ends.n };
     return offset;
 }

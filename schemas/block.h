@@ -47,12 +47,20 @@ struct notice {
         members; /* JSON members without the first comma: "\"from\":1,\"to\":5"; may be empty */
 };
 
+/* Where records end, one behind the other: offsets in the bytes. n == 0: the framing must be asked.
+ */
+struct record_ends {
+    const uint32_t *list;
+    size_t n;
+};
+
 struct block {
     struct arena *arena; /* given by the caller of input_read(), reset by it: owns all below */
     uint32_t input; /* set by the caller */
     uint8_t stream[16]; /* content identity of the stream */
     struct slice name; /* path or unit, for people */
     struct slice bytes;
+    struct record_ends ends; /* of `bytes`, when the input has looked for them already */
     uint64_t position;
     struct record *records;
     size_t nrecords;
@@ -82,7 +90,7 @@ struct framing {
     uint64_t idle_us; /* a held record is handed over after this silence */
 };
 
-/* Walks the records of a block in order, by framing. false at the end. */
+/* Walks the records of a block in order, by its ends or by framing. false at the end. */
 struct block_walk {
     size_t offset, index;
 };
@@ -99,5 +107,7 @@ void block_count_lines(const struct block *b, uint64_t *ret_lines, uint64_t *ret
 /*
  * For inputs: how many bytes of `bytes` (whole lines) are whole records, when
  * more may follow. 0 = hold everything. `held` lines beyond the framing's limits are never held.
+ * Their ends are in the arena; without one, or without memory for them, they are not told.
  */
-size_t framing_whole(const struct framing *f, struct slice bytes);
+size_t framing_whole(const struct framing *f, struct slice bytes, struct arena *a,
+                     struct record_ends *ret_ends);

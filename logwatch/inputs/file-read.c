@@ -93,6 +93,7 @@ static int hand_over(struct reading *r, struct cut cut, struct err *err)
 
     memcpy(b->stream, s->key, sizeof b->stream);
     b->bytes = given;
+    b->ends = cut.ends;
     b->position = s->offset;
     b->backfill = b->backfill || s->offset < s->backfill_end;
     if (s->flags & STREAM_MIDDLE)
@@ -226,6 +227,7 @@ static int take(struct reading *r, struct err *err)
     struct cut_rules rules = {
         .framing = f->in->framing,
         .line_max = f->options->max_line,
+        .arena = r->b->arena,
         .full = r->bytes.n >= f->block_max,
         .idle = r->end || (!f->in->once && !r->packed && file_now(f) >= s->grown_us + idle_us(f)),
         .end = r->end,

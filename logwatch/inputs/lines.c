@@ -58,15 +58,16 @@ static struct cut cut_records(struct slice s, const struct cut_rules *r)
 {
     const char *lf = memrchr(s.p, '\n', s.n);
     size_t whole = lf ? (size_t)(lf - s.p) + 1 : 0;
+    struct record_ends ends = { 0 };
     size_t n = whole;
 
     if (r->end)
-        return (struct cut){ whole == s.n ? CUT_LINES : CUT_PARTIAL, s.n };
+        return (struct cut){ .kind = whole == s.n ? CUT_LINES : CUT_PARTIAL, .n = s.n };
     if (whole && !r->idle)
-        n = framing_whole(r->framing, slice_of(s.p, whole));
+        n = framing_whole(r->framing, slice_of(s.p, whole), r->arena, &ends);
     if (n == 0 && r->full)
         n = whole;
-    return (struct cut){ n ? CUT_LINES : CUT_NOTHING, n };
+    return (struct cut){ n ? CUT_LINES : CUT_NOTHING, n, ends };
 }
 
 struct cut lines_cut(struct slice bytes, const struct cut_rules *rules)
@@ -74,7 +75,7 @@ struct cut lines_cut(struct slice bytes, const struct cut_rules *rules)
     size_t tall, nuls, stop;
 
     if (bytes.n == 0)
-        return (struct cut){ CUT_NOTHING, 0 };
+        return (struct cut){ .kind = CUT_NOTHING, .n = 0 };
     tall = find_long(bytes, rules->line_max);
     /* A hole is no long line: its first bytes are looked at as well. */
     nuls = find_nuls(tall == NONE ? bytes : slice_take(bytes, tall + NUL_RUN_MIN));
@@ -82,10 +83,10 @@ struct cut lines_cut(struct slice bytes, const struct cut_rules *rules)
     if (stop == NONE)
         return cut_records(bytes, rules);
     if (stop > 0) /* what stands before it cannot grow: it is followed by what is no record */
-        return (struct cut){ CUT_LINES, stop };
+        return (struct cut){ .kind = CUT_LINES, .n = stop };
     if (nuls == 0)
-        return (struct cut){ CUT_NULS, nuls_at(bytes, 0) };
-    return (struct cut){ CUT_LONG, rules->line_max };
+        return (struct cut){ .kind = CUT_NULS, .n = nuls_at(bytes, 0) };
+    return (struct cut){ .kind = CUT_LONG, .n = rules->line_max };
 }
 
 struct long_line *long_line_new(uint64_t position)

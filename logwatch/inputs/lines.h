@@ -32,11 +32,13 @@ enum cut_kind {
 struct cut {
     enum cut_kind kind;
     size_t n;
+    struct record_ends ends; /* CUT_LINES: of the records, when they had to be looked for */
 };
 
 struct cut_rules {
     const struct framing *framing; /* NULL = lines */
     size_t line_max;
+    struct arena *arena; /* for the ends of records; NULL: they are not wanted */
     bool full; /* the buffer has no room for more: hold nothing back */
     bool idle; /* silence was long enough: records do not grow any more */
     bool end; /* nothing more will come */

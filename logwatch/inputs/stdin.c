@@ -135,6 +135,7 @@ static int hand_over(struct stdin_input *s, struct cut cut, const struct stdin_o
     b->bytes = arena_slice(b->arena, bytes);
     if (!b->bytes.p)
         return err_nomem(err);
+    b->ends = cut.ends;
     b->position = s->position;
     b->last_flags = cut.kind == CUT_PARTIAL ? RECORD_PARTIAL
                     : cut.kind == CUT_LONG  ? RECORD_TRUNCATED
@@ -158,6 +159,7 @@ static int take(struct input *in, struct stdin_input *s, struct block *b, struct
     struct cut_rules rules = {
         .framing = in->framing,
         .line_max = o->max_line,
+        .arena = b->arena,
         .full = s->n == s->cap,
         .idle = clock_mono(in->clock) >= s->quiet_us + idle_us,
         .end = s->eof,

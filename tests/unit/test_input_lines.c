@@ -16,12 +16,15 @@ static void feed(struct slice bytes, size_t at, const struct framing *framing, s
 {
     size_t begin = 0, have = at;
     bool skipping = false;
+    AUTO(arena) a = arena_new(1024, 0);
 
     for (;;) {
         struct slice now = slice_of(bytes.p + begin, have - begin);
-        struct cut_rules rules = {
-            .framing = framing, .line_max = LINE_MAX_TEST, .idle = !framing, .end = have == bytes.n
-        };
+        struct cut_rules rules = { .framing = framing,
+                                   .line_max = LINE_MAX_TEST,
+                                   .arena = a,
+                                   .idle = !framing,
+                                   .end = have == bytes.n };
         struct cut cut;
 
         if (skipping) {
@@ -31,7 +34,7 @@ static void feed(struct slice bytes, size_t at, const struct framing *framing, s
             skipping = !lf;
         }
         now = slice_of(bytes.p + begin, have - begin);
-        cut = skipping ? (struct cut){ CUT_NOTHING, 0 } : lines_cut(now, &rules);
+        cut = skipping ? (struct cut){ .kind = CUT_NOTHING } : lines_cut(now, &rules);
         if (cut.kind == CUT_NULS && begin + cut.n == have && have < bytes.n)
             cut.kind = CUT_NOTHING; /* the run may go on: its reader looks further */
         if (cut.kind == CUT_NOTHING) {
@@ -43,7 +46,9 @@ static void feed(struct slice bytes, size_t at, const struct framing *framing, s
         if (cut.kind == CUT_NULS) {
             buf_printf(out, "<%zu>", cut.n);
         } else {
-            struct block b = { .bytes = slice_of(now.p, cut.n), .position = begin };
+            struct block b = { .bytes = slice_of(now.p, cut.n),
+                               .ends = cut.ends,
+                               .position = begin };
             struct block_walk walk = { 0 };
             struct record record;
 
@@ -76,6 +81,7 @@ static const struct slice texts[] = {
     SLICE("\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0a line behind a hole\n"),
     SLICE("a\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0b\nc\n"),
     SLICE("1 a\n at b\n at c\n2 d\n3 e\n f"),
+    SLICE("1 a\r\n b\r\n2 c\r\n\r\n\n3 d\r\n4\n"),
     SLICE(" before\n1 a\n b\n this line is much longer than the limit allows\n c\n2 d\n"),
 };
 

@@ -185,8 +185,44 @@ static void records_hold_together_and_the_last_is_held_back(void **state)
         assert_int_equal(r.position, at[i]);
     }
     assert_false(block_next(&b, &f, &walk, &r));
-    assert_int_equal(framing_whole(&f, b.bytes), 17); /* "[c" may still grow */
-    assert_int_equal(framing_whole(NULL, b.bytes), b.bytes.n);
+    assert_int_equal(framing_whole(&f, b.bytes, NULL, &b.ends), 17); /* "[c" may still grow */
+    assert_int_equal(b.ends.n, 0);
+    assert_int_equal(framing_whole(NULL, b.bytes, NULL, &b.ends), b.bytes.n);
+}
+
+/* Whole records of any bytes, walked by their ends and by the framing. */
+static void ends_say_what_the_framing_says(void **state)
+{
+    const struct framing f = { .starts = starts_with_bracket, .lines_max = 4, .bytes_max = 20 };
+    uint64_t x = 7;
+
+    (void)state;
+    for (int i = 0; i < 20000; i++) {
+        AUTO(arena) a = arena_new(1024, 0);
+        struct block with = { .arena = a }, without;
+        struct block_walk one = { 0 }, other = { 0 };
+        char text[60];
+        struct record r, q;
+        size_t n = 0;
+
+        for (; n < sizeof text; n++) {
+            x = x * UINT64_C(6364136223846793005) + 1442695040888963407u;
+            text[n] = "[[\n\n\n\rxy"[x >> 33 & 7];
+        }
+        text[n - 1] = '\n';
+        with.bytes = slice_of(text, n);
+        with.bytes.n = framing_whole(&f, with.bytes, a, &with.ends);
+        without = with;
+        without.ends.n = 0;
+        assert_true(with.ends.n > 0 || with.bytes.n == 0);
+        while (block_next(&without, &f, &other, &q)) {
+            assert_true(block_next(&with, &f, &one, &r));
+            assert_true(slice_eq(r.text, q.text));
+            assert_int_equal(r.position, q.position);
+            assert_int_equal(one.offset, other.offset);
+        }
+        assert_false(block_next(&with, &f, &one, &r));
+    }
 }
 
 int main(void)
@@ -200,6 +236,7 @@ int main(void)
         cmocka_unit_test(a_peer_is_read_from_the_prefix_and_doubt_is_told),
         cmocka_unit_test(gos_quotes_are_undone),
         cmocka_unit_test(records_hold_together_and_the_last_is_held_back),
+        cmocka_unit_test(ends_say_what_the_framing_says),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
