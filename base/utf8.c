@@ -1,18 +1,27 @@
 #include "base/utf8.h"
 
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
+
 /* Hex digits of escaped bytes. */
 static const char hex[] = "0123456789abcdef";
 
 static size_t ascii_run(const char *p, size_t n)
 {
     size_t i = 0;
-    uint64_t word, words[4];
+    uint64_t word;
 
-    for (; i + sizeof words <= n; i += sizeof words) {
-        memcpy(words, p + i, sizeof words);
-        if ((words[0] | words[1] | words[2] | words[3]) & 0x8080808080808080u)
+#ifdef __SSE2__
+    for (; i + 64 <= n; i += 64) {
+        const __m128i *v = (const __m128i *)(const void *)(p + i);
+        __m128i one = _mm_or_si128(_mm_loadu_si128(v), _mm_loadu_si128(v + 1));
+        __m128i other = _mm_or_si128(_mm_loadu_si128(v + 2), _mm_loadu_si128(v + 3));
+
+        if (_mm_movemask_epi8(_mm_or_si128(one, other)))
             break;
     }
+#endif
     while (i + 8 <= n) {
         memcpy(&word, p + i, 8);
         if (word & 0x8080808080808080u)

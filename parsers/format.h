@@ -131,6 +131,7 @@ struct format {
     const char **units, **paths;
     struct framing framing;
     struct regex *start; /* of a record */
+    bool start_by[256]; /* the first byte of a line says that it fits, whatever follows */
     bool start_not; /* a record starts where the pattern does NOT fit */
     bool unclosed; /* an open JSON string holds the record together */
     enum trust trust;
@@ -184,6 +185,20 @@ int format_prepare(struct format *f, struct arena *a);
  * seconds with microseconds, epoch in milliseconds with fraction.
  */
 int time_parse(struct slice s, const struct zone *z, uint64_t received_us, uint64_t *ret_us);
+
+/*
+ * The last time that was parsed: most lines are of the same second as the one before. One for each
+ * thread; begins zeroed. The answer is that of time_parse().
+ */
+#define TIME_NEAR_MAX 40
+struct time_near {
+    char text[TIME_NEAR_MAX];
+    size_t n; /* 0: none */
+    size_t digits; /* of its fraction */
+    uint64_t us; /* without its fraction */
+};
+int time_parse_near(struct time_near *near, struct slice s, const struct zone *z,
+                    uint64_t received_us, uint64_t *ret_us);
 
 /* ---- pieces ---- */
 

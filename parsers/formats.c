@@ -629,12 +629,40 @@ static bool record_starts(const void *ctx, struct slice line, struct slice previ
 {
     const struct format *f = ctx;
     struct regex_scratch *s = framing_scratch();
-    bool fits = s && regex_match(f->start, s, slice_take(line, 256), NULL, 0) == 1;
+    bool sure = line.n && f->start_by[(unsigned char)line.p[0]];
+    bool fits = sure || (s && regex_match(f->start, s, slice_take(line, 256), NULL, 0) == 1);
 
     if (fits == f->start_not)
         return false;
     /* A record that was cut in the middle of a string goes on, whatever the line looks like. */
     return !(f->unclosed && previous.n && json_open(previous));
+}
+
+/* Nothing in it looks at what is behind a match, or takes more than it must. */
+static bool looks_no_further(struct slice pattern)
+{
+    static const char *const signs[] = { "$",  "(?=", "(?!", "(?<", "(?>", "(*",  "++",  "*+",
+                                         "?+", "}+",  "\\b", "\\B", "\\Z", "\\z", "\\G", "\\K" };
+
+    for (size_t i = 0; i < ARRAY_SIZE(signs); i++)
+        if (slice_find(pattern, slice_str(signs[i])) != SIZE_MAX)
+            return false;
+    return true;
+}
+
+/* With which first byte does any line fit, whatever follows? */
+static void note_sure_starts(struct format *f)
+{
+    struct regex_scratch *s = framing_scratch();
+    unsigned flags;
+
+    if (!s || !f->start || !looks_no_further(regex_pattern(f->start, &flags)))
+        return;
+    for (unsigned c = 0; c < 256; c++) {
+        char byte = (char)c;
+
+        f->start_by[c] = regex_match(f->start, s, slice_of(&byte, 1), NULL, 0) == 1;
+    }
 }
 
 static void load_framing(struct build *b, const struct yaml *y)
@@ -648,6 +676,7 @@ static void load_framing(struct build *b, const struct yaml *y)
         return;
     b->f->start_not = not != NULL;
     b->f->start = compile(b, not ? not : start ? start : y, false);
+    note_sure_starts(b->f);
     (void)yaml_bool(yaml_get(y, "unclosed"), &b->f->unclosed);
     if ((yaml_get(y, "lines") && parse_u64(text_of(y, "lines"), 2, 10000, &lines) < 0) ||
         (yaml_get(y, "bytes") && parse_bytes(text_of(y, "bytes"), &bytes) < 0) ||

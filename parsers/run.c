@@ -32,6 +32,7 @@ struct parser_scratch {
     const struct format *format; /* of the names */
     uint32_t nnames; /* that were interned when they were looked up */
     size_t fields; /* that the last event had */
+    struct time_near near;
     struct field glanced[GLANCED]; /* of a glance */
     struct member_name names[NAMES_CACHED];
 };
@@ -92,6 +93,11 @@ static ALWAYS_INLINE bool has(const uint64_t *set, uint32_t id)
 static bool wants(const struct glance *g, uint32_t id)
 {
     return id < g->nnames && has(g->fields, id);
+}
+
+static bool glance_member(const struct glance *g, uint32_t id)
+{
+    return id < g->nnames && has(g->members, id);
 }
 
 static void tell(const struct run *r, struct slice what, bool matched)
@@ -178,7 +184,8 @@ static void set_time(struct run *r, struct slice text, uint64_t received_us)
 {
     uint64_t t;
 
-    if (r->has_time || time_parse(text, r->source->private_zone, received_us, &t) < 0)
+    if (r->has_time ||
+        time_parse_near(&r->scratch->near, text, r->source->private_zone, received_us, &t) < 0)
         return;
     r->has_time = true;
     r->ev->time_us = t;
@@ -306,11 +313,18 @@ static void look_up(const struct run *r, struct slice name, struct member_name *
     ret->name = id == FIELD_OTHER ? SLICE_NONE : field_name(r->f->names, id);
 }
 
+/* Where it is kept, if it is. */
+static ALWAYS_INLINE struct member_name *kept_name(const struct run *r, struct slice_ends ends,
+                                                   struct slice name)
+{
+    return &r->scratch->names[(slice_ends_mix(ends, name.n) >> 32) % NAMES_CACHED];
+}
+
 static const struct member_name *name_of(struct run *r, struct slice name,
                                          struct member_name *uncached)
 {
     struct slice_ends ends = slice_ends_of(name);
-    struct member_name *m = &r->scratch->names[(slice_ends_mix(ends, name.n) >> 32) % NAMES_CACHED];
+    struct member_name *m = kept_name(r, ends, name);
 
     if (name.n == 0 || name.n > NAME_CACHED_MAX) {
         look_up(r, name, uncached);
@@ -345,7 +359,7 @@ static int member(struct run *r, struct slice name, enum value_type type, struct
     const struct member_name *m = name_of(r, name, &uncached);
     struct slice kept;
 
-    if (r->glance && !(m->id < r->glance->nnames && has(r->glance->members, m->id))) {
+    if (r->glance && !glance_member(r->glance, m->id)) {
         r->passed += MEMBER_FIELDS;
         return 0;
     }
@@ -357,9 +371,26 @@ static int member(struct run *r, struct slice name, enum value_type type, struct
     return r->failed ? -ENOMEM : 0;
 }
 
+/* Most members come to nothing for a glance, and of most that was found out for an earlier line. */
+static ALWAYS_INLINE bool passes_over(struct run *r, struct slice name)
+{
+    struct slice_ends ends = slice_ends_of(name);
+    const struct member_name *m = kept_name(r, ends, name);
+
+    if (m->n != name.n || m->ends.a != ends.a || m->ends.b != ends.b || name.n > 16 ||
+        name.n == 0 || glance_member(r->glance, m->id))
+        return false;
+    r->passed += MEMBER_FIELDS;
+    return true;
+}
+
 static int json_scalar(void *ctx, struct slice path, enum json_type type, struct slice text)
 {
-    return member(ctx, path, value_of(type), text);
+    struct run *r = ctx;
+
+    if (r->glance && passes_over(r, path))
+        return 0;
+    return member(r, path, value_of(type), text);
 }
 
 /*

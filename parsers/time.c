@@ -163,3 +163,75 @@ int time_parse(struct slice s, const struct zone *z, uint64_t received_us, uint6
         return syslog_time(s, z, received_us, ret_us);
     return epoch(s, ret_us);
 }
+
+/* ---- the same second once more ---- */
+
+#define SECONDS_END 19 /* of 2026-11-21T01:42:39 */
+
+static size_t fraction_digits(struct slice s)
+{
+    size_t n = 0;
+
+    if (s.n > SECONDS_END && (s.p[SECONDS_END] == '.' || s.p[SECONDS_END] == ','))
+        while (digit(s, SECONDS_END + 1 + n))
+            n++;
+    return n;
+}
+
+/* Apart from the digits of the fraction, of which there are as many, the text is the same. */
+static bool is_near(const struct time_near *near, struct slice s, uint64_t *ret_us)
+{
+    size_t from = SECONDS_END + (near->digits ? 1 : 0), end = from + near->digits;
+    uint64_t us = 0;
+
+    if (s.n != near->n || memcmp(s.p, near->text, from) != 0 ||
+        memcmp(s.p + end, near->text + end, s.n - end) != 0)
+        return false;
+    for (size_t i = from; i < end; i++) {
+        if (!digit(s, i))
+            return false;
+        us = us * 10 + (uint64_t)(s.p[i] - '0');
+    }
+    for (size_t i = near->digits; near->digits && i < 6; i++)
+        us *= 10;
+    *ret_us = near->us + us;
+    return true;
+}
+
+/* Only shapes of which the answer is the second and the fraction: a date in front, its year first.
+ */
+static void keep_near(struct time_near *near, struct slice s, uint64_t us)
+{
+    size_t digits = fraction_digits(s);
+
+    near->n = 0;
+    if (s.n < SECONDS_END || s.n > TIME_NEAR_MAX || (s.p[4] != '-' && s.p[4] != '/') || digits > 6)
+        return;
+    near->us = us;
+    if (digits) {
+        uint64_t scale = USEC_PER_SEC;
+
+        for (size_t i = 0; i < digits; i++) {
+            scale /= 10;
+            near->us -= (uint64_t)(s.p[SECONDS_END + 1 + i] - '0') * scale;
+        }
+    }
+    memcpy(near->text, s.p, s.n);
+    near->n = s.n;
+    near->digits = digits;
+}
+
+int time_parse_near(struct time_near *near, struct slice s, const struct zone *z,
+                    uint64_t received_us, uint64_t *ret_us)
+{
+    int r;
+
+    if (z) /* zones come and go, and an hour may come twice */
+        return time_parse(s, z, received_us, ret_us);
+    if (near->n && is_near(near, s, ret_us))
+        return 0;
+    r = time_parse(s, z, received_us, ret_us);
+    if (r == 0)
+        keep_near(near, s, *ret_us);
+    return r;
+}

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdlib.h>
 
 #include <cmocka.h>
 
@@ -160,6 +161,55 @@ static void gos_quotes_are_undone(void **state)
     assert_true(slice_is(go_unquote(a, SLICE("\\xff\\ud800\\")), "\xef\xbf\xbd\xef\xbf\xbd\\"));
 }
 
+/* Times of one log, and what damaged ones look like: the last one is no reason for another answer.
+ */
+static void a_time_near_the_last_one_is_the_same_as_alone(void **state)
+{
+    static const char *const shapes[] = {
+        "2026-11-21T01:42:39.512345Z",
+        "2026-11-21T01:42:39.5Z",
+        "2026-11-21T01:42:39Z",
+        "2026-11-21 01:42:39,498",
+        "2026-11-21T01:42:39.51+02:00",
+        "2026/11/21 01:50:01.000123",
+        "2026/11/21 01:50:01",
+        "2026-11-21T01:42:39.512345678Z",
+        "1969-12-31T23:59:59.9+01:00",
+        "Nov 21 01:44:28",
+        "1795224886.132131",
+        "21/Nov/2026:01:44:28 +0100",
+        "2026-11-21T01:42:60.25Z",
+        "2026-11-21T01:42:39.512345",
+        "Sat Nov 21 01:34:32 2026",
+    };
+    struct time_near near = { .n = 0 };
+    uint64_t x = 7;
+    size_t times = 0;
+
+    (void)state;
+    for (int i = 0; i < 200000; i++) {
+        char text[48];
+        size_t n;
+        uint64_t alone = 1, after = 1;
+        int r, q;
+
+        x = x * UINT64_C(6364136223846793005) + 1442695040888963407u;
+        n = strlen(shapes[(x >> 33) % (x >> 60 ? 3 : ARRAY_SIZE(shapes))]);
+        memcpy(text, shapes[(x >> 33) % (x >> 60 ? 3 : ARRAY_SIZE(shapes))], n);
+        if (x >> 50 & 1)
+            text[(x >> 40) % n] = "0123456789.Z"[(x >> 20) % 12];
+        if ((x >> 51 & 7) == 0)
+            n = (x >> 25) % (n + 1);
+        r = time_parse(slice_of(text, n), NULL, (UINT64_C(1795225200) * USEC_PER_SEC), &alone);
+        q = time_parse_near(&near, slice_of(text, n), NULL, (UINT64_C(1795225200) * USEC_PER_SEC),
+                            &after);
+        times += r == 0;
+        assert_int_equal(r, q);
+        assert_int_equal(alone, after);
+    }
+    assert_in_range(times, 50000, 190000);
+}
+
 /* ---- framing: the parser's and the input's view are the same ---- */
 
 static bool starts_with_bracket(const void *ctx, struct slice line, struct slice previous)
@@ -225,6 +275,38 @@ static void ends_say_what_the_framing_says(void **state)
     }
 }
 
+/* Where the first byte says that a record starts, the expression says so of any line behind it. */
+static void what_surely_starts_a_record_starts_one(void **state)
+{
+    const char *source = getenv("TW_SOURCE");
+    AUTO(field_names) names = field_names_new();
+    AUTO(formats) formats = formats_new(names);
+    AUTO(regex_scratch) scratch = regex_scratch_new();
+    AUTO_BUF folder = BUF_INIT;
+    struct diag *d = diag_new();
+    uint64_t x = 7, tried = 0;
+
+    (void)state;
+    buf_printf(&folder, "%s/parsers/formats", source ? source : ".");
+    assert_int_equal(formats_add_folder(formats, folder.p, d), 0);
+    diag_free(d);
+    for (size_t i = 0; i < formats->n; i++)
+        for (int line = 0; line < 20000; line++) {
+            const struct format *f = formats->list[i];
+            char text[12];
+
+            for (size_t j = 0; j < sizeof text; j++) {
+                x = x * UINT64_C(6364136223846793005) + 1442695040888963407u;
+                text[j] = (char)(x >> (x >> 63 ? 40 : 41) & (j ? 127 : 255));
+            }
+            if (!f->start || !f->start_by[(unsigned char)text[0]])
+                continue;
+            assert_int_equal(regex_match(f->start, scratch, slice_of(text, 12), NULL, 0), 1);
+            tried++;
+        }
+    assert_true(tried > 20); /* the API's "{" */
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -235,8 +317,10 @@ int main(void)
         cmocka_unit_test(logfmt_takes_quotes_and_refuses_prose),
         cmocka_unit_test(a_peer_is_read_from_the_prefix_and_doubt_is_told),
         cmocka_unit_test(gos_quotes_are_undone),
+        cmocka_unit_test(a_time_near_the_last_one_is_the_same_as_alone),
         cmocka_unit_test(records_hold_together_and_the_last_is_held_back),
         cmocka_unit_test(ends_say_what_the_framing_says),
+        cmocka_unit_test(what_surely_starts_a_record_starts_one),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
