@@ -160,6 +160,7 @@ struct glance {
     size_t most; /* fields that an entry and all behind it could add */
     bool address; /* source.address, source.ip or source.port */
     bool places; /* what is looked up for source.ip */
+    bool common; /* what is put beside every record */
     bool unsure;
 };
 
@@ -168,6 +169,11 @@ struct action {
     const char *name, *category, *outcome;
 };
 const struct action *action_find(struct slice name);
+
+/* framing.c: for struct framing; ctx is the format. */
+bool format_record_starts(const void *ctx, struct slice line, struct slice previous);
+/* Fills start_by; once the expression is compiled. */
+void format_note_starts(struct format *f);
 
 /* Words for levels, and what they become: NULL behind the last. */
 const char *level_word(size_t i, const char **ret_level);

@@ -286,6 +286,26 @@ static size_t most_fields(const struct format *f)
     return 3 * (size_t)GROUPS_MAX + constants + 32;
 }
 
+static bool has_any(const struct glance *g, const enum field_id *ids, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (has_field(g, ids[i]))
+            return true;
+    return false;
+}
+
+/* set_sender() and add_common() of run.c: once conditions are known. */
+static void note_common(struct glance *g)
+{
+    static const enum field_id common[] = {
+        FIELD_HOST_NAME,   FIELD_PROCESS_NAME,         FIELD_LOG_SOURCE_ADDRESS, FIELD_LOG_LEVEL,
+        FIELD_MESSAGE,     FIELD_EVENT_MODULE,         FIELD_TRAILWARDEN_FORMAT, FIELD_SERVICE_NAME,
+        FIELD_PROCESS_PID, FIELD_TRAILWARDEN_UNPARSED, FIELD_TRAILWARDEN_TRUST,
+    };
+
+    g->common = has_any(g, common, ARRAY_SIZE(common));
+}
+
 static void add_fields(struct making *m)
 {
     static const enum field_id address[] = { FIELD_SOURCE_ADDRESS, FIELD_SOURCE_IP,
@@ -299,8 +319,7 @@ static void add_fields(struct making *m)
     }
     if (m->g->places)
         add_field(m, FIELD_SOURCE_IP);
-    for (size_t i = 0; i < ARRAY_SIZE(address); i++)
-        m->g->address = m->g->address || has_field(m->g, address[i]);
+    m->g->address = has_any(m->g, address, ARRAY_SIZE(address));
 }
 
 /* What the format itself asks comes on top: can failed logins be seen? */
@@ -353,6 +372,7 @@ const struct glance *glance_new(const struct format *f, const struct glance_ask 
     add_fields(&m);
     add_entries(&m);
     add_members(&m);
+    note_common(m.g);
     m.g->most = most_fields(f);
     return m.g->unsure ? NULL : m.g;
 }

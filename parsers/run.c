@@ -404,14 +404,15 @@ static struct slice repair(struct run *r, struct slice s)
     struct slice kept;
 
     for (size_t i = 0; i < s.n; i++) {
-        unsigned char c = (unsigned char)s.p[i];
+        size_t from = i;
 
-        if (c == '\n')
+        while (i < s.n && (unsigned char)s.p[i] >= 0x20)
+            i++;
+        buf_add(&b, s.p + from, i - from);
+        if (i < s.n && s.p[i] == '\n')
             buf_str(&b, "\\n");
-        else if (c < 0x20)
-            buf_printf(&b, "\\u%04x", c);
-        else
-            buf_char(&b, (char)c);
+        else if (i < s.n)
+            buf_printf(&b, "\\u%04x", (unsigned)(unsigned char)s.p[i]);
     }
     kept = arena_slice(r->a, buf_view(&b));
     r->failed = r->failed || !buf_ok(&b) || !kept.p;
@@ -704,10 +705,12 @@ static void add_common(struct run *r, const struct record *record)
 
 static void read_fields(struct run *r, const struct record *record)
 {
+    bool common = !r->glance || r->glance->common;
     const struct layout *l;
 
     open_names(r);
-    set_sender(r, record);
+    if (common)
+        set_sender(r, record);
     l = find_layout(r, r->text);
     if (!l)
         l = find_behind_syslog(r);
@@ -726,7 +729,8 @@ static void read_fields(struct run *r, const struct record *record)
     } else {
         r->ev->flags |= EVENT_UNPARSED;
     }
-    add_common(r, record);
+    if (common)
+        add_common(r, record);
 }
 
 static int read_record(struct run *r, const struct record *record, uint64_t received_us)

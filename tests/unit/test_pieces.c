@@ -275,21 +275,28 @@ static void ends_say_what_the_framing_says(void **state)
     }
 }
 
-/* Where the first byte says that a record starts, the expression says so of any line behind it. */
-static void what_surely_starts_a_record_starts_one(void **state)
+static struct formats *all_formats(struct field_names *names)
 {
     const char *source = getenv("TW_SOURCE");
-    AUTO(field_names) names = field_names_new();
-    AUTO(formats) formats = formats_new(names);
-    AUTO(regex_scratch) scratch = regex_scratch_new();
-    AUTO_BUF folder = BUF_INIT;
+    struct formats *formats = formats_new(names);
     struct diag *d = diag_new();
-    uint64_t x = 7, tried = 0;
+    AUTO_BUF folder = BUF_INIT;
 
-    (void)state;
     buf_printf(&folder, "%s/parsers/formats", source ? source : ".");
     assert_int_equal(formats_add_folder(formats, folder.p, d), 0);
     diag_free(d);
+    return formats;
+}
+
+/* Where the first byte says that a record starts, the expression says so of any line behind it. */
+static void what_surely_starts_a_record_starts_one(void **state)
+{
+    AUTO(field_names) names = field_names_new();
+    AUTO(formats) formats = all_formats(names);
+    AUTO(regex_scratch) scratch = regex_scratch_new();
+    uint64_t x = 7, tried = 0;
+
+    (void)state;
     for (size_t i = 0; i < formats->n; i++)
         for (int line = 0; line < 20000; line++) {
             const struct format *f = formats->list[i];
@@ -307,6 +314,46 @@ static void what_surely_starts_a_record_starts_one(void **state)
     assert_true(tried > 20); /* the API's "{" */
 }
 
+static bool closes(struct slice s)
+{
+    bool quoted = false;
+    long depth = 0;
+
+    for (size_t i = 0; i < s.n; i++)
+        if (quoted && s.p[i] == '\\')
+            i++;
+        else if (s.p[i] == '"')
+            quoted = !quoted;
+        else if (!quoted)
+            depth += s.p[i] == '{' ? 1 : s.p[i] == '}' ? -1 : 0;
+    return !quoted && depth <= 0;
+}
+
+static void an_object_holds_its_record_together_until_it_closes(void **state)
+{
+    AUTO(field_names) names = field_names_new();
+    AUTO(formats) formats = all_formats(names);
+    const struct framing *f = format_framing(format_find(formats, SLICE("laravel")));
+    uint64_t x = 7, closed = 0;
+
+    (void)state;
+    for (int i = 0; i < 200000; i++) {
+        char text[64] = "{";
+        size_t n;
+
+        x = x * UINT64_C(6364136223846793005) + 1442695040888963407u;
+        n = 1 + (x >> 33) % (sizeof text - 1);
+        for (size_t j = 1; j < n; j++) {
+            x = x * UINT64_C(6364136223846793005) + 1442695040888963407u;
+            text[j] = "{}\"\\}y\x7f\xfb     abcd"[(x >> 33) % 17];
+        }
+        assert_int_equal(f->starts(f->ctx, SLICE("{\"message\":1}"), slice_of(text, n)),
+                         closes(slice_of(text, n)));
+        closed += closes(slice_of(text, n));
+    }
+    assert_in_range(closed, 20000, 180000);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -321,6 +368,7 @@ int main(void)
         cmocka_unit_test(records_hold_together_and_the_last_is_held_back),
         cmocka_unit_test(ends_say_what_the_framing_says),
         cmocka_unit_test(what_surely_starts_a_record_starts_one),
+        cmocka_unit_test(an_object_holds_its_record_together_until_it_closes),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
