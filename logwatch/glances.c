@@ -16,7 +16,7 @@ struct place {
     const struct format *format; /* NULL: free */
     const uint64_t *only;
     const struct glance *glance; /* NULL: there can be none */
-    unsigned records, matched, until;
+    unsigned records, whole, until;
     bool pays;
 };
 
@@ -124,16 +124,16 @@ const struct glance *glances_find(struct glances *g, const struct format *f, con
     return g->last && g->last->pays ? g->last->glance : NULL;
 }
 
-void glances_told(struct glances *g, bool matched)
+void glances_told(struct glances *g, bool whole)
 {
     struct place *p = g->last;
 
     if (!p)
         return;
-    p->matched += matched;
+    p->whole += whole;
     if (++p->records < p->until)
         return;
-    p->pays = p->matched * 2 < p->records;
-    p->records = p->matched = 0;
+    p->pays = p->whole * 2 < p->records;
+    p->records = p->whole = 0;
     p->until = RECORDS;
 }

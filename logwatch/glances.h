@@ -21,5 +21,5 @@ DEFINE_AUTO(glances)
 
 /* For a record of the format that is asked these rules. NULL: it is read whole. */
 const struct glance *glances_find(struct glances *g, const struct format *f, const uint64_t *only);
-/* Whether a rule held on the record that was asked about last. */
-void glances_told(struct glances *g, bool matched);
+/* Whether the record that was asked about last had to be read whole, or would have had to. */
+void glances_told(struct glances *g, bool whole);

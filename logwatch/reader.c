@@ -197,7 +197,7 @@ static int read_record(struct reading *b, const struct record *record, const uin
     struct reader *r = b->reader;
     const struct config_channel *channel = b->source->input->channel;
     const struct glance *g = only ? glances_find(r->glances, channel->format, only) : NULL;
-    struct held held;
+    struct held held = { NULL, 0 };
     int glanced = g ? glance_at(b, record, g, only, &held) : 0;
     struct event *ev;
 
@@ -205,7 +205,7 @@ static int read_record(struct reading *b, const struct record *record, const uin
         return -ENOMEM;
     if (glanced && held.n == 0) {
         glances_told(r->glances, false);
-        return 0;
+        return 0; /* that was all */
     }
     ev = arena_alloc(b->block->arena, sizeof *ev);
     if (!ev || parse(b, record, NULL, ev) < 0)
@@ -219,7 +219,7 @@ static int read_record(struct reading *b, const struct record *record, const uin
     if (!glanced)
         held = match(b, ev, only);
     if (only)
-        glances_told(r->glances, held.n > 0);
+        glances_told(r->glances, g || held.n > 0);
     return add_matches(b, ev, &held);
 }
 
