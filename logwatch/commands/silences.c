@@ -317,7 +317,7 @@ static int add(struct desk *d, uint64_t for_s)
 int command_silences_add(struct cli *cli)
 {
     struct desk d;
-    uint64_t for_s;
+    uint64_t for_s = 0;
     int r = for_of(cli, &for_s);
 
     if (r)
