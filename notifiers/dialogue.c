@@ -5,29 +5,30 @@
 #define ANSWER_SHOWN 512
 #define LINE_SHOWN 400
 
-struct buf *dialogue_notes;
+struct dialogue_notes *dialogue_notes;
 
-/* A copy without the secret; scrubbed before it is cut, else a part of it could stay. */
-static void put_clean(const struct secret *secret, struct slice text, size_t max)
+/* A copy without secrets; scrubbed before it is cut, else a part of one could stay. */
+static void put_clean(struct slice text, size_t max)
 {
     char *copy = slice_dup(text);
 
     if (!copy)
         return;
-    secret_scrub(secret, copy);
-    buf_printable(dialogue_notes, utf8_cut(slice_str(copy), max));
+    for (size_t i = 0; i < DIALOGUE_SECRETS; i++)
+        secret_scrub(dialogue_notes->secrets[i], copy);
+    buf_printable(&dialogue_notes->text, utf8_cut(slice_str(copy), max));
     if (strlen(copy) > max)
-        buf_str(dialogue_notes, "...");
+        buf_str(&dialogue_notes->text, "...");
     free(copy);
 }
 
-void dialogue_note(const struct secret *secret, const char *who, struct slice text)
+void dialogue_note(const char *who, struct slice text)
 {
     if (!dialogue_notes)
         return;
-    buf_str(dialogue_notes, who);
-    put_clean(secret, text, LINE_SHOWN);
-    buf_char(dialogue_notes, '\n');
+    buf_str(&dialogue_notes->text, who);
+    put_clean(text, LINE_SHOWN);
+    buf_char(&dialogue_notes->text, '\n');
 }
 
 /* A path can be a token, so can a user name in front of the host. */
@@ -49,16 +50,17 @@ void dialogue_http(const struct dialogue_exchange *x)
 {
     if (!dialogue_notes)
         return;
-    buf_printf(dialogue_notes, "> %s ", x->method);
-    put_clean(x->secret, without_path(x->url), LINE_SHOWN);
-    buf_printf(dialogue_notes, ", %zu bytes\n", x->sent);
+    buf_printf(&dialogue_notes->text, "> %s ", x->method);
+    put_clean(without_path(x->url), LINE_SHOWN);
+    buf_printf(&dialogue_notes->text, ", %zu bytes\n", x->sent);
     if (x->status)
-        buf_printf(dialogue_notes, "< status %ld after %.0f ms\n", x->status, x->seconds * 1000);
+        buf_printf(&dialogue_notes->text, "< status %ld after %.0f ms\n", x->status,
+                   x->seconds * 1000);
     else
-        dialogue_note(x->secret, "< no answer: ", slice_str(x->error));
+        dialogue_note("< no answer: ", slice_str(x->error));
     if (x->answer.n == 0)
         return;
-    buf_str(dialogue_notes, "< ");
-    put_clean(x->secret, x->answer, ANSWER_SHOWN);
-    buf_char(dialogue_notes, '\n');
+    buf_str(&dialogue_notes->text, "< ");
+    put_clean(x->answer, ANSWER_SHOWN);
+    buf_char(&dialogue_notes->text, '\n');
 }

@@ -14,12 +14,17 @@
 #include "base/secret.h"
 #include "base/slice.h"
 
-#define DIALOGUE_MAX 16384 /* the limit that a listener gives its buf */
+#define DIALOGUE_MAX 16384 /* the limit that a listener gives its text */
+#define DIALOGUE_SECRETS 8
 
-extern struct buf *dialogue_notes;
+struct dialogue_notes {
+    struct buf text;
+    const struct secret *secrets[DIALOGUE_SECRETS]; /* of the receiver; NULL = none */
+};
+extern struct dialogue_notes *dialogue_notes;
 
-/* One line; `text` of the network goes through. secret may be NULL. */
-void dialogue_note(const struct secret *secret, const char *who, struct slice text);
+/* One line: who, and what came from the network. */
+void dialogue_note(const char *who, struct slice text);
 
 struct dialogue_exchange {
     const char *method, *url; /* of the URL only scheme and host are told */
@@ -28,6 +33,5 @@ struct dialogue_exchange {
     const char *error;
     double seconds;
     struct slice answer; /* its first 512 bytes are told */
-    const struct secret *secret;
 };
 void dialogue_http(const struct dialogue_exchange *x);

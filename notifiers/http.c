@@ -149,8 +149,7 @@ static void note_exchange(CURL *c, const struct http_request *q, const struct ht
                                    .sent = q->body.n,
                                    .status = a->status,
                                    .error = a->error,
-                                   .answer = buf_view(&a->body),
-                                   .secret = q->secret };
+                                   .answer = buf_view(&a->body) };
 
     curl_easy_getinfo(c, CURLINFO_EFFECTIVE_METHOD, &x.method);
     curl_easy_getinfo(c, CURLINFO_TOTAL_TIME, &x.seconds);

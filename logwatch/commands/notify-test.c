@@ -35,7 +35,8 @@ struct outcome_of {
     const struct sink *sink;
     struct delivery_result result;
     uint64_t took_us;
-    struct buf target, rendered, notes;
+    struct buf target, rendered;
+    struct dialogue_notes notes;
     bool exact; /* `rendered` is what the receiver gets, byte for byte */
 };
 
@@ -182,17 +183,31 @@ static void render_into_folder(const struct testing *t, struct outcome_of *o,
     o->exact = o->rendered.n > 0;
 }
 
+/* It gets the document as it is; a webhook does unless another form is configured. */
+static bool takes_documents(const struct sink *s)
+{
+    if (strcmp(s->ops->name, "webhook") != 0)
+        return strcmp(s->ops->name, "file") == 0;
+    for (const struct option *o = s->ops->options; o->name; o++) {
+        const void *at = (const char *)s->state + o->offset;
+
+        if ((strcmp(o->name, "format") == 0 && o->type == OPTION_ENUM && *(const int *)at != 0) ||
+            (strcmp(o->name, "template") == 0 && o->type == OPTION_STR && *(const char *const *)at))
+            return false;
+    }
+    return true;
+}
+
 /* As exactly as can be known without sending it. */
 static void render(const struct testing *t, struct outcome_of *o)
 {
     const char **directory = directory_of(o->sink);
-    const char *kind = o->sink->ops->name;
 
     if (directory)
         render_into_folder(t, o, directory);
     if (o->exact)
         return;
-    if (strcmp(kind, "webhook") == 0 || strcmp(kind, "file") == 0) {
+    if (takes_documents(o->sink)) {
         buf_slice(&o->rendered, buf_view(&t->document));
         o->exact = true;
         return;
@@ -210,10 +225,10 @@ static bool accepted(const struct outcome_of *o)
 
 static void show_notes(const struct desk *d, const struct outcome_of *o)
 {
-    if (o->notes.n == 0)
+    if (o->notes.text.n == 0)
         return;
     fputs("dialogue\n", d->cli->out);
-    print_lines(d, slice_trim(buf_view(&o->notes)));
+    print_lines(d, slice_trim(buf_view(&o->notes.text)));
 }
 
 static void show_text(const struct testing *t, const struct outcome_of *o, bool dry)
@@ -254,7 +269,7 @@ static int show_json(const struct testing *t, const struct outcome_of *o, bool d
         json_member_str(w, "status", o->result.status);
         json_member_str(w, "remote", o->result.remote);
         json_member_u64(w, "latency_ms", o->took_us / USEC_PER_MSEC);
-        json_member_slice(w, "dialogue", buf_view(&o->notes));
+        json_member_slice(w, "dialogue", buf_view(&o->notes.text));
     }
     json_object_end(w);
     return desk_print(d);
@@ -271,16 +286,31 @@ static void add_row(const struct testing *t, const struct outcome_of *o)
 
 /* ---- one after another ---- */
 
+/* Whatever of them a server may repeat. */
+static void find_secrets(const struct sink *s, struct dialogue_notes *notes)
+{
+    size_t n = 0;
+
+    for (const struct option *o = s->ops->options; o && o->name && n < DIALOGUE_SECRETS; o++) {
+        const void *at = (const char *)s->state + o->offset;
+        const struct secret *const *secret = at;
+
+        if (o->type == OPTION_SECRET)
+            notes->secrets[n++] = *secret;
+    }
+}
+
 static void test_one(struct testing *t, const struct sink *s)
 {
     struct outcome_of o = { .sink = s,
                             .rendered = BUF_LIMIT(RENDERED_MAX),
-                            .notes = BUF_LIMIT(DIALOGUE_MAX) };
+                            .notes = { .text = BUF_LIMIT(DIALOGUE_MAX) } };
     bool dry = cli_has(t->desk->cli, CLI_DRY_RUN);
 
     put_target(s, &o.target);
     render(t, &o);
     if (!dry) {
+        find_secrets(s, &o.notes);
         dialogue_notes = &o.notes;
         deliver(t, &o);
         dialogue_notes = NULL;
@@ -294,7 +324,7 @@ static void test_one(struct testing *t, const struct sink *s)
         add_row(t, &o);
     buf_fini(&o.target);
     buf_fini(&o.rendered);
-    buf_fini(&o.notes);
+    buf_fini(&o.notes.text);
 }
 
 static const struct sink *find_sink(const struct config *c, const char *name)

@@ -141,7 +141,7 @@ void smtp_read(struct slice out, struct smtp_verdict *v)
         } else if (slice_is(what, "step")) {
             v->step = text;
         } else if (slice_is(what, "talk")) {
-            dialogue_note(NULL, "", text);
+            dialogue_note("", text);
         } else if (slice_is(what, "from")) {
             v->from = code;
         } else if (slice_is(what, "to")) {

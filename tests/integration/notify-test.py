@@ -14,6 +14,7 @@ config = os.path.join(scratch, "c.yaml")
 PASSWORD = "correct-horse-battery"
 TOKEN = "123456:AAbbCCddEEffGG-hh"
 SIGNING = "whsec_" + base64.b64encode(b"0123456789abcdefghijklmnop").decode()
+BEFORE = "whsec_" + base64.b64encode(b"zyxwvutsrqponmlkjihgfedcba").decode()
 requests = []
 mails = []
 status, body = 200, "thank you"
@@ -100,7 +101,8 @@ host: test.example
 channels: {{xui: {{inputs: [{{type: file, path: {scratch}/xui.log}}]}}}}
 rules: {{library: false}}
 notifiers:
-  hook: {{type: webhook, url: "http://127.0.0.1:{web.server_port}/path-is-a-secret", secret: {secret("s", SIGNING)}}}
+  hook: {{type: webhook, url: "http://127.0.0.1:{web.server_port}/path-is-a-secret", secret: {secret("s", SIGNING)},
+          secret_before: {secret("b", BEFORE)}}}
   mail: {{type: email, server: "127.0.0.1:{relay.getsockname()[1]}", tls: none, user: bob,
           password: {secret("p", PASSWORD)}, from: a@b.example, to: [c@d.example]}}
   chat: {{type: telegram, token: {secret("t", TOKEN)}, chat: "-1001", base: "http://127.0.0.1:{web.server_port}"}}
@@ -114,7 +116,7 @@ def run(code, *args):
     text = r.stdout + r.stderr
     if r.returncode != code:
         sys.exit(f"FAIL: notify test {args}: exit {r.returncode}, expected {code}: {text}")
-    for kept in (PASSWORD, base64.b64encode(PASSWORD.encode()).decode(), TOKEN, SIGNING, "path-is-a-secret",
+    for kept in (PASSWORD, BEFORE, base64.b64encode(PASSWORD.encode()).decode(), TOKEN, SIGNING, "path-is-a-secret",
                  base64.b64encode(f"\0bob\0{PASSWORD}".encode()).decode()):
         if kept in text:
             sys.exit(f"FAIL: notify test {args}: '{kept}' is in: {text}")
@@ -147,9 +149,9 @@ assert document["id"] in requests[0][1]["webhook-id"], requests
 first = document["id"]
 run(0, "hook")
 assert json.loads(requests[1][2])["id"] != first, "two tests have one id"
-status, body = 401, f"no such hook {SIGNING} \x1b]0;x\x07" + "y" * 2000
+status, body = 401, f"no such hook {SIGNING} {BEFORE} \x1b]0;x\x07" + "y" * 2000
 text = run(1, "hook")
-said(text, "< status 401", "no such hook ***", "NOT ACCEPTED", "yyy...")
+said(text, "< status 401", "no such hook *** ***", "NOT ACCEPTED", "yyy...")
 unsaid(text, "y" * 600)
 status, body = 200, "thank you"
 
