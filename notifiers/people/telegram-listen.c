@@ -67,19 +67,24 @@ void telegram_listener_free(struct telegram_listener *l)
     free(l);
 }
 
-static struct telegram_listener *listener_new(void)
+/* Not before it is needed: it begins in the receiver's own process. */
+static int make_listener(struct telegram *t)
 {
-    struct telegram_listener *l = calloc(1, sizeof *l);
+    struct telegram_listener *l = t->listener;
 
+    if (l)
+        return 0;
+    l = t->listener = calloc(1, sizeof *l);
     if (!l)
-        return NULL;
+        return -ENOMEM;
     l->http = http_poll_new();
     l->arena = arena_new(16384, ANSWER_ARENA);
     l->told = NOTHING_TOLD;
     if (l->http && l->arena)
-        return l;
+        return 0;
     telegram_listener_free(l);
-    return NULL;
+    t->listener = NULL;
+    return -ENOMEM;
 }
 
 static uint64_t mono(void)
@@ -286,10 +291,11 @@ static bool next_act(struct sink *s, struct telegram *t, struct sink_act *ret)
 int telegram_listen(struct sink *s, int fd, struct sink_act *ret)
 {
     struct telegram *t = s->state;
-    struct telegram_listener *l = t->listener ? t->listener : (t->listener = listener_new());
+    struct telegram_listener *l;
 
-    if (!l)
+    if (make_listener(t) < 0)
         return -ENOMEM;
+    l = t->listener;
     for (;;) {
         struct http_answer h;
         int r;

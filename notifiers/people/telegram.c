@@ -360,21 +360,6 @@ static bool mend(struct attempt *x, const struct telegram_answer *a)
     return false;
 }
 
-/* So would any other message to this chat end. */
-static bool is_broken(const struct telegram_answer *a)
-{
-    static const char *const says[] = { "chat not found", "chat_write_forbidden",
-                                        "thread not found", "not enough rights to send",
-                                        "have no rights to send" };
-
-    if (a->status == 401 || a->status == 403 || a->status == 404)
-        return true;
-    for (size_t i = 0; a->status == 400 && i < ARRAY_SIZE(says); i++)
-        if (telegram_says(a->said, says[i]))
-            return true;
-    return false;
-}
-
 static void tell_sent(const struct attempt *x, struct delivery_result *ret)
 {
     const struct telegram_form *f = &x->form;
@@ -420,24 +405,31 @@ static void read_remote(struct slice remote, struct attempt *x)
         x->first = 0;
 }
 
+/* Where its words say more than the status: so would any other message to this chat end. */
+static const struct http_verdict verdicts[] = {
+    { 200, NULL, DELIVERY_RETRY, false }, /* not "ok" */
+    { 400, "chat not found", DELIVERY_DEAD, true },
+    { 400, "thread not found", DELIVERY_DEAD, true },
+    { 400, "chat_write_forbidden", DELIVERY_DEAD, true },
+    { 400, "not enough rights to send", DELIVERY_DEAD, true },
+    { 400, "have no rights to send", DELIVERY_DEAD, true },
+    { 0 },
+};
+
 static void judge(const struct attempt *x, const struct telegram_answer *a,
                   struct delivery_result *ret)
 {
-    bool same = x->edit && a->status == 400 && telegram_says(a->said, "message is not modified");
+    struct http_answer h = { .status = a->status };
 
-    if (a->ok || same) {
+    if (a->ok || (x->edit && telegram_says(a->said, "message is not modified"))) {
         put_remote(x, a, ret);
         tell_sent(x, ret);
         return;
     }
-    ret->state = http_retryable(a->status) || a->status == 200 ? DELIVERY_RETRY : DELIVERY_DEAD;
-    ret->broken = is_broken(a);
+    snprintf(h.error, sizeof h.error, "%.*s", SLICE_FMT(a->said));
+    http_judge(&h, verdicts, a->said, ret);
     if (a->wait_s)
         ret->retry_after_us = (a->wait_s + 1) * USEC_PER_SEC;
-    if (a->status)
-        snprintf(ret->status, sizeof ret->status, "http %ld %.*s", a->status, SLICE_FMT(a->said));
-    else
-        snprintf(ret->status, sizeof ret->status, "%.*s", SLICE_FMT(a->said));
     secret_scrub(x->t->token, ret->status);
 }
 

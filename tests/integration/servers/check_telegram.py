@@ -363,6 +363,8 @@ class Incidents(Check):
 
     def test_a_group_that_moved_takes_its_messages_out_of_reach(self):
         moved = refusal(400, "Bad Request: group chat was upgraded to a supergroup chat", migrate_to_chat_id=-1009)
+        _, api = self.expect("sent", "-1009", moved, document=rig.alert(), first="77")
+        self.assertEqual(["reply_parameters" in m for m in api.messages], [True, False])
         result, api = self.expect("sent", "-1009", moved, document=over(), first=FIRST)
         self.assertEqual([r[0].rsplit("/")[-1] for r in api.requests], ["editMessageText", "sendMessage"])
         self.assertEqual(api.messages[1]["chat_id"], -1009)
@@ -405,7 +407,7 @@ class Buttons(Check):
 
     def test_summaries_have_buttons_when_they_are_of_one_incident(self):
         self.assertNotIn("reply_markup", self.message(summary()))
-        message = self.message(summary(incident=INCIDENT))
+        message = self.message(summary(incident=INCIDENT, ban={"address": "203.0.113.7", "for_s": 60}))
         self.assertEqual(button_data(message), [[f"a:{INCIDENT}", f"s:{INCIDENT}:3600"]])
 
     def test_what_is_over_has_none(self):
