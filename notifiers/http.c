@@ -186,8 +186,10 @@ CURL *http_prepare(const struct http_request *q, struct curl_slist **ret_headers
     curl_easy_setopt(c, CURLOPT_WRITEDATA, ret);
     if (q->method)
         curl_easy_setopt(c, CURLOPT_CUSTOMREQUEST, q->method);
-    if (q->ca_file)
+    if (q->ca_file) { /* instead of the system's, which Debian's libcurl has as a folder, too */
         curl_easy_setopt(c, CURLOPT_CAINFO, q->ca_file);
+        curl_easy_setopt(c, CURLOPT_CAPATH, NULL);
+    }
     *ret_headers = headers;
     return c;
 }

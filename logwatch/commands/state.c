@@ -299,7 +299,6 @@ static int export_alert(void *ctx, const struct alert_row *row)
     return end(x);
 }
 
-
 static int export_row(void *ctx, const struct outbox_row *row)
 {
     struct exporting *x = ctx;
