@@ -115,6 +115,19 @@ static void send_act(struct child *c, const struct sink_act *act)
         (void)send(c->fd, packet.p, packet.n, MSG_NOSIGNAL);
 }
 
+/* SIGTERM is blocked but here: none comes between this look and the wait, where it would be lost.
+ */
+static bool is_stopped(void)
+{
+    sigset_t term;
+
+    sigemptyset(&term);
+    sigaddset(&term, SIGTERM);
+    sigprocmask(SIG_UNBLOCK, &term, NULL);
+    sigprocmask(SIG_BLOCK, &term, NULL);
+    return stopped;
+}
+
 /* Until a packet is there. People may act meanwhile, where they can. */
 static void wait_for_packet(struct child *c)
 {
@@ -125,10 +138,10 @@ static void wait_for_packet(struct child *c)
 
     if (!ops->listen || !ops->listens || !ops->listens(c->sink))
         return; /* recv() waits */
-    while (!stopped && (r = ops->listen(c->sink, c->fd, &act)) != 0) {
+    while (!is_stopped() && (r = ops->listen(c->sink, c->fd, &act)) != 0) {
         if (r > 0)
             send_act(c, &act);
-        else if (poll(&p, 1, DEAF_MS) != 0)
+        else if (poll(&p, 1, r == -EINTR ? 0 : DEAF_MS) > 0)
             return;
         act = (struct sink_act){ 0 };
     }

@@ -71,7 +71,6 @@ struct telegram_form {
 };
 
 void telegram_text(const struct message *m, const struct telegram_form *f, struct buf *out);
-size_t utf16_units(struct slice s);
 struct slice utf16_cut(struct slice s, size_t units); /* between two characters */
 
 /* ---- telegram-buttons.c ---- */

@@ -1,6 +1,9 @@
 /* A message as Telegram's HTML: whole blocks, dropped from the least important on. */
 #include "notifiers/people/telegram-private.h"
 
+#include "base/utf8.h"
+#include "notifiers/people/chat.h"
+
 #define SAMPLE_UNITS 700 /* kept free of facts: the newest line should fit */
 #define TABLES_UNITS 1500 /* so for tables */
 #define SEE_UNITS 150 /* a longer command is left out: the foot always fits */
@@ -8,30 +11,18 @@
 
 /* ---- UTF-16 ---- */
 
-static size_t units_of(unsigned char c)
-{
-    return (c & 0xc0) == 0x80 ? 0 : c >= 0xf0 ? 2 : 1;
-}
-
-size_t utf16_units(struct slice s)
-{
-    size_t units = 0;
-
-    for (size_t i = 0; i < s.n; i++)
-        units += units_of((unsigned char)s.p[i]);
-    return units;
-}
-
 struct slice utf16_cut(struct slice s, size_t units)
 {
     size_t n = 0;
 
-    for (; n < s.n; n++) {
-        size_t more = units_of((unsigned char)s.p[n]);
+    for (;;) {
+        uint32_t cp = 0;
+        unsigned len = utf8_decode(slice_skip(s, n), &cp), more = cp > 0xffff ? 2 : 1;
 
-        if (more > units)
+        if (len == 0 || more > units)
             break;
         units -= more;
+        n += len;
     }
     return slice_take(s, n);
 }
@@ -47,7 +38,7 @@ struct text {
 /* A block goes in whole or not at all: cut markup would be refused. */
 static bool add_block(struct text *t, const struct buf *block, size_t reserve)
 {
-    size_t units = utf16_units(buf_view(block));
+    size_t units = chat_units(buf_view(block));
 
     if (t->units + units + reserve > t->room) {
         t->left_out++;
@@ -185,10 +176,10 @@ static void add_table(const struct message_table *table, size_t share, size_t fo
     buf_str(&b, "\n\n");
     escape_in(t, &b, "<b>", table->title, "</b>");
     for (size_t i = 0; i < table->nrows; i++) {
-        size_t units = utf16_units(buf_view(&b)) + MORE_UNITS, own;
+        size_t units = chat_units(buf_view(&b)) + MORE_UNITS, own;
 
         put_row(t, &table->rows[i], &row);
-        own = utf16_units(buf_view(&row));
+        own = chat_units(buf_view(&row));
         if (own + units > share && own > share / 2)
             continue;
         if (own + units > share)
@@ -227,7 +218,7 @@ static void add_samples(const struct message *m, size_t most, struct text *t, si
 
     while (first > 0 && m->nsamples - first < most) {
         sample_block(t, m->samples[first - 1], &b);
-        units += utf16_units(buf_view(&b));
+        units += chat_units(buf_view(&b));
         if (units > t->room)
             break;
         first--;
@@ -264,7 +255,7 @@ static void put_foot(const struct message *m, const struct text *t, bool brief, 
         buf_str(b, "\n\n");
         escape_in(t, b, "<code>", m->see, "</code>");
     }
-    if (utf16_units(buf_view(b)) > SEE_UNITS)
+    if (chat_units(buf_view(b)) > SEE_UNITS)
         buf_reset(b);
     if (brief)
         return;
@@ -281,7 +272,7 @@ void telegram_text(const struct message *m, const struct telegram_form *f, struc
     size_t reserve;
 
     put_foot(m, &t, f->brief, &foot);
-    reserve = utf16_units(buf_view(&foot)) + MORE_UNITS;
+    reserve = chat_units(buf_view(&foot)) + MORE_UNITS;
     add_subject(m, &t, reserve);
     add_sentence(&t, m->reason, reserve);
     add_sentence(&t, m->why, reserve);

@@ -11,6 +11,7 @@
 #include "base/num.h"
 #include "notifiers/kinds.h"
 #include "notifiers/outbox-folder.h"
+#include "notifiers/people/chat.h"
 
 #define WAIT_MAX_S 86400 /* no server makes us wait longer */
 #define TRIES_MAX 5 /* forms of one message in one attempt */
@@ -118,11 +119,8 @@ const char *const telegram_headers[] = { "Content-Type: application/json", NULL 
 
 bool telegram_url(const struct telegram *t, const char *method, struct buf *url)
 {
-    struct slice base = slice_str(t->base);
-
-    while (base.n && base.p[base.n - 1] == '/')
-        base.n--;
-    buf_printf(url, "%.*s/bot%.*s/%s", SLICE_FMT(base), SLICE_FMT(secret_view(t->token)), method);
+    buf_printf(url, "%.*s/bot%.*s/%s", SLICE_FMT(chat_base(t->base)),
+               SLICE_FMT(secret_view(t->token)), method);
     return buf_ok(url);
 }
 

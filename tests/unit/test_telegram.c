@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include "base/utf8.h"
+#include "notifiers/people/chat.h"
 
 #define ID "0123456789abcdef0123456789abcdef"
 #define INCIDENT "fedcba9876543210fedcba9876543210"
@@ -216,7 +217,7 @@ static void rows_are_dropped_from_the_end_and_counted(void **state)
     const char *text = text_of(*state, &m, &whole);
 
     assert_markup(text);
-    assert_true(utf16_units(slice_str(text)) <= TELEGRAM_UNITS);
+    assert_true(chat_units(slice_str(text)) <= TELEGRAM_UNITS);
     for (int i = 0; i < 10; i++) {
         char first[16], more[32];
         size_t shown = 0;
@@ -297,7 +298,7 @@ static void no_message_is_too_long_or_broken(void **state)
                 const char *text = text_of(a, &m, &f);
 
                 assert_markup(text);
-                assert_true(utf16_units(slice_str(text)) <= rooms[r]);
+                assert_true(chat_units(slice_str(text)) <= rooms[r]);
                 assert_true(utf8_valid(slice_str(text)));
                 assert_has(text, ID);
                 if (sizes[n] == 65536)
@@ -311,7 +312,7 @@ static void no_message_is_too_long_or_broken(void **state)
 static void units_are_those_of_utf_16(void **state)
 {
     (void)state;
-    assert_int_equal(utf16_units(SLICE("a\xc3\xa4\xe2\x82\xac" GRIN)), 5);
+    assert_int_equal(chat_units(SLICE("a\xc3\xa4\xe2\x82\xac" GRIN)), 5);
     assert_int_equal(utf16_cut(SLICE("a\xc3\xa4\xe2\x82\xac" GRIN), 4).n, 6);
     assert_int_equal(utf16_cut(SLICE("a" GRIN "b"), 2).n, 1);
     assert_int_equal(utf16_cut(SLICE("a" GRIN "b"), 3).n, 5);
