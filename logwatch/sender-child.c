@@ -136,7 +136,7 @@ static void wait_for_packet(struct child *c)
     struct sink_act act = { 0 };
     int r;
 
-    if (!ops->listen || !ops->listens || !ops->listens(c->sink))
+    if (!ops->listen || !c->sink->listens)
         return; /* recv() waits */
     while (!is_stopped() && (r = ops->listen(c->sink, c->fd, &act)) != 0) {
         if (r > 0)

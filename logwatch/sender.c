@@ -30,7 +30,7 @@ struct receiver {
     uint64_t row, expires_us;
     unsigned attempts;
     char *key, *kind, *address;
-    struct buf act_answer; /* for a person, when what he wants is committed */
+    struct buf act_answers; /* for people, when what they want is committed */
 };
 
 struct sender {
@@ -160,7 +160,7 @@ void sender_free(struct sender *s)
     for (size_t i = 0; s->receivers && i < s->n; i++) {
         child_end(&s->receivers[i]);
         forget_row(&s->receivers[i]);
-        buf_fini(&s->receivers[i].act_answer);
+        buf_fini(&s->receivers[i].act_answers);
     }
     free(s->receivers);
     free(s->message);
@@ -448,8 +448,7 @@ static int take_act(struct sender *s, struct receiver *r, size_t n, struct core 
     int e;
 
     memcpy(&head, s->message, sizeof head);
-    if (!a || n - sizeof head != head.reply_n || head.reply_n > ACT_MAX || !r->sink->ops->listens ||
-        !r->sink->ops->listens(r->sink))
+    if (!a || n - sizeof head != head.reply_n || head.reply_n > ACT_MAX || !r->sink->listens)
         return 0;
     snprintf(via, sizeof via, "%s:%.60s", r->sink->ops->name, r->sink->name);
     e = core_act(core, slice_of(s->message + sizeof head, head.reply_n),
@@ -459,24 +458,27 @@ static int take_act(struct sender *s, struct receiver *r, size_t n, struct core 
     answer = json_load(a, buf_view(&told), NULL);
     o.row = head.row;
     o.attempt = json_bool(answer, "ok", false);
-    buf_reset(&r->act_answer);
-    buf_add(&r->act_answer, &o, sizeof o);
-    buf_slice(&r->act_answer, json_text(answer, "text"));
+    o.n[ORDER_DOCUMENT] = (uint32_t)json_text(answer, "text").n;
+    buf_add(&r->act_answers, &o, sizeof o);
+    buf_slice(&r->act_answers, json_text(answer, "text"));
     return 1;
 }
 
-static void send_act_answer(struct sender *s, struct receiver *r)
+static void send_act_answers(struct sender *s, struct receiver *r)
 {
+    struct slice rest = buf_ok(&r->act_answers) ? buf_view(&r->act_answers) : SLICE("");
     struct order o;
-    struct slice text[ORDER_TEXTS] = { 0 };
 
-    if (r->act_answer.n < sizeof o || !buf_ok(&r->act_answer) || r->fd < 0)
-        return;
-    memcpy(&o, r->act_answer.p, sizeof o);
-    text[ORDER_KIND] = SLICE(KIND_ANSWER);
-    text[ORDER_DOCUMENT] = slice_skip(buf_view(&r->act_answer), sizeof o);
-    (void)send_packet(s, r, &o, text);
-    buf_reset(&r->act_answer);
+    while (rest.n >= sizeof o) {
+        struct slice text[ORDER_TEXTS] = { [ORDER_KIND] = SLICE(KIND_ANSWER) };
+
+        memcpy(&o, rest.p, sizeof o);
+        text[ORDER_DOCUMENT] = slice_take(slice_skip(rest, sizeof o), o.n[ORDER_DOCUMENT]);
+        rest = slice_skip(rest, sizeof o + text[ORDER_DOCUMENT].n);
+        if (r->fd >= 0)
+            (void)send_packet(s, r, &o, text);
+    }
+    buf_reset(&r->act_answers);
 }
 
 /* 1 = an outcome, 0 = nothing. */
@@ -533,7 +535,7 @@ int sender_collect(struct sender *s, struct core *core, struct err *err)
 void sender_committed(struct sender *s)
 {
     for (size_t i = 0; i < s->n; i++) {
-        send_act_answer(s, &s->receivers[i]);
+        send_act_answers(s, &s->receivers[i]);
         if (s->receivers[i].state == RECEIVER_TOLD)
             forget_row(&s->receivers[i]);
     }

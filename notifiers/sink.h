@@ -96,7 +96,8 @@ struct sink_ops {
 struct sink {
     const char *name; /* in the configuration */
     const struct sink_ops *ops;
-    void *state; /* state_size bytes, filled from the options */
+    void *state; /* state_size bytes, filled from the options; only in its own process */
+    bool listens; /* people can act there, as it is configured */
 };
 
 /* The registry, in the manual's order; ends with NULL. */

@@ -1,5 +1,8 @@
 """The Telegram receiver against a stand-in for the Bot API on loopback: what people press."""
+import json
+import os
 import signal
+import subprocess
 import time
 import unittest
 
@@ -7,6 +10,47 @@ import rig
 from bot_api import (ACK, CHAT, CONFLICT, HOSTILE, SILENCE, TOKEN, UNBAN, BotApi, button_data, config, raw, refusal,
                      reset, result, units)
 from rig import Listener
+
+PROGRAM = os.path.join(os.environ["TW_BUILD"], "trailwarden")
+LINE = '2026/11/21 01:10:00 WARNING - button-probe, IP="203.0.113.7"\n'
+
+
+class Daemon:
+    """`run` with one rule and one receiver."""
+
+    def __init__(self, receiver):
+        self.folder = os.path.join(rig.FOLDER, f"daemon-{time.monotonic_ns()}")
+        os.mkdir(self.folder)
+        self.log = open(f"{self.folder}/xui.log", "w", encoding="utf-8")
+        self.log.write(LINE)
+        self.log.flush()
+        with open(f"{self.folder}/probe.yml", "w", encoding="utf-8") as f:
+            f.write("title: A probe\nid: 3f0a7a54-0000-4000-8000-000000000002\nstatus: test\n"
+                    "logsource: {product: xui}\ndetection: {k: [button-probe], condition: k}\nlevel: high\n")
+        with open(f"{self.folder}/c.yaml", "w", encoding="utf-8") as f:
+            json.dump({
+                "state": f"{self.folder}/state", "host": "buttons.example",
+                "rules": {"library": False, "paths": [f"{self.folder}/probe.yml"]},
+                "channels": {"xui": {"inputs": [{"type": "file", "path": f"{self.folder}/xui.log", "from": "begin"}]}},
+                "notifiers": {"test": receiver},
+            }, f)
+        self.process = subprocess.Popen([PROGRAM, "run", "--config", f"{self.folder}/c.yaml"])
+
+    def ask(self, *words):
+        words = [PROGRAM, *words, "--config", f"{self.folder}/c.yaml"]
+        return subprocess.run(words, capture_output=True, text=True, check=False).stdout
+
+    def incidents(self):
+        return [json.loads(line)["state"] for line in self.ask("alerts", "list", "--json").splitlines()]
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.process.send_signal(signal.SIGTERM)
+        self.process.wait(20)
+        self.log.close()
+
 
 KEYBOARD = {"inline_keyboard": [[{"text": "Ack", "callback_data": ACK}, {"text": "S", "callback_data": SILENCE}],
                                 [{"text": "Unban", "callback_data": UNBAN}]]}
@@ -312,6 +356,28 @@ class Listening(unittest.TestCase):
             start = time.monotonic()
             self.ends(api, listener, signal.SIGTERM)
             self.assertLess(time.monotonic() - start, 1)
+
+    def test_a_button_reaches_the_core_of_a_running_daemon(self):
+        with BotApi() as api, Daemon(config(api.base, buttons=True, operators=[42])) as daemon:
+            api.wait("sendMessage")
+            ack, silence = button_data(api.calls("sendMessage")[0])[0]
+            api.wait_for_poll()
+            api.press(ack, user=7)  # nobody that we know
+            api.wait("answerCallbackQuery")
+            self.assertEqual(daemon.incidents(), ["open"])
+            api.press(ack)
+            api.wait("answerCallbackQuery", 2)
+            self.assertEqual(daemon.incidents(), ["acked"])
+            self.assertIn("acknowledged", api.calls("answerCallbackQuery")[1]["text"])
+            api.press(silence)
+            api.wait("answerCallbackQuery", 3)
+            self.assertEqual(len(daemon.ask("silences", "list", "--json").splitlines()), 1)
+            acts = [json.loads(line) for line in daemon.ask("trail", "show", "--type", "act", "--json").splitlines()]
+            self.assertEqual([(a["act"], a["via"], a["done"]) for a in acts],
+                             [("ack", "telegram:test", True), ("silence.add", "telegram:test", True)])
+            daemon.log.write(LINE.replace("203.0.113.7", "203.0.113.8"))
+            daemon.log.flush()
+            api.wait("sendMessage", 2)  # beside the long poll
 
     def test_without_buttons_or_a_token_nobody_listens(self):
         with BotApi() as api:
