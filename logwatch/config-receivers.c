@@ -78,7 +78,10 @@ static void build_sink(struct build *b, const struct yaml *node, const struct si
     (void)option_load(s->ops->options, node, config_place(node), common, s->state, b->a, b->d);
     if (diag_errors(b->d) == before && s->ops->open && s->ops->open(s, &err) < 0)
         diag_add_err(b->d, config_place(node), &err);
-    s->listens = diag_errors(b->d) == before && ops->listens && ops->listens(s);
+    if (diag_errors(b->d) > before)
+        return;
+    s->listens = ops->listens && ops->listens(s);
+    s->unbans = ops->unbans && ops->unbans(s);
 }
 
 void config_build_sinks(struct build *b, const struct yaml *node)

@@ -365,9 +365,56 @@ static int act_drop(struct act *a)
     return rows(a, true);
 }
 
+/* ---- bans ---- */
+
+/* The order, with a key of its own: a second unban of the same ban is none. */
+static int order_unban(struct act *a, struct slice address)
+{
+    struct core *core = a->core;
+    AUTO_BUF b = BUF_INIT;
+    struct json_writer w = json_writer(&b);
+    struct slice id = a->alert_id.n ? a->alert_id : a->incident->last_alert;
+    char *key = arena_printf(core->arena, "%.*s-unban-%llu", SLICE_FMT(id),
+                             (unsigned long long)(core->batch.now_us / USEC_PER_SEC));
+    struct outgoing *o = key ? batch_outgoing(&core->batch) : NULL;
+
+    if (!o)
+        return err_nomem(a->err);
+    json_object(&w);
+    json_member_u64(&w, "version", 1);
+    json_member_str(&w, "id", key);
+    json_member_str(&w, "action", "unban");
+    json_member_slice(&w, "address", address);
+    json_member_u64(&w, "for_s", 0);
+    json_member_slice(&w, "rule", a->incident->rule);
+    json_member_slice(&w, "title", a->incident->title);
+    json_member_bool(&w, "dry_run", false);
+    json_object_end(&w);
+    *o = (struct outgoing){ .key = slice_str(key),
+                            .receiver = slice_str(core->config->bans.sink->name),
+                            .kind = SLICE("ban"),
+                            .not_before_us = core->batch.now_us,
+                            .expires_us = core->batch.now_us + OUTBOX_EXPIRES_US };
+    buf_printf(&a->text, "the ban of %.*s is taken back", SLICE_FMT(address));
+    return entry_keep(core->arena, &b, &o->document) ? 0 : err_nomem(a->err);
+}
+
 static int act_unban(struct act *a)
 {
-    return refuse(a, "this ban backend cannot take a ban back");
+    const struct sink *bans = a->core->config->bans.sink;
+    const struct json *doc;
+    struct slice address;
+    int r = find_incident(a);
+
+    if (r < 0 || a->refused)
+        return r;
+    if (!bans || !bans->unbans)
+        return refuse(a, "the ban backend cannot take a ban back: give it an 'unban' command");
+    doc = a->document.n ? json_load(a->core->arena, a->document, NULL) : NULL;
+    address = json_text(json_get(doc, "ban"), "address");
+    if (!address.n)
+        return refuse(a, "that alert ordered no ban");
+    return order_unban(a, arena_slice(a->core->arena, address));
 }
 
 /* ---- all of them ---- */

@@ -82,6 +82,8 @@ struct sink_ops {
     void (*deliver)(struct sink *s, const struct delivery *d, struct delivery_result *ret);
     void (*close)(struct sink *s); /* also after a failed open */
 
+    bool (*unbans)(const struct sink *s); /* can take a ban back, as it is configured */
+
     /*
      * Optional: people can act there (`listens` says whether this one is so configured). listen()
      * waits until `fd` can be read (0) or somebody acts (1, *ret filled); negative: it cannot
@@ -97,7 +99,7 @@ struct sink {
     const char *name; /* in the configuration */
     const struct sink_ops *ops;
     void *state; /* state_size bytes, filled from the options; only in its own process */
-    bool listens; /* people can act there, as it is configured */
+    bool listens, unbans; /* what ops->listens and ops->unbans said */
 };
 
 /* The registry, in the manual's order; ends with NULL. */

@@ -62,8 +62,7 @@ struct silence {
  * silence.expire  id
  * retry           id of a dead or waiting row; or receiver: all its dead rows
  * drop            id, or receiver: waiting and dead rows, given up with the reason "dropped by"
- * unban           address, or id of the alert that ordered the ban
- * test            receiver: a sample alert through outbox and sender; the answer has the row's "id"
+ * unban           id of the alert that ordered the ban
  * The answer: {"ok":true,"text":"acknowledged: Failed logins ...", "id":...} or
  * {"ok":false,"text":"no alert begins with 'abcd'"}.
  */

@@ -145,6 +145,11 @@ int command_alerts_close(struct cli *cli)
     return act_each(cli, "close", false);
 }
 
+int command_alerts_unban(struct cli *cli)
+{
+    return act_each(cli, "unban", false);
+}
+
 int command_alerts_reopen(struct cli *cli)
 {
     return act_each(cli, "reopen", false);

@@ -157,6 +157,7 @@ int command_alerts_show(struct cli *cli);
 int command_alerts_ack(struct cli *cli);
 int command_alerts_close(struct cli *cli);
 int command_alerts_reopen(struct cli *cli);
+int command_alerts_unban(struct cli *cli);
 int command_alerts_comment(struct cli *cli);
 int command_silences_list(struct cli *cli);
 int command_silences_add(struct cli *cli);

@@ -40,6 +40,8 @@ const struct command commands[] = {
       COMMON | OPT(COMMENT), command_alerts_close, "trailwarden alerts close 9f3c0a1b2c3d" },
     { "alerts reopen", "it is not dealt with after all", "ID...", COMMON | OPT(COMMENT),
       command_alerts_reopen, "trailwarden alerts reopen 9f3c0a1b2c3d" },
+    { "alerts unban", "take back the ban that an alert ordered", "ID...", COMMON | OPT(COMMENT),
+      command_alerts_unban, "trailwarden alerts unban 9f3c0a1b2c3d --comment 'our own office'" },
     { "alerts comment", "a word for the others, without a change", "ID TEXT", COMMON,
       command_alerts_comment, "trailwarden alerts comment 9f3c0a1b2c3d 'asked the customer'" },
     { "silences list", "what nobody is told of now", "", COMMON | OPT(ALL_ENDED) | OPT(FAIL_EMPTY),

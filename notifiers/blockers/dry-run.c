@@ -53,15 +53,24 @@ static void dry_run_deliver(struct sink *s, const struct delivery *d, struct del
     if (!ban_order_read(d, &r->allow, &o, ret))
         return;
     ip_text(&o.address, address);
-    buf_printf(&line, "would ban %s for %llus: ", address, (unsigned long long)o.for_s);
+    if (o.unban)
+        buf_printf(&line, "would unban %s: ", address);
+    else
+        buf_printf(&line, "would ban %s for %llus: ", address, (unsigned long long)o.for_s);
     buf_printable(&line, o.title);
     buf_char(&line, '\n');
     if (r->file)
         e = append(r->file, &line);
     ret->state = e < 0 ? DELIVERY_RETRY : DELIVERY_SENT;
     snprintf(ret->status, sizeof ret->status,
-             e < 0 ? "cannot write '%.80s'%.0s" : "%.0swould ban %s", e < 0 ? r->file : "",
-             address);
+             e < 0 ? "cannot write '%.80s'%.0s%.0s" : "%.0swould %s %s", e < 0 ? r->file : "",
+             o.unban ? "unban" : "ban", address);
+}
+
+static bool dry_run_unbans(const struct sink *s)
+{
+    (void)s;
+    return true;
 }
 
 const struct sink_ops sink_dry_run = {
@@ -71,6 +80,7 @@ const struct sink_ops sink_dry_run = {
     .state_size = sizeof(struct dry_run),
     .bans = true,
     .stays_here = true,
+    .unbans = dry_run_unbans,
     .open = dry_run_open,
     .deliver = dry_run_deliver,
 };

@@ -37,14 +37,20 @@ bool ban_order_read(const struct delivery *d, const struct option_strs *allow,
                            .title = json_text(d->document, "title"),
                            .dry_run = json_bool(d->document, "dry_run", false),
                            .for_s = json_u64(d->document, "for_s", 0) };
+    struct slice action = json_text(d->document, "action");
     const char *network;
 
+    o.unban = slice_is(action, "unban");
     ret->state = DELIVERY_DEAD;
-    if (!slice_is(d->kind, "ban") || !slice_is(json_text(d->document, "action"), "ban") ||
-        ip_parse(json_text(d->document, "address"), &o.address) < 0 || o.for_s == 0 ||
+    if (!slice_is(d->kind, "ban") || (!o.unban && !slice_is(action, "ban")) ||
+        ip_parse(json_text(d->document, "address"), &o.address) < 0 || (!o.unban && o.for_s == 0) ||
         o.for_s > BAN_MAX_S) {
         snprintf(ret->status, sizeof ret->status, "refused: this is no ban order");
         return false;
+    }
+    if (o.unban) { /* never refused: whoever is in by mistake must get out */
+        *ret_order = o;
+        return true;
     }
     if (ip_is_special(&o.address)) {
         snprintf(ret->status, sizeof ret->status, "refused: a special address is never banned");

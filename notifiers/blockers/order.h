@@ -8,6 +8,7 @@ struct ban_order {
     struct ip address;
     uint64_t for_s;
     bool dry_run; /* say what would be done, and do nothing */
+    bool unban; /* the ban is taken back */
     struct slice rule, id, title;
 };
 

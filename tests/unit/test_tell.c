@@ -86,6 +86,7 @@ struct spec {
     const char *rule, *ip;
     enum level level;
     uint64_t window_us;
+    bool ban;
 };
 
 /* 32 hex digits in *ret_id when wanted. */
@@ -110,6 +111,8 @@ static void alert_of(struct world *w, const struct spec *s, char ret_id[33])
                              .count = 1,
                              .threshold = s->window_us ? 1 : 0,
                              .trust = TRUST_RECORD };
+    if (s->ban)
+        alert->ban = (struct action_ban){ true, SLICE("source.ip"), slice_str(s->ip), 60 * SEC };
     alert->group = arena_alloc(a, sizeof *alert->group);
     assert_non_null(alert->group);
     alert->group[0] = (struct alert_group){ SLICE("source.ip"), slice_str(s->ip) };
@@ -126,7 +129,7 @@ static void alert_of(struct world *w, const struct spec *s, char ret_id[33])
 
 static void alert(struct world *w, const char *rule, const char *ip, enum level level)
 {
-    alert_of(w, &(struct spec){ rule, ip, level, 0 }, NULL);
+    alert_of(w, &(struct spec){ rule, ip, level, 0, false }, NULL);
 }
 
 static uint64_t alerts_in(struct world *w, const struct outbox_row *row)
@@ -361,12 +364,12 @@ static void who_is_not_asked_is_asked_next(void **state)
 
     (void)state;
     world_new(&w, TWO "routes: [{notify: [disk], escalate: [{after: 15m, notify: [boss]}]}]\n");
-    alert_of(&w, &(struct spec){ "logins", "192.0.2.1", LEVEL_HIGH, 0 }, NULL);
+    alert_of(&w, &(struct spec){ "logins", "192.0.2.1", LEVEL_HIGH, 0, false }, NULL);
     live(&w, 14 * MIN);
     got(&w, "disk first logins\n");
     live(&w, 2 * MIN);
     got(&w, "boss escalated logins\n");
-    alert_of(&w, &(struct spec){ "logins", "192.0.2.2", LEVEL_HIGH, 0 }, id);
+    alert_of(&w, &(struct spec){ "logins", "192.0.2.2", LEVEL_HIGH, 0, false }, id);
     live(&w, MIN);
     (void)snprintf(request, sizeof request, "{\"act\":\"ack\",\"id\":\"%.12s\",\"by\":\"ann\"}",
                    id);
@@ -388,14 +391,14 @@ static void an_acknowledged_incident_tells_nobody_until_it_is_over(void **state)
 
     (void)state;
     world_new(&w, TWO "routes: [{notify: [disk]}]\n");
-    alert_of(&w, &(struct spec){ "logins", "192.0.2.1", LEVEL_HIGH, 10 * MIN }, id);
+    alert_of(&w, &(struct spec){ "logins", "192.0.2.1", LEVEL_HIGH, 10 * MIN, false }, id);
     live(&w, MIN);
     got(&w, "disk first logins\n");
     (void)snprintf(request, sizeof request,
                    "{\"act\":\"ack\",\"id\":\"%s\",\"by\":\"ann\",\"comment\":\"on it\"}", id);
     assert_true(act(&w, request));
     live(&w, MIN);
-    alert_of(&w, &(struct spec){ "logins", "192.0.2.1", LEVEL_HIGH, 10 * MIN }, NULL);
+    alert_of(&w, &(struct spec){ "logins", "192.0.2.1", LEVEL_HIGH, 10 * MIN, false }, NULL);
     live(&w, MIN);
     got(&w, "");
     rows(&w, 1u << DELIVERY_HELD, "disk held acknowledged by ann: on it\n");
@@ -405,7 +408,7 @@ static void an_acknowledged_incident_tells_nobody_until_it_is_over(void **state)
     live(&w, 2 * MIN); /* its window is empty */
     got(&w, "disk resolved logins <m1\n");
     assert_false(act(&w, request)); /* over */
-    alert_of(&w, &(struct spec){ "logins", "192.0.2.1", LEVEL_HIGH, 10 * MIN }, NULL);
+    alert_of(&w, &(struct spec){ "logins", "192.0.2.1", LEVEL_HIGH, 10 * MIN, false }, NULL);
     live(&w, MIN);
     got(&w, "disk first logins\n"); /* a new one */
     (void)snprintf(request, sizeof request, "{\"act\":\"close\",\"id\":\"%.8s\",\"by\":\"bob\"}",
@@ -452,7 +455,7 @@ static void a_silence_holds_back_what_fits_and_says_so(void **state)
     rows(&w, 1u << DELIVERY_HELD,
          "disk held silence 1 by ann: scan\ndisk held silence 1 by ann: scan\n");
     live(&w, HOUR);
-    alert_of(&w, &(struct spec){ "logins", "192.0.2.*", LEVEL_HIGH, 0 }, id);
+    alert_of(&w, &(struct spec){ "logins", "192.0.2.*", LEVEL_HIGH, 0, false }, id);
     live(&w, MIN);
     got(&w, "disk first logins\n"); /* it has ended */
     (void)snprintf(request, sizeof request,
@@ -487,7 +490,7 @@ static void who_has_only_buttons_can_do_little(void **state)
 
     (void)state;
     world_new(&w, DISK);
-    alert_of(&w, &(struct spec){ "logins", "192.0.2.1", LEVEL_HIGH, 0 }, id);
+    alert_of(&w, &(struct spec){ "logins", "192.0.2.1", LEVEL_HIGH, 0, false }, id);
     live(&w, MIN);
     for (size_t i = 0; i < ARRAY_SIZE(refused); i++) {
         AUTO_BUF answer = BUF_INIT;
@@ -504,6 +507,42 @@ static void who_has_only_buttons_can_do_little(void **state)
     live(&w, MIN);
     got(&w, "disk first logins\ndisk repeat logins <m1\n");
     world_free(&w);
+}
+
+static int see_order(void *ctx, const struct outbox_row *row)
+{
+    arena_reset(((struct world *)ctx)->arena);
+    buf_printf(&((struct world *)ctx)->got, "%.*s %.*s\n", SLICE_FMT(row->receiver),
+               SLICE_FMT(json_text(json_load(((struct world *)ctx)->arena, row->document, NULL),
+                                   "action")));
+    return 0;
+}
+
+static void a_ban_is_taken_back_where_that_can_be_done(void **state)
+{
+    static const char *const backends[] = { "dry-run", "command, command: [/bin/true]",
+                                            "command, command: [/bin/true], unban: [/bin/true]" };
+    const struct outbox_filter bans = { .receiver = SLICE("bans") };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_SIZE(backends); i++) {
+        char settings[160], id[33], request[120];
+        struct world w;
+
+        (void)snprintf(settings, sizeof settings, DISK "bans: {backend: %s, max_age: 0s}\n",
+                       backends[i]);
+        world_new(&w, settings);
+        alert_of(&w, &(struct spec){ "logins", "192.0.2.1", LEVEL_HIGH, 0, true }, id);
+        live(&w, SEC);
+        (void)snprintf(request, sizeof request, "{\"act\":\"unban\",\"id\":\"%s\",\"by\":\"x\"}",
+                       id);
+        assert_int_equal(act(&w, request), i != 1);
+        live(&w, SEC);
+        buf_reset(&w.got);
+        assert_int_equal(store_outbox_list(w.core->store, &bans, see_order, &w, NULL), 0);
+        got(&w, i == 1 ? "bans ban\n" : "bans unban\nbans ban\n");
+        world_free(&w);
+    }
 }
 
 /* ---- what holds back ---- */
@@ -805,6 +844,7 @@ int main(void)
         cmocka_unit_test(what_has_no_window_is_over_without_a_word),
         cmocka_unit_test(a_silence_holds_back_what_fits_and_says_so),
         cmocka_unit_test(who_has_only_buttons_can_do_little),
+        cmocka_unit_test(a_ban_is_taken_back_where_that_can_be_done),
         cmocka_unit_test(night_is_for_critical_alerts),
         cmocka_unit_test(maintenance_and_a_greater_alert_hold_back_the_lesser),
         cmocka_unit_test(ten_thousand_alerts_in_a_minute_add_up),
