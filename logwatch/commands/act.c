@@ -446,6 +446,19 @@ void silence_json(struct json_writer *w, const struct silence *s, uint64_t now_u
     json_object_end(w);
 }
 
+void buf_fate(struct buf *b, const struct outbox_row *row, uint64_t now_us)
+{
+    bool waits = row->state == DELIVERY_WAITING || row->state == DELIVERY_RETRY;
+    char time[TIME_TEXT_SIZE];
+
+    if (row->bundle)
+        buf_printf(b, "told in message %llu", (unsigned long long)row->bundle);
+    else
+        buf_slice(b, row->status);
+    if (waits && row->not_before_us > now_us)
+        buf_printf(b, "%snot before %s", b->n ? "; " : "", when_text(row->not_before_us, time));
+}
+
 void outbox_members(struct json_writer *w, const struct outbox_row *row)
 {
     json_member_u64(w, "id", row->id);

@@ -80,5 +80,7 @@ void print_lines(const struct desk *d, struct slice text);
 
 void incident_json(struct json_writer *w, const struct incident *i);
 void silence_json(struct json_writer *w, const struct silence *s, uint64_t now_us);
+/* Why not, how it went, since when it waits for what. */
+void buf_fate(struct buf *b, const struct outbox_row *row, uint64_t now_us);
 /* Without its document. */
 void outbox_members(struct json_writer *w, const struct outbox_row *row);

@@ -212,15 +212,15 @@ static int see_summary(void *ctx, const struct outbox_row *row)
     return 1;
 }
 
-/* Why not, how it went, or which message tells it. */
-static void buf_fate(const struct showing *s, const struct outbox_row *row, struct buf *b)
+/* What became of the message that tells it, too. */
+static void buf_whole_fate(const struct showing *s, const struct outbox_row *row, struct buf *b)
 {
     const struct outbox_filter f = { .id = row->bundle, .limit = 1 };
 
     if (row->state == DELIVERY_BUNDLED && row->bundle)
         (void)store_outbox_list(s->desk->store, &f, see_summary, b, NULL);
     if (b->n == 0)
-        buf_slice(b, row->status);
+        buf_fate(b, row, s->desk->now_us);
 }
 
 static void show_rows(const struct showing *s)
@@ -240,7 +240,7 @@ static void show_rows(const struct showing *s)
 
         if (row == ban_row(s))
             continue; /* shown above */
-        buf_fate(s, row, &fate);
+        buf_whole_fate(s, row, &fate);
         text_table_cellf(t, "%llu", (unsigned long long)row->id);
         text_table_cell(t,
                         slice_str(when_text(row->done_us ? row->done_us : row->created_us, time)));

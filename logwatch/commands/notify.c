@@ -40,6 +40,7 @@ static int list_row(void *ctx, const struct outbox_row *row)
     struct listing *l = ctx;
     struct desk *d = l->desk;
     AUTO_BUF what = BUF_INIT;
+    AUTO_BUF fate = BUF_INIT;
     char time[TIME_TEXT_SIZE];
 
     l->n++;
@@ -57,10 +58,8 @@ static int list_row(void *ctx, const struct outbox_row *row)
     text_table_cell(l->table, slice_str(delivery_state_name(row->state)));
     text_table_cellf(l->table, "%u", row->attempts);
     text_table_cell(l->table, buf_view(&what));
-    if (row->bundle)
-        text_table_cellf(l->table, "told in message %llu", (unsigned long long)row->bundle);
-    else
-        text_table_cell(l->table, row->status);
+    buf_fate(&fate, row, d->now_us);
+    text_table_cell(l->table, buf_view(&fate));
     return 0;
 }
 

@@ -13,6 +13,10 @@ rules: {library: false, paths: [$TW_SOURCE/rules/library/xui/failed-logins.yml]}
 notifiers:
   disk: {type: file, path: $SCRATCH/disk.jsonl}
   wall: {type: file, path: $SCRATCH/no-folder/wall.jsonl}
+  team: {type: file, path: $SCRATCH/team.jsonl}
+routes:
+  - {notify: [disk, wall], continue: true}
+  - {notify: [team], when: {level: [high]}, group: [channel], wait: 1s, interval: 1s}
 bans: {backend: dry-run, max_age: 0s}
 EOF
 tw() { # GROUP VERB ARGUMENT...
@@ -137,6 +141,20 @@ exits 1 tw notify show 999999
 tw notify retry --receiver wall > "$SCRATCH/out" || fail "notify retry --receiver"
 all_sent() { [ "$(wc -l < "$SCRATCH/no-folder/wall.jsonl")" -eq "$dead" ]; }
 wait_for "all are sent" all_sent
+
+# Told together: each alert says in which message.
+for host in 129 130 131; do failures 05 203.0.113.$host; done
+wanted=7
+wait_for "three more alerts" there
+together() { tw alerts show "$(newest)" | grep -E "team  .*bundled .*in message [0-9]+: sent "; }
+wait_for "one that is told with others" together
+number=$(sed 's/.*in message \([0-9]*\): .*/\1/' "$SCRATCH/last")
+tw notify show "$number" > "$SCRATCH/out" || fail "notify show of a summary"
+said "$SCRATCH/out" "message    $number to team (notify)"
+said "$SCRATCH/out" "it tells of "
+said "$SCRATCH/out" "203.0.113.131"
+tw notify list --receiver team > "$SCRATCH/out"
+said "$SCRATCH/out" "told in message $number"
 
 # Each act is an entry, also the refused ones; the person can be erased, so stands apart.
 tw trail show --type act > "$SCRATCH/out"
