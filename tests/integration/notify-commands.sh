@@ -56,6 +56,7 @@ exits() { # CODE COMMAND...
 exits 5 tw alerts list # nothing was ever recorded
 "$TW_BIN" run --config "$CONFIG" > "$SCRATCH/run.log" 2>&1 &
 daemon=$!
+trap 'kill "$daemon" 2>/dev/null; rm -rf "$SCRATCH"' EXIT
 wait_for "the control socket" test -S "$SCRATCH/state/control"
 
 # An alert, all of it.
