@@ -24,6 +24,7 @@ struct core {
     struct core_tell *tell;
     struct core_queue *queue;
     struct log_gate keep_gate;
+    uint64_t prune_us; /* of the outbox's history */
     bool notes_checked; /* once, at the start */
     bool notes_told; /* that a kept note contradicts the trail */
     struct arena *arena;

@@ -244,18 +244,10 @@ static int count_one(void *ctx, const struct outbox_row *row)
     return 0;
 }
 
-static int on_told(void *ctx, struct slice receiver, struct slice remote)
-{
-    struct asking *x = ctx;
-
-    if (slice_eq(receiver, x->line->receiver))
-        x->remote = arena_slice(x->q->batch->arena, remote);
-    return 0;
-}
-
 /* What the receiver called its first message about the incident, since that was opened. */
 static int find_remote(struct asking *x, const struct outbox_row *row)
 {
+    AUTO_BUF remote = BUF_INIT;
     struct incident *i;
 
     x->remote = SLICE("");
@@ -263,7 +255,14 @@ static int find_remote(struct asking *x, const struct outbox_row *row)
         return 0;
     if (core_people_find(x->q->people, row->incident, &i, x->err) < 0)
         return err_code(x->err);
-    return i ? store_outbox_told(x->q->store, row->incident, i->opened_us, on_told, x, x->err) : 0;
+    if (!i)
+        return 0;
+    if (store_outbox_remote(x->q->store, row->incident, x->line->receiver, i->opened_us, &remote) <
+        0)
+        return err_nomem(x->err);
+    if (remote.n)
+        x->remote = arena_slice(x->q->batch->arena, buf_view(&remote));
+    return 0;
 }
 
 static int hand(struct asking *x, const struct outbox_row *row)

@@ -506,7 +506,7 @@ static int wants_end(void *ctx, const struct route *route, const struct sink *si
     return 0;
 }
 
-static int end_one(void *ctx, struct slice receiver, struct slice remote)
+static int end_one(void *ctx, struct slice receiver)
 {
     struct ending *e = ctx;
     struct arena *a = e->t->batch->arena;
@@ -517,7 +517,6 @@ static int end_one(void *ctx, struct slice receiver, struct slice remote)
     char *key = arena_printf(a, "%.*s-over", SLICE_FMT(e->i->last_alert));
     struct outgoing *o;
 
-    (void)remote;
     e->receiver = receiver;
     e->wanted = true; /* who was told by an escalation is on no route */
     if (!key || config_tell(e->t->config, &e->alert, a, wants_end, e) < 0)

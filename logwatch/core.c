@@ -16,6 +16,11 @@
 #include <config.h>
 
 #define RESERVE_BYTES (16 << 20)
+/* Of the outbox: rows with their end are kept so long, and dropped a few at a time. */
+#define HISTORY_US (UINT64_C(90) * 86400 * USEC_PER_SEC)
+#define PRUNE_EVERY_US (UINT64_C(600) * USEC_PER_SEC)
+#define PRUNE_STEPS 4
+#define PRUNE_ROWS 500 /* of one step, as the store does it */
 
 /* Ban orders are no news after this. */
 #define BAN_EXPIRES_US (UINT64_C(3600) * USEC_PER_SEC)
@@ -481,6 +486,19 @@ uint64_t core_due_us(const struct core *core)
     return due == UINT64_MAX ? due : due + LATENESS_US;
 }
 
+/* What became of old messages is nobody's question any more; the trail knows it for ever. */
+static int prune_history(struct core *core, uint64_t now_us, struct err *err)
+{
+    int n = PRUNE_ROWS;
+
+    if (now_us < core->prune_us || now_us < HISTORY_US)
+        return 0;
+    core->prune_us = now_us + PRUNE_EVERY_US;
+    for (unsigned i = 0; i < PRUNE_STEPS && n == PRUNE_ROWS; i++)
+        n = store_outbox_prune(core->store, now_us - HISTORY_US, err);
+    return n < 0 ? err_code(err) : 0;
+}
+
 static int tick_digests(struct core *core, uint64_t now_us, struct err *err)
 {
     const struct digest_from from = digest_from(core);
@@ -496,7 +514,8 @@ int core_tick(struct core *core, struct err *err)
     size_t first = core->batch.nalerts;
 
     core->batch.now_us = now;
-    if (core_tell_tick(core->tell, now, err) < 0 || tick_digests(core, now, err) < 0)
+    if (core_tell_tick(core->tell, now, err) < 0 || tick_digests(core, now, err) < 0 ||
+        prune_history(core, now, err) < 0)
         return err_code(err);
     if (behind && behind < over)
         over = behind;

@@ -143,7 +143,8 @@ const char *matcher_misfit(const struct matcher *m, const struct alert *alert)
 {
     if (m->levels && !(m->levels >> alert->level & 1))
         return part_level;
-    if (m->rules.n && !any_fits(&m->rules, alert->rule_id))
+    if (m->rules.n && !any_fits(&m->rules, alert->rule_id) &&
+        !any_fits(&m->rules, alert->rule_title))
         return part_rule;
     if (m->channels.n && !any_fits(&m->channels, alert->channel))
         return part_channel;

@@ -455,7 +455,8 @@ static struct slice summary_reason(struct slice kind)
     return SLICE("Several alerts in one message.");
 }
 
-static void add_see_since(struct message *m, struct arena *a, struct slice from)
+/* `list`: "alerts" by the time of their events, "notify" by the time they were told. */
+static void add_see_since(struct message *m, struct arena *a, const char *list, struct slice from)
 {
     AUTO_BUF b = BUF_INIT;
     struct civil c;
@@ -465,7 +466,7 @@ static void add_see_since(struct message *m, struct arena *a, struct slice from)
     if (time_parse_rfc3339(from, &us) < 0)
         return;
     c = civil_from_us(us);
-    buf_printf(&b, "trailwarden alerts list --since %04d-%02u-%02uT%02u:%02u:%02uZ", c.year,
+    buf_printf(&b, "trailwarden %s list --since %04d-%02u-%02uT%02u:%02u:%02uZ", list, c.year,
                c.month, c.day, c.hour, c.minute, c.second);
     m->see = keep(a, &b);
 }
@@ -495,7 +496,8 @@ static void make_summary(struct message *m, struct arena *a, const struct json *
     add_fact(m, a, "Alerts", buf_view(&alerts));
     add_thread(m, a);
     add_tables(m, a, doc);
-    add_see_since(m, a, from);
+    add_see_since(m, a, slice_is(kind, "daily") || slice_is(kind, "weekly") ? "alerts" : "notify",
+                  from);
 }
 
 int message_make(const struct delivery *d, struct arena *a, struct message *ret, struct err *err)

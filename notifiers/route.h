@@ -26,7 +26,7 @@ struct matcher_field {
 /* All that is named must fit; nothing named: every alert. */
 struct matcher {
     unsigned levels; /* bit set of enum level; 0 = all */
-    struct option_strs rules, channels, tags; /* with * for anything */
+    struct option_strs rules, channels, tags; /* with * for anything; rules: id or title */
     struct matcher_field *fields;
     size_t nfields;
 };

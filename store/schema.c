@@ -22,7 +22,14 @@
     "CREATE INDEX outbox_failed ON outbox (receiver, not_before_us) WHERE state = 2;"              \
     "CREATE INDEX outbox_sent ON outbox (receiver, done_us) WHERE state = 1;"                      \
     "CREATE INDEX outbox_incident ON outbox (incident, receiver, id) WHERE incident <> '';"        \
-    "CREATE INDEX outbox_group ON outbox (receiver, grp, id) WHERE grp <> '';"                     \
+    "CREATE INDEX outbox_group_waits ON outbox (receiver, grp, not_before_us)"                     \
+    "  WHERE state = 0 AND grp <> '';"                                                             \
+    "CREATE INDEX outbox_group_sent ON outbox (receiver, grp, done_us)"                            \
+    "  WHERE state = 1 AND grp <> '';"                                                             \
+    "CREATE INDEX outbox_incident_waits ON outbox (incident, receiver, not_before_us)"             \
+    "  WHERE state = 0 AND incident <> '';"                                                        \
+    "CREATE INDEX outbox_incident_sent ON outbox (incident, receiver, done_us)"                    \
+    "  WHERE state = 1 AND incident <> '';"                                                        \
     "CREATE INDEX outbox_bundle ON outbox (bundle) WHERE bundle <> 0;"                             \
     "CREATE TABLE incident (key TEXT PRIMARY KEY, rule TEXT NOT NULL, title TEXT NOT NULL,"        \
     "  channel TEXT NOT NULL, grp TEXT NOT NULL, last_alert TEXT NOT NULL, who TEXT NOT NULL,"     \

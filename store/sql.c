@@ -63,20 +63,21 @@ const char *const store_sql[STATEMENTS] = {
     [S_OUTBOX_SENT] = "SELECT count(*) FROM (SELECT 1 FROM outbox WHERE receiver = ?1"
                       " AND state = 1 AND done_us >= ?2 AND kind = 'notify'"
                       " AND (?3 = '' OR rule = ?3) LIMIT ?4)",
+    /* Each subselect is one step in one of the partial indices, however many rows there are. */
     [S_OUTBOX_GROUP] =
         "SELECT (SELECT min(not_before_us) FROM outbox WHERE receiver = ?1 AND grp = ?2"
-        "  AND state = 0), (SELECT max(done_us) FROM outbox WHERE receiver = ?1 AND grp = ?2"
-        "  AND state = 1)",
+        "  AND state = 0 AND grp <> ''), (SELECT max(done_us) FROM outbox WHERE receiver = ?1"
+        "  AND grp = ?2 AND state = 1 AND grp <> '')",
     [S_OUTBOX_INCIDENT] =
         "SELECT (SELECT min(not_before_us) FROM outbox WHERE incident = ?2 AND receiver = ?1"
-        "  AND state = 0 AND reason <> 'escalated'), (SELECT max(done_us) FROM outbox WHERE "
-        "incident = ?2 AND receiver = ?1"
-        "  AND state = 1)",
-    [S_OUTBOX_TOLD] =
-        "SELECT receiver, coalesce((SELECT remote FROM outbox f WHERE f.incident = ?1 AND"
-        "  f.receiver = o.receiver AND f.state = 1 AND f.created_us >= ?2 AND f.remote <> ''"
-        "  ORDER BY f.id LIMIT 1), '') FROM outbox o WHERE incident = ?1 AND created_us >= ?2"
-        " AND state IN (1, 4) GROUP BY receiver",
+        "  AND state = 0 AND incident <> '' AND reason <> 'escalated'),"
+        " (SELECT max(done_us) FROM outbox WHERE incident = ?2 AND receiver = ?1 AND state = 1"
+        "  AND incident <> '')",
+    [S_OUTBOX_REMOTE] = "SELECT remote FROM outbox WHERE incident = ?1 AND receiver = ?2"
+                        " AND state = 1 AND incident <> '' AND done_us >= ?3"
+                        " ORDER BY done_us LIMIT 1",
+    [S_OUTBOX_TOLD] = "SELECT receiver FROM outbox WHERE incident = ?1 AND created_us >= ?2"
+                      " AND state IN (1, 4) GROUP BY receiver",
     [S_OUTBOX_LIST] = "SELECT " OUTBOX_ROW ", d.body FROM outbox o JOIN document d"
                       " ON d.id = o.document WHERE (?1 = 0 OR o.id = ?1)"
                       " AND ((1 << state) & ?2) <> 0 AND (?3 = '' OR receiver = ?3)"

@@ -1,6 +1,8 @@
 /* The outbox: rows with their documents, by who puts, empties and looks at them. */
 #include "store/store-private.h"
 
+#include <errno.h>
+
 /* ---- the commit's part ---- */
 
 static bool is_final(enum delivery_state s)
@@ -332,9 +334,24 @@ struct group_last store_outbox_incident(struct store *s, struct slice receiver,
     return last_of(s, S_OUTBOX_INCIDENT, receiver, incident);
 }
 
+int store_outbox_remote(struct store *s, struct slice incident, struct slice receiver,
+                        uint64_t since_us, struct buf *out)
+{
+    sqlite3_stmt *st = stmt_ready(s, S_OUTBOX_REMOTE);
+
+    if (!st)
+        return -EINVAL;
+    stmt_text(st, 1, incident);
+    stmt_text(st, 2, receiver);
+    stmt_u64(st, 3, since_us);
+    if (sqlite3_step(st) == SQLITE_ROW)
+        buf_slice(out, stmt_column(st, 0));
+    sqlite3_reset(st);
+    return out->failed ? -ENOMEM : 0;
+}
+
 int store_outbox_told(struct store *s, struct slice incident, uint64_t since_us,
-                      int (*fn)(void *ctx, struct slice receiver, struct slice remote), void *ctx,
-                      struct err *err)
+                      int (*fn)(void *ctx, struct slice receiver), void *ctx, struct err *err)
 {
     sqlite3_stmt *st = stmt_ready(s, S_OUTBOX_TOLD);
     int rc = SQLITE_DONE, r = 0;
@@ -344,7 +361,7 @@ int store_outbox_told(struct store *s, struct slice incident, uint64_t since_us,
     stmt_text(st, 1, incident);
     stmt_u64(st, 2, since_us);
     while (r == 0 && (rc = sqlite3_step(st)) == SQLITE_ROW)
-        r = fn(ctx, stmt_column(st, 0), stmt_column(st, 1));
+        r = fn(ctx, stmt_column(st, 0));
     return stmt_walked(s, st, rc, r, err);
 }
 

@@ -53,6 +53,7 @@ enum statement {
     S_OUTBOX_SENT,
     S_OUTBOX_GROUP,
     S_OUTBOX_INCIDENT,
+    S_OUTBOX_REMOTE,
     S_OUTBOX_TOLD,
     S_OUTBOX_LIST,
     S_RECEIVERS,

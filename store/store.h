@@ -171,10 +171,12 @@ struct group_last store_outbox_group(struct store *s, struct slice receiver, str
 /* The same of rows about one incident. */
 struct group_last store_outbox_incident(struct store *s, struct slice receiver,
                                         struct slice incident);
-/* Receivers that were told about the incident since then; remote: of the first message. */
+/* Receivers that were told about the incident since then. */
 int store_outbox_told(struct store *s, struct slice incident, uint64_t since_us,
-                      int (*fn)(void *ctx, struct slice receiver, struct slice remote), void *ctx,
-                      struct err *err);
+                      int (*fn)(void *ctx, struct slice receiver), void *ctx, struct err *err);
+/* What the receiver called its first message about the incident since then; empty: nothing. */
+int store_outbox_remote(struct store *s, struct slice incident, struct slice receiver,
+                        uint64_t since_us, struct buf *out);
 /* Drops final rows older than that, some at a time. How many; negative: a fault. */
 int store_outbox_prune(struct store *s, uint64_t before_us, struct err *err);
 

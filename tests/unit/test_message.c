@@ -349,7 +349,7 @@ static void a_summary_has_tables_instead_of_lines(void **state)
     assert_text(m.reason, "More waited than one can read, so they come as one message.");
     assert_text(m.why, "12 messages waited.");
     assert_text(m.notice, "digest");
-    assert_text(m.see, "trailwarden alerts list --since 2026-11-21T01:35:10Z");
+    assert_text(m.see, "trailwarden notify list --since 2026-11-21T01:35:10Z");
     assert_int_equal(m.alerts, 17);
     assert_int_equal(m.nsamples, 0);
     assert_text(fact(&m, "From")->value, "2026-11-21 01:35:10 UTC");
