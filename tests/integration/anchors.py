@@ -211,8 +211,9 @@ want("old of the first request", signed, requests()[before])
 
 # ---- a witness that fell back is followed, at once ----
 
-shutil.copy(os.path.join(folder, "size"), os.path.join(folder, "size.old"))
-shutil.copy(os.path.join(folder, "root"), os.path.join(folder, "root.old"))
+with w.lock:  # the two belong together
+    shutil.copy(os.path.join(folder, "size"), os.path.join(folder, "size.old"))
+    shutil.copy(os.path.join(folder, "root"), os.path.join(folder, "root.old"))
 wait("a larger one", lambda: int(w.get("size")) > int(w.get("size.old")))
 with w.lock:
     w.put("root", w.get("root.old"))
@@ -278,7 +279,8 @@ shutil.copytree(os.path.join(scratch, "older"), STATE)
 want("by itself it is good", 0, run("trail", "verify").returncode)
 start()
 wait("the rollback is told", contradictions)
-if not re.search("has signed (a checkpoint of|another checkpoint)", contradictions()[0]["rule"]["description"]):
+# Which of them depends on how far the trail has grown again when the witness is asked.
+if not re.search("has signed (a checkpoint of|another checkpoint)|does not continue what it signed", contradictions()[0]["rule"]["description"]):
     fail(contradictions()[0]["rule"]["description"])
 stop()
 
