@@ -61,3 +61,6 @@ DEFINE_AUTO(regex_scratch)
  */
 int regex_match(const struct regex *r, struct regex_scratch *s, struct slice text,
                 struct slice *ret_groups, size_t ngroups);
+/* The same, searched from byte `from` of the text on; what stands before may be looked at. */
+int regex_match_from(const struct regex *r, struct regex_scratch *s, struct slice text, size_t from,
+                     struct slice *ret_groups, size_t ngroups);
