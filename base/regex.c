@@ -109,11 +109,14 @@ static void find_first(struct regex *r, struct slice pattern, uint32_t options)
     pcre2_code_free(rest);
 }
 
+bool regex_may_begin(const struct regex *r, unsigned char c)
+{
+    return !r->begins || r->first[c / 8] >> c % 8 & 1;
+}
+
 static bool may_begin(const struct regex *r, struct slice text)
 {
-    unsigned char c = text.n ? (unsigned char)text.p[0] : 0;
-
-    return text.n && r->first[c / 8] >> c % 8 & 1;
+    return text.n && regex_may_begin(r, (unsigned char)text.p[0]);
 }
 
 int regex_compile(struct slice pattern, unsigned flags, struct regex **ret_regex, struct err *err)

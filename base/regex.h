@@ -48,6 +48,8 @@ struct regex_ask {
 };
 struct literals regex_literals(const struct regex *r, const struct regex_ask *ask,
                                struct literal_maker *m);
+/* Can a text that begins with this byte match? true when that is not known. */
+bool regex_may_begin(const struct regex *r, unsigned char c);
 /* No literal at all. */
 bool regex_is_bare(const struct regex *r);
 

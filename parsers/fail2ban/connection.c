@@ -20,8 +20,8 @@ void f2b_connection_free(struct connection *c)
 {
     if (!c)
         return;
-    for (size_t i = 0; i < NAMES_MAX; i++)
-        free_value(&c->groups.v[i]);
+    for (uint64_t set = c->set; set; set &= set - 1)
+        free_value(&c->groups.v[__builtin_ctzll(set)]);
     for (size_t i = 0; i < c->nusers; i++)
         free_value(&c->users[i]);
     free(c);
@@ -127,11 +127,15 @@ static struct signs signs_of(struct groups *g)
     return s;
 }
 
-static bool take_groups(struct connection *c, const struct groups *g)
+static bool take_groups(struct connection *c, const struct merging *m)
 {
-    for (size_t i = 0; i < NAMES_MAX; i++)
-        if (g->v[i].p && !set_value(&c->groups.v[i], g->v[i]))
+    for (size_t i = 0; i < m->f->nnames; i++) {
+        if (!m->groups->v[i].p)
+            continue;
+        if (!set_value(&c->groups.v[i], m->groups->v[i]))
             return false;
+        c->set |= UINT64_C(1) << i;
+    }
     return true;
 }
 
@@ -176,7 +180,7 @@ struct connection *f2b_connection_merge(const struct merging *m)
         return NULL;
     if (had)
         forget_signs(c, &signs);
-    if (!take_groups(c, m->groups))
+    if (!take_groups(c, m))
         return NULL;
     if (c->pending || c->nusers > 1) {
         free_value(&c->groups.v[NAME_NOFAIL]);

@@ -116,13 +116,20 @@ static int read_group_names(struct fail2ban *f, struct expression *x, struct err
 
 /* ---- expressions ---- */
 
+/* An expression that begins with one of so few bytes is refused at once without looking for more.
+ */
+#define BEGINNINGS_FEW 16
+
 /* Found by memmem before PCRE2 is called at all: worth while for few and for long ones. */
 static void find_hints(struct loading *l, struct expression *x)
 {
     struct literal_maker m = { .arena = l->settings.arena };
     struct literals set = regex_literals(x->re, NULL, &m);
+    unsigned beginnings = 0;
 
-    if (set.none || m.failed || set.n == 0 || set.n > HINTS_MAX)
+    for (unsigned c = 0; c < 256; c++)
+        beginnings += regex_may_begin(x->re, (unsigned char)c);
+    if (beginnings <= BEGINNINGS_FEW || set.none || m.failed || set.n == 0 || set.n > HINTS_MAX)
         return;
     for (size_t i = 0; i < set.n; i++) {
         if (literal_digits(set.list[i]))
@@ -252,6 +259,34 @@ static int compile_pref(struct loading *l)
     return 0;
 }
 
+static bool same_list(const uint16_t *a, const uint16_t *b)
+{
+    while (*a == *b && *a != NO_REGEX)
+        a++, b++;
+    return *a == *b;
+}
+
+/* Which expressions are worth a try, by the first byte; few lists differ. */
+static int sort_by_first(struct fail2ban *f)
+{
+    for (unsigned c = 0; c < 256; c++) {
+        uint16_t *list = arena_array(f->arena, f->nfail + 1, sizeof *list);
+        size_t n = 0;
+
+        if (!list)
+            return -ENOMEM;
+        for (size_t i = 0; i < f->nfail; i++)
+            if (regex_may_begin(f->fail[i].re, (unsigned char)c))
+                list[n++] = (uint16_t)i;
+        list[n] = NO_REGEX;
+        f->by_first[c] = list;
+        for (unsigned k = 0; k < c; k++)
+            if (same_list(f->by_first[k], list))
+                f->by_first[c] = f->by_first[k];
+    }
+    return 0;
+}
+
 /* ---- the other settings ---- */
 
 static void read_maxlines(struct loading *l)
@@ -329,7 +364,9 @@ static int build(struct loading *l, const struct fail2ban_options *options)
         diag_error(l->d, ((struct src_pos){ NULL, 0, 0 }), "the filter has no failregex");
         l->failed = true;
     }
-    return rc < 0 ? rc : l->failed || diag_errors(l->d) ? -EINVAL : 0;
+    if (rc == 0 && (l->failed || diag_errors(l->d)))
+        return -EINVAL;
+    return rc < 0 ? rc : sort_by_first(f);
 }
 
 int fail2ban_load(const char *path, const struct fail2ban_options *options, struct diag *d,

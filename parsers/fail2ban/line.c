@@ -1,5 +1,6 @@
 /* One line against a filter. */
 #include <errno.h>
+#include <stdio.h>
 
 #include "base/literal.h"
 #include "parsers/fail2ban/private.h"
@@ -22,7 +23,7 @@ struct looking {
     bool stale; /* text is not of `now` any more */
     bool lowered; /* s->lower is of text */
     struct lines matched, unmatched; /* of the last match; NULL for one line */
-    struct groups pref, groups;
+    struct groups *pref, *groups; /* only the names that the filter has are filled */
 };
 
 /* ---- memory ---- */
@@ -120,6 +121,11 @@ static void take_groups(const struct expression *x, const struct slice *groups, 
     for (size_t i = 1; i < x->ngroups; i++)
         if (x->names[i] != NO_NAME && groups[i].p)
             into->v[x->names[i]] = groups[i];
+}
+
+static void copy_groups(const struct fail2ban *f, struct groups *into, const struct groups *from)
+{
+    memcpy(into->v, from->v, f->nnames * sizeof *from->v);
 }
 
 static void join(struct arena *a, struct slice *into, struct slice more)
@@ -220,7 +226,8 @@ static bool divide(struct looking *l, const struct expression *x, struct slice t
 static bool ignored(struct looking *l, bool after_match)
 {
     AUTO_BUF own = BUF_INIT;
-    struct slice text = l->text, groups[GROUPS_MAX + 1];
+    struct slice text = l->text;
+    UNINITIALIZED struct slice groups[GROUPS_MAX + 1];
 
     if (after_match && l->f->maxlines > 1) {
         join_lines(&own, l->matched);
@@ -236,10 +243,14 @@ static bool ignored(struct looking *l, bool after_match)
 
 static void put_fields(struct looking *l, const struct groups *g)
 {
-    struct fail2ban_field *list = arena_array(l->s->result, NAMES_MAX, sizeof *list);
+    struct fail2ban_field *list;
+    size_t n = 0;
 
+    for (size_t i = 0; i < l->f->nnames; i++)
+        n += g->v[i].p != NULL;
+    list = arena_array(l->s->result, n, sizeof *list);
     for (size_t i = 0; list && i < l->f->nnames; i++)
-        if (g->v[i].p && i != NAME_CONTENT)
+        if (g->v[i].p)
             list[l->ret->nfields++] = (struct fail2ban_field){ l->f->names[i], g->v[i] };
     l->ret->fields = list;
 }
@@ -253,15 +264,14 @@ static void mask(struct ip *ip, unsigned bits)
 static struct slice address_text(struct looking *l)
 {
     struct fail2ban_result *r = l->ret;
-    char text[IP_TEXT_SIZE];
-    char *p;
+    char text[IP_TEXT_SIZE + 8];
+    size_t n;
 
     ip_text(&r->ip, text);
-    if (r->bits == (r->ip.family == 4 ? 32 : 128))
-        p = arena_printf(l->s->result, "%s", text);
-    else
-        p = arena_printf(l->s->result, "%s/%u", text, r->bits);
-    return slice_str(p);
+    n = strlen(text);
+    if (r->bits != (r->ip.family == 4 ? 32 : 128))
+        n += (size_t)snprintf(text + n, sizeof text - n, "/%u", r->bits);
+    return arena_slice(l->s->result, slice_of(text, n));
 }
 
 static void put_host(struct looking *l, struct slice host, struct slice cidr)
@@ -302,7 +312,7 @@ static bool put_failure(struct looking *l, const struct groups *g)
 /* Merged with what the lines of its connection said before. */
 static int put_connection(struct looking *l)
 {
-    struct merging m = { l->f, l->s, &l->groups, (unsigned)l->matched.n, l->now_us };
+    struct merging m = { l->f, l->s, l->groups, (unsigned)l->matched.n, l->now_us };
     struct connection *c = f2b_connection_merge(&m);
 
     if (!c)
@@ -325,18 +335,18 @@ static int put_connection(struct looking *l)
 static int put_match(struct looking *l, size_t i)
 {
     l->ret->regex = i;
-    if (l->groups.v[NAME_MLFID].p) {
+    if (l->groups->v[NAME_MLFID].p) {
         int rc = put_connection(l);
 
         return rc < 0 ? rc : 1;
     }
     l->ret->attempts = (unsigned)l->matched.n;
-    if (!put_failure(l, &l->groups)) {
+    if (!put_failure(l, l->groups)) {
         l->ret->regex = SIZE_MAX;
         return 0;
     }
-    put_fields(l, &l->groups);
-    l->ret->verdict = l->groups.v[NAME_NOFAIL].n ? FAIL2BAN_NOFAIL : FAIL2BAN_FAILURE;
+    put_fields(l, l->groups);
+    l->ret->verdict = l->groups->v[NAME_NOFAIL].n ? FAIL2BAN_NOFAIL : FAIL2BAN_FAILURE;
     return 1;
 }
 
@@ -348,23 +358,27 @@ static void keep(struct looking *l, struct lines lines)
     l->stale = true;
 }
 
+static void fresh_text(struct looking *l)
+{
+    if (!l->stale)
+        return;
+    join_lines(&l->s->content, l->now);
+    l->text = buf_view(&l->s->content);
+    l->stale = l->lowered = false;
+}
+
 static int look_at(struct looking *l, size_t i)
 {
     const struct expression *x = &l->f->fail[i];
-    struct slice groups[GROUPS_MAX + 1];
+    UNINITIALIZED struct slice groups[GROUPS_MAX + 1];
 
-    if (l->stale) {
-        join_lines(&l->s->content, l->now);
-        l->text = buf_view(&l->s->content);
-        l->stale = l->lowered = false;
-    }
     if (!hinted(l, x) || !search(l, x, l->text, groups))
         return 0;
     if (!divide(l, x, l->text, groups))
         return -ENOMEM;
-    l->groups = l->pref;
-    take_groups(x, groups, &l->groups);
-    merge_alternates(l, x, &l->groups);
+    copy_groups(l->f, l->groups, l->pref);
+    take_groups(x, groups, l->groups);
+    merge_alternates(l, x, l->groups);
     if (l->f->nignore && ignored(l, true)) {
         l->ret->verdict = FAIL2BAN_IGNORED;
         l->ret->regex = i;
@@ -379,14 +393,15 @@ static int look_at(struct looking *l, size_t i)
 static bool look_before(struct looking *l)
 {
     const struct expression *x = l->f->pref;
-    struct slice groups[GROUPS_MAX + 1], content;
+    UNINITIALIZED struct slice groups[GROUPS_MAX + 1];
+    struct slice content;
 
     if (!hinted(l, x) || !search(l, x, l->text, groups))
         return false;
-    take_groups(x, groups, &l->pref);
-    merge_alternates(l, x, &l->pref);
-    content = l->pref.v[NAME_CONTENT];
-    l->pref.v[NAME_CONTENT] = SLICE_NONE;
+    take_groups(x, groups, l->pref);
+    merge_alternates(l, x, l->pref);
+    content = l->pref->v[NAME_CONTENT];
+    l->pref->v[NAME_CONTENT] = SLICE_NONE;
     if (content.n) {
         struct slice *one = arena_array(l->s->result, 1, sizeof *one);
 
@@ -398,9 +413,20 @@ static bool look_before(struct looking *l)
     return true;
 }
 
+/* Expressions from `from` on that can fit the text. */
+static const uint16_t *candidates(const struct looking *l, size_t from)
+{
+    const uint16_t *list = l->f->by_first[(unsigned char)l->text.p[0]];
+
+    while (*list < from)
+        list++;
+    return list;
+}
+
 static int look(struct looking *l)
 {
     const struct fail2ban *f = l->f;
+    const uint16_t *next;
 
     /* Few of them are quicker asked first. */
     if (f->nignore && f->nignore + 2 < f->nfail && ignored(l, false)) {
@@ -409,11 +435,18 @@ static int look(struct looking *l)
     }
     if (f->pref && !look_before(l))
         return 0;
-    for (size_t i = 0; i < f->nfail; i++) {
+    fresh_text(l);
+    for (next = candidates(l, 0); *next != NO_REGEX; next++) {
+        size_t i = *next;
         int rc = look_at(l, i);
 
         if (rc)
             return rc < 0 ? rc : 0;
+        if (!l->stale)
+            continue;
+        /* It fitted and named nobody: the others see what it left. */
+        fresh_text(l);
+        next = candidates(l, i + 1) - 1;
     }
     return 0;
 }
@@ -510,10 +543,34 @@ static bool use_last(struct looking *l)
     return true;
 }
 
+static bool time_of(struct looking *l, const struct date_match *m, uint64_t *ret)
+{
+    struct same_date *same = &l->s->same;
+    struct slice text = m->groups[0];
+    uint64_t now_s = l->now_us / USEC_PER_SEC;
+
+    if (same->template == m->template && same->now_s == now_s &&
+        slice_eq(text, slice_of(same->text, same->n))) {
+        *ret = same->time_us;
+        return true;
+    }
+    same->template = NULL;
+    if (!date_time(m, &l->f->zone, &l->s->cache, l->now_us, ret))
+        return false;
+    if (text.n && text.n <= sizeof same->text) {
+        same->template = m->template;
+        memcpy(same->text, text.p, text.n);
+        same->n = text.n;
+        same->now_s = now_s;
+        same->time_us = *ret;
+    }
+    return true;
+}
+
 /* Its date, and the line without it. */
 static struct slice cut_date(struct looking *l, struct slice line)
 {
-    struct date_match m;
+    UNINITIALIZED struct date_match m;
     struct slice date = SLICE_NONE;
     char *p;
 
@@ -522,7 +579,7 @@ static struct slice cut_date(struct looking *l, struct slice line)
         date = m.template->ngroups > 1 ? m.groups[1] : SLICE("");
     else
         date = SLICE_NONE;
-    if (date.n && date_time(&m, &l->f->zone, &l->s->cache, l->now_us, &l->ret->time_us)) {
+    if (date.n && time_of(l, &m, &l->ret->time_us)) {
         l->ret->time_known = true;
         remember_time(l->s, l->ret->time_us);
     } else if (use_last(l)) {
@@ -540,6 +597,9 @@ static struct slice cut_date(struct looking *l, struct slice line)
 
 static void begin(struct looking *l, struct fail2ban_result *ret)
 {
+    l->pref = &l->s->pref;
+    l->groups = &l->s->groups;
+    memset(l->pref, 0, l->f->nnames * sizeof *l->pref->v);
     *ret = (struct fail2ban_result){ .regex = SIZE_MAX };
     arena_reset(l->s->result);
     f2b_connection_free(l->s->parting);

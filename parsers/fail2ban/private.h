@@ -33,6 +33,7 @@ enum name {
     NAME_FIXED,
 };
 #define NO_NAME 0xff
+#define NO_REGEX 0xffff
 
 /* alt_user_1 fills user when that is empty; tuple_id goes behind id. */
 struct merged {
@@ -60,6 +61,8 @@ struct fail2ban {
     struct expression *pref; /* or NULL */
     struct expression *fail, *ignore;
     size_t nfail, nignore;
+    /* By the first byte of a text: the expressions of `fail` that can fit, ends with NO_REGEX. */
+    const uint16_t *by_first[256];
     unsigned maxlines;
     struct date_set dates;
     struct date_zone zone;
@@ -72,6 +75,7 @@ struct groups {
 
 struct connection {
     struct groups groups; /* own copies */
+    uint64_t set; /* which of them were set once: NAMES_MAX bits */
     struct slice users[USERS_MAX];
     size_t nusers;
     bool pending; /* a failure whose address is not known yet */
@@ -79,10 +83,19 @@ struct connection {
     uint64_t until_us;
 };
 
+/* Many lines have the date of the one before. */
+struct same_date {
+    const struct date_template *template;
+    char text[48]; /* all that fitted */
+    size_t n;
+    uint64_t now_s, time_us;
+};
+
 struct fail2ban_state {
     struct regex_scratch *scratch;
     struct date_finder dates;
     struct date_cache cache;
+    struct same_date same;
     bool has_last; /* time of the last line that had one */
     uint64_t last_us;
     uint64_t given_up;
@@ -93,6 +106,7 @@ struct fail2ban_state {
     struct table *connections;
     struct connection *parting; /* forgotten, but in the last result */
     struct arena *result;
+    struct groups pref, groups; /* of the line at work */
 };
 
 /* connection.c */
