@@ -80,7 +80,7 @@ static const struct directive {
 /* %ExY: from 2000 to a few years ahead; a stray number is no year then. */
 static void add_years(struct buf *out, int year)
 {
-    int last = (year + 3) / 10 % 10;
+    int last = year > 2096 ? 9 : (year + 3) / 10 % 10;
 
     buf_printf(out, "(?P<Y>20[0-%d]\\d)", last < 2 ? 2 : last);
 }

@@ -57,7 +57,23 @@ static bool capital(char c)
     return c >= 'A' && c <= 'Z';
 }
 
-/* CET, +0100, +01, CET+01:00 */
+/* +01, +0100, +01:00 */
+static bool is_offset(struct slice s)
+{
+    static const char *const shapes[] = { "+00", "+0000", "+00:00" };
+
+    for (size_t i = 0; i < ARRAY_SIZE(shapes); i++) {
+        bool fits = s.n == strlen(shapes[i]) && (s.p[0] == '+' || s.p[0] == '-');
+
+        for (size_t k = 1; fits && k < s.n; k++)
+            fits = shapes[i][k] == ':' ? s.p[k] == ':' : isdigit((unsigned char)s.p[k]) != 0;
+        if (fits)
+            return true;
+    }
+    return false;
+}
+
+/* CET, or an offset, or both */
 bool date_zone_parse(struct slice s, struct date_zone *ret)
 {
     size_t n = 0;
@@ -71,7 +87,7 @@ bool date_zone_parse(struct slice s, struct date_zone *ret)
     s = slice_skip(s, n);
     if (s.n == 0)
         return n > 0;
-    if ((s.p[0] != '+' && s.p[0] != '-') || s.n < 3)
+    if (!is_offset(s))
         return false;
     hours = number(slice_of(s.p + 1, 2));
     if (s.n >= 5)

@@ -164,29 +164,6 @@ static int compile(struct loading *l, struct slice source, bool multiline, struc
     return rc;
 }
 
-/* Where line i of the value stands: exact as long as nothing put in has lines of its own. */
-static struct src_pos place(const struct setting *t, size_t i, size_t n)
-{
-    const struct ini_option *o = t->option;
-    size_t filled = 0;
-
-    if (!o)
-        return (struct src_pos){ NULL, 0, 0 };
-    if (n == 1 && o->nlines == 1)
-        return (struct src_pos){ o->file, o->lines[0], 1 };
-    for (size_t k = 0; k < o->nlines; k++)
-        filled += o->nlines > 0;
-    return (struct src_pos){ o->file, filled == n && i < n ? o->lines[i] : o->line, 1 };
-}
-
-static void tell(struct loading *l, const struct setting *t, size_t i, size_t n, struct err *err)
-{
-    err->at = (struct src_pos){ 0 };
-    err_while(err, "%.*s %zu", SLICE_FMT(t->name), i + 1);
-    diag_add_err(l->d, place(t, i, n), err);
-    l->failed = true;
-}
-
 static size_t count_lines(struct slice value)
 {
     struct slice line;
@@ -195,6 +172,26 @@ static size_t count_lines(struct slice value)
     while (slice_split(&value, '\n', &line))
         n++;
     return n;
+}
+
+/* Where line i of the filled value stands: exact as long as nothing put in had lines of its own. */
+static struct src_pos place(const struct setting *t, size_t i)
+{
+    const struct ini_option *o = t->option;
+
+    if (!o)
+        return (struct src_pos){ NULL, 0, 0 };
+    if (i < o->nlines && count_lines(o->value) == count_lines(t->value))
+        return (struct src_pos){ o->file, o->lines[i], 1 };
+    return (struct src_pos){ o->file, o->line, 1 };
+}
+
+static void tell(struct loading *l, const struct setting *t, size_t i, struct err *err)
+{
+    err->at = (struct src_pos){ 0 };
+    err_while(err, "%.*s %zu", SLICE_FMT(t->name), i + 1);
+    diag_add_err(l->d, place(t, i), err);
+    l->failed = true;
 }
 
 static bool has_id(const struct expression *x)
@@ -222,7 +219,7 @@ static int compile_all(struct loading *l, const char *name, bool fails, struct e
 
     *ret_n = 0;
     if (n > REGEXES_MAX) {
-        diag_error(l->d, place(t, n, 0), "more than %d expressions", REGEXES_MAX);
+        diag_error(l->d, place(t, 0), "more than %d expressions", REGEXES_MAX);
         return -E2BIG;
     }
     *ret = arena_array(l->f->arena, n + 1, sizeof **ret);
@@ -239,7 +236,7 @@ static int compile_all(struct loading *l, const char *name, bool fails, struct e
         if (rc == 0 && fails)
             rc = check_id(l->f, &(*ret)[*ret_n - 1], &err);
         if (rc < 0)
-            tell(l, t, i, n, &err);
+            tell(l, t, i, &err);
     }
     return 0;
 }
@@ -255,7 +252,7 @@ static int compile_pref(struct loading *l)
     if (!l->f->pref)
         return -ENOMEM;
     if (compile(l, t->value, false, l->f->pref, &err) < 0)
-        tell(l, t, 0, 1, &err);
+        tell(l, t, 0, &err);
     return 0;
 }
 
@@ -298,7 +295,7 @@ static void read_maxlines(struct loading *l)
     if (!t || t->value.n == 0)
         return;
     if (parse_u64(slice_trim(t->value), 1, MAXLINES_MAX, &n) < 0) {
-        diag_error(l->d, place(t, 0, 1), "maxlines is '%.*s', not a number from 1 to %d",
+        diag_error(l->d, place(t, 0), "maxlines is '%.*s', not a number from 1 to %d",
                    SLICE_FMT(slice_take(t->value, 40)), MAXLINES_MAX);
         l->failed = true;
     }
@@ -316,7 +313,7 @@ static void read_usedns(struct loading *l)
     for (size_t i = 0; words[i]; i++)
         if (slice_eq_nocase(t->value, slice_str(words[i])))
             return;
-    diag_add(l->d, DIAG_WARNING, place(t, 0, 1), 0, "yes, warn, no, raw",
+    diag_add(l->d, DIAG_WARNING, place(t, 0), 0, "yes, warn, no, raw",
              "usedns is '%.*s': taken for 'no'", SLICE_FMT(slice_take(t->value, 40)));
     l->addresses_only = true;
 }
@@ -326,12 +323,12 @@ static int read_dates(struct loading *l, const struct fail2ban_options *options)
     const struct setting *t = setting_of(&l->settings, "datepattern");
     struct slice value = t ? arena_slice(l->f->arena, t->value) : SLICE_NONE;
     struct err err = ERR_NONE;
-    int year = options->now_us ? civil_from_us(options->now_us).year : 2026;
+    int year = options->now_us ? civil_from_us(options->now_us).year : 2099;
     int rc = date_set_make(l->f->arena, value, year, &l->f->dates, &err);
 
     if (rc < 0) {
         err.at = (struct src_pos){ 0 };
-        diag_add_err(l->d, t ? place(t, 0, 0) : (struct src_pos){ NULL, 0, 0 }, &err);
+        diag_add_err(l->d, t ? place(t, 0) : (struct src_pos){ NULL, 0, 0 }, &err);
         l->failed = true;
     }
     if (options->timezone && !date_zone_parse(slice_str(options->timezone), &l->f->zone)) {

@@ -20,9 +20,10 @@
  *
  * What differs from fail2ban, on purpose: no name is looked up in the DNS (the name is the
  * result, with family 0); text is bytes, so \d is 0-9, \w takes every byte from 0x80 on, and (?i)
- * knows ASCII only; a search that costs too much (base/regex.h) counts as no match and is counted
- * in the state; a text is matched on its first 16 KiB. The date of a line is never replaced by
- * the present time because it is old: who calls decides that.
+ * knows ASCII only; what prefregex found stays when failregex leaves it open; a search that costs
+ * too much (base/regex.h) counts as no match and is counted in the state; a text is matched on its
+ * first 16 KiB. The date of a line is never replaced by the present time because it is old: who
+ * calls decides that.
  *
  * The filter is read-only once loaded and shared by threads; a state belongs to one.
  */
@@ -44,7 +45,7 @@ struct fail2ban_options {
     const struct fail2ban_parameter *parameters; /* of the jail: they win over the file */
     size_t nparameters;
     const char *timezone; /* of dates that name none: UTC, +0100, CET...; NULL = the machine's */
-    uint64_t now_us; /* %ExY takes the years around it */
+    uint64_t now_us; /* %ExY takes years until then; 0: all of this century */
 };
 
 /*

@@ -1,8 +1,7 @@
 /* One ini file into sections and options. */
 #include "parsers/fail2ban/ini.h"
 
-#include <ctype.h>
-#include <stdio.h>
+#include <errno.h>
 
 #include "base/literal.h"
 
@@ -17,6 +16,7 @@ struct reader {
     struct ini_section *section;
     struct ini_option *option; /* the one that may go on */
     size_t indent; /* of its name */
+    struct buf value; /* of it */
     size_t lines_cap;
     size_t faults;
 };
@@ -119,35 +119,36 @@ static struct slice uncommented(struct slice line, bool *ret_comment)
 static int add_value_line(struct reader *r, struct slice text)
 {
     struct ini_option *o = r->option;
-    struct arena *a = r->ini->arena;
-    unsigned *lines = grown(a, o->lines, o->nlines, &r->lines_cap, sizeof *lines);
-    char *joined;
+    unsigned *lines = grown(r->ini->arena, o->lines, o->nlines, &r->lines_cap, sizeof *lines);
 
+    if (!lines)
+        return -ENOMEM;
     if (o->nlines >= VALUE_LINES_MAX)
         return FAULT(r, 0, NULL, "the value of '%.*s' has too many lines", SLICE_FMT(o->name));
-    joined = lines ? arena_text(a, o->value.n + text.n + 1) : NULL;
-    if (!joined)
-        return -ENOMEM;
+    if (o->nlines)
+        buf_char(&r->value, '\n');
+    buf_slice(&r->value, text);
     o->lines = lines;
     o->lines[o->nlines++] = r->line;
-    if (o->nlines == 1) {
-        if (text.n)
-            memcpy(joined, text.p, text.n);
-        o->value = slice_of(joined, text.n);
-        return 0;
-    }
-    if (o->value.n)
-        memcpy(joined, o->value.p, o->value.n);
-    joined[o->value.n] = '\n';
-    if (text.n)
-        memcpy(joined + o->value.n + 1, text.p, text.n);
-    o->value = slice_of(joined, o->value.n + 1 + text.n);
     return 0;
+}
+
+/* Its value is complete. */
+static int end_option(struct reader *r)
+{
+    struct ini_option *o = r->option;
+
+    r->option = NULL;
+    if (!o)
+        return 0;
+    while (r->value.n && blank(r->value.p[r->value.n - 1]))
+        r->value.n--;
+    o->value = arena_slice(r->ini->arena, buf_view(&r->value));
+    return o->value.p && buf_ok(&r->value) ? 0 : -ENOMEM;
 }
 
 static int begin_section(struct reader *r, struct slice name, size_t column)
 {
-    r->option = NULL;
     if (ini_section(r->ini, name) && !slice_is(name, "DEFAULT"))
         return FAULT(r, column, NULL, "section '%.*s' is there twice", SLICE_FMT(name));
     r->section = ini_section(r->ini, name);
@@ -163,7 +164,6 @@ static int begin_option(struct reader *r, struct slice text, size_t column)
 
     while (at < text.n && text.p[at] != '=' && text.p[at] != ':')
         at++;
-    r->option = NULL;
     if (at == text.n)
         return FAULT(r, column, "a value goes on in lines that are indented deeper",
                      "neither a section nor 'name = value'");
@@ -180,6 +180,7 @@ static int begin_option(struct reader *r, struct slice text, size_t column)
     r->option->file = r->file;
     r->option->line = r->line;
     r->lines_cap = 0;
+    buf_reset(&r->value);
     return add_value_line(r, slice_trim(slice_skip(text, at + 1)));
 }
 
@@ -188,6 +189,7 @@ static int read_line(struct reader *r, struct slice raw)
     bool comment;
     struct slice text = slice_trim(uncommented(raw, &comment));
     size_t indent = 0;
+    int rc;
 
     if (text.n == 0) /* an empty line does not end a value, unless a comment stands in it */
         return !comment && r->option ? add_value_line(r, text) : 0;
@@ -196,23 +198,15 @@ static int read_line(struct reader *r, struct slice raw)
     if (r->option && indent > r->indent)
         return add_value_line(r, text);
     r->indent = indent;
+    rc = end_option(r);
+    if (rc < 0)
+        return rc;
     if (text.p[0] == '[' && slice_rfind_byte(text, ']') != SIZE_MAX &&
         slice_rfind_byte(text, ']') > 1)
         return begin_section(r, slice_of(text.p + 1, slice_rfind_byte(text, ']') - 1), indent);
     if (!r->section)
         return FAULT(r, indent, NULL, "a value before the first section");
     return begin_option(r, text, indent);
-}
-
-static void trim_values(struct ini *ini)
-{
-    for (size_t i = 0; i < ini->n; i++)
-        for (size_t j = 0; j < ini->sections[i].n; j++) {
-            struct slice *v = &ini->sections[i].options[j].value;
-
-            while (v->n && blank(v->p[v->n - 1]))
-                v->n--;
-        }
 }
 
 int ini_parse(struct ini *ini, const char *path, struct slice text)
@@ -230,7 +224,9 @@ int ini_parse(struct ini *ini, const char *path, struct slice text)
     }
     if (rc == -E2BIG)
         diag_error(ini->d, here(&r, 0), "the file has too many sections, options or faults");
-    trim_values(ini);
+    if (rc == 0)
+        rc = end_option(&r);
+    buf_fini(&r.value);
     return rc < 0 ? rc : r.faults ? -EINVAL : 0;
 }
 

@@ -612,7 +612,7 @@ int fail2ban_line(const struct fail2ban *f, struct fail2ban_state *s, struct sli
     struct looking l = { .f = f, .s = s, .ret = ret, .now_us = now_us };
 
     begin(&l, ret);
-    return look_at_line(&l, cut_date(&l, line));
+    return look_at_line(&l, cut_date(&l, slice_take(line, REGEX_TEXT_MAX)));
 }
 
 int fail2ban_dated_line(const struct fail2ban *f, struct fail2ban_state *s, struct slice line,
@@ -624,5 +624,5 @@ int fail2ban_dated_line(const struct fail2ban *f, struct fail2ban_state *s, stru
     ret->time_us = time_us;
     ret->time_known = true;
     remember_time(s, time_us);
-    return look_at_line(&l, line);
+    return look_at_line(&l, slice_take(line, REGEX_TEXT_MAX));
 }
