@@ -45,6 +45,14 @@ int date_set_make(struct arena *a, struct slice patterns, int year, struct date_
                   struct err *err);
 void date_set_fini(struct date_set *s);
 
+/* One of them; err says which. */
+#define LINE_BEGIN "{^LN-BEG}"
+#define UNBOUND "{UNB}"
+int date_template_make(struct arena *a, struct slice pattern, int year, struct date_template *t,
+                       struct err *err);
+/* Patterns without a directive know no case: {epoch}, Tai64n. */
+struct slice date_key(struct arena *a, struct slice pattern);
+
 /* What is used of a template in one stream. */
 struct date_use {
     unsigned short template;

@@ -524,76 +524,7 @@ static int look_at_line(struct looking *l, struct slice line)
     return look(l);
 }
 
-/* ---- dates ---- */
-
-#define RECENT_US (60 * USEC_PER_SEC)
-
-static void remember_time(struct fail2ban_state *s, uint64_t time_us)
-{
-    s->has_last = true;
-    s->last_us = time_us;
-}
-
-static bool use_last(struct looking *l)
-{
-    if (!l->s->has_last || l->s->last_us + RECENT_US <= l->now_us)
-        return false;
-    l->ret->time_us = l->s->last_us;
-    l->ret->time_known = true;
-    return true;
-}
-
-static bool time_of(struct looking *l, const struct date_match *m, uint64_t *ret)
-{
-    struct same_date *same = &l->s->same;
-    struct slice text = m->groups[0];
-    uint64_t now_s = l->now_us / USEC_PER_SEC;
-
-    if (same->template == m->template && same->now_s == now_s &&
-        slice_eq(text, slice_of(same->text, same->n))) {
-        *ret = same->time_us;
-        return true;
-    }
-    same->template = NULL;
-    if (!date_time(m, &l->f->zone, &l->s->cache, l->now_us, ret))
-        return false;
-    if (text.n && text.n <= sizeof same->text) {
-        same->template = m->template;
-        memcpy(same->text, text.p, text.n);
-        same->n = text.n;
-        same->now_s = now_s;
-        same->time_us = *ret;
-    }
-    return true;
-}
-
-/* Its date, and the line without it. */
-static struct slice cut_date(struct looking *l, struct slice line)
-{
-    UNINITIALIZED struct date_match m;
-    struct slice date = SLICE_NONE;
-    char *p;
-
-    l->ret->time_us = l->now_us;
-    if (date_find(&l->s->dates, l->s->scratch, line, l->now_us, &m, &l->s->given_up))
-        date = m.template->ngroups > 1 ? m.groups[1] : SLICE("");
-    else
-        date = SLICE_NONE;
-    if (date.n && time_of(l, &m, &l->ret->time_us)) {
-        l->ret->time_known = true;
-        remember_time(l->s, l->ret->time_us);
-    } else if (use_last(l)) {
-        return line; /* with what was taken for a date */
-    }
-    if (date.n == 0)
-        return line;
-    p = arena_text(l->s->result, line.n - date.n + 1);
-    if (!p)
-        return line;
-    memcpy(p, line.p, (size_t)(date.p - line.p));
-    memcpy(p + (date.p - line.p), date.p + date.n, line.n - (size_t)(date.p + date.n - line.p));
-    return slice_of(p, line.n - date.n);
-}
+/* ---- the whole ---- */
 
 static void begin(struct looking *l, struct fail2ban_result *ret)
 {
@@ -610,9 +541,10 @@ int fail2ban_line(const struct fail2ban *f, struct fail2ban_state *s, struct sli
                   uint64_t now_us, struct fail2ban_result *ret)
 {
     struct looking l = { .f = f, .s = s, .ret = ret, .now_us = now_us };
+    struct dating dating = { f, s, now_us, ret };
 
     begin(&l, ret);
-    return look_at_line(&l, cut_date(&l, slice_take(line, REGEX_TEXT_MAX)));
+    return look_at_line(&l, f2b_cut_date(&dating, slice_take(line, REGEX_TEXT_MAX)));
 }
 
 int fail2ban_dated_line(const struct fail2ban *f, struct fail2ban_state *s, struct slice line,
@@ -623,6 +555,6 @@ int fail2ban_dated_line(const struct fail2ban *f, struct fail2ban_state *s, stru
     begin(&l, ret);
     ret->time_us = time_us;
     ret->time_known = true;
-    remember_time(s, time_us);
+    f2b_remember_time(s, time_us);
     return look_at_line(&l, slice_take(line, REGEX_TEXT_MAX));
 }

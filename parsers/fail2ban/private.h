@@ -109,6 +109,17 @@ struct fail2ban_state {
     struct groups pref, groups; /* of the line at work */
 };
 
+/* line-date.c */
+struct dating {
+    const struct fail2ban *f;
+    struct fail2ban_state *s;
+    uint64_t now_us;
+    struct fail2ban_result *ret; /* gets the time */
+};
+/* The line without its date, in the arena of results. */
+struct slice f2b_cut_date(const struct dating *t, struct slice line);
+void f2b_remember_time(struct fail2ban_state *s, uint64_t time_us);
+
 /* connection.c */
 struct merging {
     const struct fail2ban *f;
