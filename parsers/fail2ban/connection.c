@@ -42,6 +42,8 @@ void f2b_connections_free(struct table *t)
 static bool set_value(struct slice *into, struct slice v)
 {
     v = slice_take(v, VALUE_KEPT_MAX);
+    if (into->p && slice_eq(*into, v))
+        return true;
     free_value(into);
     into->p = slice_dup(v);
     into->n = into->p ? v.n : 0;
@@ -161,6 +163,18 @@ static void count_matches(struct connection *c, const struct signs *signs, unsig
     }
 }
 
+/* A connection that ends with its first line is never kept: its groups stay those of the line. */
+static struct connection *passing(const struct merging *m, const struct signs *signs)
+{
+    struct connection *c = &m->s->passing;
+
+    memcpy(c->groups.v, m->groups->v, m->f->nnames * sizeof *m->groups->v);
+    c->pending = false;
+    c->matches = c->nofail_matches = 0;
+    count_matches(c, signs, m->matched);
+    return c;
+}
+
 struct connection *f2b_connection_merge(const struct merging *m)
 {
     struct slice id = m->groups->v[NAME_MLFID];
@@ -168,19 +182,19 @@ struct connection *f2b_connection_merge(const struct merging *m)
     struct connection *c = known(m->s, id, m->now_us);
     bool had = c != NULL;
 
-    if (!c)
+    if (!had && signs.forget)
+        return passing(m, &signs);
+    if (!had)
         c = calloc(1, sizeof *c);
     if (!c)
         return NULL;
-    if (!had && (signs.forget || id.n > VALUE_KEPT_MAX || !remember(m, id, c)))
+    if (!had && (id.n > VALUE_KEPT_MAX || !remember(m, id, c)))
         part_with(m->s, c);
     else if (had && signs.forget)
         part_with(m->s, table_remove(m->s->connections, id));
-    if (!had && signs.forget ? false : !add_user(c, m->groups->v[NAME_USER]))
-        return NULL;
     if (had)
         forget_signs(c, &signs);
-    if (!take_groups(c, m))
+    if (!add_user(c, m->groups->v[NAME_USER]) || !take_groups(c, m))
         return NULL;
     if (c->pending || c->nusers > 1) {
         free_value(&c->groups.v[NAME_NOFAIL]);

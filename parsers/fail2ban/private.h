@@ -105,6 +105,7 @@ struct fail2ban_state {
     struct arena *kept, *spare; /* the text of the lines */
     struct table *connections;
     struct connection *parting; /* forgotten, but in the last result */
+    struct connection passing; /* one of a single line; borrows from it */
     struct arena *result;
     struct groups pref, groups; /* of the line at work */
 };
