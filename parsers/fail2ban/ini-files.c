@@ -284,7 +284,7 @@ static int collect_all(struct collect *c, const char *base)
         return -ENOMEM;
     if (!exists(conf) && !exists(local)) {
         diag_error(c->all->d, ((struct src_pos){ diag_path(c->all->d, conf), 0, 0 }),
-                   "there is no such filter");
+                   "there is no such file");
         return -ENOENT;
     }
     /* The .local comes behind the drop-ins, so it is not taken with the .conf. */

@@ -588,7 +588,7 @@ static void a_parameter_that_nothing_uses_is_told(void **state)
     assert_non_null(strstr(diag_text(rig.d, 0), "parameter 'moed' is used by nothing"));
     close_rig(&rig);
     assert_true(load(&rig, "filter.d/none.conf", NULL, 0) < 0);
-    assert_non_null(strstr(diag_text(rig.d, 0), "there is no such filter"));
+    assert_non_null(strstr(diag_text(rig.d, 0), "there is no such file"));
     close_rig(&rig);
 }
 
