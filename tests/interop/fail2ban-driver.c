@@ -3,10 +3,12 @@
  * fail2ban-regex (tests/integration/fail2ban.sh), and for measuring.
  *
  *     fail2ban-driver FILTER[parameters] [now=SECONDS] [timezone=Z] [given=SECONDS] [quiet=TIMES]
+ *                     [show=1]
  *
  * FILTER is a path, with or without .conf. Lines come on standard input; each gives one JSON line.
  * given: every line has this time and none in its text, as in the journal. quiet: only sums, and
- * all lines so many times. Exit: 78 a fault in the filter, 70 anything else.
+ * all lines so many times. show: only the expressions, with everything put in. Exit: 78 a fault in
+ * the filter, 70 anything else.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -20,7 +22,7 @@
 
 struct job {
     const char *filter, *timezone;
-    uint64_t now_s, given_s, quiet;
+    uint64_t now_s, given_s, quiet, show;
     const struct fail2ban *f;
     struct fail2ban_state *s;
 };
@@ -32,7 +34,10 @@ static bool read_argument(struct job *j, const char *word)
     const struct {
         const char *name;
         uint64_t *number;
-    } known[] = { { "now=", &j->now_s }, { "given=", &j->given_s }, { "quiet=", &j->quiet } };
+    } known[] = { { "now=", &j->now_s },
+                  { "given=", &j->given_s },
+                  { "quiet=", &j->quiet },
+                  { "show=", &j->show } };
 
     if (strncmp(word, "timezone=", 9) == 0) {
         j->timezone = word + 9;
@@ -139,6 +144,13 @@ static int all_quiet(const struct job *j)
     return rc;
 }
 
+static int show(const struct job *j)
+{
+    for (size_t i = 0; i < fail2ban_nregexes(j->f); i++)
+        printf("%.*s\n", SLICE_FMT(fail2ban_regex(j->f, i)));
+    return 0;
+}
+
 static int load(struct job *j, struct fail2ban **ret)
 {
     AUTO(arena) a = arena_new(4096, 1 << 20);
@@ -185,5 +197,5 @@ int main(int argc, char **argv)
         return 70;
     j.f = f;
     j.s = s;
-    return (j.quiet ? all_quiet(&j) : each(&j)) < 0 ? 70 : 0;
+    return (j.show ? show(&j) : j.quiet ? all_quiet(&j) : each(&j)) < 0 ? 70 : 0;
 }
