@@ -240,12 +240,14 @@ static int put_in(struct settings *s, struct setting *t, struct slice tag, struc
     return t->value.p ? 0 : -ENOMEM;
 }
 
-/* One round over one value. 1: something was put in. */
+/*
+ * One round over one value. 1: it is another one now. What comes out as it went in is left, even
+ * when it still holds a tag: <lt_<type>/x> where [lt_...] has no x and [DEFAULT] says the same.
+ */
 static int fill_tags(struct settings *s, struct setting *t, struct counts *counts)
 {
-    struct slice tag, value;
+    struct slice tag, value, before = t->value;
     size_t at = 0;
-    int changed = 0;
 
     while (next_tag(t->value, &at, &tag)) {
         unsigned *n;
@@ -270,9 +272,8 @@ static int fill_tags(struct settings *s, struct setting *t, struct counts *count
             rc = put_in(s, t, tag, value);
         if (rc < 0)
             return rc;
-        changed = 1;
     }
-    return changed;
+    return !slice_eq(before, t->value);
 }
 
 static int fill_all_tags(struct settings *s)
