@@ -63,6 +63,7 @@ static int add(struct making *m, struct slice pattern, double weight, bool only_
     if (rc < 0)
         return rc;
     t->weight = weight;
+    t->begins = weight == ANCHORED_WEIGHT;
     if (only_anchored && !t->anchored) {
         regex_free(t->re);
         return 0;

@@ -161,6 +161,38 @@ static size_t move_up(struct date_finder *f, size_t i)
     return pos;
 }
 
+/*
+ * Built-in templates go on behind what they found with a fraction, a year, a zone or the minutes of
+ * one: behind blanks a digit, a sign or a letter of Z, UTC, GMT. Where another byte stands, a line
+ * that is the same up to it has the same date.
+ */
+static void remember(struct date_finder *f, struct slice line, const struct found *x)
+{
+    static const char goes_on[] = "0123456789.,:+-ZUGzug";
+    size_t n = x->end;
+
+    f->nseen = 0;
+    while (n < line.n && n < sizeof f->seen && isspace((unsigned char)line.p[n]))
+        n++;
+    if (!template_of(f, f->last)->begins || x->begin != 0 || n >= line.n || n >= sizeof f->seen ||
+        memchr(goes_on, line.p[n], sizeof goes_on - 1))
+        return;
+    memcpy(f->seen, line.p, n + 1);
+    f->nseen = n + 1;
+}
+
+bool date_repeats(struct date_finder *f, struct slice line, uint64_t now_us)
+{
+    struct date_use *u;
+
+    if (f->nseen == 0 || line.n < f->nseen || memcmp(line.p, f->seen, f->nseen) != 0)
+        return false;
+    u = &f->order[f->last];
+    u->hits += u->hits < 1000000000;
+    u->last_us = now_us;
+    return true;
+}
+
 static void learn(struct date_finder *f, struct slice line, const struct found *x, uint64_t now_us)
 {
     struct date_use *u = &f->order[x->i];
@@ -180,6 +212,7 @@ static void learn(struct date_finder *f, struct slice line, const struct found *
     if (i && i != f->last)
         i = move_up(f, i);
     f->last = i;
+    remember(f, line, x);
 }
 
 int date_find(struct date_finder *f, struct regex_scratch *s, struct slice line, uint64_t now_us,

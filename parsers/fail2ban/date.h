@@ -29,6 +29,7 @@ struct date_template {
     struct slice name; /* its pattern: no two in a set have the same */
     struct regex *re;
     bool anchored; /* to the beginning or the end of the line */
+    bool begins; /* built-in, at the beginning: it looks at few bytes behind the date */
     double weight;
     size_t number_group; /* of an epoch */
     size_t ngroups;
@@ -62,6 +63,9 @@ struct date_use {
 };
 
 struct date_finder {
+    char
+        seen[96]; /* the beginning of the last line: its date, and the byte where it cannot go on */
+    size_t nseen; /* 0: not the same again */
     const struct date_set *set;
     struct date_use order[TEMPLATES_MAX];
     size_t n, last, first_unused;
@@ -78,6 +82,10 @@ void date_finder_init(struct date_finder *f, const struct date_set *set);
 /* 1 = found, 0 = none. Counts searches that were given up in *given_up. */
 int date_find(struct date_finder *f, struct regex_scratch *s, struct slice line, uint64_t now_us,
               struct date_match *ret, uint64_t *given_up);
+
+/* The line begins as the last one did, so its date is the same, at the same place: nothing is
+ * searched. */
+bool date_repeats(struct date_finder *f, struct slice line, uint64_t now_us);
 
 /* The zone of dates that name none. */
 struct date_zone {

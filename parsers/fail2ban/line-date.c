@@ -42,29 +42,49 @@ static bool time_of(const struct dating *t, const struct date_match *m, uint64_t
     return true;
 }
 
+/* The date of the line, p NULL: none; its time in the result. */
+static struct slice find_date(const struct dating *t, struct slice line)
+{
+    struct same_date *same = &t->s->same;
+    UNINITIALIZED struct date_match m;
+    struct slice date;
+
+    if (same->template && same->now_s == t->now_us / USEC_PER_SEC &&
+        date_repeats(&t->s->dates, line, t->now_us)) {
+        t->ret->time_us = same->time_us;
+        t->ret->time_known = true;
+        return slice_of(line.p + same->cut_from, same->cut_n);
+    }
+    if (!date_find(&t->s->dates, t->s->scratch, line, t->now_us, &m, &t->s->given_up))
+        return SLICE_NONE;
+    date = m.template->ngroups > 1 ? m.groups[1] : SLICE_NONE;
+    if (date.n && time_of(t, &m, &t->ret->time_us)) {
+        t->ret->time_known = true;
+        same->cut_from = (size_t)(date.p - line.p);
+        same->cut_n = date.n;
+    }
+    return date;
+}
+
 struct slice f2b_cut_date(const struct dating *t, struct slice line)
 {
-    UNINITIALIZED struct date_match m;
-    struct slice date = SLICE_NONE;
+    struct slice date;
+    size_t from;
     char *p;
 
     t->ret->time_us = t->now_us;
-    if (date_find(&t->s->dates, t->s->scratch, line, t->now_us, &m, &t->s->given_up))
-        date = m.template->ngroups > 1 ? m.groups[1] : SLICE("");
-    else
-        date = SLICE_NONE;
-    if (date.n && time_of(t, &m, &t->ret->time_us)) {
-        t->ret->time_known = true;
+    date = find_date(t, line);
+    if (t->ret->time_known)
         f2b_remember_time(t->s, t->ret->time_us);
-    } else if (use_last(t)) {
+    else if (use_last(t))
         return line; /* with what was taken for a date */
-    }
     if (date.n == 0)
         return line;
     p = arena_text(t->s->result, line.n - date.n + 1);
     if (!p)
         return line;
-    memcpy(p, line.p, (size_t)(date.p - line.p));
-    memcpy(p + (date.p - line.p), date.p + date.n, line.n - (size_t)(date.p + date.n - line.p));
+    from = (size_t)(date.p - line.p);
+    memcpy(p, line.p, from);
+    memcpy(p + from, date.p + date.n, line.n - from - date.n);
     return slice_of(p, line.n - date.n);
 }

@@ -88,6 +88,7 @@ struct same_date {
     const struct date_template *template;
     char text[48]; /* all that fitted */
     size_t n;
+    size_t cut_from, cut_n; /* of the line: what is cut out */
     uint64_t now_s, time_us;
 };
 

@@ -466,6 +466,35 @@ static void a_date_in_a_message_does_not_win_over_the_one_in_front(void **state)
     close_rig(&rig);
 }
 
+static void a_date_is_the_one_of_the_line_before_only_where_it_ends_there(void **state)
+{
+    static const struct {
+        const char *before, *line, *when;
+    } pairs[] = {
+        { "2026-11-21T11:59:30+00:0x", "2026-11-21T11:59:30+00:30", "2026-11-21T11:29:30" },
+        { "2026-11-21T11:59:30 x", "2026-11-21T11:59:30 +0100", "2026-11-21T10:59:30" },
+        { "2026-11-21T11:59:30 x", "2026-11-21T11:59:30 Z", "2026-11-21T11:59:30" },
+        { "Nov 21 11:59:30 x", "Nov 21 11:59:30 2025", "2025-11-21T11:59:30" },
+        { "Nov 21 11:59:30 2x", "Nov 21 11:59:30 2025", "2025-11-21T11:59:30" },
+        { "Nov 21 11:59:3x", "Nov 21 11:59:30", "2026-11-21T11:59:30" },
+        { "Nov 21 11:59:30 x", "Nov 21 11:59:30", "2026-11-21T11:59:30" },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_SIZE(pairs); i++) {
+        struct rig rig;
+        char line[128];
+
+        open_rig(&rig, "filter.d/dates.conf", NULL, NULL);
+        say(&rig, pairs[i].before);
+        snprintf(line, sizeof line, "%s from 192.0.2.1", pairs[i].line);
+        if (say(&rig, line) != FAIL2BAN_FAILURE)
+            fail_msg("no failure: %s", line);
+        assert_when(&rig, pairs[i].when);
+        close_rig(&rig);
+    }
+}
+
 /* ---- expressions ---- */
 
 static void assert_python(const char *in, const char *want)
@@ -666,6 +695,7 @@ int main(void)
         cmocka_unit_test(a_pattern_says_where_the_date_is_and_what_is_cut_out),
         cmocka_unit_test(a_line_without_a_date_takes_that_of_the_minute_before),
         cmocka_unit_test(a_date_in_a_message_does_not_win_over_the_one_in_front),
+        cmocka_unit_test(a_date_is_the_one_of_the_line_before_only_where_it_ends_there),
         cmocka_unit_test(python_is_said_as_pcre2),
         cmocka_unit_test(tags_without_meaning_stay),
         cmocka_unit_test(a_name_brings_its_parameters),
