@@ -81,7 +81,7 @@ static struct ini_option *add_option(struct ini *ini, struct ini_section *s, str
 {
     struct ini_option *list;
 
-    if (s->n >= OPTIONS_MAX)
+    if (!s || s->n >= OPTIONS_MAX)
         return NULL;
     list = grown(ini->arena, s->options, s->n, &s->cap, sizeof *list);
     if (!list)

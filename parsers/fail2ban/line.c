@@ -96,10 +96,12 @@ static bool hinted(struct looking *l, const struct expression *x)
     if (x->nhints == 0)
         return true;
     lower = lower_text(l);
+    if (!lower.p)
+        return true;
     for (size_t i = 0; i < x->nhints; i++)
         if (memmem(lower.p, lower.n, x->hints[i].p, x->hints[i].n))
             return true;
-    return !lower.p;
+    return false;
 }
 
 static bool search(struct looking *l, const struct expression *x, struct slice text,

@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "base/clock.h"
+#include "parsers/fail2ban/jail.h"
 #include "parsers/fail2ban/pattern.h"
 
 /* 2026-11-21T12:00:00Z, a Saturday */
@@ -561,6 +562,34 @@ static void a_name_brings_its_parameters(void **state)
     assert_int_equal(fail2ban_name_parse(SLICE(""), a, &n, &err), -EINVAL);
 }
 
+static void assert_seconds(const char *text, uint64_t want, bool forever)
+{
+    uint64_t got = 0;
+    bool never_ends = false;
+
+    assert_int_equal(fail2ban_seconds(slice_str(text), &got, &never_ends), 0);
+    assert_int_equal(got, want);
+    assert_int_equal(never_ends, forever);
+}
+
+static void times_of_jails_are_sums_of_units(void **state)
+{
+    static const char *const bad[] = { "", "m", "10x", "-", "1 2 q", "99999999999y" };
+    uint64_t got;
+    bool forever;
+
+    (void)state;
+    assert_seconds("600", 600, false);
+    assert_seconds("10m", 600, false);
+    assert_seconds("1d12h", 129600, false);
+    assert_seconds("1 Hour 30 min", 5400, false);
+    assert_seconds("6 months", 15778800, false);
+    assert_seconds("1y", 31557600, false);
+    assert_seconds("-1", 1, true);
+    for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
+        assert_true(fail2ban_seconds(slice_str(bad[i]), &got, &forever) < 0);
+}
+
 /* ---- faults ---- */
 
 static void assert_fault(const char *name, const char *const *texts, size_t n)
@@ -699,6 +728,7 @@ int main(void)
         cmocka_unit_test(python_is_said_as_pcre2),
         cmocka_unit_test(tags_without_meaning_stay),
         cmocka_unit_test(a_name_brings_its_parameters),
+        cmocka_unit_test(times_of_jails_are_sums_of_units),
         cmocka_unit_test(faults_are_told_with_their_place),
         cmocka_unit_test(a_parameter_that_nothing_uses_is_told),
         cmocka_unit_test(a_line_that_costs_too_much_counts_as_no_match),
