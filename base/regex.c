@@ -109,11 +109,14 @@ static void find_first(struct regex *r, struct slice pattern, uint32_t options)
     pcre2_code_free(rest);
 }
 
+bool regex_may_begin(const struct regex *r, unsigned char c)
+{
+    return !r->begins || r->first[c / 8] >> c % 8 & 1;
+}
+
 static bool may_begin(const struct regex *r, struct slice text)
 {
-    unsigned char c = text.n ? (unsigned char)text.p[0] : 0;
-
-    return text.n && r->first[c / 8] >> c % 8 & 1;
+    return text.n && regex_may_begin(r, (unsigned char)text.p[0]);
 }
 
 int regex_compile(struct slice pattern, unsigned flags, struct regex **ret_regex, struct err *err)
@@ -203,12 +206,18 @@ void regex_scratch_free(struct regex_scratch *s)
 int regex_match(const struct regex *r, struct regex_scratch *s, struct slice text,
                 struct slice *ret_groups, size_t ngroups)
 {
+    return regex_match_from(r, s, text, 0, ret_groups, ngroups);
+}
+
+int regex_match_from(const struct regex *r, struct regex_scratch *s, struct slice text, size_t from,
+                     struct slice *ret_groups, size_t ngroups)
+{
     /* Cut inside a character, UTF mode would fail. */
     struct slice t = r->utf ? utf8_cut(text, REGEX_TEXT_MAX) : slice_take(text, REGEX_TEXT_MAX);
     PCRE2_SPTR p = (PCRE2_SPTR)(t.p ? t.p : "");
-    int n = r->begins && !may_begin(r, t) ? PCRE2_ERROR_NOMATCH
-            : r->jit ? pcre2_jit_match(r->code, p, t.n, 0, 0, s->data, s->context)
-                     : pcre2_match(r->code, p, t.n, 0, 0, s->data, s->context);
+    int n = from > t.n || (r->begins && !may_begin(r, t)) ? PCRE2_ERROR_NOMATCH
+            : r->jit ? pcre2_jit_match(r->code, p, t.n, from, 0, s->data, s->context)
+                     : pcre2_match(r->code, p, t.n, from, 0, s->data, s->context);
     const PCRE2_SIZE *at;
 
     if (n == PCRE2_ERROR_NOMATCH)

@@ -48,6 +48,8 @@ struct regex_ask {
 };
 struct literals regex_literals(const struct regex *r, const struct regex_ask *ask,
                                struct literal_maker *m);
+/* Can a text that begins with this byte match? true when that is not known. */
+bool regex_may_begin(const struct regex *r, unsigned char c);
 /* No literal at all. */
 bool regex_is_bare(const struct regex *r);
 
@@ -61,3 +63,6 @@ DEFINE_AUTO(regex_scratch)
  */
 int regex_match(const struct regex *r, struct regex_scratch *s, struct slice text,
                 struct slice *ret_groups, size_t ngroups);
+/* The same, searched from byte `from` of the text on; what stands before may be looked at. */
+int regex_match_from(const struct regex *r, struct regex_scratch *s, struct slice text, size_t from,
+                     struct slice *ret_groups, size_t ngroups);

@@ -175,6 +175,7 @@ int command_rules_test(struct cli *cli);
 int command_rules_stats(struct cli *cli);
 int command_rules_lint(struct cli *cli);
 int command_rules_import(struct cli *cli);
+int command_import_fail2ban(struct cli *cli);
 int command_state_show(struct cli *cli);
 int command_state_export(struct cli *cli);
 int command_state_set_cursor(struct cli *cli);

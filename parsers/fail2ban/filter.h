@@ -1,0 +1,115 @@
+/*
+ * fail2ban's filters, unmodified: from a line to the address that failed.
+ *
+ * A filter is an ini file of fail2ban (filter.d/sshd.conf and its like). It is read with all that
+ * it includes and that overrides it, in fail2ban's order: NAME.conf, NAME.d/ *.conf, NAME.local,
+ * NAME.d/ *.local, and beside every file its .local. `%(name)s`, `%(known/name)s`,
+ * `%(section/name)s` and `<tag>` are put in, parameters as in `filter = sshd[mode=aggressive]` win
+ * over what [Definition] and [Init] say. Sources: jail.conf(5), sections "FILTER FILES" and
+ * "datepattern", and the wiki of the project; where they leave a question the behaviour of version
+ * 1.0.2 is the answer.
+ *
+ *     fail2ban_load(path, &options, diag, &f)      once; all faults with file and line in the diag
+ *     fail2ban_state_new(f)                        one per stream of lines
+ *     fail2ban_line(f, state, line, now, &result)  in the order of the lines
+ *
+ * A line goes this way: its date is found and cut out, prefregex (when there is one) says what part
+ * is looked at, then the first failregex that fits gives the groups; ignoreregex may veto it. With
+ * `maxlines` the last lines are looked at together. Groups of one connection (F-MLFID) are kept
+ * until a failure and an address came together, at most 100 connections for five minutes.
+ *
+ * What differs from fail2ban, on purpose: no name is looked up in the DNS (the name is the
+ * result, with family 0); text is bytes, so \d is 0-9, \w takes every byte from 0x80 on, and (?i)
+ * knows ASCII only; what prefregex found stays when failregex leaves it open; a search that costs
+ * too much (base/regex.h) counts as no match and is counted in the state; a text is matched on its
+ * first 16 KiB. The date of a line is never replaced by the present time because it is old: who
+ * calls decides that.
+ *
+ * The filter is read-only once loaded and shared by threads; a state belongs to one.
+ */
+#pragma once
+
+#include "base/arena.h"
+#include "base/diag.h"
+#include "base/ip.h"
+#include "base/slice.h"
+
+struct fail2ban;
+struct fail2ban_state;
+
+struct fail2ban_parameter {
+    const char *name, *value;
+};
+
+struct fail2ban_options {
+    const struct fail2ban_parameter *parameters; /* of the jail: they win over the file */
+    size_t nparameters;
+    const char *timezone; /* of dates that name none: UTC, +0100, CET...; NULL = the machine's */
+    uint64_t now_us; /* %ExY takes years until then; 0: all of this century */
+};
+
+/*
+ * Reads the filter. `path` is NAME.conf, or without its ending. -EINVAL: it has errors, told in the
+ * diag; what could be a slip (a parameter that nothing uses) is a warning there.
+ */
+int fail2ban_load(const char *path, const struct fail2ban_options *options, struct diag *d,
+                  struct fail2ban **ret);
+void fail2ban_free(struct fail2ban *f);
+DEFINE_AUTO(fail2ban)
+
+/* `sshd[mode=aggressive, logtype="journal"]` -> its name and parameters, all in the arena. */
+struct fail2ban_name {
+    char *name;
+    struct fail2ban_parameter *parameters;
+    size_t nparameters;
+};
+int fail2ban_name_parse(struct slice text, struct arena *a, struct fail2ban_name *ret,
+                        struct err *err);
+
+/* The expressions of failregex as the file has them, tags and all. */
+size_t fail2ban_nregexes(const struct fail2ban *f);
+struct slice fail2ban_regex(const struct fail2ban *f, size_t i);
+unsigned fail2ban_maxlines(const struct fail2ban *f);
+
+enum fail2ban_verdict {
+    FAIL2BAN_NONE,
+    FAIL2BAN_IGNORED, /* ignoreregex */
+    FAIL2BAN_NOFAIL, /* an expression fits, but it is no failure, or not yet */
+    FAIL2BAN_FAILURE,
+};
+
+struct fail2ban_field {
+    const char *name; /* of the group: user, port, ... */
+    struct slice value;
+};
+
+/* All slices live until the next line of this state. */
+struct fail2ban_result {
+    enum fail2ban_verdict verdict;
+    size_t regex; /* which one fitted, from 0; SIZE_MAX = none */
+    struct slice id; /* what is counted: the address, unless the filter names another id */
+    struct slice host; /* address or name as text; an address in its shortest form */
+    struct ip ip; /* family 0: `host` is a name, or nothing */
+    uint8_t bits; /* of the network, when the filter gives one; else 32 or 128 */
+    struct slice user; /* p NULL = none */
+    uint64_t time_us;
+    bool time_known; /* else the line has no date: time_us is now */
+    unsigned attempts; /* lines that make up the failure */
+    const struct fail2ban_field *fields; /* all groups that are set */
+    size_t nfields;
+    const struct slice *users; /* of this connection so far, when it is one */
+    size_t nusers;
+};
+
+struct fail2ban_state *fail2ban_state_new(const struct fail2ban *f);
+void fail2ban_state_free(struct fail2ban_state *s);
+DEFINE_AUTO(fail2ban_state)
+/* Searches that were given up (each counted as no match). */
+uint64_t fail2ban_given_up(const struct fail2ban_state *s);
+
+/* The line without its line end. Negative errno: out of memory, the state is as before the line. */
+int fail2ban_line(const struct fail2ban *f, struct fail2ban_state *s, struct slice line,
+                  uint64_t now_us, struct fail2ban_result *ret);
+/* The same for a line whose time is known and not in its text (journald). */
+int fail2ban_dated_line(const struct fail2ban *f, struct fail2ban_state *s, struct slice line,
+                        uint64_t time_us, uint64_t now_us, struct fail2ban_result *ret);

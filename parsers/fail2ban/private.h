@@ -1,0 +1,136 @@
+/* Private to parsers/fail2ban: a loaded filter and the state of a stream. */
+#pragma once
+
+#include "base/arena.h"
+#include "base/regex.h"
+#include "base/table.h"
+#include "parsers/fail2ban/date.h"
+#include "parsers/fail2ban/filter.h"
+
+#define GROUPS_MAX 63 /* base/regex keeps 64 with the whole */
+#define NAMES_MAX 64 /* of groups, in all expressions of a filter */
+#define REGEXES_MAX 500
+#define MAXLINES_MAX 200
+#define CONNECTIONS_MAX 100
+#define CONNECTION_US (300 * USEC_PER_SEC)
+#define USERS_MAX 16
+#define VALUE_KEPT_MAX 1024 /* of a group of a connection */
+#define HINTS_MAX 4 /* literals of one expression */
+
+/* The first names are the same in every filter. */
+enum name {
+    NAME_IP4,
+    NAME_IP6,
+    NAME_DNS,
+    NAME_FID,
+    NAME_CIDR,
+    NAME_USER,
+    NAME_MLFID,
+    NAME_NOFAIL,
+    NAME_MLFFORGET,
+    NAME_MLFGAINED,
+    NAME_CONTENT,
+    NAME_FIXED,
+};
+#define NO_NAME 0xff
+#define NO_REGEX 0xffff
+
+/* alt_user_1 fills user when that is empty; tuple_id goes behind id. */
+struct merged {
+    uint8_t from, into;
+    bool tuple;
+};
+
+struct expression {
+    struct regex *re;
+    struct slice source;
+    size_t ngroups; /* with the whole */
+    uint8_t names[GROUPS_MAX + 1]; /* of each group */
+    struct merged *merged;
+    size_t nmerged;
+    uint8_t skips[8]; /* groups of <SKIPLINES> */
+    size_t nskips;
+    struct slice hints[HINTS_MAX]; /* one of them stands, in any case, in a text that fits */
+    size_t nhints; /* 0: nothing is known */
+};
+
+struct fail2ban {
+    struct arena *arena;
+    const char *names[NAMES_MAX];
+    size_t nnames;
+    struct expression *pref; /* or NULL */
+    struct expression *fail, *ignore;
+    size_t nfail, nignore;
+    /* By the first byte of a text: the expressions of `fail` that can fit, ends with NO_REGEX. */
+    const uint16_t *by_first[256];
+    unsigned maxlines;
+    struct date_set dates;
+    struct date_zone zone;
+};
+
+/* Groups by name; p NULL = not set. */
+struct groups {
+    struct slice v[NAMES_MAX];
+};
+
+struct connection {
+    struct groups groups; /* own copies */
+    uint64_t set; /* which of them were set once: NAMES_MAX bits */
+    struct slice users[USERS_MAX];
+    size_t nusers;
+    bool pending; /* a failure whose address is not known yet */
+    unsigned matches, nofail_matches;
+    uint64_t until_us;
+};
+
+/* Many lines have the date of the one before. */
+struct same_date {
+    const struct date_template *template;
+    char text[48]; /* all that fitted */
+    size_t n;
+    size_t cut_from, cut_n; /* of the line: what is cut out */
+    uint64_t now_s, time_us;
+};
+
+struct fail2ban_state {
+    struct regex_scratch *scratch;
+    struct date_finder dates;
+    struct date_cache cache;
+    struct same_date same;
+    bool has_last; /* time of the last line that had one */
+    uint64_t last_us;
+    uint64_t given_up;
+    struct buf text, content, lower;
+    struct slice *lines; /* of maxlines, kept */
+    size_t nlines;
+    struct arena *kept, *spare; /* the text of the lines */
+    struct table *connections;
+    struct connection *parting; /* forgotten, but in the last result */
+    struct connection passing; /* one of a single line; borrows from it */
+    struct arena *result;
+    struct groups pref, groups; /* of the line at work */
+};
+
+/* line-date.c */
+struct dating {
+    const struct fail2ban *f;
+    struct fail2ban_state *s;
+    uint64_t now_us;
+    struct fail2ban_result *ret; /* gets the time */
+};
+/* The line without its date, in the arena of results. */
+struct slice f2b_cut_date(const struct dating *t, struct slice line);
+void f2b_remember_time(struct fail2ban_state *s, uint64_t time_us);
+
+/* connection.c */
+struct merging {
+    const struct fail2ban *f;
+    struct fail2ban_state *s;
+    struct groups *groups;
+    unsigned matched; /* lines */
+    uint64_t now_us;
+};
+/* What is known of the connection with the groups of this line; NULL: out of memory. */
+struct connection *f2b_connection_merge(const struct merging *m);
+void f2b_connection_free(struct connection *c);
+void f2b_connections_free(struct table *t);
