@@ -3,12 +3,15 @@
 
 #include <limits.h>
 
+#include "base/file.h"
 #include "base/num.h"
+#include "notifiers/template.h"
 
+#define TEXT_MAX (64 << 10)
 #define WITHIN_MAX_US (UINT64_C(30) * 86400 * USEC_PER_SEC)
 
 struct manners_top {
-    const char *type, *quiet, *zone, *rate, *digest_over, *rule_rate;
+    const char *type, *quiet, *zone, *rate, *digest_over, *rule_rate, *text;
 };
 
 const struct option config_notifier_options[] = {
@@ -40,6 +43,12 @@ const struct option config_notifier_options[] = {
       .offset = AT(struct manners_top, rule_rate),
       .help = "At most so many about one rule, more come as one, like 30/1h (the default for those "
               "that people read); none: any number." },
+    { .name = "text",
+      .type = OPTION_STR,
+      .offset = AT(struct manners_top, text),
+      .path = PATH_READ,
+      .help = "File with {{placeholders}}: your words instead of ours, for receivers that people "
+              "read. A first line 'Subject: ...' is the subject." },
     { 0 },
 };
 
@@ -107,9 +116,37 @@ static const char *const *others(struct build *b, const struct yaml *node)
     return names;
 }
 
-void config_build_manners(struct build *b, const struct yaml *node, const struct sink_ops *ops,
+/* Loaded while files can be read: the receiver's process may not. */
+static void read_text(struct build *b, const struct yaml *node, const char *path, struct sink *sink)
+{
+    AUTO_BUF text = BUF_INIT;
+    struct template *t = NULL;
+    struct err err = ERR_NONE;
+    struct slice kept;
+
+    if (!path)
+        return;
+    if (!sink->ops->pace.digest_over) {
+        diag_error(b->d, yaml_get(node, "text")->at,
+                   "programs read what a %s gets: 'text' is for people", sink->ops->name);
+        return;
+    }
+    if (file_read(-1, path, TEXT_MAX, &text, &err) < 0) {
+        diag_add_err(b->d, yaml_get(node, "text")->at, &err);
+        return;
+    }
+    kept = arena_slice(b->a, buf_view(&text));
+    if (!kept.p)
+        b->failed = -ENOMEM;
+    else if (template_load(path, kept, b->a, &t, &err) < 0)
+        diag_add_err(b->d, config_place(node), &err);
+    sink->text = t;
+}
+
+void config_build_manners(struct build *b, const struct yaml *node, struct sink *sink,
                           struct manners *ret)
 {
+    const struct sink_ops *ops = sink->ops;
     struct manners_top top = { 0 };
     const char *const *ignore = others(b, node);
 
@@ -123,4 +160,5 @@ void config_build_manners(struct build *b, const struct yaml *node, const struct
         ret->every_us = ret->every_us / ret->burst ? ret->every_us / ret->burst : 1;
     read_digest_over(b, node, top.digest_over, ret);
     read_rule_rate(b, node, top.rule_rate, ops, ret);
+    read_text(b, node, top.text, sink);
 }

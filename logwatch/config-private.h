@@ -58,7 +58,7 @@ void config_sink_close(struct sink *s);
 
 /* config-manners.c: keys that every notifier knows, beside those of its kind. */
 extern const struct option config_notifier_options[];
-void config_build_manners(struct build *b, const struct yaml *node, const struct sink_ops *ops,
+void config_build_manners(struct build *b, const struct yaml *node, struct sink *sink,
                           struct manners *ret);
 
 /* config-when.c */

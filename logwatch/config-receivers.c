@@ -115,7 +115,8 @@ void config_build_sinks(struct build *b, const struct yaml *node)
         if (!ops)
             continue;
         s->name = arena_str(b->a, m->key);
-        config_build_manners(b, m, ops, &b->c->manners[b->c->nsinks]);
+        s->ops = ops;
+        config_build_manners(b, m, s, &b->c->manners[b->c->nsinks]);
         build_sink(b, m, ops, common, s);
         b->c->nsinks++;
     }

@@ -267,8 +267,7 @@ static int document_of(struct digest *g, struct slice key, struct slice *ret)
     };
     struct summary_head h = { .kind = g->d->weekly ? "weekly" : "daily",
                               .key = key,
-                              .why = g->d->weekly ? SLICE("What the week brought.")
-                                                  : SLICE("What the day brought."),
+                              .why = SLICE(""), /* the kind says it */
                               .from_us = g->since_us,
                               .to_us = g->until_us,
                               .more = more_tables,

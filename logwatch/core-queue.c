@@ -136,21 +136,17 @@ static void head_of(const struct summing *x, struct slice group, struct arena *a
     h->kind = kind == 'g' ? "group" : kind == 'r' ? "repeat" : kind == 'q' ? "quiet" : "digest";
     switch (kind) {
     case 'g':
-        why = "Alerts that belong together come as one message.";
+    case 'q':
+        why = ""; /* the kind says it */
         break;
     case 'r':
         why = arena_printf(a, "The same again, %zu times since the last message.", x->n);
         break;
-    case 'q':
-        why = "They came in the quiet hours of this receiver.";
-        break;
     case 'u':
-        why = "This rule told a lot already: its further alerts come as one message.";
+        why = "This rule has told a lot already.";
         break;
     default:
-        why = arena_printf(a,
-                           "More than %u messages waited for this receiver, so they come as one; "
-                           "none is left out of the count.",
+        why = arena_printf(a, "%zu waited, and more than %u become one; none is left out.", x->n,
                            x->line->pace.digest_over);
     }
     h->why = slice_str(why ? why : "");

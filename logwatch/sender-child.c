@@ -56,6 +56,7 @@ static void deliver(struct sink *sink, const char *host, struct arena *a, const 
         .checkpoint = text[ORDER_CHECKPOINT],
         .first_remote = text[ORDER_REMOTE],
         .host = host,
+        .text_template = sink->text,
     };
     struct err err = ERR_NONE;
 

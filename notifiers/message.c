@@ -7,6 +7,7 @@
 #include "base/hash.h"
 #include "base/num.h"
 #include "base/utf8.h"
+#include "notifiers/template.h"
 
 #define TITLE_MAX 200
 #define VALUE_MAX 300
@@ -500,6 +501,36 @@ static void make_summary(struct message *m, struct arena *a, const struct json *
                   from);
 }
 
+#define OWN_TEXT_MAX 3000 /* of an operator's template: fits all media but a short message */
+
+/* A value never begins a line of its own: it could look like words of the operator. */
+static void on_one_line(struct buf *out, const struct template_value *value, bool quoted UNUSED)
+{
+    for (size_t i = 0; i < value->text.n; i++)
+        buf_char(out, (unsigned char)value->text.p[i] < ' ' && value->text.p[i] != '\x1b'
+                          ? ' '
+                          : value->text.p[i]);
+}
+
+static int apply_template(struct message *m, const struct delivery *d, struct arena *a)
+{
+    AUTO_BUF b = BUF_LIMIT(64 << 10);
+    struct slice text, first;
+
+    template_write(d->text_template, m, d, on_one_line, &b);
+    if (!buf_ok(&b))
+        return -ENOMEM;
+    text = message_clean(a, slice_trim(buf_view(&b)), OWN_TEXT_MAX);
+    if (slice_starts(text, SLICE("Subject: ")) && slice_split(&text, '\n', &first)) {
+        m->subject = message_line(a, slice_skip(first, 9), SUBJECT_MAX);
+        text = text.p ? slice_trim(text) : SLICE("");
+    }
+    m->reason = text;
+    m->why = m->description = SLICE("");
+    m->nfacts = m->nsamples = m->more_samples = m->ntables = 0;
+    return 0;
+}
+
 int message_make(const struct delivery *d, struct arena *a, struct message *ret, struct err *err)
 {
     const struct json *doc = d->document, *rule = json_get(doc, "rule");
@@ -515,6 +546,8 @@ int message_make(const struct delivery *d, struct arena *a, struct message *ret,
         make_summary(&m, a, doc);
     else
         make_alert(&m, a, doc, rule);
+    if (d->text_template && apply_template(&m, d, a) < 0)
+        return err_nomem(err);
     *ret = m;
     return 0;
 }

@@ -56,7 +56,11 @@ struct message {
     size_t ntables;
 };
 
-/* -ENOMEM or -EINVAL (no alert document). All in the arena. */
+/*
+ * -ENOMEM or -EINVAL (no alert document). All in the arena. With a template of the operator's
+ * (d->text_template) its text stands for reason, facts, samples and tables; a first line "Subject:
+ * ..." of it for the subject. It is cleaned like any text, and each receiver escapes it.
+ */
 int message_make(const struct delivery *d, struct arena *a, struct message *ret, struct err *err);
 /* At most max bytes, then "..." at the end says that it was longer. */
 struct slice message_clean(struct arena *a, struct slice s, size_t max);

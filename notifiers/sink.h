@@ -13,6 +13,7 @@
 #include "schemas/batch.h"
 
 struct sink;
+struct template;
 
 struct delivery {
     struct slice key; /* fixed for all attempts: receivers can recognise a repeat */
@@ -25,6 +26,7 @@ struct delivery {
     uint64_t now_us;
     struct slice checkpoint; /* newest signed note of the trail; may be empty */
     const char *host; /* our name */
+    const struct template *text_template; /* the operator's words for people; NULL: ours */
 };
 
 /* What somebody who keeps checkpoints said about ours. */
@@ -99,6 +101,7 @@ struct sink {
     const char *name; /* in the configuration */
     const struct sink_ops *ops;
     void *state; /* state_size bytes, filled from the options; only in its own process */
+    const struct template *text; /* what the operator has people told; NULL: our words */
     bool listens, unbans; /* what ops->listens and ops->unbans said */
 };
 

@@ -121,7 +121,8 @@ static void deliver(const struct testing *t, struct outcome_of *o)
                           .text = buf_view(&t->document),
                           .attempt = 1,
                           .now_us = clock_now(&real),
-                          .host = t->desk->config->host };
+                          .host = t->desk->config->host,
+                          .text_template = o->sink->text };
     union {
         const struct sink *in;
         struct sink *out;

@@ -20,6 +20,10 @@ static const struct {
     { "#c94700", "#ffffff" }, { "#b00020", "#ffffff" },
 };
 
+static const struct {
+    const char *back, *text;
+} over = { "#2e7d32", "#ffffff" };
+
 /* What turns dark: the class, and its two colours. */
 static const char dark[] =
     "<style>\n:root{color-scheme:light dark;supported-color-schemes:light dark}\n"
@@ -39,6 +43,7 @@ static const struct look title_look = {
     "h1", "", "margin:12px 0 6px;font-size:21px;line-height:1.28;font-weight:600;" BREAK
 };
 static const struct look reason_look = { "p", "", "margin:0 0 16px;" BREAK };
+static const struct look why_look = { "p", "quiet", "margin:-10px 0 16px;color:#56636d;" BREAK };
 static const struct look text_look = { "p", "", "margin:16px 0 0;white-space:pre-line;" BREAK };
 static const struct look heading_look = {
     "p", "quiet", "margin:20px 0 6px;color:#56636d;font-size:13px;font-weight:600"
@@ -63,6 +68,12 @@ static const struct look strong_fact_look = {
     "padding:7px 0;border-top:1px solid #e3e8eb;vertical-align:top;"
     "font-weight:600;" BREAK
 };
+#define COUNT                                                                                      \
+    "padding:7px 0 7px 12px;border-top:1px solid #e3e8eb;vertical-align:top;"                      \
+    "text-align:right;color:#56636d;"
+static const struct look count_look = { "td", "quiet edge", COUNT "white-space:nowrap" };
+static const struct look words_look = { "td", "quiet edge", COUNT BREAK };
+#define NUMBER_BYTES 12 /* a value that is no longer stays on its line */
 static const struct look foot_look = {
     "p", "quiet edge",
     "margin:20px 0 0;padding-top:10px;border-top:1px solid #e3e8eb;"
@@ -114,7 +125,7 @@ static void page(const struct message *m, struct buf *b)
     buf_printf(b,
                "<td class=\"card\" style=\"border-top:6px solid %s;border-radius:8px;"
                "padding:18px 16px;background:#ffffff;color:#1c2329;font:15px/1.5 " SANS "\">\n",
-               colours[message_rank(m)].back);
+               m->resolved ? over.back : colours[message_rank(m)].back);
 }
 
 static void head(const struct message *m, struct buf *b)
@@ -125,11 +136,14 @@ static void head(const struct message *m, struct buf *b)
                "<span style=\"display:inline-block;padding:2px 10px;border-radius:10px;"
                "background:%s;color:%s;font-size:12px;font-weight:600;"
                "text-transform:uppercase;letter-spacing:.05em\">",
-               colours[rank].back, colours[rank].text);
-    buf_html(b, m->level);
+               m->resolved ? over.back : colours[rank].back,
+               m->resolved ? over.text : colours[rank].text);
+    buf_html(b, m->resolved ? SLICE("resolved") : m->level);
     buf_str(b, "</span>\n");
     element(b, &title_look, m->title);
     element(b, &reason_look, m->reason);
+    if (m->why.n)
+        element(b, &why_look, m->why);
 }
 
 /* Who it was and what was done: what is looked for first. */
@@ -157,6 +171,30 @@ static void facts(const struct message *m, struct buf *b)
         buf_str(b, "</tr>\n");
     }
     buf_str(b, "</table>\n");
+}
+
+/* Of a summary: what it counts. */
+static void tables(const struct message *m, struct buf *b)
+{
+    for (size_t i = 0; i < m->ntables; i++) {
+        const struct message_table *t = &m->tables[i];
+        AUTO_BUF left = BUF_INIT;
+
+        element(b, &heading_look, t->title);
+        buf_str(b, TABLE "style=\"border-collapse:collapse\">\n");
+        for (size_t k = 0; k < t->nrows; k++) {
+            buf_str(b, "<tr>");
+            element(b, &fact_look, t->rows[k].name);
+            element(b, t->rows[k].value.n > NUMBER_BYTES ? &words_look : &count_look,
+                    t->rows[k].value);
+            buf_str(b, "</tr>\n");
+        }
+        buf_str(b, "</table>\n");
+        if (t->more) {
+            buf_printf(&left, "%zu more not shown", t->more);
+            element(b, &note_look, buf_view(&left));
+        }
+    }
 }
 
 static void description(const struct message *m, struct buf *b)
@@ -199,10 +237,12 @@ static void more(const struct message *m, struct buf *b)
 static void origin(const struct message *m, struct buf *b)
 {
     open_tag(b, &foot_look);
-    buf_str(b, "Alert ");
+    buf_str(b, m->summary ? "Summary " : "Alert ");
     buf_html(b, m->id);
-    buf_str(b, "<br>\nRule ");
-    buf_html(b, m->rule);
+    if (!m->summary) {
+        buf_str(b, "<br>\nRule ");
+        buf_html(b, m->rule);
+    }
     buf_str(b, "</p>\n");
 }
 
@@ -225,7 +265,7 @@ static void end(const struct message *m UNUSED, struct buf *b)
 void mail_html(const struct message *m, struct buf *b)
 {
     static void (*const blocks[])(const struct message *, struct buf *) = {
-        page, head, facts, description, samples, more, origin, checkpoint, end,
+        page, head, facts, tables, description, samples, more, origin, checkpoint, end,
     };
 
     for (size_t i = 0; i < ARRAY_SIZE(blocks); i++)

@@ -7,6 +7,7 @@
 
 #define COLUMNS 72
 #define NAME_COLUMNS 17
+#define NUMBER_COLUMNS 7 /* of a count in a table */
 
 /* Characters from here on (CJK, emoji) take two columns, most of them. */
 #define WIDE_FROM 0x2e80
@@ -68,6 +69,10 @@ static void head(const struct message *m, struct buf *b)
     wrap(b, m->subject, 0, 4); /* what strangers wrote never begins a line */
     buf_char(b, '\n');
     paragraph(b, m->reason);
+    if (m->why.n) {
+        buf_char(b, '\n');
+        paragraph(b, m->why);
+    }
 }
 
 static void facts(const struct message *m, struct buf *b)
@@ -94,6 +99,27 @@ static void description(const struct message *m, struct buf *b)
     paragraph(b, buf_view(&text));
 }
 
+/* Of a summary: what it counts, the number first. */
+static void tables(const struct message *m, struct buf *b)
+{
+    for (size_t i = 0; i < m->ntables; i++) {
+        const struct message_table *t = &m->tables[i];
+
+        buf_printf(b, "\n%.*s\n\n", SLICE_FMT(t->title));
+        for (size_t k = 0; k < t->nrows; k++) {
+            size_t n = columns(t->rows[k].value);
+
+            indent(b, n < NUMBER_COLUMNS ? 2 + NUMBER_COLUMNS - n : 2);
+            buf_slice(b, t->rows[k].value);
+            indent(b, 2);
+            n = 2 + (n > NUMBER_COLUMNS ? n : NUMBER_COLUMNS) + 2;
+            wrap(b, t->rows[k].name, n, NUMBER_COLUMNS + 4);
+        }
+        if (t->more)
+            buf_printf(b, "  (%zu more not shown)\n", t->more);
+    }
+}
+
 static void samples(const struct message *m, struct buf *b)
 {
     if (m->nsamples)
@@ -117,7 +143,10 @@ static void more(const struct message *m, struct buf *b)
 
 static void origin(const struct message *m, struct buf *b)
 {
-    buf_printf(b, "\nAlert %.*s\nRule  %.*s\n", SLICE_FMT(m->id), SLICE_FMT(m->rule));
+    if (m->summary)
+        buf_printf(b, "\nSummary %.*s\n", SLICE_FMT(m->id));
+    else
+        buf_printf(b, "\nAlert %.*s\nRule  %.*s\n", SLICE_FMT(m->id), SLICE_FMT(m->rule));
 }
 
 static void checkpoint(const struct message *m, struct buf *b)
@@ -133,7 +162,7 @@ static void checkpoint(const struct message *m, struct buf *b)
 void mail_text(const struct message *m, struct buf *b)
 {
     static void (*const blocks[])(const struct message *, struct buf *) = {
-        head, facts, description, samples, more, origin, checkpoint,
+        head, facts, tables, description, samples, more, origin, checkpoint,
     };
 
     for (size_t i = 0; i < ARRAY_SIZE(blocks); i++)

@@ -183,12 +183,16 @@ static void qp_body(struct buf *out, struct slice s)
 
 void mail_command(const struct message *m, struct buf *b)
 {
+    if (m->summary) { /* made of a time that was read and written again */
+        buf_slice(b, m->see);
+        return;
+    }
     /* It is made to be pasted into a shell, so nothing but a plain word may stand in it. */
     for (size_t i = 0; i < m->id.n; i++)
         if (!memchr("0123456789abcdef", m->id.p[i], 16))
             return;
     if (m->id.n)
-        buf_printf(b, "trailwarden trail grep %.*s", SLICE_FMT(m->id));
+        buf_printf(b, "trailwarden alerts show %.*s", SLICE_FMT(slice_take(m->id, 12)));
 }
 
 void mail_paragraphs(struct slice text, struct buf *b)

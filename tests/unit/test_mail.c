@@ -60,6 +60,8 @@ static struct message filled(const char *text)
                          .nfacts = 1,
                          .samples = { s },
                          .nsamples = 1,
+                         .tables = { { SLICE("By rule"), { { s, s } }, 1, 1 } },
+                         .ntables = 1,
                          .thread = s,
                          .checkpoint = s,
                          .host = text };
@@ -146,7 +148,7 @@ static void the_text_part_is_this(void **state)
                         "\n"
                         "All of it, on edge-1.example.net:\n"
                         "\n"
-                        "  trailwarden trail grep 0123456789abcdef0123456789abcdef\n"
+                        "  trailwarden alerts show 0123456789ab\n"
                         "\n"
                         "Alert 0123456789abcdef0123456789abcdef\n"
                         "Rule  xui-login-after-guessing\n"
@@ -210,7 +212,7 @@ static void what_is_not_there_leaves_no_trace(void **state)
     for (size_t i = 0; i < 2; i++) {
         const char *part = i ? html.p : text.p;
 
-        assert_null(strstr(part, "trailwarden trail grep"));
+        assert_null(strstr(part, "trailwarden alerts show"));
         assert_null(strstr(part, "checkpoint"));
         assert_null(strstr(part, "newest last"));
         assert_null(strstr(part, "not shown"));
@@ -340,6 +342,32 @@ static void no_value_makes_markup(void **state)
     }
 }
 
+static void a_summary_counts_and_what_is_over_looks_so(void **state)
+{
+    struct message m = ordinary();
+    char *mail;
+
+    (void)state;
+    m.summary = true;
+    m.why = SLICE("12 waited.");
+    m.see = SLICE("trailwarden notify list --since 2026-11-21T01:35:10Z");
+    m.tables[0] =
+        (struct message_table){ SLICE("By rule"), { { SLICE("A & B"), SLICE("8120") } }, 1, 3 };
+    m.ntables = 1;
+    mail = make(&m, "k");
+    assert_non_null(
+        strstr(mail, "\r\nBy rule\r\n\r\n     8120  A & B\r\n  (3 more not shown)\r\n"));
+    assert_non_null(strstr(mail, "12 waited."));
+    assert_non_null(strstr(mail, "A &amp; B"));
+    assert_non_null(strstr(mail, "  trailwarden notify list --since"));
+    assert_null(strstr(mail, "alerts show"));
+    free(mail);
+    m.resolved = true;
+    mail = make(&m, "k");
+    assert_non_null(strstr(mail, "resolved</span>"));
+    free(mail);
+}
+
 static void no_id_but_a_plain_one_stands_in_a_command(void **state)
 {
     static const char *const ids[] = { "", "a b", "$(reboot)", "abc;reboot", "-x", "ABC", "abc\n" };
@@ -426,6 +454,7 @@ int main(void)
         cmocka_unit_test(what_is_not_there_leaves_no_trace),
         cmocka_unit_test(no_value_makes_a_header_or_breaks_a_line),
         cmocka_unit_test(no_value_makes_markup),
+        cmocka_unit_test(a_summary_counts_and_what_is_over_looks_so),
         cmocka_unit_test(no_id_but_a_plain_one_stands_in_a_command),
         cmocka_unit_test(what_strangers_wrote_never_begins_a_line_of_the_text),
         cmocka_unit_test(words_are_never_broken_and_lines_end_at_72_columns),

@@ -1,5 +1,6 @@
 /* The neutral message: what it says, what it keeps out, what it counts as left out. */
 #include "notifiers/message.h"
+#include "notifiers/template.h"
 
 #include <errno.h>
 #include <setjmp.h>
@@ -328,6 +329,33 @@ static void only_hex_digits_reach_keys_and_commands(void **state)
     }
 }
 
+static void an_operators_words_stand_for_ours_and_values_are_cleaned(void **state)
+{
+    static const char words[] =
+        "Subject: {{title}} on {{host}}\nFrom {{group.source.ip}}:\n{{see}}\n";
+    struct arena *a = *state;
+    struct delivery d = {
+        .kind = SLICE("notify"),
+        .host = "edge",
+        .text = SLICE("{\"version\":1,\"id\":\"0123456789abcdef0123456789abcdef\",\"rule\":{\"id\":"
+                      "\"r\",\"title\":"
+                      "\"A\\ntitle\"},\"level\":\"high\",\"time\":\"2026-11-21T01:38:59.123456Z\","
+                      "\"group\":[{\"name\":"
+                      "\"source.ip\",\"value\":\"\\u001b[31m{{x}}\\nBcc: y\"}],\"count\":6}")
+    };
+    struct template *t;
+    struct message m;
+
+    arena_reset(a);
+    assert_int_equal(template_load("t", SLICE(words), a, &t, NULL), 0);
+    d.text_template = t;
+    d.document = json_load(a, d.text, NULL);
+    assert_int_equal(message_make(&d, a, &m, NULL), 0);
+    assert_text(m.subject, "A title on edge");
+    assert_text(m.reason, "From {{x}} Bcc: y:\ntrailwarden alerts show 0123456789ab");
+    assert_int_equal(m.nfacts + m.nsamples + m.ntables, 0);
+}
+
 #define SUMMARY                                                                                    \
     "\"version\":1,\"type\":\"summary\",\"id\":\"digest-7\",\"level\":\"high\",\"alerts\":17,"     \
     "\"title\":\"17 alerts: Failed logins and 2 more rules\","                                     \
@@ -483,6 +511,7 @@ int main(void)
         cmocka_unit_test(what_is_over_or_a_test_says_so_first),
         cmocka_unit_test(an_incident_has_one_thread_a_day_whatever_its_alerts_say),
         cmocka_unit_test(only_hex_digits_reach_keys_and_commands),
+        cmocka_unit_test(an_operators_words_stand_for_ours_and_values_are_cleaned),
         cmocka_unit_test(a_summary_has_tables_instead_of_lines),
         cmocka_unit_test(a_summary_of_nothing_is_still_a_message),
         cmocka_unit_test(a_summary_of_one_incident_hangs_in_its_thread),
