@@ -375,7 +375,7 @@ class Incidents(Check):
         result, api = self.expect("sent", "http 200", document=summary())
         text = Markup(api.messages[0]["text"]).text
         for piece in ("[high] 40 alerts", "Too many to tell one by one.", "By rule\nrule-0: 2\nrule-1: 2",
-                      "rule-17: 2", "trailwarden alerts list --since"):
+                      "rule-17: 2", "trailwarden notify list --since"):
             self.assertIn(piece, text)
         self.assertEqual(result["remote"], f"4711@{CHAT}")
 
