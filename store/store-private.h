@@ -93,7 +93,7 @@ struct pending {
     char *name;
     struct buf value;
 };
-#define PENDING_MAX 16
+#define PENDING_MAX 320 /* each digest has one, and the configuration allows 256 of them */
 
 struct store {
     sqlite3 *db;
