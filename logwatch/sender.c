@@ -419,8 +419,10 @@ static bool read_answer(const struct receiver *r, const char *p, size_t n, struc
     memcpy(ret, p, sizeof *ret);
     if (ret->reply_n != n - sizeof *ret)
         return false;
-    if (r->state != RECEIVER_BUSY || ret->row != r->row || ret->state < DELIVERY_SENT ||
-        ret->state > DELIVERY_DEAD || ret->said < ANCHOR_NOTHING || ret->said > ANCHOR_REFUSES)
+    if (r->state != RECEIVER_BUSY || ret->row != r->row ||
+        (ret->state != DELIVERY_SENT && ret->state != DELIVERY_RETRY &&
+         ret->state != DELIVERY_DEAD && ret->state != DELIVERY_HELD) ||
+        ret->said < ANCHOR_NOTHING || ret->said > ANCHOR_REFUSES)
         return false;
     ret->status[sizeof ret->status - 1] = '\0';
     ret->remote[sizeof ret->remote - 1] = '\0';
@@ -505,7 +507,7 @@ static int collect_one(struct sender *s, struct receiver *r, struct core *core, 
     fault_point(FAULT_SEND_BEFORE_MARK);
     r->state = RECEIVER_TOLD;
     state = settle(s, r, &a, &not_before);
-    if (state != DELIVERY_SENT)
+    if (state != DELIVERY_SENT && state != DELIVERY_HELD)
         log_warning("receiver '%s': %s", r->sink->name, a.status);
     e = outcome(core, r, state, not_before, slice_str(a.status), &said, err);
     return e < 0 ? e : 1;

@@ -38,7 +38,7 @@ enum anchor_said {
 };
 
 struct delivery_result {
-    enum delivery_state state; /* SENT, RETRY, DEAD */
+    enum delivery_state state; /* SENT, RETRY, DEAD; HELD: nobody was told, as configured */
     bool broken; /* DEAD, and so would any other message be: a token revoked, a hook removed */
     uint64_t retry_after_us; /* the receiver's wish; 0 = our back-off */
     char status[160]; /* printable, no secrets */

@@ -17,9 +17,6 @@
 #define TO_MAX 10
 #define HOST_MAX 24
 
-/* Nobody is told: the row must not look as if it was sent. */
-#define NOT_TOLD DELIVERY_DEAD
-
 struct sms_memory {
     char key[64]; /* the delivery that is under way */
     bool done[TO_MAX], reached; /* whom we are through with; one of them has it */
@@ -212,7 +209,7 @@ static bool wanted(const struct sms *o, const struct message *m, struct delivery
 {
     if (message_rank(m) >= o->level)
         return true;
-    ret->state = NOT_TOLD;
+    ret->state = DELIVERY_HELD;
     snprintf(ret->status, sizeof ret->status, "not sent: below the level '%s' of this receiver",
              levels[o->level]);
     return false;
@@ -224,7 +221,7 @@ static bool send_one(struct sms *o, struct chat *c, size_t i, const struct buf *
     struct delivery_result *ret = c->result;
 
     if (o->memory.sent >= o->per_day) {
-        ret->state = NOT_TOLD;
+        ret->state = DELIVERY_HELD;
         snprintf(ret->status, sizeof ret->status, "not sent: %llu went out today, and that is all",
                  (unsigned long long)o->memory.sent);
         return false;

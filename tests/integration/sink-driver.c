@@ -112,15 +112,11 @@ static int fail(const struct err *err)
 
 static void print_result(const struct delivery_result *r)
 {
-    static const char *const words[] = { [DELIVERY_WAITING] = "waiting",
-                                         [DELIVERY_SENT] = "sent",
-                                         [DELIVERY_RETRY] = "retry",
-                                         [DELIVERY_DEAD] = "dead" };
     AUTO_BUF line = BUF_INIT;
     struct json_writer w = json_writer(&line);
 
     json_object(&w);
-    json_member_str(&w, "state", words[r->state]);
+    json_member_str(&w, "state", delivery_state_name(r->state));
     json_member_u64(&w, "retry_after_us", r->retry_after_us);
     json_member_str(&w, "status", r->status);
     json_member_str(&w, "remote", r->remote);
@@ -136,7 +132,8 @@ static void print_result(const struct delivery_result *r)
 static int run(struct sink *s, const struct arguments *x, const char *path, struct arena *a)
 {
     static const int exits[] = {
-        [DELIVERY_WAITING] = 70, [DELIVERY_SENT] = 0, [DELIVERY_RETRY] = 1, [DELIVERY_DEAD] = 2
+        [DELIVERY_WAITING] = 70, [DELIVERY_SENT] = 0, [DELIVERY_RETRY] = 1,
+        [DELIVERY_DEAD] = 2,     [DELIVERY_HELD] = 3,
     };
     AUTO_BUF text = BUF_INIT;
     AUTO_BUF note = BUF_INIT;

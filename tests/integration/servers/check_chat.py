@@ -513,12 +513,12 @@ class Sms(Check):
             self.assertIn("edge-1.example.net", f["Body"])
 
     def test_only_what_is_critical_is_worth_it(self):
-        for level, state in (("high", "dead"), ("critical", "sent")):
+        for level, state in (("high", "held"), ("critical", "sent")):
             result, requests = self.expect(state, "sms", document=rig.alert(level=level), changes={"level": "critical"})
             self.assertEqual((len(requests), result["broken"]), (int(state == "sent"), False))
 
     def test_a_day_has_its_cap(self):
-        result, requests = self.expect("dead", "sms", changes={"per_day": 3, "to": [f"+1555010{i}" for i in range(5)]})
+        result, requests = self.expect("held", "sms", changes={"per_day": 3, "to": [f"+1555010{i}" for i in range(5)]})
         self.assertEqual(len(requests), 3)
         self.assertIn("3 went out today", result["status"])
 
