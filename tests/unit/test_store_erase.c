@@ -105,6 +105,79 @@ static void a_person_is_gone_and_the_others_stay(void **state)
     bench_free(&t);
 }
 
+static int see_who(void *ctx, const struct outbox_row *row)
+{
+    buf_printf(ctx, "%.*s,%.*s,%.*s\n", SLICE_FMT(row->source), SLICE_FMT(row->user),
+               SLICE_FMT(row->incident));
+    return 0;
+}
+
+static int see_incident(void *ctx, const struct incident *i)
+{
+    buf_printf(ctx, "%.*s ", SLICE_FMT(i->key));
+    return 0;
+}
+
+static int see_silence(void *ctx, const struct silence *s)
+{
+    buf_printf(ctx, "%llu ", (unsigned long long)s->id);
+    return 0;
+}
+
+static void put_incident(struct bench *t, const char *key, const char *group, const char *by)
+{
+    struct incident *i = arena_alloc(t->arena, sizeof *i);
+
+    *i = (struct incident){ .key = slice_str(key),
+                            .rule = SLICE("r"),
+                            .title = SLICE("r"),
+                            .channel = SLICE("xui"),
+                            .last_alert = SLICE("00"),
+                            .comment = SLICE("a comment") };
+    i->group = slice_str(group);
+    i->by = slice_str(by);
+    assert_int_equal(batch_incident(&t->batch, i), 0);
+}
+
+static void what_people_dealt_with_goes_with_the_person(void **state)
+{
+    static char alice[] = "alice";
+    const struct incident_filter any = { .level_min = -1 };
+    struct store_erased n;
+    struct bench t;
+
+    (void)state;
+    bench_new(&t);
+    bench_open(&t);
+    add_message(&t, "k1", "notify", "{\"a\":\"bob\"}");
+    t.batch.outgoing[0].user = SLICE("alice");
+    t.batch.outgoing[0].source = SLICE("192.0.2.1");
+    t.batch.outgoing[0].incident = SLICE("aaaa");
+    put_incident(&t, "aaaa", "user.name=alice", "");
+    put_incident(&t, "bbbb", "user.name=bob", "alice");
+    put_incident(&t, "cccc", "user.name=bob", "carol");
+    for (uint64_t i = 1; i <= 2; i++) {
+        struct silence *s = batch_silence(&t.batch, i);
+
+        s->when = i == 1 ? SLICE("{\"user.name\":[\"alice\"]}") : SLICE("{\"rule\":[\"r\"]}");
+        s->by = SLICE("carol");
+        s->comment = SLICE("");
+        s->until_us = 9;
+    }
+    assert_int_equal(commit(&t), 0);
+    assert_int_equal(store_erase(t.store, hit, alice, true, &n, &t.err), 0);
+    assert_string_equal(SEEN(&t, store_silences_each(t.store, 0, see_silence, &out_, NULL)),
+                        "2 1 ");
+    assert_int_equal(store_erase(t.store, hit, alice, false, &n, &t.err), 0);
+    assert_string_equal(SEEN(&t, store_outbox_each(t.store, -1, 9, see_who, &out_, NULL)),
+                        "192.0.2.1,[erased],\n");
+    assert_string_equal(SEEN(&t, store_incidents_each(t.store, &any, see_incident, &out_, NULL)),
+                        "cccc ");
+    assert_string_equal(SEEN(&t, store_silences_each(t.store, 0, see_silence, &out_, NULL)), "2 ");
+    assert_false(on_disk(&t, "alice"));
+    bench_free(&t);
+}
+
 /* Deleted long ago, by pruning: nobody can reach it, but the bytes are in a free page. */
 static void what_was_deleted_before_is_gone_from_free_pages(void **state)
 {
@@ -147,6 +220,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_person_is_gone_and_the_others_stay),
+        cmocka_unit_test(what_people_dealt_with_goes_with_the_person),
         cmocka_unit_test(what_was_deleted_before_is_gone_from_free_pages),
         cmocka_unit_test(what_is_no_json_is_replaced_whole),
     };
