@@ -627,6 +627,65 @@ static void a_later_version_is_refused(void **state)
     bench_free(&t);
 }
 
+/* As version 5 made it. */
+static const char version_5[] =
+    "CREATE TABLE meta (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;"
+    "CREATE TABLE cursor (input TEXT NOT NULL, stream TEXT NOT NULL, value BLOB NOT NULL,"
+    "  committed_us INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (input, stream)) WITHOUT ROWID;"
+    "CREATE TABLE signals (batch INTEGER PRIMARY KEY, newest_us INTEGER NOT NULL,"
+    "  n INTEGER NOT NULL, data BLOB NOT NULL, expires_us INTEGER NOT NULL DEFAULT 0);"
+    "CREATE TABLE alert (n INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE,"
+    "  rule TEXT NOT NULL, title TEXT NOT NULL, channel TEXT NOT NULL, level INTEGER NOT NULL,"
+    "  time_us INTEGER NOT NULL, grp TEXT NOT NULL, document BLOB NOT NULL);"
+    "CREATE TABLE outbox (id INTEGER PRIMARY KEY AUTOINCREMENT, key TEXT NOT NULL,"
+    "  receiver TEXT NOT NULL, kind TEXT NOT NULL, document BLOB NOT NULL, state INTEGER NOT NULL,"
+    "  attempts INTEGER NOT NULL DEFAULT 0, created_us INTEGER NOT NULL,"
+    "  not_before_us INTEGER NOT NULL, expires_us INTEGER NOT NULL,"
+    "  status TEXT NOT NULL DEFAULT '', remote TEXT NOT NULL DEFAULT '', UNIQUE (key, receiver));"
+    "CREATE INDEX outbox_waiting ON outbox (receiver, id) WHERE state IN (0, 2);"
+    "CREATE TABLE channel (name TEXT PRIMARY KEY, lines INTEGER NOT NULL, bytes INTEGER NOT NULL,"
+    "  unparsed INTEGER NOT NULL, matches INTEGER NOT NULL, last_event_us INTEGER NOT NULL,"
+    "  parsed INTEGER NOT NULL DEFAULT 0) WITHOUT ROWID;"
+    "CREATE TABLE input (name TEXT PRIMARY KEY, channel TEXT NOT NULL, lag_bytes INTEGER NOT NULL,"
+    "  lag_since_us INTEGER NOT NULL, last_event_us INTEGER NOT NULL, streams INTEGER NOT NULL,"
+    "  trouble INTEGER NOT NULL) WITHOUT ROWID;"
+    "INSERT INTO alert VALUES (7, 'ab', 'r', 'r', 'xui', 3, 100, '', '{}');"
+    "INSERT INTO outbox VALUES (4, 'ab', 'ops', 'notify', '{\"a\":1}', 1, 1, 5, 5, 9, 'ok', 'm');"
+    "INSERT INTO outbox VALUES (5, 'cd', 'ops', 'notify', '{\"a\":2}', 0, 0, 6, 6, 9, '', '');"
+    "INSERT INTO outbox VALUES (6, 'ef', 'sec', 'ban', '{\"a\":3}', 2, 2, 6, 8, 9, 'no', '');"
+    "PRAGMA application_id = 1953980786; PRAGMA user_version = 5;";
+
+static int see_all(void *ctx, const struct outbox_row *row)
+{
+    buf_printf(ctx, "%llu:%.*s/%d/%u/%llu=%.*s ", (unsigned long long)row->id, SLICE_FMT(row->key),
+               (int)row->state, row->attempts, (unsigned long long)row->done_us,
+               SLICE_FMT(row->document));
+    return 0;
+}
+
+static void what_an_earlier_version_kept_goes_on(void **state)
+{
+    const struct alert_filter all = { .level_min = -1 };
+    struct bench t;
+    sqlite3 *db;
+
+    (void)state;
+    bench_new(&t);
+    assert_int_equal(sqlite3_open(t.path, &db), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(db, version_5, NULL, NULL, NULL), SQLITE_OK);
+    sqlite3_close(db);
+    bench_open(&t);
+    assert_string_equal(SEEN(&t, store_outbox_each(t.store, -1, 9, see_all, &out_, NULL)),
+                        "6:ef/2/2/0={\"a\":3} 5:cd/0/0/0={\"a\":2} 4:ab/1/1/5={\"a\":1} ");
+    assert_string_equal(DUE(&t, t.store, 8), "5:cd>ops/0 6:ef>sec/2 ");
+    assert_string_equal(SEEN(&t, store_alerts_each(t.store, &all, see_alert, &out_, NULL)),
+                        "7:ab/high ");
+    add_outgoing(&t, "new", "ops", 0);
+    assert_int_equal(commit(&t), 0);
+    assert_string_equal(DUE(&t, t.store, 1), "7:new>ops/0 ");
+    bench_free(&t);
+}
+
 static void what_is_not_there_is_made_only_when_asked(void **state)
 {
     struct bench t;
@@ -680,6 +739,7 @@ int main(void)
         cmocka_unit_test(the_reserve_is_made_given_back_and_made_again),
         cmocka_unit_test(what_is_no_state_database_is_refused),
         cmocka_unit_test(a_later_version_is_refused),
+        cmocka_unit_test(what_an_earlier_version_kept_goes_on),
         cmocka_unit_test(what_is_not_there_is_made_only_when_asked),
         cmocka_unit_test(any_text_is_kept_as_it_is),
     };
