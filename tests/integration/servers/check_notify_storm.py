@@ -22,6 +22,7 @@ LOG = os.path.join(FOLDER, "xui.log")
 CONFIG = os.path.join(FOLDER, "c.yaml")
 DISK = os.path.join(FOLDER, "disk.jsonl")
 BURST, EVERY = 5, 2.0  # of the paced receiver
+PATIENCE = 60 + ALERTS // 20  # a commit for each message that is delivered alone
 
 dice = random.Random(7)
 seen = {"/odd": {}, "/calm": {}, "/away": {}}  # path: webhook-id to document
@@ -185,7 +186,7 @@ def main():
                 daemon = start()
             if step == 5 and children(daemon.pid):
                 os.kill(children(daemon.pid)[-1], signal.SIGKILL)
-    wait_until("the file has not all", 60, lambda: len({d["id"] for d in lines_of(DISK)}) == ALERTS)
+    wait_until("the file has not all", PATIENCE, lambda: len({d["id"] for d in lines_of(DISK)}) == ALERTS)
     # Detection is not late, whoever hangs.
     with open(LOG, "a") as log:
         then = time.monotonic()
@@ -196,12 +197,12 @@ def main():
     total = ALERTS + 1
     # The ones whose pauses have grown are asked again at once.
     ask("notify", "drop", "--receiver", "hang")
-    wait_until("odd has not all", 90, lambda: told("/odd") >= total)
+    wait_until("odd has not all", PATIENCE + 30, lambda: told("/odd") >= total)
     # Its last summary comes a minute after the first: only the long form waits for it.
     left = 0 if ALERTS > 1000 else None
-    wait_until("calm has not all", 90, lambda: told("/calm") + (waiting("calm") if left is None else 0) == total)
+    wait_until("calm has not all", PATIENCE + 30, lambda: told("/calm") + (waiting("calm") if left is None else 0) == total)
     left = total - told("/calm")
-    wait_until("away has not all", 90, lambda: told("/away") >= total)
+    wait_until("away has not all", PATIENCE + 30, lambda: told("/away") >= total)
     for path in seen:
         if told(path) != total - (left if path == "/calm" else 0):
             fail(f"{path}: told of {told(path)} of {total} alerts")
