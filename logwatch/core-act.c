@@ -299,28 +299,27 @@ static int on_row(void *ctx, const struct outbox_row *row)
 {
     struct rows *x = ctx;
     struct core *core = x->a->core;
-    bool fits = x->drop ? row->state != DELIVERY_SENT : row->state != DELIVERY_HELD;
     uint64_t now = core->batch.now_us;
     struct row_change *c;
+    char *status;
 
     if (row->state == DELIVERY_SENT || row->state == DELIVERY_BUNDLED ||
-        row->state == DELIVERY_HELD)
-        fits = false;
-    if (!fits) {
+        row->state == DELIVERY_HELD) {
         x->others++;
         return 0;
     }
     c = batch_change(&core->batch);
-    if (!c)
+    status = arena_printf(core->arena, "%s by %.*s", x->drop ? "dropped" : "retried",
+                          SLICE_FMT(x->a->by));
+    if (!c || !status)
         return -ENOMEM;
     *c = (struct row_change){ .id = row->id,
                               .state = x->drop ? DELIVERY_DEAD : DELIVERY_WAITING,
                               .not_before_us = now,
-                              .expires_us = now + OUTBOX_EXPIRES_US };
-    c->status = slice_str(arena_printf(core->arena, "%s by %.*s", x->drop ? "dropped" : "retried",
-                                       SLICE_FMT(x->a->by)));
+                              .expires_us = now + OUTBOX_EXPIRES_US,
+                              .status = slice_str(status) };
     x->n++;
-    return c->status.p ? 0 : -ENOMEM;
+    return 0;
 }
 
 static int rows(struct act *a, bool drop)

@@ -88,9 +88,7 @@ struct summing {
     struct summary *summary;
     uint64_t *ids;
     size_t n, cap;
-    struct slice incident, rule; /* of all; NONE: they differ */
-    uint64_t first, last;
-    bool failed;
+    struct slice incident, rule; /* of all; empty: they differ */
 };
 
 static void agree(struct arena *a, bool first, struct slice *of_all, struct slice one)
@@ -229,7 +227,6 @@ struct asking {
     void *ctx;
     bool handed;
     struct slice remote;
-    const struct outbox_row *row;
     struct err *err;
 };
 

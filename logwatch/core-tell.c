@@ -465,7 +465,6 @@ struct ending {
     const struct incident *i;
     struct alert alert;
     struct slice document, why;
-    struct arena *arena;
     bool windowed;
     bool wanted; /* by the route of the receiver that is asked for */
     struct slice receiver;

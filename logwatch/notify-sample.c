@@ -1,7 +1,7 @@
 #include "logwatch/notify-sample.h"
 
 #include "base/clock.h"
-#include "schemas/incident.h"
+#include "logwatch/core-tell.h"
 
 #define LINES 3
 #define COUNT 6
@@ -58,34 +58,18 @@ static struct alert sample_alert(const uint8_t id[16], uint64_t now_us)
     return alert;
 }
 
-/* Behind the alert's own members, as the outbox has them. */
-static bool add_notification(const struct alert *alert, struct buf *out)
-{
-    AUTO_BUF key = BUF_INIT;
-    struct json_writer w = { .out = out, .comma = true };
-
-    if (!incident_key(alert, &key) || !buf_ok(out) || out->n == 0 || out->p[out->n - 1] != '}')
-        return false;
-    out->n--;
-    json_member_buf(&w, "incident", &key);
-    json_key(&w, "notification");
-    json_object(&w);
-    json_member_str(&w, "reason", "test");
-    json_member_str(&w, "status", "firing");
-    json_member_str(&w, "why", "This is only a test: somebody asked for it.");
-    json_object_end(&w);
-    json_object_end(&w);
-    return buf_ok(out);
-}
-
 bool notify_sample(const uint8_t id[16], uint64_t now_us, struct buf *out)
 {
     AUTO(arena) a = arena_new(8192, 1 << 20);
     struct alert alert = sample_alert(id, now_us);
     struct alert_group group[] = { { SLICE("source.ip"), slice_str(address) },
                                    { SLICE("user.name"), slice_str(user) } };
-    struct slice lines[LINES];
-    struct json_writer w = json_writer(out);
+    struct tell_notice notice = { .reason = "test",
+                                  .why = SLICE("This is only a test: somebody asked for it.") };
+    struct slice lines[LINES], document;
+    AUTO_BUF key = BUF_INIT;
+    AUTO_BUF text = BUF_INIT;
+    struct json_writer w = json_writer(&text);
 
     for (size_t i = 0; i < LINES; i++)
         if (!a || !sample_event(a, now_us - (LINES - 1 - i) * 30 * USEC_PER_SEC, &lines[i]))
@@ -95,5 +79,11 @@ bool notify_sample(const uint8_t id[16], uint64_t now_us, struct buf *out)
     alert.evidence = lines;
     alert.nevidence = LINES;
     alert_json(&alert, &w);
-    return add_notification(&alert, out);
+    if (!incident_key(&alert, &key) || !buf_ok(&text))
+        return false;
+    notice.incident = buf_view(&key);
+    if (core_tell_document(a, buf_view(&text), &notice, &document) < 0)
+        return false;
+    buf_slice(out, document);
+    return buf_ok(out);
 }

@@ -96,23 +96,13 @@ struct child {
 
 static void send_act(struct child *c, const struct sink_act *act)
 {
-    struct answer a = { .row = ++c->nacts, .state = ANSWER_ACT };
-    AUTO_BUF json = BUF_INIT;
+    struct answer a = { .row = ++c->nacts, .state = ANSWER_ACT, .reply_n = sizeof *act };
     AUTO_BUF packet = BUF_INIT;
-    struct json_writer w = json_writer(&json);
 
     c->acts[a.row % ACTS_PENDING] = *act;
-    json_object(&w);
-    json_member_str(&w, "act", act->verb);
-    json_member_str(&w, "id", act->id);
-    if (act->for_s)
-        json_member_u64(&w, "for_s", act->for_s);
-    json_member_str(&w, "by", act->who);
-    json_object_end(&w);
-    a.reply_n = (uint32_t)json.n;
     buf_add(&packet, &a, sizeof a);
-    buf_slice(&packet, buf_view(&json));
-    if (buf_ok(&json) && buf_ok(&packet) && json.n <= ACT_MAX)
+    buf_add(&packet, act, sizeof *act);
+    if (buf_ok(&packet))
         (void)send(c->fd, packet.p, packet.n, MSG_NOSIGNAL);
 }
 

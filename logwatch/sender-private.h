@@ -24,7 +24,8 @@ struct order {
 };
 #define KIND_ANSWER "answer" /* to an act: the document is the text for the person */
 
-/* From the receiver: how a row went, or what a person wants (state ANSWER_ACT, JSON behind it). */
+/* From the receiver: how a row went, or what a person wants (state ANSWER_ACT, a struct sink_act
+ * behind it). */
 #define ANSWER_ACT (-1)
 struct answer {
     uint64_t row;

@@ -434,6 +434,23 @@ static bool read_answer(const struct receiver *r, const char *p, size_t n, struc
     return true;
 }
 
+/* As core_act() takes it. The core reads no JSON of a process that talks to strangers: it is
+ * written here. */
+static void act_request(struct sink_act *act, struct buf *out)
+{
+    struct json_writer w = json_writer(out);
+
+    act->verb[sizeof act->verb - 1] = act->id[sizeof act->id - 1] = '\0';
+    act->who[sizeof act->who - 1] = '\0';
+    json_object(&w);
+    json_member_str(&w, "act", act->verb);
+    json_member_str(&w, "id", act->id);
+    if (act->for_s)
+        json_member_u64(&w, "for_s", act->for_s);
+    json_member_str(&w, "by", act->who);
+    json_object_end(&w);
+}
+
 /*
  * What a person wants, by a receiver that may have been taken over: only what such buttons are for,
  * and only when the configuration has them. His answer waits for the commit.
@@ -443,18 +460,24 @@ static int take_act(struct sender *s, struct receiver *r, size_t n, struct core 
 {
     AUTO(arena) a = arena_new(4096, 1 << 20);
     AUTO_BUF told = BUF_INIT;
+    AUTO_BUF request = BUF_INIT;
     char via[80];
     struct answer head;
+    struct sink_act act;
     const struct json *answer;
     struct order o = { 0 };
     int e;
 
     memcpy(&head, s->message, sizeof head);
-    if (!a || n - sizeof head != head.reply_n || head.reply_n > ACT_MAX || !r->sink->listens)
+    if (!a || n != sizeof head + sizeof act || head.reply_n != sizeof act || !r->sink->listens)
         return 0;
+    memcpy(&act, s->message + sizeof head, sizeof act);
+    act_request(&act, &request);
+    if (!buf_ok(&request))
+        return err_nomem(err);
     snprintf(via, sizeof via, "%s:%.60s", r->sink->ops->name, r->sink->name);
-    e = core_act(core, slice_of(s->message + sizeof head, head.reply_n),
-                 &(struct core_actor){ .uid = -1, .via = via }, &told, err);
+    e = core_act(core, buf_view(&request), &(struct core_actor){ .uid = -1, .via = via }, &told,
+                 err);
     if (e < 0)
         return e;
     answer = json_load(a, buf_view(&told), NULL);

@@ -331,11 +331,11 @@ static void test_one(struct testing *t, const struct sink *s)
 static const struct sink *find_sink(const struct config *c, const char *name)
 {
     const char *names[257] = { 0 };
+    const struct sink *s = config_sink(c, slice_str(name));
     const char *near;
 
-    for (size_t i = 0; i < c->nsinks; i++)
-        if (strcmp(c->sinks[i].name, name) == 0)
-            return &c->sinks[i];
+    if (s)
+        return s;
     for (size_t i = 0; i < c->nsinks && i < ARRAY_SIZE(names) - 1; i++)
         names[i] = c->sinks[i].name;
     near = diag_nearest(slice_str(name), names);

@@ -5,6 +5,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -13,6 +14,7 @@
 #include "base/num.h"
 #include "base/proc.h"
 #include "logwatch/core-private.h"
+#include "logwatch/sender-private.h"
 #include "tests/property/dice.h"
 
 #define SEC USEC_PER_SEC
@@ -509,6 +511,24 @@ static void who_has_only_buttons_can_do_little(void **state)
     world_free(&w);
 }
 
+static int see_state(void *ctx, const struct incident *i)
+{
+    buf_printf(ctx, "%s\n", incident_state_name(i->state));
+    return 0;
+}
+
+static uint64_t count_incidents(struct world *w, enum incident_state state)
+{
+    const struct incident_filter f = { .states = 1u << state, .level_min = -1 };
+    AUTO_BUF b = BUF_INIT;
+    uint64_t n = 0;
+
+    assert_int_equal(store_incidents_each(w->core->store, &f, see_state, &b, NULL), 0);
+    for (size_t i = 0; i < b.n; i++)
+        n += b.p[i] == '\n';
+    return n;
+}
+
 static int see_order(void *ctx, const struct outbox_row *row)
 {
     arena_reset(((struct world *)ctx)->arena);
@@ -543,6 +563,70 @@ static void a_ban_is_taken_back_where_that_can_be_done(void **state)
         got(&w, i == 1 ? "bans ban\n" : "bans unban\nbans ban\n");
         world_free(&w);
     }
+}
+
+/* A packet of a receiver's process, of which a part is garbage. */
+static void send_garbage(struct dice *d, int fd, const struct answer *head,
+                         const struct sink_act *act)
+{
+    char packet[sizeof *head + 2 * sizeof *act];
+    size_t n = sizeof *head + sizeof *act;
+
+    memset(packet, 'x', sizeof packet);
+    memcpy(packet, head, sizeof *head);
+    memcpy(packet + sizeof *head, act, sizeof *act);
+    switch (roll(d, 3)) {
+    case 0:
+        n = 1 + roll(d, sizeof packet);
+        n = n < sizeof *head ? sizeof *head : n;
+        break;
+    case 1:
+        for (unsigned i = 0; i < 40; i++)
+            packet[sizeof *head + roll(d, sizeof *act)] = (char)roll(d, 256);
+        break;
+    default:
+        memset(packet + sizeof *head, (int)(128 + roll(d, 128)), sizeof *act);
+    }
+    assert_true(send(fd, packet, n, 0) == (ssize_t)n);
+}
+
+static void a_receiver_that_was_taken_over_can_do_no_more_than_its_buttons(void **state)
+{
+    struct answer head = { .row = 1, .state = ANSWER_ACT, .reply_n = sizeof(struct sink_act) };
+    struct sink_act act = { .verb = "ack", .who = "7 ann" };
+    struct dice d = { 7 };
+    struct sender *s = NULL;
+    struct err err = ERR_NONE;
+    struct world w;
+    char id[33];
+    int fds[2];
+
+    (void)state;
+    world_new(&w, DISK);
+    alert_of(&w, &(struct spec){ "logins", "192.0.2.1", LEVEL_HIGH, 0, false }, id);
+    live(&w, SEC);
+    assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, fds), 0);
+    assert_int_equal(sender_new(w.config, &w.clock, false, &s, &err), 0);
+    assert_int_equal(sender_attach(s, 0, fds[0], w.core, &err), 0);
+    memcpy(act.id, id, sizeof id);
+    for (unsigned i = 0; i < 1000; i++) {
+        if (i == 500) /* before that it may do nothing at all */
+            w.config->sinks[0].listens = true;
+        send_garbage(&d, fds[1], &head, &act);
+        assert_true(sender_collect(s, w.core, &err) >= 0);
+        assert_int_equal(core_commit(w.core, &err), 0);
+        sender_committed(s);
+        if (i == 499)
+            assert_int_equal(count_incidents(&w, INCIDENT_OPEN), 1);
+    }
+    head.row = 2;
+    memcpy(act.verb, "close", 6);
+    assert_true(send(fds[1], &head, sizeof head, 0) > 0); /* nothing behind it */
+    assert_true(sender_collect(s, w.core, &err) >= 0);
+    assert_int_equal(count_incidents(&w, INCIDENT_CLOSED), 0);
+    sender_free(s);
+    close(fds[1]);
+    world_free(&w);
 }
 
 /* ---- what holds back ---- */
@@ -845,6 +929,7 @@ int main(void)
         cmocka_unit_test(a_silence_holds_back_what_fits_and_says_so),
         cmocka_unit_test(who_has_only_buttons_can_do_little),
         cmocka_unit_test(a_ban_is_taken_back_where_that_can_be_done),
+        cmocka_unit_test(a_receiver_that_was_taken_over_can_do_no_more_than_its_buttons),
         cmocka_unit_test(night_is_for_critical_alerts),
         cmocka_unit_test(maintenance_and_a_greater_alert_hold_back_the_lesser),
         cmocka_unit_test(ten_thousand_alerts_in_a_minute_add_up),
