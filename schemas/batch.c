@@ -10,7 +10,7 @@ void batch_init(struct batch *b, struct arena *a, uint64_t now_us)
 bool batch_empty(const struct batch *b)
 {
     return !b->ncursors && !b->nsignals && !b->nalerts && !b->nentries && !b->noutgoing &&
-           !b->noutcomes && !b->nchanges && !b->nincidents && !b->nsilences;
+           !b->noutcomes && !b->nchanges && !b->nincidents && !b->nsilences && !b->nbans;
 }
 
 /* Room for one more zeroed element: the array itself, or a larger copy in the arena; NULL: memory.
@@ -117,6 +117,16 @@ int batch_incident(struct batch *b, const struct incident *incident)
     if (!slot)
         return -ENOMEM;
     *slot = incident;
+    return 0;
+}
+
+int batch_ban(struct batch *b, const struct ban *ban)
+{
+    const struct ban **slot = GROW(b, bans);
+
+    if (!slot)
+        return -ENOMEM;
+    *slot = ban;
     return 0;
 }
 

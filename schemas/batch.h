@@ -8,6 +8,7 @@
  */
 #pragma once
 
+#include "schemas/ban.h"
 #include "schemas/block.h"
 #include "schemas/incident.h"
 
@@ -133,6 +134,9 @@ struct batch {
     size_t nincidents, incidents_cap;
     struct silence *silences;
     size_t nsilences, silences_cap;
+    const struct ban *
+        *bans; /* rows of the book, as they are at the commit; in the arena or the core's */
+    size_t nbans, bans_cap;
     struct channel_count *counts;
     size_t ncounts, counts_cap;
     struct input_health *healths;
@@ -153,6 +157,8 @@ struct outgoing *batch_outgoing(struct batch *b);
 struct outcome *batch_outcome(struct batch *b);
 struct row_change *batch_change(struct batch *b);
 int batch_incident(struct batch *b, const struct incident *incident); /* borrowed */
+int batch_ban(struct batch *b, const struct ban *ban); /* borrowed; texts that are empty and a start
+                                                          of 0 leave what the book says */
 struct silence *batch_silence(struct batch *b, uint64_t id); /* finds or adds */
 struct channel_count *batch_count(struct batch *b, struct slice channel); /* finds or adds */
 struct input_health *batch_health(struct batch *b, struct slice input); /* finds or adds */

@@ -42,6 +42,20 @@
     "CREATE TABLE silence (id INTEGER PRIMARY KEY, matchers TEXT NOT NULL, who TEXT NOT NULL,"     \
     "  comment TEXT NOT NULL, from_us INTEGER NOT NULL, until_us INTEGER NOT NULL);"
 
+/* Version 7. lo and hi: the first and the last address, behind their family. */
+#define BAN_TABLE                                                                                  \
+    "CREATE TABLE ban (id INTEGER PRIMARY KEY, target TEXT NOT NULL, lo BLOB NOT NULL,"            \
+    "  hi BLOB NOT NULL, origin TEXT NOT NULL, rule TEXT NOT NULL, title TEXT NOT NULL,"           \
+    "  alert TEXT NOT NULL, channel TEXT NOT NULL, reason TEXT NOT NULL, who TEXT NOT NULL,"       \
+    "  status TEXT NOT NULL, state INTEGER NOT NULL, owed INTEGER NOT NULL,"                       \
+    "  dry_run INTEGER NOT NULL, start_us INTEGER NOT NULL, until_us INTEGER NOT NULL,"            \
+    "  changed_us INTEGER NOT NULL, ended_us INTEGER NOT NULL, times INTEGER NOT NULL,"            \
+    "  renewals INTEGER NOT NULL);"                                                                \
+    "CREATE INDEX ban_net ON ban (lo, hi);"                                                        \
+    "CREATE INDEX ban_active ON ban (until_us) WHERE state = 0;"                                   \
+    "CREATE INDEX ban_owed ON ban (id) WHERE owed <> 0;"                                           \
+    "CREATE INDEX ban_alert ON ban (alert) WHERE alert <> '';"
+
 /* One place for the schema; user_version says which this is. */
 const char store_schema[] =
     "CREATE TABLE meta (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;"
@@ -63,7 +77,7 @@ const char store_schema[] =
     "  parsed INTEGER NOT NULL DEFAULT 0) WITHOUT ROWID;"
     "CREATE TABLE input (name TEXT PRIMARY KEY, channel TEXT NOT NULL, lag_bytes INTEGER NOT NULL,"
     "  lag_since_us INTEGER NOT NULL, last_event_us INTEGER NOT NULL, streams INTEGER NOT NULL,"
-    "  trouble INTEGER NOT NULL) WITHOUT ROWID;";
+    "  trouble INTEGER NOT NULL) WITHOUT ROWID;" BAN_TABLE;
 
 /* From the version before to this one; the first makes version 2. */
 const char *const store_upgrades[STORE_VERSION - 1] = {
@@ -86,4 +100,7 @@ const char *const store_upgrades[STORE_VERSION - 1] = {
      "  attempts, created_us, not_before_us, expires_us,"
      "  CASE WHEN state IN (1, 3) THEN created_us ELSE 0 END, status, remote, id FROM outbox_5;"
      "DROP TABLE outbox_5;"),
+    /* Orders that nobody had taken: the book is who orders now. */
+    ("UPDATE outbox SET state = 3, status = 'given up: bans are in the book now'"
+     " WHERE kind = 'ban' AND state IN (0, 2);" BAN_TABLE),
 };

@@ -8,6 +8,15 @@
     "o.id, key, receiver, kind, state, attempts, created_us, not_before_us, expires_us, done_us,"  \
     " level, reason, incident, rule, title, source, user, grp, bundle, status, remote"
 
+#define BAN_ROW                                                                                    \
+    "id, target, origin, rule, title, alert, channel, reason, who, status, state, owed, dry_run,"  \
+    " start_us, until_us, changed_us, ended_us, times, renewals"
+#define BAN_WHERE                                                                                  \
+    "(?1 = 0 OR id = ?1) AND (?2 >> state) & 1 AND (?3 IS NULL OR (lo <= ?3 AND hi >= ?3))"        \
+    " AND (?4 = '' OR rule = ?4) AND (?5 = '' OR origin = ?5 OR (?5 = 'list:' AND"                 \
+    " origin LIKE 'list:%')) AND (?6 = '' OR alert = ?6) AND (?7 = 0 OR start_us >= ?7)"           \
+    " AND (?8 = 0 OR start_us < ?8)"
+
 const char *const store_sql[STATEMENTS] = {
     [S_BEGIN] = "BEGIN IMMEDIATE",
     [S_COMMIT] = "COMMIT",
@@ -108,6 +117,28 @@ const char *const store_sql[STATEMENTS] = {
                     " ORDER BY last_us DESC, key LIMIT ?7",
     [S_SILENCE_PUT] = "INSERT OR REPLACE INTO silence VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
     [S_SILENCES] = "SELECT * FROM silence WHERE ?1 = 0 OR until_us > ?1 ORDER BY id DESC",
+    /* Of a row that is there, texts that are given and numbers are new. */
+    [S_BAN_PUT] =
+        "INSERT INTO ban (id, target, lo, hi, origin, rule, title, alert, channel, reason, who,"
+        " status, state, owed, dry_run, start_us, until_us, changed_us, ended_us, times, renewals)"
+        " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18,"
+        " ?19, ?20, ?21) ON CONFLICT (id) DO UPDATE SET"
+        " origin = coalesce(nullif(?5, ''), origin), rule = coalesce(nullif(?6, ''), rule),"
+        " title = coalesce(nullif(?7, ''), title), alert = coalesce(nullif(?8, ''), alert),"
+        " channel = coalesce(nullif(?9, ''), channel), reason = coalesce(nullif(?10, ''), reason),"
+        " who = coalesce(nullif(?11, ''), who), status = coalesce(nullif(?12, ''), status),"
+        " state = ?13, owed = ?14, until_us = ?17, changed_us = ?18, ended_us = ?19,"
+        " renewals = ?21",
+    [S_BANS] = "SELECT " BAN_ROW " FROM ban WHERE " BAN_WHERE " ORDER BY id DESC LIMIT ?9",
+    [S_BANS_BEHIND] =
+        "SELECT " BAN_ROW " FROM ban WHERE " BAN_WHERE " AND id > ?10 ORDER BY id LIMIT ?9",
+    [S_BAN_TOTALS] = "SELECT (SELECT count(*) FROM ban WHERE state = 0),"
+                     " (SELECT count(*) FROM ban WHERE owed <> 0),"
+                     " (SELECT count(*) FROM ban WHERE state = 0 AND dry_run = 1),"
+                     " (SELECT count(*) FROM ban)",
+    [S_BAN_PAST] = "SELECT count(*), coalesce(max(ended_us), 0) FROM ban WHERE lo = ?1 AND hi = ?2"
+                   " AND (ended_us = 0 OR ended_us >= ?3) AND state <> 3",
+    [S_BAN_LAST] = "SELECT coalesce(max(id), 0) FROM ban",
     [S_CHANNEL_ADD] =
         "INSERT INTO channel VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT (name) DO"
         " UPDATE SET lines = lines + ?2, bytes = bytes + ?3,"
@@ -138,6 +169,11 @@ const char *const store_sql[STATEMENTS] = {
                         " LIMIT 1",
     [S_INCIDENT_DROP] = "DELETE FROM incident WHERE key = ?1",
     [S_SILENCE_DROP] = "DELETE FROM silence WHERE id = ?1",
+    [S_BAN_NEXT] = "SELECT id, target, reason, who, title, state FROM ban WHERE id > ?1"
+                   " ORDER BY id LIMIT 1",
+    [S_BAN_DROP] = "DELETE FROM ban WHERE id = ?1",
+    [S_BAN_SET] = "UPDATE ban SET reason = '[erased]', who = '[erased]', title = '[erased]'"
+                  " WHERE id = ?1",
     [S_SIGNALS_NEXT] = "SELECT batch, data FROM signals WHERE batch > ?1 ORDER BY batch LIMIT 1",
     [S_SIGNALS_SET] = "UPDATE signals SET n = ?2, data = ?3 WHERE batch = ?1",
     [S_SIGNALS_DROP] = "DELETE FROM signals WHERE batch = ?1",

@@ -276,8 +276,8 @@ static int put_all(struct store *s, const struct batch *b)
     for (size_t i = 0; i < b->nalerts; i++)
         if (put_alert(s, b->alerts[i]) < 0)
             return -1;
-    if (store_put_outbox(s, b) < 0 || store_put_people(s, b) < 0 || put_counts(s, b) < 0 ||
-        put_healths(s, b) < 0)
+    if (store_put_outbox(s, b) < 0 || store_put_people(s, b) < 0 || store_put_bans(s, b) < 0 ||
+        put_counts(s, b) < 0 || put_healths(s, b) < 0)
         return -1;
     fault_point(FAULT_STORE_IN_TXN);
     return put_meta(s, b);

@@ -332,6 +332,54 @@ static int each_silence(void *ctx, const struct silence *s)
     return hit && !e->only_count && erase_silence(e, s) < 0 ? -EIO : 0;
 }
 
+/* ---- bans ---- */
+
+/* One that is over goes. One that holds needs its address until it ends: only its words go. */
+static int erase_ban(struct erasing *e, uint64_t id, bool holds)
+{
+    sqlite3_stmt *st = stmt_ready(e->s, holds ? S_BAN_SET : S_BAN_DROP);
+
+    if (!st)
+        return -1;
+    stmt_u64(st, 1, id);
+    return stmt_run(e->s, st);
+}
+
+static bool ban_hit(const struct erasing *e, sqlite3_stmt *st)
+{
+    struct slice target = stmt_column(st, 1);
+    struct slice network = slice_take(target, slice_find_byte(target, ' '));
+    struct slice address = slice_take(network, slice_find_byte(network, '/'));
+
+    return e->hit(e->ctx, SLICE("source.ip"), network) ||
+           e->hit(e->ctx, SLICE("source.ip"), address) || pairs_hit(e, stmt_column(st, 2)) ||
+           text_hit(e, TEXT_USER, stmt_column(st, 3)) || pairs_hit(e, stmt_column(st, 4));
+}
+
+static int erase_bans(struct erasing *e)
+{
+    uint64_t id = 0;
+
+    for (;;) {
+        sqlite3_stmt *st = stmt_ready(e->s, S_BAN_NEXT);
+        bool hit, holds;
+        int rc;
+
+        if (!st)
+            return -1;
+        stmt_u64(st, 1, id);
+        rc = sqlite3_step(st);
+        if (rc != SQLITE_ROW)
+            return rc == SQLITE_DONE ? 0 : -1;
+        id = stmt_column_u64(st, 0);
+        hit = ban_hit(e, st);
+        holds = stmt_column_u64(st, 5) == BAN_ACTIVE;
+        sqlite3_reset(st);
+        if (hit && !e->only_count && erase_ban(e, id, holds) < 0)
+            return -1;
+    }
+}
+
 /* ---- signals ---- */
 
 struct blob {
@@ -424,7 +472,8 @@ static int erase_all(struct erasing *e)
 {
     return erase_alerts(e) < 0 || erase_messages(e) < 0 || erase_documents(e) < 0 ||
                    erase_incidents(e) < 0 ||
-                   store_silences_each(e->s, 0, each_silence, e, NULL) < 0 || erase_signals(e) < 0
+                   store_silences_each(e->s, 0, each_silence, e, NULL) < 0 || erase_bans(e) < 0 ||
+                   erase_signals(e) < 0
                ? -1
                : 0;
 }

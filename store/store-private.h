@@ -6,6 +6,7 @@
  *     store-read.c    what is true now
  *     store-outbox.c  the outbox
  *     store-people.c  incidents and silences
+ *     store-bans.c    the book of bans
  *     store-erase.c   a person's data
  *     store-disk.c    syncing, and the reserve for a full disk
  *     schema.c        the tables
@@ -18,7 +19,7 @@
 
 #include "store/store.h"
 
-#define STORE_VERSION 6
+#define STORE_VERSION 7
 #define STORE_APPLICATION 0x74776172 /* "twar" */
 
 extern const char *const store_sql[];
@@ -67,6 +68,15 @@ enum statement {
     S_INCIDENTS,
     S_SILENCE_PUT,
     S_SILENCES,
+    S_BAN_PUT,
+    S_BANS,
+    S_BANS_BEHIND,
+    S_BAN_TOTALS,
+    S_BAN_PAST,
+    S_BAN_LAST,
+    S_BAN_NEXT,
+    S_BAN_DROP,
+    S_BAN_SET,
     S_CHANNEL_ADD,
     S_CHANNELS,
     S_INPUT_PUT,
@@ -129,6 +139,7 @@ int stmt_walked(struct store *s, sqlite3_stmt *st, int rc, int r, struct err *er
 /* Their parts of the commit. */
 int store_put_outbox(struct store *s, const struct batch *b);
 int store_put_people(struct store *s, const struct batch *b);
+int store_put_bans(struct store *s, const struct batch *b);
 
 /* Signals of a batch as bytes and back; decoding checks every bound. */
 /* One more; the first one of a blob begins it. */

@@ -204,6 +204,33 @@ uint64_t store_incident_due_us(struct store *s); /* UINT64_MAX = none */
 int store_silences_each(struct store *s, uint64_t until_us,
                         int (*fn)(void *ctx, const struct silence *i), void *ctx, struct err *err);
 
+/* ---- the book of bans ---- */
+
+struct ban_filter {
+    uint64_t id; /* this one; 0 = any */
+    unsigned states; /* bit set of enum ban_state; 0 = all */
+    struct ip inside; /* whose network holds this address; family 0 = any */
+    struct slice rule, origin, alert; /* empty = any; an origin "list:" means all lists */
+    uint64_t since_us, until_us; /* started; 0 = open */
+    uint64_t after_id; /* oldest first, ids from this one on; 0 = newest first */
+    size_t limit; /* 0 = 100 */
+};
+/* fn returns non-zero to stop; slices live during the call. */
+int store_bans_each(struct store *s, const struct ban_filter *f,
+                    int (*fn)(void *ctx, const struct ban *b), void *ctx, struct err *err);
+uint64_t store_ban_last(struct store *s); /* the highest id; 0 = none yet */
+struct ban_totals {
+    uint64_t active, owed, dry_run, all;
+};
+int store_ban_totals(struct store *s, struct ban_totals *ret, struct err *err);
+/* How often the network was banned before, and when the newest of these ended (0: never, or it
+ * holds). */
+struct ban_past {
+    uint64_t times, ended_us;
+};
+int store_ban_past(struct store *s, const struct cidr *net, uint64_t since_us, struct ban_past *ret,
+                   struct err *err);
+
 struct alert_row {
     uint64_t n; /* number in the order of commit */
     struct slice id, rule, title, channel, group, document;
