@@ -37,17 +37,23 @@ struct blocker_ops {
     bool ports; /* takes protocol and ports */
     bool needs_net_admin;
     bool runs_programs; /* of the operator's choice: its process keeps its rights */
+    size_t batch; /* largest that apply() gets; 0 = 5,000 */
 
     /* At configuration: checks what tables cannot. In the parent, with no side effect. */
     int (*open)(struct blocker *b, struct err *err);
     /* In its own process, when rights were dropped: tables and sets are made, hooks run. */
     int (*start)(struct blocker *b, struct err *err);
+    /* Loaded and opened: it runs programs as it is configured, though its kind need not. NULL: no.
+     */
+    bool (*runs)(const struct blocker *b);
     /*
-     * All of these, in order; a batch may be up to 5,000. Fills ret[i] for each; one bad request
-     * must not fail the others.
+     * All of these, in order; a batch may be up to 5,000, and no target is in it twice. Fills
+     * ret[i] for each; one bad request must not fail the others.
      */
     void (*apply)(struct blocker *b, const struct ban_request *q, size_t n, struct ban_result *ret);
-    /* 1 = as we left it; 0 = gone or changed by others (it was made anew, empty); negative: errno.
+    /*
+     * 1 = as we left it; 2 = others changed something: single bans may be missing, which held()
+     * will show; 0 = gone or changed by others (it was made anew, empty); negative: errno.
      */
     int (*check)(struct blocker *b, struct err *err);
     /* Becomes readable when somebody changed the firewall: check then. -1 or NULL: only by time. */
@@ -55,7 +61,7 @@ struct blocker_ops {
     /* -ENOTSUP: it cannot be listed. NULL: the same. */
     int (*held)(struct blocker *b, int (*fn)(void *ctx, const struct ban_held *h), void *ctx,
                 struct err *err);
-    void (*close)(struct blocker *b); /* also after a failed open; bans stay */
+    void (*close)(struct blocker *b); /* also after a failed open, or twice; bans stay */
 };
 
 struct blocker_settings { /* common to all backends; the configuration's `bans:` */
@@ -74,8 +80,14 @@ struct blocker {
 
 extern const struct blocker_ops *const blocker_kinds[]; /* ends with NULL */
 
+const struct blocker_ops *blocker_kind(struct slice name); /* NULL when unknown */
+
+/* Fills one result, printable; false, to be handed on. */
+bool blocker_say(struct ban_result *ret, uint64_t id, enum ban_said said, const char *fmt, ...)
+    PRINTF_LIKE(4, 5);
+
 /* All networks of the list can be read. */
 int blocker_allow_check(const struct option_strs *allow, struct err *err);
 
-/* The process of the blocker: works until the line (SOCK_SEQPACKET) ends. */
+/* The process of the blocker: starts, works until the line (SOCK_SEQPACKET) ends, and closes. */
 void blocker_work(struct blocker *b, int fd);
