@@ -183,3 +183,23 @@ int time_parse_rfc3339(struct slice s, uint64_t *ret_us)
     *ret_us = (uint64_t)t * USEC_PER_SEC + us;
     return 0;
 }
+
+void time_span_text(uint64_t us, char out[SPAN_TEXT_SIZE])
+{
+    static const struct {
+        uint64_t s;
+        const char *name;
+    } units[] = { { 86400, "d" }, { 3600, "h" }, { 60, "min" }, { 1, "s" } };
+    uint64_t left = us / USEC_PER_SEC;
+    size_t i = 0, n;
+
+    while (i < ARRAY_SIZE(units) - 1 && left < units[i].s)
+        i++;
+    snprintf(out, SPAN_TEXT_SIZE, "%llu %s", (unsigned long long)(left / units[i].s),
+             units[i].name);
+    left %= units[i].s;
+    n = strlen(out);
+    if (i + 1 < ARRAY_SIZE(units) && left / units[i + 1].s)
+        snprintf(out + n, SPAN_TEXT_SIZE - n, " %llu %s",
+                 (unsigned long long)(left / units[i + 1].s), units[i + 1].name);
+}

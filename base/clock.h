@@ -37,6 +37,9 @@ struct civil civil_from_us(uint64_t us);
 /* Writes 2026-11-21T01:38:59.123456Z and a NUL. */
 #define TIME_TEXT_SIZE 28
 void time_text(uint64_t us, char out[TIME_TEXT_SIZE]);
+/* For people, in its two largest units: "2 d 3 h", "5 min", "40 s". */
+#define SPAN_TEXT_SIZE 32
+void time_span_text(uint64_t us, char out[SPAN_TEXT_SIZE]);
 /*
  * RFC 3339 with any number of fraction digits (beyond 6 cut) and any offset.
  * Every range is checked, and nothing may follow. Also taken, for programs write

@@ -20,6 +20,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/netlink.h>
 #include <netinet/in.h>
 #include <sched.h>
 #include <seccomp.h>
@@ -33,7 +34,7 @@
 #define NEVER (1u << 31)
 
 #define FORKS (MAY_FORK | MAY_EXEC)
-#define STREAMS (MAY_ACCEPT | MAY_CONNECT | MAY_PASS)
+#define STREAMS (MAY_ACCEPT | MAY_CONNECT | MAY_PASS | MAY_FIREWALL)
 
 /* One of these rights is enough. */
 static const struct {
@@ -68,9 +69,10 @@ static const struct {
       "fchown32 utime utimes futimesat utimensat utimensat_time64 sync_file_range "
       "copy_file_range creat" },
     { MAY_ACCEPT | MAY_EXEC, "accept accept4" },
-    { MAY_CONNECT, "connect bind sendmmsg" },
+    { MAY_CONNECT, "connect sendmmsg" },
+    { MAY_CONNECT | MAY_FIREWALL, "bind" },
     { MAY_CONNECT | FORKS, "socketpair" },
-    { MAY_CONNECT | MAY_PASS, "sendmsg" },
+    { MAY_CONNECT | MAY_PASS | MAY_FIREWALL, "sendmsg" },
     { STREAMS, "recvmsg recvmmsg recvmmsg_time64 setsockopt" },
     { FORKS, "fork vfork wait4 waitid waitpid pidfd_open pidfd_send_signal kill tkill setpgid" },
     { MAY_EXEC, "execve execveat listen setsid personality setuid setuid32 setgid setgid32 "
@@ -118,7 +120,7 @@ static const struct {
     unsigned arg;
     unsigned need; /* with one of these: any value */
 } pointed[] = {
-    { "sendto", 4, MAY_CONNECT }, /* the address */
+    { "sendto", 4, MAY_CONNECT | MAY_FIREWALL }, /* the address */
     { "prlimit64", 2, MAY_EXEC }, /* new limits */
 };
 
@@ -269,14 +271,30 @@ static void add_tgkill(struct filter *f)
     rule_arg(f, false, "tgkill", compare(0, SCMP_CMP_NE, self, 0));
 }
 
+static bool family_allowed(const struct filter *f, uint64_t family)
+{
+    return (f->may & MAY_CONNECT) && (family == AF_UNIX || family == AF_INET || family == AF_INET6);
+}
+
+/* Routes for getaddrinfo() and getifaddrs(), the packet filter for who bans. */
+static void add_netlink(struct filter *f)
+{
+    const struct scmp_arg_cmp route[] = { compare(0, SCMP_CMP_EQ, AF_NETLINK, 0),
+                                          compare(2, SCMP_CMP_EQ, NETLINK_ROUTE, 0) };
+    bool firewall = f->may & MAY_FIREWALL;
+
+    rule(f, true, "socket", ARRAY_SIZE(route), route);
+    for (uint64_t protocol = 1; protocol < MAX_LINKS; protocol++) {
+        const struct scmp_arg_cmp other[] = { route[0], compare(2, SCMP_CMP_EQ, protocol, 0) };
+
+        rule(f, firewall && protocol == NETLINK_NETFILTER, "socket", ARRAY_SIZE(other), other);
+    }
+}
+
 /* Programs of an operator may use any family; we need those of receivers and of getaddrinfo(). */
 static void add_socket(struct filter *f)
 {
-    const struct scmp_arg_cmp route[] = { compare(0, SCMP_CMP_EQ, AF_NETLINK, 0),
-                                          compare(2, SCMP_CMP_EQ, 0, 0) };
-    const struct scmp_arg_cmp not_route[] = { route[0], compare(2, SCMP_CMP_NE, 0, 0) };
-
-    if (!(f->may & MAY_CONNECT)) {
+    if (!(f->may & (MAY_CONNECT | MAY_FIREWALL))) {
         rule(f, false, "socket", 0, NULL);
         return;
     }
@@ -284,11 +302,9 @@ static void add_socket(struct filter *f)
         return;
     for (uint64_t family = 0; family < AF_MAX; family++)
         if (family != AF_NETLINK)
-            rule_arg(f, family == AF_UNIX || family == AF_INET || family == AF_INET6, "socket",
-                     compare(0, SCMP_CMP_EQ, family, 0));
+            rule_arg(f, family_allowed(f, family), "socket", compare(0, SCMP_CMP_EQ, family, 0));
     rule_arg(f, false, "socket", compare(0, SCMP_CMP_GE, AF_MAX, 0));
-    rule(f, true, "socket", ARRAY_SIZE(route), route);
-    rule(f, false, "socket", ARRAY_SIZE(not_route), not_route);
+    add_netlink(f);
 }
 
 static int set_attributes(struct filter *f)

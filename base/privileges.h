@@ -40,6 +40,9 @@ enum privileges_may {
      * process that holds a datagram socket. (recvmsg comes with ACCEPT and CONNECT, too.) */
     MAY_PASS = 64,
     MAY_LOAD = 128, /* executable mappings of files: libraries that are loaded later */
+    /* Netlink sockets for routes and the packet filter, and no others; what they may do needs a
+     * capability, too. */
+    MAY_FIREWALL = 256,
 };
 
 struct privileges {

@@ -50,11 +50,15 @@ void config_discover(struct build *b);
 void config_check_input_names(struct build *b);
 
 /* config-receivers.c */
-extern const struct option config_bans_options[], config_anchor_options[];
+extern const struct option config_anchor_options[];
 void config_build_sinks(struct build *b, const struct yaml *node);
-void config_build_bans(struct build *b, const struct yaml *node);
 void config_build_anchors(struct build *b, const struct yaml *node);
 void config_sink_close(struct sink *s);
+
+/* config-bans.c */
+extern const struct option config_bans_options[];
+void config_build_bans(struct build *b, const struct yaml *node);
+void config_bans_close(struct config *c);
 
 /* config-manners.c: keys that every notifier knows, beside those of its kind. */
 extern const struct option config_notifier_options[];

@@ -1,4 +1,4 @@
-/* Who takes what leaves: notifiers, the backend of bans, keepers of checkpoints. */
+/* Who takes what leaves: notifiers and keepers of checkpoints. */
 #include "logwatch/config-private.h"
 
 #include "audit/anchor.h"
@@ -24,44 +24,17 @@ const struct option config_anchor_options[] = {
 };
 static const char *const anchor_common_names[] = { "type", "name", NULL };
 
-struct bans_top {
-    const char *backend;
-    uint64_t max_age_us;
-    bool forgeable;
-};
-
-const struct option config_bans_options[] = {
-    { .name = "backend",
-      .type = OPTION_STR,
-      .offset = AT(struct bans_top, backend),
-      .required = true,
-      .help = "Kind of ban: dry-run or command." },
-    { .name = "max_age",
-      .type = OPTION_DURATION,
-      .offset = AT(struct bans_top, max_age_us),
-      .fallback = "5m",
-      .help = "Older events ban nobody; 0s: any age." },
-    { .name = "forgeable",
-      .type = OPTION_BOOL,
-      .offset = AT(struct bans_top, forgeable),
-      .fallback = "false",
-      .help = "Ban on lines that a stranger can write into the log as well." },
-    { 0 },
-};
-static const char *const bans_common_names[] = { "backend", "max_age", "forgeable", NULL };
-
-static const struct sink_ops *find_sink_kind(struct build *b, const struct yaml *type, bool bans)
+static const struct sink_ops *find_sink_kind(struct build *b, const struct yaml *type)
 {
     const char *names[32] = { 0 };
     size_t n = 0;
 
     for (size_t i = 0; sink_kinds[i] && n < ARRAY_SIZE(names) - 1; i++)
-        if (sink_kinds[i]->bans == bans)
-            names[n++] = sink_kinds[i]->name;
+        names[n++] = sink_kinds[i]->name;
     for (size_t i = 0; sink_kinds[i]; i++)
-        if (sink_kinds[i]->bans == bans && slice_is(type->text, sink_kinds[i]->name))
+        if (slice_is(type->text, sink_kinds[i]->name))
             return sink_kinds[i];
-    config_unknown(b, type, bans ? "ban backend" : "type of notifier", type->text, names);
+    config_unknown(b, type, "type of notifier", type->text, names);
     return NULL;
 }
 
@@ -81,7 +54,6 @@ static void build_sink(struct build *b, const struct yaml *node, const struct si
     if (diag_errors(b->d) > before)
         return;
     s->listens = ops->listens && ops->listens(s);
-    s->unbans = ops->unbans && ops->unbans(s);
 }
 
 void config_build_sinks(struct build *b, const struct yaml *node)
@@ -111,7 +83,7 @@ void config_build_sinks(struct build *b, const struct yaml *node)
             diag_error(b->d, config_place(m), "notifier '%.*s' needs a type", SLICE_FMT(m->key));
             continue;
         }
-        ops = find_sink_kind(b, type, false);
+        ops = find_sink_kind(b, type);
         if (!ops)
             continue;
         s->name = arena_str(b->a, m->key);
@@ -120,36 +92,6 @@ void config_build_sinks(struct build *b, const struct yaml *node)
         build_sink(b, m, ops, common, s);
         b->c->nsinks++;
     }
-}
-
-void config_build_bans(struct build *b, const struct yaml *node)
-{
-    struct bans_top top = { 0 };
-    const struct yaml *backend;
-    const struct sink_ops *ops;
-    const char *const *own;
-
-    if (!node)
-        return;
-    backend = yaml_get(node, "backend");
-    if (!backend || backend->kind != YAML_SCALAR) {
-        diag_error(b->d, config_place(node), "bans need a backend: dry-run, command or none");
-        return;
-    }
-    if (slice_is(backend->text, "none"))
-        return;
-    ops = find_sink_kind(b, backend, true);
-    own = ops ? config_names_of(b, ops->options) : NULL;
-    if (!own ||
-        option_load(config_bans_options, node, config_place(node), own, &top, b->a, b->d) < 0)
-        return;
-    b->c->bans.max_age_us = top.max_age_us;
-    b->c->bans.forgeable = top.forgeable;
-    b->c->bans.sink = config_need(b, 1, sizeof *b->c->bans.sink);
-    if (!b->c->bans.sink)
-        return;
-    b->c->bans.sink->name = "bans";
-    build_sink(b, node, ops, bans_common_names, b->c->bans.sink);
 }
 
 /* "witness:https://w.example/": the same for the daemon and its trail wherever it stands. */
@@ -258,8 +200,6 @@ void config_forget_sinks(struct config *c, const struct sink *keep)
     for (size_t i = 0; i < c->nsinks; i++)
         if (&c->sinks[i] != keep)
             config_sink_close(&c->sinks[i]);
-    if (c->bans.sink && c->bans.sink != keep)
-        config_sink_close(c->bans.sink);
     for (size_t i = 0; i < c->nanchors; i++)
         if (c->anchors[i].sink != keep)
             config_sink_close(c->anchors[i].sink);

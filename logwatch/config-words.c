@@ -1,13 +1,11 @@
 /* The configuration in words, for people and as a JSON Schema: from the tables. */
 #include "logwatch/config-private.h"
 
-static void kinds_help(struct buf *out, bool bans)
+static void kind_help(struct buf *out, const char *key, const char *name, const char *summary,
+                      const struct option *options)
 {
-    for (size_t i = 0; sink_kinds[i]; i++)
-        if (sink_kinds[i]->bans == bans) {
-            buf_printf(out, "\n  type %s: %s\n", sink_kinds[i]->name, sink_kinds[i]->summary);
-            option_help(sink_kinds[i]->options, out, "    ");
-        }
+    buf_printf(out, "\n  %s %s: %s\n", key, name, summary);
+    option_help(options, out, "    ");
 }
 
 static const struct {
@@ -30,26 +28,27 @@ void config_help(struct buf *out)
     option_help(config_channel_options, out, "  ");
     buf_str(out, "\ninputs: each item\n");
     option_help(config_input_options, out, "  ");
-    for (size_t i = 0; input_kinds[i]; i++) {
-        buf_printf(out, "\n  type %s: %s\n", input_kinds[i]->name, input_kinds[i]->summary);
-        option_help(input_kinds[i]->options, out, "    ");
-    }
+    for (size_t i = 0; input_kinds[i]; i++)
+        kind_help(out, "type", input_kinds[i]->name, input_kinds[i]->summary,
+                  input_kinds[i]->options);
     buf_str(out, "\nnotifiers: NAME:\n");
     option_help(config_notifier_options, out, "  ");
-    kinds_help(out, false);
+    for (size_t i = 0; sink_kinds[i]; i++)
+        kind_help(out, "type", sink_kinds[i]->name, sink_kinds[i]->summary, sink_kinds[i]->options);
     for (size_t i = 0; i < ARRAY_SIZE(lists); i++) {
         buf_printf(out, "\n%s\n", lists[i].heading);
         option_help(lists[i].options, out, "  ");
     }
     buf_str(out, "\nbans:\n");
     option_help(config_bans_options, out, "  ");
-    kinds_help(out, true);
+    for (size_t i = 0; blocker_kinds[i]; i++)
+        kind_help(out, "backend", blocker_kinds[i]->name, blocker_kinds[i]->summary,
+                  blocker_kinds[i]->options);
     buf_str(out, "\ntrail: anchors: each item\n");
     option_help(config_anchor_options, out, "  ");
-    for (size_t i = 0; anchor_kinds[i]; i++) {
-        buf_printf(out, "\n  type %s: %s\n", anchor_kinds[i]->name, anchor_kinds[i]->summary);
-        option_help(anchor_kinds[i]->options, out, "    ");
-    }
+    for (size_t i = 0; anchor_kinds[i]; i++)
+        kind_help(out, "type", anchor_kinds[i]->name, anchor_kinds[i]->summary,
+                  anchor_kinds[i]->options);
 }
 
 /* One object schema from the table all kinds share and the table of one kind. */
@@ -87,17 +86,26 @@ static void inputs_schema(struct json_writer *w)
     json_object_end(w);
 }
 
-static void sinks_schema(const struct option *common, const char *key, bool bans,
-                         struct json_writer *w)
+static void bans_schema(struct json_writer *w)
+{
+    json_object(w);
+    json_key(w, "oneOf");
+    json_array(w);
+    for (size_t i = 0; blocker_kinds[i]; i++)
+        kind_schema(config_bans_options, blocker_kinds[i]->options, "backend",
+                    blocker_kinds[i]->name, w);
+    kind_schema(NULL, (const struct option[]){ { 0 } }, "backend", "none", w);
+    json_array_end(w);
+    json_object_end(w);
+}
+
+static void sinks_schema(const struct option *common, const char *key, struct json_writer *w)
 {
     json_object(w);
     json_key(w, "oneOf");
     json_array(w);
     for (size_t i = 0; sink_kinds[i]; i++)
-        if (sink_kinds[i]->bans == bans)
-            kind_schema(common, sink_kinds[i]->options, key, sink_kinds[i]->name, w);
-    if (bans)
-        kind_schema(NULL, (const struct option[]){ { 0 } }, key, "none", w);
+        kind_schema(common, sink_kinds[i]->options, key, sink_kinds[i]->name, w);
     json_array_end(w);
     json_object_end(w);
 }
@@ -151,7 +159,7 @@ static void defs_schema(struct json_writer *w)
     json_key(w, "inputs");
     inputs_schema(w);
     json_key(w, "notifier");
-    sinks_schema(config_notifier_options, "type", false, w);
+    sinks_schema(config_notifier_options, "type", w);
     for (size_t i = 0; i < ARRAY_SIZE(lists); i++) {
         json_key(w, lists[i].def);
         json_object(w);
@@ -161,7 +169,7 @@ static void defs_schema(struct json_writer *w)
         json_object_end(w);
     }
     json_key(w, "bans");
-    sinks_schema(config_bans_options, "backend", true, w);
+    bans_schema(w);
     json_key(w, "anchor");
     anchors_schema(w);
     json_object_end(w);

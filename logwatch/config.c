@@ -142,7 +142,7 @@ void config_free(struct config *c)
         return;
     for (size_t i = 0; i < c->nsinks; i++)
         config_sink_close(&c->sinks[i]);
-    config_sink_close(c->bans.sink);
+    config_bans_close(c);
     for (size_t i = 0; i < c->nanchors; i++)
         config_sink_close(c->anchors[i].sink);
     for (struct config_zone *z = c->zones; z; z = z->next)
@@ -150,19 +150,4 @@ void config_free(struct config *c)
     engine_free(c->engine);
     arena_free(c->arena);
     free(c);
-}
-
-const char *config_ban_refusal(const struct config *c, const struct alert *alert, uint64_t now_us)
-{
-    const struct config_bans *bans = &c->bans;
-
-    if (!bans->sink)
-        return "no backend";
-    if (alert->ban.address.n == 0)
-        return "no address";
-    if (alert->trust == TRUST_FORGEABLE && !bans->forgeable)
-        return "forgeable";
-    if (bans->max_age_us && (alert->backfill || alert->time_us + bans->max_age_us < now_us))
-        return "too old";
-    return NULL;
 }

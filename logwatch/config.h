@@ -14,6 +14,7 @@
 #include "base/option.h"
 #include "logwatch/engine.h"
 #include "logwatch/inputs/input.h"
+#include "notifiers/blockers/blocker.h"
 #include "notifiers/route.h"
 #include "notifiers/sink.h"
 #include "schemas/alert.h"
@@ -62,9 +63,22 @@ struct config_anchor {
 };
 
 struct config_bans {
-    struct sink *sink; /* NULL: no bans */
+    struct blocker *blocker; /* NULL: no bans */
     uint64_t max_age_us; /* events older than this ban nobody; 0 = any age */
     bool forgeable; /* also on the word of lines that a stranger can write */
+    bool dry_run; /* all of them */
+    uint64_t *escalate_us; /* of the first ban, the second ...; NULL: as the rule says */
+    size_t nescalate;
+    uint64_t forgive_us; /* quiet for so long: the next ban is a first one */
+    uint8_t bits6; /* in IPv6 this network of the address is banned */
+    struct cidr *allow;
+    size_t nallow;
+    struct option_strs allow_names; /* hosts, resolved while we run (logwatch/names.h) */
+    struct option_strs allow_countries;
+    uint32_t *allow_as;
+    size_t nallow_as;
+    uint64_t resolve_us; /* names are asked for so often */
+    struct geo *geo; /* NULL: no country and no network operator is allowed */
 };
 
 struct config {
@@ -120,6 +134,13 @@ void config_forget_sinks(struct config *c, const struct sink *keep);
 void config_schema(struct json_writer *w);
 void config_help(struct buf *out);
 
+/*
+ * Why that network is never banned, whatever the book says: "allowed by 192.0.2.0/24" (in `text`);
+ * NULL: it may be.
+ */
+const char *config_ban_forbidden(const struct config *c, const struct cidr *net, char text[80]);
+/* What is kept out for the address of an alert. -EINVAL: that is no address. */
+int config_ban_target(const struct config *c, const struct alert *alert, struct ban_target *ret);
 /* Why the address of an alert that wants a ban is not banned, in words; NULL when it is. */
 const char *config_ban_refusal(const struct config *c, const struct alert *alert, uint64_t now_us);
 /*

@@ -3,8 +3,8 @@
 
 #include "base/num.h"
 #include "base/utf8.h"
+#include "logwatch/core-act-private.h"
 #include "logwatch/core-entry.h"
-#include "logwatch/core-private.h"
 #include "logwatch/sender.h"
 
 #define TEXT_MAX 500 /* of a comment */
@@ -13,23 +13,7 @@
 #define BUTTON_SILENCE_MAX_S (24u * 3600) /* who has only a button cannot silence for weeks */
 #define ID_MIN 4
 
-struct act {
-    struct core *core;
-    const struct core_actor *actor;
-    const struct json *request;
-    const char *name;
-    struct slice by, comment;
-    struct incident *incident;
-    struct slice alert_id; /* empty: the id was an incident's */
-    struct slice document; /* of the newest alert that the id names */
-    uint64_t number; /* of what was made or changed; 0 = none */
-    struct buf text; /* the answer */
-    bool refused;
-    struct err *err;
-};
-
-static int refuse(struct act *a, const char *format, ...) PRINTF_LIKE(2, 3);
-static int refuse(struct act *a, const char *format, ...)
+int act_refuse(struct act *a, const char *format, ...)
 {
     va_list args;
     char text[300];
@@ -99,29 +83,33 @@ static int seek(struct act *a, struct slice id, struct seeking *s)
 }
 
 /* The incident that `id` names; a->refused when it names none, or several. */
-static int find_incident(struct act *a)
+int act_find_incident(struct act *a)
 {
-    struct slice id = json_text(a->request, "id");
+    return act_find_alert(a, json_text(a->request, "id"));
+}
+
+int act_find_alert(struct act *a, struct slice id)
+{
     struct seeking s = { .a = a, .incident = SLICE("") };
     struct alert_filter last = { .level_min = -1, .limit = 1 };
     int r;
 
     if (id.n < ID_MIN || id.n > 32 || !is_hex(id))
-        return refuse(a, "an id has %d to 32 hex digits", ID_MIN);
+        return act_refuse(a, "an id has %d to 32 hex digits", ID_MIN);
     r = seek(a, id, &s);
     if (r < 0)
         return r;
     if (s.n == 0)
-        return refuse(a, "no alert or incident begins with '%.*s'", SLICE_FMT(id));
+        return act_refuse(a, "no alert or incident begins with '%.*s'", SLICE_FMT(id));
     if (s.n > 1)
-        return refuse(a, "several begin with '%.*s': give more digits", SLICE_FMT(id));
+        return act_refuse(a, "several begin with '%.*s': give more digits", SLICE_FMT(id));
     if (!s.incident.n)
-        return refuse(a, "that alert is of an older version: it has no incident");
+        return act_refuse(a, "that alert is of an older version: it has no incident");
     a->alert_id = s.document.p ? s.id : SLICE("");
     if (core_people_find(a->core->people, s.incident, &a->incident, a->err) < 0)
         return err_code(a->err);
     if (!a->incident)
-        return refuse(a, "that incident was erased");
+        return act_refuse(a, "that incident was erased");
     if (!s.document.p && s.id.n) {
         struct seeking newest = { .a = a };
 
@@ -159,12 +147,12 @@ static int sign(struct act *a, enum incident_state state)
 
 static int act_ack(struct act *a)
 {
-    int r = find_incident(a);
+    int r = act_find_incident(a);
 
     if (r < 0 || a->refused)
         return r;
     if (is_over(a->incident))
-        return refuse(a, "it is over already: %s", incident_state_name(a->incident->state));
+        return act_refuse(a, "it is over already: %s", incident_state_name(a->incident->state));
     say(a, "acknowledged");
     return sign(a, INCIDENT_ACKED);
 }
@@ -173,12 +161,12 @@ static int act_close(struct act *a)
 {
     AUTO_BUF why = BUF_INIT;
     struct slice kept;
-    int r = find_incident(a);
+    int r = act_find_incident(a);
 
     if (r < 0 || a->refused)
         return r;
     if (is_over(a->incident))
-        return refuse(a, "it is over already: %s", incident_state_name(a->incident->state));
+        return act_refuse(a, "it is over already: %s", incident_state_name(a->incident->state));
     buf_printf(&why, "Closed by %.*s%s%.*s", SLICE_FMT(a->by), a->comment.n ? ": " : "",
                SLICE_FMT(a->comment));
     a->incident->resolve_us = 0;
@@ -190,24 +178,24 @@ static int act_close(struct act *a)
 
 static int act_reopen(struct act *a)
 {
-    int r = find_incident(a);
+    int r = act_find_incident(a);
 
     if (r < 0 || a->refused)
         return r;
     if (a->incident->state == INCIDENT_OPEN)
-        return refuse(a, "it is open");
+        return act_refuse(a, "it is open");
     say(a, "open again");
     return sign(a, INCIDENT_OPEN);
 }
 
 static int act_comment(struct act *a)
 {
-    int r = find_incident(a);
+    int r = act_find_incident(a);
 
     if (r < 0 || a->refused)
         return r;
     if (!a->comment.n)
-        return refuse(a, "a comment needs a text");
+        return act_refuse(a, "a comment needs a text");
     say(a, "noted");
     return sign(a, a->incident->state);
 }
@@ -227,12 +215,12 @@ static int silence_matcher(struct act *a, struct buf *out)
         json_put_tree(&w, when);
         return buf_ok(out) ? 0 : err_nomem(a->err);
     }
-    r = find_incident(a);
+    r = act_find_incident(a);
     if (r < 0 || a->refused)
         return r;
     doc = a->document.n ? json_load(a->core->arena, a->document, NULL) : NULL;
     if (!doc || alert_read(doc, a->core->arena, &alert, NULL) < 0)
-        return refuse(a, "the alert cannot be read any more: silence its rule with --rule");
+        return act_refuse(a, "the alert cannot be read any more: silence its rule with --rule");
     matcher_json_alert(&alert, out);
     return buf_ok(out) ? 0 : err_nomem(a->err);
 }
@@ -248,17 +236,17 @@ static int act_silence_add(struct act *a)
     int r;
 
     if (for_s == 0 || for_s > most)
-        return refuse(a, "for how long? 1 to %llu seconds", (unsigned long long)most);
+        return act_refuse(a, "for how long? 1 to %llu seconds", (unsigned long long)most);
     r = silence_matcher(a, &when);
     if (r < 0 || a->refused)
         return r;
     s.when = buf_view(&when);
     s.until_us = now + for_s * USEC_PER_SEC;
     if (matcher_json(s.when, a->core->arena, &m, &err) < 0)
-        return refuse(a, "%s", err.text);
+        return act_refuse(a, "%s", err.text);
     r = core_people_silence_add(a->core->people, &s, &a->number, &err);
     if (r < 0)
-        return r == -ENOMEM ? err_nomem(a->err) : refuse(a, "%s", err.text);
+        return r == -ENOMEM ? err_nomem(a->err) : act_refuse(a, "%s", err.text);
     buf_printf(&a->text, "silence %llu for ", (unsigned long long)a->number);
     buf_duration(&a->text, for_s * USEC_PER_SEC);
     buf_str(&a->text, ": ");
@@ -269,7 +257,7 @@ static int act_silence_add(struct act *a)
 static int number_of(struct act *a, uint64_t *ret)
 {
     if (parse_u64(json_text(a->request, "id"), 1, INT64_MAX, ret) < 0)
-        return refuse(a, "which one? its number");
+        return act_refuse(a, "which one? its number");
     return 0;
 }
 
@@ -282,7 +270,7 @@ static int act_silence_expire(struct act *a)
         return r;
     r = core_people_silence_end(a->core->people, a->number, a->core->batch.now_us, &err);
     if (r < 0)
-        return r == -ENOMEM ? err_nomem(a->err) : refuse(a, "%s", err.text);
+        return r == -ENOMEM ? err_nomem(a->err) : act_refuse(a, "%s", err.text);
     buf_printf(&a->text, "silence %llu has ended", (unsigned long long)a->number);
     return 0;
 }
@@ -338,15 +326,15 @@ static int rows(struct act *a, bool drop)
             return r;
         f.states = 0;
     } else if (sender_index(a->core->config, receiver) == SIZE_MAX) {
-        return refuse(a, "no receiver is called '%.*s'", SLICE_FMT(slice_take(receiver, 80)));
+        return act_refuse(a, "no receiver is called '%.*s'", SLICE_FMT(slice_take(receiver, 80)));
     }
     r = store_outbox_list(a->core->store, &f, on_row, &x, a->err);
     if (r < 0)
         return r == -ENOMEM ? err_nomem(a->err) : r;
     a->number = f.id;
     if (x.n == 0 && !receiver.n)
-        return refuse(a, x.others ? "that message has its end already, or is held back"
-                                  : "there is no such message");
+        return act_refuse(a, x.others ? "that message has its end already, or is held back"
+                                      : "there is no such message");
     if (drop)
         buf_printf(&a->text, "dropped %zu message%s", x.n, x.n == 1 ? "" : "s");
     else
@@ -364,56 +352,29 @@ static int act_drop(struct act *a)
     return rows(a, true);
 }
 
-/* ---- bans ---- */
+/* ---- reports ---- */
 
-/* The order, with a key of its own: a second unban of the same ban is none. */
-static int order_unban(struct act *a, struct slice address)
+/* Who made which report of which time; its digest is that of the file. */
+static int act_report_made(struct act *a)
 {
-    struct core *core = a->core;
-    AUTO_BUF b = BUF_INIT;
-    struct json_writer w = json_writer(&b);
-    struct slice id = a->alert_id.n ? a->alert_id : a->incident->last_alert;
-    char *key = arena_printf(core->arena, "%.*s-unban-%llu", SLICE_FMT(id),
-                             (unsigned long long)(core->batch.now_us / USEC_PER_SEC));
-    struct outgoing *o = key ? batch_outgoing(&core->batch) : NULL;
+    static const char *const names[] = { "kind", "from", "to", "form", "digest" };
+    AUTO_BUF members = BUF_INIT;
+    struct json_writer w = json_writer(&members);
+    struct entry *e;
 
-    if (!o)
+    for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+        struct slice value = json_text(a->request, names[i]);
+
+        if (value.n == 0 || value.n > 128)
+            return act_refuse(a, "a report has '%s'", names[i]);
+        json_member_slice(&w, names[i], value);
+    }
+    e = batch_entry(&a->core->batch, "report.made");
+    if (!e || !entry_keep(a->core->arena, &members, &e->members) ||
+        !entry_personal(&a->core->batch, e, SLICE("user.name"), a->by))
         return err_nomem(a->err);
-    json_object(&w);
-    json_member_u64(&w, "version", 1);
-    json_member_str(&w, "id", key);
-    json_member_str(&w, "action", "unban");
-    json_member_slice(&w, "address", address);
-    json_member_u64(&w, "for_s", 0);
-    json_member_slice(&w, "rule", a->incident->rule);
-    json_member_slice(&w, "title", a->incident->title);
-    json_member_bool(&w, "dry_run", false);
-    json_object_end(&w);
-    *o = (struct outgoing){ .key = slice_str(key),
-                            .receiver = slice_str(core->config->bans.sink->name),
-                            .kind = SLICE("ban"),
-                            .not_before_us = core->batch.now_us,
-                            .expires_us = core->batch.now_us + OUTBOX_EXPIRES_US };
-    buf_printf(&a->text, "the ban of %.*s is taken back", SLICE_FMT(address));
-    return entry_keep(core->arena, &b, &o->document) ? 0 : err_nomem(a->err);
-}
-
-static int act_unban(struct act *a)
-{
-    const struct sink *bans = a->core->config->bans.sink;
-    const struct json *doc;
-    struct slice address;
-    int r = find_incident(a);
-
-    if (r < 0 || a->refused)
-        return r;
-    if (!bans || !bans->unbans)
-        return refuse(a, "the ban backend cannot take a ban back: give it an 'unban' command");
-    doc = a->document.n ? json_load(a->core->arena, a->document, NULL) : NULL;
-    address = json_text(json_get(doc, "ban"), "address");
-    if (!address.n)
-        return refuse(a, "that alert ordered no ban");
-    return order_unban(a, arena_slice(a->core->arena, address));
+    buf_str(&a->text, "noted in the trail");
+    return 0;
 }
 
 /* ---- all of them ---- */
@@ -432,6 +393,10 @@ static const struct {
     { "retry", act_retry, false },
     { "drop", act_drop, false },
     { "unban", act_unban, true },
+    { "ban.add", act_ban_add, false },
+    { "ban.remove", act_ban_remove, false },
+    { "ban.sync", act_ban_sync, false },
+    { "report.made", act_report_made, false },
 };
 
 /* Also what was refused: who tried is worth knowing. The person and the incident can be erased. */
@@ -471,10 +436,10 @@ static int run(struct act *a)
             continue;
         a->name = acts[i].name;
         if (a->actor->uid < 0 && !acts[i].by_button)
-            return refuse(a, "that cannot be done from here");
+            return act_refuse(a, "that cannot be done from here");
         return acts[i].run(a);
     }
-    return refuse(a, "there is no such act");
+    return act_refuse(a, "there is no such act");
 }
 
 static struct slice one_line(struct arena *arena, struct slice s, size_t max)
@@ -500,7 +465,7 @@ int core_act(struct core *core, struct slice request, const struct core_actor *a
     a.comment = one_line(core->arena, json_text(a.request, "comment"), TEXT_MAX);
     if (!a.by.n)
         a.by = SLICE("somebody");
-    r = a.request ? run(&a) : refuse(&a, "that is no request");
+    r = a.request ? run(&a) : act_refuse(&a, "that is no request");
     if (r == 0)
         r = write_entry(&a);
     json_object(&w);
@@ -508,8 +473,13 @@ int core_act(struct core *core, struct slice request, const struct core_actor *a
     json_member_buf(&w, "text", &a.text);
     if (a.number)
         json_member_u64(&w, "id", a.number);
+    if (a.list.n) {
+        json_key(&w, "bans");
+        json_put_raw(&w, buf_view(&a.list));
+    }
     json_object_end(&w);
     r = r == 0 && !buf_ok(answer) ? err_nomem(err) : r;
     buf_fini(&a.text);
+    buf_fini(&a.list);
     return r;
 }

@@ -130,15 +130,14 @@ static void put_row(struct json_writer *w, struct slice name, struct buf *value)
     buf_reset(value);
 }
 
-static int on_ban(void *ctx, const struct outbox_row *row)
+static int on_ban(void *ctx, const struct ban *ban)
 {
     struct digest *g = ctx;
+    char text[BAN_TEXT_SIZE];
 
-    if (!slice_is(row->kind, "ban"))
-        return 0;
+    ban_target_text(&ban->target, text);
     if (g->nbans < BANS_SHOWN)
-        g->bans[g->nbans] = arena_slice(
-            g->batch->arena, json_text(json_load(g->batch->arena, row->document, NULL), "address"));
+        g->bans[g->nbans] = arena_slice(g->batch->arena, slice_str(text));
     g->nbans++;
     return 0;
 }
@@ -147,14 +146,12 @@ static int on_ban(void *ctx, const struct outbox_row *row)
 static void put_bans(struct digest *g, struct json_writer *w)
 {
     AUTO_BUF value = BUF_INIT;
-    const struct outbox_filter f = { .states = 1u << DELIVERY_SENT,
-                                     .receiver = SLICE("bans"),
-                                     .since_us = g->since_us,
-                                     .until_us = g->until_us,
-                                     .limit = ALERTS_MAX };
+    const struct ban_filter f = { .since_us = g->since_us,
+                                  .until_us = g->until_us,
+                                  .limit = ALERTS_MAX };
     size_t shown;
 
-    if (store_outbox_list(g->from->store, &f, on_ban, g, NULL) < 0 || g->nbans == 0)
+    if (store_bans_each(g->from->store, &f, on_ban, g, NULL) < 0 || g->nbans == 0)
         return;
     shown = g->nbans < BANS_SHOWN ? (size_t)g->nbans : BANS_SHOWN;
     begin_table(w, "Bans");

@@ -165,7 +165,7 @@ int entry_of_event(struct batch *b, const struct event *ev)
 }
 
 /* A blocker's answer may repeat the address, which belongs behind the TAB. */
-static void put_status(struct buf *out, struct slice status, struct slice address)
+void entry_mask(struct buf *out, struct slice status, struct slice address)
 {
     size_t at;
 
@@ -179,23 +179,18 @@ static void put_status(struct buf *out, struct slice status, struct slice addres
 
 int entry_of_delivery(struct batch *b, const struct core_delivery *d)
 {
-    struct entry *e = batch_entry(b, slice_is(d->kind, "ban") ? "ban.order" : "delivery");
+    struct entry *e = batch_entry(b, "delivery");
     AUTO_BUF members = BUF_INIT;
-    AUTO_BUF status = BUF_INIT;
     struct json_writer w = json_writer(&members);
 
     if (!e)
         return -ENOMEM;
-    put_status(&status, d->status, d->address);
     json_member_slice(&w, "id", d->key);
     json_member_slice(&w, "receiver", d->receiver);
     json_member_str(&w, "state", delivery_state_name(d->state));
     json_member_u64(&w, "attempt", d->attempts);
-    json_member_buf(&w, "status", &status);
-    return entry_keep(b->arena, &members, &e->members) && room(b, e, 1) &&
-                   add_pii(b, e, SLICE("address"), d->address)
-               ? 0
-               : -ENOMEM;
+    json_member_slice(&w, "status", d->status);
+    return entry_keep(b->arena, &members, &e->members) ? 0 : -ENOMEM;
 }
 
 int entry_of_refused_ban(struct batch *b, const struct alert *alert, struct slice id,

@@ -21,6 +21,9 @@ bool entry_is_personal(const struct config *c, struct slice field);
 /* One more personal value of the entry; an empty one is none. Both live in the batch's arena. */
 bool entry_personal(struct batch *b, struct entry *e, struct slice name, struct slice value);
 
+/* A text without the address, which belongs to the personal values. */
+void entry_mask(struct buf *out, struct slice text, struct slice address);
+
 int entry_of_alert(struct batch *b, const struct config *c, const struct alert *alert);
 /* Of a channel that says `audit: all`. */
 int entry_of_event(struct batch *b, const struct event *ev);

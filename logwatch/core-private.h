@@ -3,6 +3,7 @@
 
 #include "base/log.h"
 #include "logwatch/core-anchor.h"
+#include "logwatch/core-bans.h"
 #include "logwatch/core-digest.h"
 #include "logwatch/core-people.h"
 #include "logwatch/core-queue.h"
@@ -23,6 +24,7 @@ struct core {
     struct core_people *people;
     struct core_tell *tell;
     struct core_queue *queue;
+    struct core_bans *bans;
     struct log_gate keep_gate;
     uint64_t prune_us; /* of the outbox's history */
     bool notes_checked; /* once, at the start */

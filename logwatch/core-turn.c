@@ -67,6 +67,8 @@ int core_turn(struct core_turn *t, struct err *err)
 {
     int r = sender_collect(t->sender, t->core, err);
 
+    if (r >= 0)
+        r = blocking_collect(t->blocking, t->core, err);
     if (r < 0)
         return r;
     t->full = !core_has_room(t->core);
@@ -75,7 +77,9 @@ int core_turn(struct core_turn *t, struct err *err)
     if (commit_due(t))
         commit(t);
     if (!t->blocked) { /* who waits for an alert does not wait for the signature's syncs */
-        r = sender_dispatch(t->sender, t->core, err);
+        r = blocking_dispatch(t->blocking, t->core, err); /* first: the others take their time */
+        if (r == 0)
+            r = sender_dispatch(t->sender, t->core, err);
         checkpoint(t, false);
     }
     if (!core_turn_blocked(t)) /* old entries: when all else is done */
@@ -110,6 +114,7 @@ uint64_t core_turn_wait_us(const struct core_turn *t)
     if (core_urgent(t->core))
         return 0;
     wait = sooner(wait, sender_due_us(t->sender, t->core), wall);
+    wait = sooner(wait, blocking_due_us(t->blocking, t->core), wall);
     wait = sooner(wait, audit_due_us(core_audit(t->core)), wall);
     wait = sooner(wait, core_anchor_due_us(t->core), wall);
     wait = sooner(wait, core_people_next_us(t->core), wall);
@@ -125,6 +130,7 @@ uint64_t core_turn_wait_us(const struct core_turn *t)
 bool core_turn_finished(const struct core_turn *t)
 {
     return !core_turn_blocked(t) && !core_dirty(t->core) && sender_busy(t->sender) == 0 &&
+           !blocking_busy(t->blocking, t->core) &&
            sender_due_us(t->sender, t->core) > clock_now(t->clock);
 }
 
@@ -134,11 +140,14 @@ static void wait_for_receivers(struct core_turn *t, uint64_t patience_us)
     struct pollfd fds[RECEIVERS_MAX];
     struct err err = ERR_NONE;
 
-    while (sender_busy(t->sender) && (now = clock_mono(t->clock)) < end) {
-        size_t n = sender_poll(t->sender, fds, RECEIVERS_MAX);
+    while ((sender_busy(t->sender) || blocking_busy(t->blocking, t->core)) &&
+           (now = clock_mono(t->clock)) < end) {
+        size_t n = blocking_poll(t->blocking, fds, 1);
 
+        n += sender_poll(t->sender, fds + n, RECEIVERS_MAX - n);
         (void)poll(fds, n, (int)((end - now) / 1000) + 1);
-        if (sender_collect(t->sender, t->core, &err) < 0)
+        if (sender_collect(t->sender, t->core, &err) < 0 ||
+            blocking_collect(t->blocking, t->core, &err) < 0)
             return;
         if (core_dirty(t->core))
             commit(t); /* and nobody is given another row */

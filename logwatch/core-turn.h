@@ -9,6 +9,7 @@
 #pragma once
 
 #include "base/log.h"
+#include "logwatch/blocking.h"
 #include "logwatch/core-keep.h"
 #include "logwatch/sender.h"
 
@@ -17,6 +18,7 @@ struct core_turn {
     const struct clock *clock;
     struct core *core;
     struct sender *sender;
+    struct blocking *blocking; /* NULL: no bans */
     uint64_t last_commit_us, blocked_until_us; /* monotonic */
     struct log_gate gate;
     struct core_keep keep;

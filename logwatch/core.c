@@ -22,9 +22,6 @@
 #define PRUNE_STEPS 4
 #define PRUNE_ROWS 500 /* of one step, as the store does it */
 
-/* Ban orders are no news after this. */
-#define BAN_EXPIRES_US (UINT64_C(3600) * USEC_PER_SEC)
-
 static void batch_open(struct core *core)
 {
     arena_reset(core->arena);
@@ -35,6 +32,7 @@ static void batch_open(struct core *core)
     core_people_begin(core->people, &core->batch);
     core_tell_begin(core->tell, &core->batch);
     core_queue_begin(core->queue, &core->batch);
+    core_bans_begin(core->bans, &core->batch);
 }
 
 /* ---- start ---- */
@@ -103,13 +101,18 @@ static int open_telling(struct core *core, struct err *err)
     if (r == 0)
         r = core_tell_new(core->config, core->store, core->audit, core->people, &core->tell, err);
     if (r == 0)
+        r = core_bans_new(core->config, core->store, &core->bans, err);
+    if (r == 0)
         r = core_queue_new(core->config, core->store, core->people, now, &core->queue, err);
     if (r < 0)
         return r;
+    core_bans_begin(core->bans, &core->batch);
     core_people_begin(core->people, &core->batch);
     core_tell_begin(core->tell, &core->batch);
     core_queue_begin(core->queue, &core->batch);
     r = core_tell_load(core->tell, err);
+    if (r == 0)
+        r = core_bans_start(core->bans, err);
     if (r == 0)
         r = store_receivers_each(core->store, on_receiver, core, err);
     return r == -ENOMEM ? err_nomem(err) : r;
@@ -198,6 +201,7 @@ void core_free(struct core *core)
     core_time_free(core->time);
     core_anchors_free(core->anchors);
     core_queue_free(core->queue);
+    core_bans_free(core->bans);
     core_tell_free(core->tell);
     core_people_free(core->people);
     audit_free(core->audit);
@@ -263,41 +267,6 @@ struct audit *core_audit(struct core *core)
 
 /* ---- what an alert leads to ---- */
 
-static int order_ban(struct core *core, const struct alert *alert, struct slice key,
-                     struct err *err)
-{
-    const char *why = config_ban_refusal(core->config, alert, core->batch.now_us);
-    struct outgoing *o;
-    AUTO_BUF b = BUF_INIT;
-    struct json_writer w = json_writer(&b);
-
-    if (why)
-        return entry_of_refused_ban(&core->batch, alert, key, why) < 0 ? err_nomem(err) : 0;
-    if (audit_delivered(core->audit, key, slice_str(core->config->bans.sink->name)))
-        return 0;
-    json_object(&w);
-    json_member_u64(&w, "version", 1);
-    json_member_slice(&w, "id", key);
-    json_member_str(&w, "action", "ban");
-    json_member_slice(&w, "address", alert->ban.address);
-    json_member_u64(&w, "for_s", alert->ban.for_us / USEC_PER_SEC);
-    json_member_slice(&w, "rule", alert->rule_id);
-    json_member_slice(&w, "title", alert->rule_title);
-    json_member_bool(&w, "dry_run", false);
-    json_object_end(&w);
-    o = batch_outgoing(&core->batch);
-    if (!o)
-        return err_nomem(err);
-    *o = (struct outgoing){
-        .key = key,
-        .receiver = slice_str(core->config->bans.sink->name),
-        .kind = SLICE("ban"),
-        .not_before_us = core->batch.now_us,
-        .expires_us = core->batch.now_us + BAN_EXPIRES_US,
-    };
-    return entry_keep(core->arena, &b, &o->document) ? 0 : err_nomem(err);
-}
-
 /* Evidence, messages and ban order of one alert. */
 int core_respond(struct core *core, const struct alert *alert, struct err *err)
 {
@@ -315,7 +284,21 @@ int core_respond(struct core *core, const struct alert *alert, struct err *err)
         return err_nomem(err);
     if (core_tell_alert(core->tell, alert, id, document, err) < 0)
         return err_code(err);
-    return alert->ban.wanted ? order_ban(core, alert, id, err) : 0;
+    /* After a lost state the trail knows that it was ordered. */
+    if (!alert->ban.wanted || audit_delivered(core->audit, id, SLICE("bans")))
+        return 0;
+    return core_bans_order(core->bans, alert, id, err);
+}
+
+struct core_bans *core_bans(const struct core *core)
+{
+    return core->bans;
+}
+
+int core_ban_result(struct core *core, const struct ban_result *r, struct err *err)
+{
+    core->batch.now_us = clock_now(core->clock);
+    return core_bans_result(core->bans, r, err);
 }
 
 static bool known_in_batch(const struct core *core, size_t before, const struct alert *alert)
@@ -474,9 +457,11 @@ static struct digest_from digest_from(const struct core *core)
 uint64_t core_people_next_us(const struct core *core)
 {
     const struct digest_from from = digest_from(core);
-    uint64_t over = core_tell_due_us(core->tell), digest = core_digest_due_us(&from);
+    uint64_t over = core_tell_due_us(core->tell), digest = core_digest_due_us(&from),
+             ban = core_bans_due_us(core->bans);
 
-    return over < digest ? over : digest;
+    over = over < digest ? over : digest;
+    return over < ban ? over : ban;
 }
 
 uint64_t core_due_us(const struct core *core)
@@ -515,7 +500,7 @@ int core_tick(struct core *core, struct err *err)
 
     core->batch.now_us = now;
     if (core_tell_tick(core->tell, now, err) < 0 || tick_digests(core, now, err) < 0 ||
-        prune_history(core, now, err) < 0)
+        core_bans_tick(core->bans, now, err) < 0 || prune_history(core, now, err) < 0)
         return err_code(err);
     if (behind && behind < over)
         over = behind;
@@ -555,7 +540,7 @@ bool core_urgent(const struct core *core)
     const struct batch *b = &core->batch;
 
     return b->nentries || b->nalerts || b->noutcomes || b->noutgoing || b->nchanges ||
-           b->nincidents || b->nsilences || b->nsignals > 4096 || core->once_only;
+           b->nincidents || b->nsilences || b->nbans || b->nsignals > 4096 || core->once_only;
 }
 
 static int commit_batch(struct core *core, struct err *err);

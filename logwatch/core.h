@@ -52,7 +52,7 @@ struct core_delivery {
     unsigned attempts;
     bool broken; /* and so would be anything else for this receiver */
     uint64_t not_before_us;
-    struct slice status, remote, address; /* address: of a ban */
+    struct slice status, remote;
     enum anchor_said said; /* of an anchor, as what follows */
     uint64_t size;
     struct slice reply;
@@ -78,6 +78,12 @@ struct core_actor {
 };
 int core_act(struct core *core, struct slice request, const struct core_actor *actor,
              struct buf *answer, struct err *err);
+
+/* The book of bans (core-bans.h), and what the blocker said of it. */
+struct core_bans;
+struct ban_result;
+struct core_bans *core_bans(const struct core *core);
+int core_ban_result(struct core *core, const struct ban_result *r, struct err *err);
 
 /* An entry of our own life: "daemon.stop", "input.failed" ... members as in struct entry. */
 int core_note(struct core *core, const char *type, struct slice members, struct err *err);

@@ -66,7 +66,8 @@ static void keep_own(const struct parent *p, const struct child *c, const struct
 static int child_main(struct parent *p, const struct child *c, const struct role_start *s,
                       pid_t parent_pid)
 {
-    static const char *const names[] = { "tw-parent", "tw-reader", "tw-core", "tw-send" };
+    static const char *const names[] = { "tw-parent", "tw-reader", "tw-core",
+                                         "tw-send",   "tw-block",  "tw-names" };
 
     (void)prctl(PR_SET_NAME, names[c->role]);
     (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -87,6 +88,10 @@ static int child_main(struct parent *p, const struct child *c, const struct role
         return role_reader(s);
     }
     sigprocmask(SIG_SETMASK, &p->before, NULL);
+    if (c->role == ROLE_BLOCKER)
+        return role_blocker(s);
+    if (c->role == ROLE_RESOLVER)
+        return role_resolver(s);
     return c->role == ROLE_CORE ? role_core(s) : role_sender(s);
 }
 
@@ -153,7 +158,7 @@ static int start_core(struct parent *p, struct child *c, const char *why, struct
     return r;
 }
 
-/* Reader and senders: a line to the core, of which the core gets its end by a note. */
+/* Reader, senders and blocker: a line to the core, of which the core gets its end by a note. */
 int parent_start_child(struct parent *p, struct child *c, struct err *err)
 {
     struct role_start s = {
@@ -185,19 +190,25 @@ static int start_child(struct parent *p, struct child *c, const char *why, struc
 /* A configuration's set of children, none of them running. */
 int parent_make_children(struct parent *p, struct err *err)
 {
-    size_t n = 2 + sender_count(p->config);
+    size_t senders = sender_count(p->config), n = 2 + senders;
+    bool blocker = p->config->bans.blocker != NULL;
+    bool resolver = blocker && p->config->bans.allow_names.n;
 
     free(p->children);
-    p->children = calloc(n, sizeof *p->children);
-    p->n = p->children ? n : 0;
+    p->children = calloc(n + blocker + resolver, sizeof *p->children);
+    p->n = p->children ? n + blocker + resolver : 0;
     if (!p->children)
         return err_nomem(err);
     p->children[0].role = ROLE_CORE;
     p->children[1].role = ROLE_READER;
-    for (size_t i = 2; i < n; i++) {
-        p->children[i].role = ROLE_SENDER;
-        p->children[i].index = i - 2;
+    for (size_t i = 0; i < senders; i++) {
+        p->children[2 + i].role = ROLE_SENDER;
+        p->children[2 + i].index = i;
     }
+    if (blocker)
+        p->children[n].role = ROLE_BLOCKER;
+    if (resolver)
+        p->children[n + 1].role = ROLE_RESOLVER;
     return 0;
 }
 

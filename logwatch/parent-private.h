@@ -41,7 +41,7 @@ struct parent {
     struct config *config;
     struct config *next; /* of a reload: begins when all have ended */
     struct clock clock;
-    struct child *children; /* core, reader, senders */
+    struct child *children; /* core, reader, senders, blocker, resolver */
     size_t n;
     int core; /* line of notes */
     int signals, control;

@@ -70,6 +70,8 @@ static int open_all(struct pipeline *p, struct err *err)
     /* Children first: they must not inherit the state database or the keys. */
     if (sender_new(p->config, &p->clock, true, &p->turn.sender, err) < 0)
         return err_code(err);
+    if (blocking_new(p->config, &p->clock, true, &p->turn.blocking, err) < 0)
+        return err_code(err);
     if (core_open(p->config, &p->clock, "daemon.start", &p->turn.core, err) < 0)
         return err_code(err);
     return open_follow(p, err);
@@ -79,6 +81,7 @@ static void close_all(struct pipeline *p)
 {
     follow_free(p->follow);
     sender_free(p->turn.sender);
+    blocking_free(p->turn.blocking);
     core_free(p->turn.core);
     arena_free(p->arena);
     if (p->signal_fd >= 0)
@@ -104,7 +107,8 @@ static void wait_for_work(struct pipeline *p)
     size_t n = 0;
 
     fds[n++] = (struct pollfd){ .fd = p->signal_fd, .events = POLLIN };
-    n += sender_poll(p->turn.sender, fds + n, RECEIVERS_MAX);
+    n += blocking_poll(p->turn.blocking, fds + n, 1);
+    n += sender_poll(p->turn.sender, fds + n, RECEIVERS_MAX - n);
     if (!core_turn_blocked(&p->turn)) {
         n += follow_poll(p->follow, fds + n, POLLFDS_MAX - n);
         if (follow_wait_us(p->follow) < wait)

@@ -9,6 +9,7 @@
 #include "logwatch/control.h"
 #include "logwatch/core-turn.h"
 #include "logwatch/follow.h"
+#include "logwatch/names.h"
 #include "logwatch/roles.h"
 
 #define RECEIVERS_MAX 64
@@ -24,6 +25,7 @@ struct role_core {
     const struct role_start *start;
     struct clock clock;
     struct core_turn turn;
+    struct names *names;
     struct ipc reader;
     struct arena *frame; /* of the frame in work */
     struct {
@@ -173,8 +175,12 @@ static int attach(struct role_core *c, struct wire *w, int fd, struct err *err)
 
     if (fd < 0)
         return err_set(err, -EPROTO, "nothing to attach");
-    return role == ROLE_READER ? attach_reader(c, fd, err)
-                               : sender_attach(c->turn.sender, index, fd, c->turn.core, err);
+    if (role == ROLE_READER)
+        return attach_reader(c, fd, err);
+    if (role == ROLE_RESOLVER)
+        return names_attach(c->names, fd, err);
+    return role == ROLE_BLOCKER ? blocking_attach(c->turn.blocking, fd, c->turn.core, err)
+                                : sender_attach(c->turn.sender, index, fd, c->turn.core, err);
 }
 
 static int tell(struct role_core *c, struct slice body, struct err *err)
@@ -290,7 +296,9 @@ static void wait_for_work(struct role_core *c)
         fds[n++] = (struct pollfd){ .fd = c->reader.fd,
                                     .events = core_turn_blocked(&c->turn) ? out : POLLIN | out };
     }
-    n += sender_poll(c->turn.sender, fds + n, RECEIVERS_MAX);
+    n += blocking_poll(c->turn.blocking, fds + n, 1);
+    n += names_poll(c->names, fds + n, 1);
+    n += sender_poll(c->turn.sender, fds + n, RECEIVERS_MAX - 2);
     (void)poll(fds, n, (int)(wait / 1000 + 1));
 }
 
@@ -300,6 +308,8 @@ static int turn(struct role_core *c, struct err *err)
 
     if (r == 0 && c->reader.fd >= 0 && !core_turn_blocked(&c->turn))
         r = take_frames(c, err);
+    if (r >= 0 && !core_turn_blocked(&c->turn) && names_collect(c->names, c->turn.core, err) < 0)
+        r = err_code(err);
     c->turn.hurry = c->begin_owed || c->nasked;
     if (r >= 0)
         r = core_turn(&c->turn, err);
@@ -347,7 +357,9 @@ static int open_all(struct role_core *c, struct err *err)
         return err_nomem(err);
     if (role_drop_rights(ROLE_CORE, c->start, err) < 0)
         return err_code(err);
-    if (sender_new(c->start->config, &c->clock, false, &c->turn.sender, err) < 0)
+    if (sender_new(c->start->config, &c->clock, false, &c->turn.sender, err) < 0 ||
+        blocking_new(c->start->config, &c->clock, false, &c->turn.blocking, err) < 0 ||
+        names_new(c->start->config, &c->names, err) < 0)
         return err_code(err);
     return open_core(c, err);
 }
@@ -376,6 +388,8 @@ int role_core(const struct role_start *s)
         buf_fini(&c.asked[i].text);
     ipc_close(&c.reader);
     sender_free(c.turn.sender);
+    blocking_free(c.turn.blocking);
+    names_free(c.names);
     core_free(c.turn.core);
     arena_free(c.frame);
     if (r == 0)

@@ -14,6 +14,7 @@
 #include "base/hash.h"
 #include "base/log.h"
 #include "base/privileges.h"
+#include "logwatch/names.h"
 #include "logwatch/roles.h"
 #include "logwatch/sender.h"
 #include "logwatch/workers.h"
@@ -161,22 +162,23 @@ int role_make_folders(const struct config *c, struct err *err)
 }
 
 /* Names, certificates and time zones; nothing else of the host. */
+static const char *const network[] = { "/etc/resolv.conf",
+                                       "/run/systemd/resolve",
+                                       "/etc/hosts",
+                                       "/etc/host.conf",
+                                       "/etc/nsswitch.conf",
+                                       "/etc/gai.conf",
+                                       "/etc/services",
+                                       "/etc/ssl",
+                                       "/usr/lib/ssl",
+                                       "/usr/share/ca-certificates",
+                                       "/usr/local/share/ca-certificates",
+                                       "/etc/localtime",
+                                       "/usr/share/zoneinfo",
+                                       NULL };
+
 static int sender_paths(struct paths *read, struct paths *write, const struct sink *s)
 {
-    static const char *const network[] = { "/etc/resolv.conf",
-                                           "/run/systemd/resolve",
-                                           "/etc/hosts",
-                                           "/etc/host.conf",
-                                           "/etc/nsswitch.conf",
-                                           "/etc/gai.conf",
-                                           "/etc/services",
-                                           "/etc/ssl",
-                                           "/usr/lib/ssl",
-                                           "/usr/share/ca-certificates",
-                                           "/usr/local/share/ca-certificates",
-                                           "/etc/localtime",
-                                           "/usr/share/zoneinfo",
-                                           NULL };
     static const char *const libraries[] = { "/usr/lib", "/lib", "/etc/ld.so.cache", NULL };
     int r = s->ops->stays_here ? 0 : add_all(read, network);
 
@@ -197,6 +199,36 @@ static unsigned sender_may(const struct sink *s, const struct paths *write)
         may |= MAY_LOAD;
     if (s->ops->runs_programs)
         may |= MAY_EXEC | MAY_FORK | MAY_CONNECT | MAY_THREAD | MAY_PASS | MAY_LOAD | MAY_ACCEPT |
+               MAY_WRITE_FILES;
+    return write->n ? may | MAY_WRITE_FILES : may;
+}
+
+/* Addresses of our own, of neighbours and of who is logged in: never to be banned. */
+static int blocker_paths(struct paths *read, struct paths *write, const struct blocker *b)
+{
+    static const char *const host[] = { "/proc", "/etc/resolv.conf", "/run/systemd/resolve", NULL };
+    static const char *const libraries[] = { "/usr/lib",      "/lib",          "/etc/ld.so.cache",
+                                             "/etc/nftables", "/etc/iproute2", NULL };
+    int r = add_all(read, host);
+
+    if (r == 0)
+        r = add_all(read, libraries);
+    if (r == 0)
+        r = option_paths(b->ops->options, b->state, PATH_READ, add_read, read);
+    return r ? r : option_paths(b->ops->options, b->state, PATH_WRITE, add_write, write);
+}
+
+static bool blocker_runs(const struct blocker *b)
+{
+    return b->ops->runs_programs || (b->ops->runs && b->ops->runs(b));
+}
+
+static unsigned blocker_may(const struct blocker *b, const struct paths *write)
+{
+    unsigned may = MAY_FIREWALL;
+
+    if (blocker_runs(b))
+        may |= MAY_EXEC | MAY_CONNECT | MAY_FORK | MAY_THREAD | MAY_PASS | MAY_LOAD | MAY_ACCEPT |
                MAY_WRITE_FILES;
     return write->n ? may | MAY_WRITE_FILES : may;
 }
@@ -229,6 +261,8 @@ void role_rights_mark(enum role role, const struct role_start *s, uint8_t ret_ma
         r = reader_paths(&read, s->config);
     else if (role == ROLE_SENDER)
         r = sender_paths(&read, &write, sender_sink(s->config, s->index));
+    else if (role == ROLE_BLOCKER)
+        r = blocker_paths(&read, &write, s->config->bans.blocker);
     if (r == 0) {
         mark_each(&h, &read);
         mark_each(&h, &write);
@@ -246,6 +280,8 @@ static void tell_missing(enum role role, const struct buf *missing)
 int role_drop_rights(enum role role, const struct role_start *s, struct err *err)
 {
     static const char *const logs_of_others[] = { "dac_read_search", NULL };
+    static const char *const resolver_modules[] = { "/usr/lib", "/lib", "/etc/ld.so.cache", NULL };
+    static const char *const firewall[] = { "net_admin", NULL };
     AUTO(arena) a = arena_new(16384, 1 << 20);
     struct paths read = { .arena = a }, write = { .arena = a };
     struct privileges p = {
@@ -262,6 +298,20 @@ int role_drop_rights(enum role role, const struct role_start *s, struct err *err
     } else if (r == 0 && role == ROLE_CORE) {
         r = core_paths(&write, s->config);
         p.may = MAY_WRITE_FILES | MAY_PASS;
+    } else if (r == 0 && role == ROLE_RESOLVER) {
+        r = add_all(&read, network);
+        if (r == 0)
+            r = add_all(&read, resolver_modules);
+        p.may = MAY_CONNECT | MAY_LOAD | MAY_THREAD;
+    } else if (r == 0 && role == ROLE_BLOCKER) {
+        const struct blocker *blocker = s->config->bans.blocker;
+
+        r = blocker_paths(&read, &write, blocker);
+        p.may = blocker_may(blocker, &write);
+        p.capabilities = firewall;
+        p.anywhere = blocker_runs(blocker);
+        p.all_capabilities = blocker_runs(blocker);
+        p.user = blocker_runs(blocker) ? NULL : p.user;
     } else if (r == 0) {
         const struct sink *sink = sender_sink(s->config, s->index);
 
@@ -293,5 +343,33 @@ int role_sender(const struct role_start *s)
     }
     (void)sigaction(SIGTERM, &on_term, NULL); /* what is being delivered is delivered */
     sender_work(sender_sink(s->config, s->index), s->config->host, s->core);
+    return ROLE_DONE;
+}
+
+/* ---- the blocker ---- */
+
+int role_blocker(const struct role_start *s)
+{
+    struct err err = ERR_NONE;
+
+    if (role_drop_rights(ROLE_BLOCKER, s, &err) < 0) {
+        log_err(LOG_LEVEL_ERROR, &err);
+        return ROLE_FAILED;
+    }
+    blocker_work(s->config->bans.blocker, s->core);
+    return ROLE_DONE;
+}
+
+/* ---- the resolver ---- */
+
+int role_resolver(const struct role_start *s)
+{
+    struct err err = ERR_NONE;
+
+    if (role_drop_rights(ROLE_RESOLVER, s, &err) < 0) {
+        log_err(LOG_LEVEL_ERROR, &err);
+        return ROLE_FAILED;
+    }
+    names_work(s->config, s->core);
     return ROLE_DONE;
 }

@@ -5,6 +5,8 @@
  *     reader   steps 1-5: reads logs; writes nothing, reaches nobody, runs nothing
  *     core     steps 6-9: writes state and trail, holds the keys; parses nothing foreign
  *     sender   step 10, one for each receiver: network and its secret; no logs, no state
+ *     blocker  bans: CAP_NET_ADMIN and requests of a fixed size; no logs, no state, no network
+ *     resolver names of the allow list: DNS, and nothing else (names.h)
  *
  * They are forked, not executed again: all have the one configuration that the
  * parent compiled (a restart or a reload can never see half of a changed
@@ -26,7 +28,7 @@ enum role_exit {
 struct role_start {
     struct config *config;
     int parent; /* core: line of notes to the parent */
-    int core; /* reader, sender: line to the core */
+    int core; /* reader, sender, blocker: line to the core */
     size_t index; /* sender: which receiver */
     const char *why; /* core: "daemon.start", "daemon.reload", "daemon.restart" */
     bool once;
@@ -35,6 +37,8 @@ struct role_start {
 int role_reader(const struct role_start *s);
 int role_core(const struct role_start *s);
 int role_sender(const struct role_start *s);
+int role_blocker(const struct role_start *s);
+int role_resolver(const struct role_start *s);
 
 /* ---- role-rights.c ---- */
 

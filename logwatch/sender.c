@@ -29,7 +29,7 @@ struct receiver {
     uint64_t restart_us; /* monotonic; not before */
     uint64_t row, expires_us;
     unsigned attempts;
-    char *key, *kind, *address;
+    char *key, *kind;
     struct buf act_answers; /* for people, when what they want is committed */
 };
 
@@ -84,16 +84,12 @@ static int child_start(struct sender *s, struct receiver *r, struct err *err)
 
 size_t sender_count(const struct config *c)
 {
-    return c->nsinks + (c->bans.sink ? 1 : 0) + c->nanchors;
+    return c->nsinks + c->nanchors;
 }
 
 struct sink *sender_sink(const struct config *c, size_t i)
 {
-    size_t bans = c->bans.sink ? 1 : 0;
-
-    if (i < c->nsinks)
-        return &c->sinks[i];
-    return i < c->nsinks + bans ? c->bans.sink : c->anchors[i - c->nsinks - bans].sink;
+    return i < c->nsinks ? &c->sinks[i] : c->anchors[i - c->nsinks].sink;
 }
 
 size_t sender_index(const struct config *c, struct slice name)
@@ -135,8 +131,7 @@ static void forget_row(struct receiver *r)
 {
     free(r->key);
     free(r->kind);
-    free(r->address);
-    r->key = r->kind = r->address = NULL;
+    r->key = r->kind = NULL;
     r->state = RECEIVER_IDLE;
 }
 
@@ -211,7 +206,6 @@ static int outcome(struct core *core, const struct receiver *r, enum delivery_st
         .key = slice_str(r->key),
         .receiver = slice_str(r->sink->name),
         .kind = slice_str(r->kind),
-        .address = slice_str(r->address),
         .state = state,
         .attempts = r->attempts,
         .not_before_us = not_before_us,
@@ -228,15 +222,6 @@ static int outcome(struct core *core, const struct receiver *r, enum delivery_st
     return core_outcome(core, &d, err);
 }
 
-/* The address of a ban order, for its entry. */
-static char *order_address(const struct outbox_row *row)
-{
-    AUTO(arena) a = arena_new(4096, 1 << 20);
-    const struct json *doc = a ? json_load(a, row->document, NULL) : NULL;
-
-    return slice_is(row->kind, "ban") ? slice_dup(json_text(doc, "address")) : NULL;
-}
-
 static bool take_row(struct receiver *r, const struct outbox_row *row)
 {
     r->row = row->id;
@@ -244,7 +229,6 @@ static bool take_row(struct receiver *r, const struct outbox_row *row)
     r->expires_us = row->expires_us;
     r->key = slice_dup(row->key);
     r->kind = slice_dup(row->kind);
-    r->address = order_address(row);
     return r->key && r->kind;
 }
 

@@ -22,7 +22,7 @@
 
 struct sender;
 
-/* Receivers by number: the notifiers in the order of the configuration, the bans, the anchors. */
+/* Receivers by number: the notifiers in the order of the configuration, the anchors. */
 size_t sender_count(const struct config *c);
 struct sink *sender_sink(const struct config *c, size_t i);
 size_t sender_index(const struct config *c, struct slice name); /* SIZE_MAX: none has it */

@@ -29,7 +29,9 @@ static const struct {
 
 const char *role_name(enum role r)
 {
-    static const char *const names[] = { "parent", "reader", "core", "sender" };
+    static const char *const names[] = {
+        "parent", "reader", "core", "sender", "blocker", "resolver"
+    };
 
     return names[r];
 }

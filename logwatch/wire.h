@@ -17,6 +17,8 @@ enum role {
     ROLE_READER,
     ROLE_CORE,
     ROLE_SENDER,
+    ROLE_BLOCKER,
+    ROLE_RESOLVER,
 };
 const char *role_name(enum role r);
 

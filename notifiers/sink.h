@@ -71,7 +71,6 @@ struct sink_ops {
     const char *summary; /* one line for `trailwarden help notifiers` */
     const struct option *options; /* ends with { 0 } */
     size_t state_size;
-    bool bans; /* takes kind "ban" instead of "notify" */
     bool runs_programs; /* of the operator's choice: its process keeps its rights */
     bool loads_libraries; /* while it works */
     bool stays_here; /* never reaches for the network */
@@ -83,8 +82,6 @@ struct sink_ops {
     /* Always fills the result; a failure of ours is a RETRY with its text. */
     void (*deliver)(struct sink *s, const struct delivery *d, struct delivery_result *ret);
     void (*close)(struct sink *s); /* also after a failed open */
-
-    bool (*unbans)(const struct sink *s); /* can take a ban back, as it is configured */
 
     /*
      * Optional: people can act there (`listens` says whether this one is so configured). listen()
@@ -102,7 +99,7 @@ struct sink {
     const struct sink_ops *ops;
     void *state; /* state_size bytes, filled from the options; only in its own process */
     const struct template *text; /* what the operator has people told; NULL: our words */
-    bool listens, unbans; /* what ops->listens and ops->unbans said */
+    bool listens; /* what ops->listens said */
 };
 
 /* The registry, in the manual's order; ends with NULL. */

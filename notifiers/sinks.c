@@ -4,9 +4,9 @@
 #include "notifiers/kinds.h"
 
 const struct sink_ops *const sink_kinds[] = {
-    &sink_email,  &sink_telegram,  &sink_slack,    &sink_discord,      &sink_teams,   &sink_ntfy,
-    &sink_sms,    &sink_pagerduty, &sink_opsgenie, &sink_alertmanager, &sink_webhook, &sink_teller,
-    &sink_syslog, &sink_file,      &sink_command,  &sink_dry_run,      NULL,
+    &sink_email,   &sink_telegram, &sink_slack,     &sink_discord,  &sink_teams,
+    &sink_ntfy,    &sink_sms,      &sink_pagerduty, &sink_opsgenie, &sink_alertmanager,
+    &sink_webhook, &sink_teller,   &sink_syslog,    &sink_file,     NULL,
 };
 
 const struct sink_ops *sink_kind(struct slice name)

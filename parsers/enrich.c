@@ -16,7 +16,6 @@
 
 struct geo {
     MMDB_s db[DATABASES_MAX];
-    int fd[DATABASES_MAX];
     size_t n;
     atomic_uint_fast64_t faults; /* threads share the databases */
 };
@@ -46,11 +45,10 @@ static int open_one(struct geo *g, const char *path, struct err *err)
         return fd;
     snprintf(name, sizeof name, "/proc/self/fd/%d", fd);
     r = MMDB_open(name, MMDB_MODE_MMAP, &g->db[g->n]);
-    if (r != MMDB_SUCCESS) {
-        close(fd);
+    close(fd); /* the mapping holds the copy */
+    if (r != MMDB_SUCCESS)
         return err_set(err, -EBADMSG, "'%s' is no MaxMind database: %s", path, MMDB_strerror(r));
-    }
-    g->fd[g->n++] = fd;
+    g->n++;
     return 0;
 }
 
@@ -74,10 +72,8 @@ void geo_free(struct geo *g)
 {
     if (!g)
         return;
-    for (size_t i = 0; i < g->n; i++) {
+    for (size_t i = 0; i < g->n; i++)
         MMDB_close(&g->db[i]);
-        close(g->fd[i]);
-    }
     free(g);
 }
 
@@ -171,4 +167,33 @@ int enrich_run(struct geo *g, struct event *ev)
             return -ENOMEM;
     }
     return 0;
+}
+
+static void note_place(MMDB_lookup_result_s *found, struct geo_place *ret)
+{
+    static const char *const country[] = { "country", "iso_code", NULL }, *const number[] = {
+        "autonomous_system_number", NULL
+    };
+    MMDB_entry_data_s d;
+
+    if (MMDB_aget_value(&found->entry, &d, country) == MMDB_SUCCESS && d.has_data &&
+        d.type == MMDB_DATA_TYPE_UTF8_STRING && d.data_size == 2)
+        memcpy(ret->country, d.utf8_string, 2);
+    if (MMDB_aget_value(&found->entry, &d, number) == MMDB_SUCCESS && d.has_data &&
+        d.type == MMDB_DATA_TYPE_UINT32)
+        ret->as_number = d.uint32;
+}
+
+struct geo_place geo_find(const struct geo *g, const struct ip *ip)
+{
+    struct geo_place place = { 0 };
+
+    for (size_t i = 0; i < g->n; i++) {
+        int error = MMDB_SUCCESS;
+        MMDB_lookup_result_s found = look_up(&g->db[i], ip, &error);
+
+        if (error == MMDB_SUCCESS && found.found_entry)
+            note_place(&found, &place);
+    }
+    return place;
 }

@@ -164,4 +164,10 @@ void geo_free(struct geo *g);
 DEFINE_AUTO(geo)
 /* Adds source.geo.* and source.as.* when source.ip is there and known. Faults are counted. */
 int enrich_run(struct geo *g, struct event *ev);
+struct ip;
+struct geo_place {
+    char country[3]; /* ISO 3166-1; empty: not known */
+    uint32_t as_number; /* 0: not known */
+};
+struct geo_place geo_find(const struct geo *g, const struct ip *ip);
 bool enrich_gives(uint32_t id); /* is it one of those fields? */

@@ -116,6 +116,9 @@ struct alert *alert_of_rule(const struct rule *rule, const struct event *ev, str
     event_hash(ev, alert->event_hash);
     alert->ban.wanted = rule->response.ban_us != 0;
     alert->ban.for_us = rule->response.ban_us;
+    alert->ban.dry_run = rule->response.ban_dry_run;
+    alert->ban.protocol = rule->response.ban_protocol;
+    memcpy(alert->ban.ports, rule->response.ban_ports, sizeof alert->ban.ports);
     alert->ban.field = rule->response.ban_field;
     if (alert->ban.wanted)
         alert->ban.address = event_value(ev, rule->response.ban_id, rule->response.ban_field);

@@ -44,17 +44,64 @@ static void load_notify(struct rule_build *b, const struct yaml *y)
     b->rule->response.nnotify = n;
 }
 
-static void load_ban(struct rule_build *b, const struct yaml *y)
+/* [22, 2222] or 22 */
+static void load_ban_ports(struct rule_build *b, const struct yaml *y)
 {
-    const struct yaml *field = yaml_get(y, "field"), *span = yaml_get(y, "for");
+    struct response *resp = &b->rule->response;
+    AUTO_BUF list = BUF_INIT;
+
+    if (y->kind == YAML_SCALAR)
+        buf_slice(&list, y->text);
+    else
+        YAML_EACH (item, y) {
+            if (list.n)
+                buf_char(&list, ',');
+            buf_slice(&list, item->text);
+        }
+    if (!buf_ok(&list) || ban_ports_parse(buf_view(&list), resp->ban_ports) < 0)
+        rule_fault(b, y, "ports are at most 8 numbers from 1 to 65535");
+}
+
+static void load_ban_key(struct rule_build *b, const struct yaml *m)
+{
+    static const char *const keys[] = { "field", "for", "ports", "protocol", "dry_run", NULL };
     struct response *resp = &b->rule->response;
 
+    if (slice_is(m->key, "field")) {
+        resp->ban_field = m->text;
+    } else if (slice_is(m->key, "for")) {
+        if (parse_duration(m->text, &resp->ban_us) < 0 || resp->ban_us > BAN_MAX_S * USEC_PER_SEC)
+            rule_fault(b, m, "a ban's time is a duration of at most 10 years, like 1h");
+    } else if (slice_is(m->key, "ports")) {
+        load_ban_ports(b, m);
+    } else if (slice_is(m->key, "protocol")) {
+        if (ban_protocol_parse(m->text, &resp->ban_protocol) < 0)
+            rule_fault(b, m, "protocol is tcp, udp, sctp, a number, or all");
+    } else if (slice_is(m->key, "dry_run")) {
+        if (!yaml_bool(m, &resp->ban_dry_run))
+            rule_fault(b, m, "dry_run is true or false");
+    } else {
+        struct yaml key = *m;
+
+        key.text = m->key;
+        key.at = m->key_at;
+        rule_unknown(b, &key, "key of ban:", keys);
+    }
+}
+
+static void load_ban(struct rule_build *b, const struct yaml *y)
+{
+    struct response *resp = &b->rule->response;
+
+    resp->ban_field = SLICE("source.ip");
     YAML_EACH (m, y)
-        if (!slice_is(m->key, "field") && !slice_is(m->key, "for"))
-            rule_fault(b, m, "a ban has 'field' and 'for'");
-    resp->ban_field = field ? field->text : SLICE("source.ip");
+        load_ban_key(b, m);
     resp->ban_id = field_intern(b->r->names, resp->ban_field);
-    if (!span || parse_duration(span->text, &resp->ban_us) < 0 || resp->ban_us == 0)
+    if (resp->ban_ports[0] && resp->ban_protocol == 0)
+        resp->ban_protocol = 6; /* TCP, as everybody means it */
+    if (resp->ban_protocol && !resp->ban_ports[0])
+        rule_fault(b, y, "a ban of one protocol names its ports: {protocol: udp, ports: [1194]}");
+    if (resp->ban_us == 0)
         rule_fault(b, y, "a ban needs a duration: {for: 1h}");
 }
 

@@ -243,6 +243,9 @@ struct response {
     struct slice ban_field;
     uint32_t ban_id;
     uint64_t ban_us;
+    bool ban_dry_run;
+    uint8_t ban_protocol;
+    uint16_t ban_ports[BAN_PORTS_MAX];
     bool audit;
     uint64_t suppress_us;
     uint64_t for_us; /* the condition must hold that long */

@@ -163,6 +163,8 @@ static void read_ban(const struct json *ban, struct alert *alert)
         return;
     alert->ban.wanted = true;
     alert->ban.address = json_text(ban, "address");
+    ban_ports_read(ban, &alert->ban.protocol, alert->ban.ports);
+    alert->ban.dry_run = json_bool(ban, "dry_run", false);
     alert->ban.for_us = for_s < UINT64_MAX / USEC_PER_SEC ? for_s * USEC_PER_SEC : 0;
 }
 

@@ -153,7 +153,7 @@ static void group_json(const struct alert *alert, struct json_writer *w)
     json_array_end(w);
 }
 
-static void ban_json(const struct alert *alert, struct json_writer *w)
+static void put_ban(const struct alert *alert, struct json_writer *w)
 {
     if (!alert->ban.wanted || alert->ban.address.n == 0)
         return;
@@ -161,6 +161,9 @@ static void ban_json(const struct alert *alert, struct json_writer *w)
     json_object(w);
     json_member_slice(w, "address", alert->ban.address);
     json_member_u64(w, "for_s", alert->ban.for_us / USEC_PER_SEC);
+    ban_ports_json(alert->ban.protocol, alert->ban.ports, w);
+    if (alert->ban.dry_run)
+        json_member_bool(w, "dry_run", true);
     json_object_end(w);
 }
 
@@ -198,7 +201,7 @@ void alert_json(const struct alert *alert, struct json_writer *w)
     group_json(alert, w);
     json_member_str(w, "trust", trust_name(alert->trust));
     json_member_bool(w, "backfill", alert->backfill);
-    ban_json(alert, w);
+    put_ban(alert, w);
     json_member_buf(w, "key", &key);
     evidence_json(alert, w);
     json_object_end(w);

@@ -9,6 +9,7 @@
  */
 #pragma once
 
+#include "schemas/ban.h"
 #include "schemas/event.h"
 
 enum level { /* Sigma's */
@@ -54,6 +55,9 @@ struct action_ban {
     struct slice field; /* "source.ip" */
     struct slice address; /* its value in the event; validated again by the blocker */
     uint64_t for_us;
+    bool dry_run; /* into the book, and no further */
+    uint8_t protocol; /* as in struct ban_target */
+    uint16_t ports[BAN_PORTS_MAX];
 };
 
 struct alert_group {

@@ -134,6 +134,42 @@ int ban_target_parse(struct slice s, struct ban_target *ret)
     return 0;
 }
 
+void ban_ports_json(uint8_t protocol, const uint16_t ports[BAN_PORTS_MAX], struct json_writer *w)
+{
+    const char *name = ban_protocol_name(protocol);
+
+    if (protocol == 0)
+        return;
+    json_key(w, "protocol");
+    if (name)
+        json_put_str(w, name);
+    else
+        json_put_u64(w, protocol);
+    json_key(w, "ports");
+    json_array(w);
+    for (size_t i = 0; i < BAN_PORTS_MAX && ports[i]; i++)
+        json_put_u64(w, ports[i]);
+    json_array_end(w);
+}
+
+void ban_ports_read(const struct json *doc, uint8_t *ret_protocol,
+                    uint16_t ret_ports[BAN_PORTS_MAX])
+{
+    const struct json *list = json_get(doc, "ports"), *protocol = json_get(doc, "protocol");
+    size_t n = 0;
+
+    *ret_protocol = 0;
+    memset(ret_ports, 0, BAN_PORTS_MAX * sizeof *ret_ports);
+    if (!protocol || ban_protocol_parse(protocol->text, ret_protocol) < 0)
+        return;
+    for (const struct json *m = list ? list->child : NULL; m; m = m->next) {
+        uint64_t port;
+
+        if (parse_u64(m->text, 1, 65535, &port) == 0)
+            (void)add_port(ret_ports, &n, (uint16_t)port);
+    }
+}
+
 struct cidr ban_network(const struct ip *ip, uint8_t bits6)
 {
     struct cidr c = { .net = *ip, .bits = ip->family == 4 ? 32 : bits6 };
@@ -154,23 +190,6 @@ const char *ban_state_name(enum ban_state s)
     static const char *const names[BAN_STATES] = { "active", "ended", "removed", "refused" };
 
     return s < BAN_STATES ? names[s] : "unknown";
-}
-
-static void put_ports(const struct ban_target *t, struct json_writer *w)
-{
-    const char *name = ban_protocol_name(t->protocol);
-
-    if (t->protocol == 0)
-        return;
-    if (name)
-        json_member_str(w, "protocol", name);
-    else
-        json_member_u64(w, "protocol", t->protocol);
-    json_key(w, "ports");
-    json_array(w);
-    for (size_t i = 0; i < BAN_PORTS_MAX && t->ports[i]; i++)
-        json_put_u64(w, t->ports[i]);
-    json_array_end(w);
 }
 
 static void put_text(struct json_writer *w, const char *name, struct slice s)
@@ -200,7 +219,7 @@ void ban_json(const struct ban *b, uint64_t now_us, struct json_writer *w)
     json_object(w);
     json_member_u64(w, "id", b->id);
     json_member_str(w, "network", network);
-    put_ports(&b->target, w);
+    ban_ports_json(b->target.protocol, b->target.ports, w);
     json_member_str(w, "state", ban_state_name(b->state));
     json_member_bool(w, "confirmed", b->owed == BAN_OWES_NOTHING && !b->dry_run);
     json_member_bool(w, "dry_run", b->dry_run);
@@ -254,3 +273,7 @@ void ban_request_fill(const struct ban *b, uint8_t verb, uint64_t now_us, struct
     word(b->rule, ret->rule, sizeof ret->rule);
     word(b->alert, ret->alert, sizeof ret->alert);
 }
+
+_Static_assert(sizeof(struct ban_target) ==
+                   sizeof(struct cidr) + 2 + BAN_PORTS_MAX * sizeof(uint16_t),
+               "targets are compared by their bytes");

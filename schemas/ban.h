@@ -17,12 +17,19 @@
 #define BAN_PORTS_MAX 8
 #define BAN_MAX_S (10ull * 365 * 86400) /* longer is a mistake; 0 is for good */
 
+/* Its bytes are a key: no holes. */
 struct ban_target {
     struct cidr net;
     uint8_t protocol; /* IANA's number: 6 TCP, 17 UDP; 0 = all, and then no ports */
+    uint8_t none; /* 0 */
     uint16_t ports[BAN_PORTS_MAX]; /* ascending, 0 behind the last; none: all ports */
 };
 
+/* The members "protocol" and "ports" of a document; nothing when all is meant. */
+void ban_ports_json(uint8_t protocol, const uint16_t ports[BAN_PORTS_MAX], struct json_writer *w);
+/* The same, read; what is wrong counts as not there. */
+void ban_ports_read(const struct json *doc, uint8_t *ret_protocol,
+                    uint16_t ret_ports[BAN_PORTS_MAX]);
 bool ban_target_eq(const struct ban_target *a, const struct ban_target *b);
 /* The text in store, lists and entries: "192.0.2.1", "2001:db8::/64", "192.0.2.1 tcp 22,80". */
 #define BAN_TEXT_SIZE (IP_TEXT_SIZE + 4 + 6 + BAN_PORTS_MAX * 6)

@@ -101,6 +101,7 @@ const char *const store_upgrades[STORE_VERSION - 1] = {
      "  CASE WHEN state IN (1, 3) THEN created_us ELSE 0 END, status, remote, id FROM outbox_5;"
      "DROP TABLE outbox_5;"),
     /* Orders that nobody had taken: the book is who orders now. */
-    ("UPDATE outbox SET state = 3, status = 'given up: bans are in the book now'"
+    ("UPDATE outbox SET state = 3, done_us = created_us, status = 'given up: bans are in the book "
+     "now'"
      " WHERE kind = 'ban' AND state IN (0, 2);" BAN_TABLE),
 };

@@ -127,17 +127,20 @@ const char *const store_sql[STATEMENTS] = {
         " title = coalesce(nullif(?7, ''), title), alert = coalesce(nullif(?8, ''), alert),"
         " channel = coalesce(nullif(?9, ''), channel), reason = coalesce(nullif(?10, ''), reason),"
         " who = coalesce(nullif(?11, ''), who), status = coalesce(nullif(?12, ''), status),"
-        " state = ?13, owed = ?14, until_us = ?17, changed_us = ?18, ended_us = ?19,"
+        " state = ?13, owed = ?14, dry_run = ?15, until_us = ?17, changed_us = ?18, ended_us = ?19,"
         " renewals = ?21",
     [S_BANS] = "SELECT " BAN_ROW " FROM ban WHERE " BAN_WHERE " ORDER BY id DESC LIMIT ?9",
     [S_BANS_BEHIND] =
         "SELECT " BAN_ROW " FROM ban WHERE " BAN_WHERE " AND id > ?10 ORDER BY id LIMIT ?9",
+    [S_BANS_ACTIVE] =
+        "SELECT " BAN_ROW " FROM ban WHERE state = 0 AND " BAN_WHERE " ORDER BY id DESC LIMIT ?9",
+    [S_BANS_HELD] = "SELECT " BAN_ROW " FROM ban WHERE state = 0 OR owed <> 0 ORDER BY id",
     [S_BAN_TOTALS] = "SELECT (SELECT count(*) FROM ban WHERE state = 0),"
                      " (SELECT count(*) FROM ban WHERE owed <> 0),"
                      " (SELECT count(*) FROM ban WHERE state = 0 AND dry_run = 1),"
                      " (SELECT count(*) FROM ban)",
-    [S_BAN_PAST] = "SELECT count(*), coalesce(max(ended_us), 0) FROM ban WHERE lo = ?1 AND hi = ?2"
-                   " AND (ended_us = 0 OR ended_us >= ?3) AND state <> 3",
+    [S_BAN_PAST] = "SELECT times, ended_us FROM ban WHERE lo = ?1 AND hi = ?2 AND state <> 3"
+                   " ORDER BY id DESC LIMIT 1",
     [S_BAN_LAST] = "SELECT coalesce(max(id), 0) FROM ban",
     [S_CHANNEL_ADD] =
         "INSERT INTO channel VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT (name) DO"
@@ -169,11 +172,9 @@ const char *const store_sql[STATEMENTS] = {
                         " LIMIT 1",
     [S_INCIDENT_DROP] = "DELETE FROM incident WHERE key = ?1",
     [S_SILENCE_DROP] = "DELETE FROM silence WHERE id = ?1",
-    [S_BAN_NEXT] = "SELECT id, target, reason, who, title, state FROM ban WHERE id > ?1"
+    [S_BAN_NEXT] = "SELECT id, target, reason, who, title FROM ban WHERE id > ?1"
                    " ORDER BY id LIMIT 1",
     [S_BAN_DROP] = "DELETE FROM ban WHERE id = ?1",
-    [S_BAN_SET] = "UPDATE ban SET reason = '[erased]', who = '[erased]', title = '[erased]'"
-                  " WHERE id = ?1",
     [S_SIGNALS_NEXT] = "SELECT batch, data FROM signals WHERE batch > ?1 ORDER BY batch LIMIT 1",
     [S_SIGNALS_SET] = "UPDATE signals SET n = ?2, data = ?3 WHERE batch = ?1",
     [S_SIGNALS_DROP] = "DELETE FROM signals WHERE batch = ?1",

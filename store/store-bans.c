@@ -86,15 +86,8 @@ static void bind_inside(sqlite3_stmt *st, int i, const struct ip *ip, char at[ED
         sqlite3_bind_null(st, i);
 }
 
-int store_bans_each(struct store *s, const struct ban_filter *f,
-                    int (*fn)(void *ctx, const struct ban *b), void *ctx, struct err *err)
+static void bind_filter(sqlite3_stmt *st, const struct ban_filter *f, char at[EDGE_SIZE])
 {
-    sqlite3_stmt *st = stmt_ready(s, f->after_id ? S_BANS_BEHIND : S_BANS);
-    char at[EDGE_SIZE];
-    int rc = SQLITE_DONE, r = 0;
-
-    if (!st)
-        return store_error(s, err);
     stmt_u64(st, 1, f->id);
     stmt_u64(st, 2, f->states ? f->states : UINT32_MAX);
     bind_inside(st, 3, &f->inside, at);
@@ -106,6 +99,23 @@ int store_bans_each(struct store *s, const struct ban_filter *f,
     stmt_u64(st, 9, f->limit ? f->limit : 100);
     if (f->after_id)
         stmt_u64(st, 10, f->after_id - 1);
+}
+
+int store_bans_each(struct store *s, const struct ban_filter *f,
+                    int (*fn)(void *ctx, const struct ban *b), void *ctx, struct err *err)
+{
+    enum statement which = f->held                         ? S_BANS_HELD
+                           : f->after_id                   ? S_BANS_BEHIND
+                           : f->states == 1u << BAN_ACTIVE ? S_BANS_ACTIVE
+                                                           : S_BANS;
+    sqlite3_stmt *st = stmt_ready(s, which);
+    char at[EDGE_SIZE];
+    int rc = SQLITE_DONE, r = 0;
+
+    if (!st)
+        return store_error(s, err);
+    if (!f->held)
+        bind_filter(st, f, at);
     while (r == 0 && (rc = sqlite3_step(st)) == SQLITE_ROW) {
         const struct ban b = ban_row(st);
 
@@ -129,24 +139,21 @@ int store_ban_totals(struct store *s, struct ban_totals *ret, struct err *err)
     return 0;
 }
 
-int store_ban_past(struct store *s, const struct cidr *net, uint64_t since_us, struct ban_past *ret,
-                   struct err *err)
+int store_ban_past(struct store *s, const struct cidr *net, struct ban_past *ret, struct err *err)
 {
     sqlite3_stmt *st = stmt_ready(s, S_BAN_PAST);
     char lo[EDGE_SIZE], hi[EDGE_SIZE];
+    int rc;
 
     *ret = (struct ban_past){ 0 };
     if (!st)
         return store_error(s, err);
     stmt_blob(st, 1, edge(net, false, lo));
     stmt_blob(st, 2, edge(net, true, hi));
-    stmt_u64(st, 3, since_us);
-    if (sqlite3_step(st) != SQLITE_ROW)
-        return store_error(s, err);
-    ret->times = stmt_column_u64(st, 0);
-    ret->ended_us = stmt_column_u64(st, 1);
-    sqlite3_reset(st);
-    return 0;
+    rc = sqlite3_step(st);
+    if (rc == SQLITE_ROW)
+        *ret = (struct ban_past){ stmt_column_u64(st, 0), stmt_column_u64(st, 1) };
+    return stmt_walked(s, st, rc == SQLITE_ROW ? SQLITE_DONE : rc, 0, err);
 }
 
 uint64_t store_ban_last(struct store *s)

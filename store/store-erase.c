@@ -334,10 +334,11 @@ static int each_silence(void *ctx, const struct silence *s)
 
 /* ---- bans ---- */
 
-/* One that is over goes. One that holds needs its address until it ends: only its words go. */
-static int erase_ban(struct erasing *e, uint64_t id, bool holds)
+/* Also one that holds: its address is what is to be gone. The next start takes it out of the
+ * firewall, too, for it is in the book no more. */
+static int erase_ban(struct erasing *e, uint64_t id)
 {
-    sqlite3_stmt *st = stmt_ready(e->s, holds ? S_BAN_SET : S_BAN_DROP);
+    sqlite3_stmt *st = stmt_ready(e->s, S_BAN_DROP);
 
     if (!st)
         return -1;
@@ -362,7 +363,7 @@ static int erase_bans(struct erasing *e)
 
     for (;;) {
         sqlite3_stmt *st = stmt_ready(e->s, S_BAN_NEXT);
-        bool hit, holds;
+        bool hit;
         int rc;
 
         if (!st)
@@ -373,9 +374,9 @@ static int erase_bans(struct erasing *e)
             return rc == SQLITE_DONE ? 0 : -1;
         id = stmt_column_u64(st, 0);
         hit = ban_hit(e, st);
-        holds = stmt_column_u64(st, 5) == BAN_ACTIVE;
         sqlite3_reset(st);
-        if (hit && !e->only_count && erase_ban(e, id, holds) < 0)
+        e->n.bans += hit;
+        if (hit && !e->only_count && erase_ban(e, id) < 0)
             return -1;
     }
 }

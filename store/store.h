@@ -213,6 +213,7 @@ struct ban_filter {
     struct slice rule, origin, alert; /* empty = any; an origin "list:" means all lists */
     uint64_t since_us, until_us; /* started; 0 = open */
     uint64_t after_id; /* oldest first, ids from this one on; 0 = newest first */
+    bool held; /* those that hold or owe something, oldest first, and nothing else of this filter */
     size_t limit; /* 0 = 100 */
 };
 /* fn returns non-zero to stop; slices live during the call. */
@@ -223,13 +224,12 @@ struct ban_totals {
     uint64_t active, owed, dry_run, all;
 };
 int store_ban_totals(struct store *s, struct ban_totals *ret, struct err *err);
-/* How often the network was banned before, and when the newest of these ended (0: never, or it
- * holds). */
+/* The newest ban of exactly this network: its number, and when it ended (0: it holds, or there is
+ * none: times is 0). */
 struct ban_past {
     uint64_t times, ended_us;
 };
-int store_ban_past(struct store *s, const struct cidr *net, uint64_t since_us, struct ban_past *ret,
-                   struct err *err);
+int store_ban_past(struct store *s, const struct cidr *net, struct ban_past *ret, struct err *err);
 
 struct alert_row {
     uint64_t n; /* number in the order of commit */
@@ -266,15 +266,15 @@ int store_inputs_each(struct store *s, int (*fn)(void *ctx, const struct input_h
                       void *ctx, struct err *err);
 
 struct store_erased {
-    uint64_t alerts, messages, signals;
+    uint64_t alerts, messages, signals, bans;
 };
 /*
  * What a person's erasure takes: hit() says for a name and a value whether that person occurs in
  * it (an empty name: a whole text; a NULL one: the value of some field). Such texts of alerts and
  * messages become "[erased]", so that an alert stays known by its id; a ban order that waits is
- * given up; signals of windows in which that person occurs are dropped. Then the database is
- * written anew and its log cut, so that no free page holds the bytes. `only_count`: changes
- * nothing. The writer's; a transaction of its own.
+ * given up; signals of windows in which that person occurs are dropped, and so are bans, also those
+ * that hold. Then the database is written anew and its log cut, so that no free page holds the
+ * bytes. `only_count`: changes nothing. The writer's; a transaction of its own.
  */
 int store_erase(struct store *s, bool (*hit)(void *ctx, struct slice name, struct slice text),
                 void *ctx, bool only_count, struct store_erased *ret, struct err *err);

@@ -134,14 +134,6 @@ static int find(struct showing *s, const char *id)
 
 /* ---- who was told ---- */
 
-static const struct outbox_row *ban_row(const struct showing *s)
-{
-    for (size_t i = 0; i < s->nrows; i++)
-        if (slice_is(s->rows[i].kind, "ban"))
-            return &s->rows[i];
-    return NULL;
-}
-
 static bool has_row(const struct showing *s, uint64_t id)
 {
     for (size_t i = 0; i < s->nrows; i++)
@@ -233,13 +225,11 @@ static void show_rows(const struct showing *s)
 
     if (!t)
         return;
-    fputs(s->nrows > (ban_row(s) ? 1 : 0) ? "\nwho was told\n" : "\nnobody was told\n", out);
+    fputs(s->nrows ? "\nwho was told\n" : "\nnobody was told\n", out);
     for (size_t i = 0; i < s->nrows; i++) {
         const struct outbox_row *row = &s->rows[i];
         AUTO_BUF fate = BUF_INIT;
 
-        if (row == ban_row(s))
-            continue; /* shown above */
         buf_whole_fate(s, row, &fate);
         text_table_cellf(t, "%llu", (unsigned long long)row->id);
         text_table_cell(t,
@@ -250,7 +240,7 @@ static void show_rows(const struct showing *s)
         text_table_cellf(t, "%u", row->attempts);
         text_table_cell(t, buf_view(&fate));
     }
-    if (s->nrows > (ban_row(s) ? 1 : 0))
+    if (s->nrows)
         text_table_print(t, out);
     if (s->more_rows)
         fprintf(out, "%zu more: `trailwarden notify list --rule ID`\n", s->more_rows);
@@ -258,23 +248,41 @@ static void show_rows(const struct showing *s)
 
 /* ---- the alert ---- */
 
-static void show_ban(const struct showing *s)
+/* The newest ban of that address, whichever alert ordered it. */
+static int take_ban(void *ctx, const struct ban *ban)
+{
+    struct buf *b = ctx;
+    char time[TIME_TEXT_SIZE];
+
+    buf_printf(b, ": ban %llu, %s%s", (unsigned long long)ban->id, ban_state_name(ban->state),
+               ban->dry_run ? " (dry run)" : "");
+    if (ban->state == BAN_ACTIVE && ban->until_us)
+        buf_printf(b, " until %s", when_text(ban->until_us, time));
+    if (ban->state != BAN_ACTIVE)
+        buf_printf(b, " %s", when_text(ban->ended_us, time));
+    if (ban->status.n) {
+        buf_str(b, ", ");
+        buf_slice(b, ban->status);
+    }
+    return 1;
+}
+
+static void show_ban(struct showing *s)
 {
     const struct json *ban = json_get(s->doc, "ban");
-    const struct outbox_row *row = ban_row(s);
+    struct ban_filter f = { .limit = 1 };
     AUTO_BUF b = BUF_INIT;
-    char time[TIME_TEXT_SIZE];
+    size_t before;
 
     if (!ban)
         return;
     buf_slice(&b, json_text(ban, "address"));
     buf_str(&b, " for ");
     buf_duration(&b, json_u64(ban, "for_s", 0) * USEC_PER_SEC);
-    if (row)
-        buf_printf(&b, ": %s %s, %.*s", delivery_state_name(row->state),
-                   when_text(row->done_us ? row->done_us : row->created_us, time),
-                   SLICE_FMT(row->status));
-    else
+    before = b.n;
+    if (ip_parse(json_text(ban, "address"), &f.inside) == 0)
+        (void)store_bans_each(s->desk->store, &f, take_ban, &b, NULL);
+    if (b.n == before)
         buf_printf(&b, ": wanted by the rule, not ordered; why: trailwarden trail grep %.*s",
                    SLICE_FMT(s->alert->id));
     print_fact(s->desk, "ban", buf_view(&b));
@@ -307,7 +315,7 @@ static void show_events(const struct showing *s)
     }
 }
 
-static void show_alert(const struct showing *s)
+static void show_alert(struct showing *s)
 {
     struct desk *d = s->desk;
     char time[TIME_TEXT_SIZE];
@@ -346,7 +354,7 @@ static void buf_prove(const struct showing *s, struct buf *b)
         buf_printf(b, "trailwarden trail prove --type alert --grep %.*s", SLICE_FMT(s->alert->id));
 }
 
-static int show_text(const struct showing *s)
+static int show_text(struct showing *s)
 {
     AUTO_BUF prove = BUF_INIT;
 

@@ -7,7 +7,6 @@
 #include "base/num.h"
 #include "base/utf8.h"
 #include "logwatch/commands/explain.h"
-#include "notifiers/blockers/order.h"
 
 /* ---- routes ---- */
 
@@ -131,36 +130,6 @@ static const char *meaning_of(const char *reason)
     return "";
 }
 
-/* The backend's own allow list, wherever its options put it. */
-static const struct option_strs *allow_list(const struct sink *s)
-{
-    static const struct option_strs none;
-
-    for (const struct option *o = s->ops->options; o && o->name; o++)
-        if (o->type == OPTION_STRS && strcmp(o->name, "allow") == 0)
-            return (const struct option_strs *)(const void *)((const char *)s->state + o->offset);
-    return &none;
-}
-
-/* The blocker's last look, at the order that the core would write. */
-static bool blocker_takes(const struct sink *s, const struct alert *alert,
-                          struct delivery_result *ret)
-{
-    AUTO(arena) a = arena_new(4096, 1 << 20);
-    AUTO_BUF b = BUF_INIT;
-    struct json_writer w = json_writer(&b);
-    struct delivery d = { .kind = SLICE("ban") };
-    struct ban_order order;
-
-    json_object(&w);
-    json_member_str(&w, "action", "ban");
-    json_member_slice(&w, "address", alert->ban.address);
-    json_member_u64(&w, "for_s", alert->ban.for_us / USEC_PER_SEC);
-    json_object_end(&w);
-    d.document = a && buf_ok(&b) ? json_load(a, buf_view(&b), NULL) : NULL;
-    return ban_order_read(&d, allow_list(s), &order, ret);
-}
-
 struct ban_fate {
     bool done;
     bool dry;
@@ -171,18 +140,22 @@ struct ban_fate {
 static struct ban_fate ban_fate(const struct config *c, const struct alert *alert)
 {
     struct ban_fate f = { .why = "" };
-    struct delivery_result result = { .status = "" };
+    struct ban_target target;
+    char text[80];
     const char *reason = c ? config_ban_refusal(c, alert, alert->time_us) : NULL;
 
     if (!c)
         snprintf(f.why, sizeof f.why, "not known: no configuration says how bans are done");
     else if (reason)
         snprintf(f.why, sizeof f.why, "refused: %s (%s)", reason, meaning_of(reason));
-    else if (!blocker_takes(c->bans.sink, alert, &result))
-        snprintf(f.why, sizeof f.why, "%s", result.status);
+    else if (config_ban_target(c, alert, &target) < 0)
+        snprintf(f.why, sizeof f.why, "refused: that is no address");
+    else if ((reason = config_ban_forbidden(c, &target.net, text)))
+        snprintf(f.why, sizeof f.why, "refused: %s", reason);
     else
         f.done = true;
-    f.dry = f.done && strcmp(c->bans.sink->ops->name, "dry-run") == 0;
+    f.dry = f.done && (alert->ban.dry_run || c->bans.dry_run ||
+                       strcmp(c->bans.blocker->ops->name, "dry-run") == 0);
     return f;
 }
 
@@ -200,7 +173,7 @@ static void ban_text(const struct config *c, const struct alert *alert, struct b
     if (f.dry)
         buf_str(out, ": only written down, bans are dry-run");
     else if (f.done)
-        buf_printf(out, ": ordered, by '%s'", c->bans.sink->ops->name);
+        buf_printf(out, ": ordered, by '%s'", c->bans.blocker->ops->name);
     else
         buf_printf(out, ": %s", f.why);
     buf_char(out, '\n');

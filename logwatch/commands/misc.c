@@ -78,12 +78,11 @@ static void man_page(struct buf *b)
 
 static void notifiers_help(struct buf *b)
 {
-    for (size_t i = 0; sink_kinds[i]; i++)
-        if (!sink_kinds[i]->bans) {
-            buf_printf(b, "type %s: %s\n", sink_kinds[i]->name, sink_kinds[i]->summary);
-            option_help(sink_kinds[i]->options, b, "  ");
-            buf_char(b, '\n');
-        }
+    for (size_t i = 0; sink_kinds[i]; i++) {
+        buf_printf(b, "type %s: %s\n", sink_kinds[i]->name, sink_kinds[i]->summary);
+        option_help(sink_kinds[i]->options, b, "  ");
+        buf_char(b, '\n');
+    }
 }
 
 static int help_topic(struct cli *cli, const char *topic)

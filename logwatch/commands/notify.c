@@ -253,8 +253,6 @@ static const char *kind_of(const struct config *c, struct slice name, size_t *re
             *ret_i = i;
             return c->sinks[i].ops->name;
         }
-    if (c->bans.sink && slice_is(name, c->bans.sink->name))
-        return c->bans.sink->ops->name;
     for (size_t i = 0; i < c->nanchors; i++)
         if (slice_is(name, c->anchors[i].sink->name))
             return c->anchors[i].sink->ops->name;

@@ -17,8 +17,8 @@ static void say_what_is_followed(const struct config *c)
                        c->channels[i].inputs[j].name);
     for (size_t i = 0; i < c->nsinks; i++)
         log_notice("alerts go to %s (%s)", c->sinks[i].name, c->sinks[i].ops->name);
-    if (c->bans.sink)
-        log_notice("bans by %s", c->bans.sink->ops->name);
+    if (c->bans.blocker)
+        log_notice("bans by %s", c->bans.blocker->ops->name);
     for (size_t i = 0; i < c->nanchors; i++)
         log_notice("checkpoints of the trail go to %s", c->anchors[i].sink->name);
 }

@@ -280,6 +280,7 @@ static void erase_json(struct erasing *e)
     json_member_u64(&w, "alerts", e->stored.alerts);
     json_member_u64(&w, "messages", e->stored.messages);
     json_member_u64(&w, "signals", e->stored.signals);
+    json_member_u64(&w, "bans", e->stored.bans);
     json_key(&w, "entries");
     json_put_raw(&w, buf_view(&e->list));
     json_object_end(&w);
@@ -292,11 +293,12 @@ static void erase_text(struct erasing *e)
 
     fprintf(out,
             "%s: %llu values of %llu entries in %llu segments of the trail; in the state %llu"
-            " alerts, %llu messages, %llu signals\n",
+            " alerts, %llu messages, %llu signals, %llu bans\n",
             cli_has(e->cli, CLI_DRY_RUN) ? "would be erased" : "erased",
             (unsigned long long)e->found.values, (unsigned long long)e->found.entries,
             (unsigned long long)e->found.segments, (unsigned long long)e->stored.alerts,
-            (unsigned long long)e->stored.messages, (unsigned long long)e->stored.signals);
+            (unsigned long long)e->stored.messages, (unsigned long long)e->stored.signals,
+            (unsigned long long)e->stored.bans);
     if (!cli_has(e->cli, CLI_DRY_RUN))
         fputs("not reached: messages that were sent, backups, the logs themselves, and blocks that"
               " the file system freed\n",

@@ -29,7 +29,7 @@ wait_for() { # TEXT CONDITION...
     done
 }
 child() { pgrep -P "$daemon" -x "tw-$1" | head -1; }
-alive() { [ -n "$(child reader)" ] && [ -n "$(child core)" ] && [ "$(pgrep -P "$daemon" -x -c tw-send)" = 3 ]; }
+alive() { [ -n "$(child reader)" ] && [ -n "$(child core)" ] && [ "$(pgrep -P "$daemon" -x -c "tw-send|tw-block")" = 3 ]; }
 start() {
     "$TW_BIN" run --config "$CONFIG" > "$SCRATCH/run.log" 2>&1 &
     daemon=$!
@@ -52,10 +52,10 @@ config ""
 start
 
 # Each process dies once; what is written meanwhile is told once.
-for role in reader core send; do
+for role in reader core send block; do
     victim=$(child $role)
     kill -9 "$victim"
-    case $role in reader) host=11 ;; core) host=12 ;; *) host=13 ;; esac
+    case $role in reader) host=11 ;; core) host=12 ;; send) host=13 ;; *) host=15 ;; esac
     failures 203.0.113.$host 7
     wait_for "a $role again" alive
     wait_for "the alert after the death of the $role" is_told 203.0.113.$host

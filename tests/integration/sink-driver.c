@@ -2,7 +2,7 @@
  * One delivery by hand, for the tests of the receivers:
  *
  *     sink-driver CONFIG DOCUMENT [key=K] [attempt=N] [now=SECONDS] [checkpoint=FILE] [times=N]
- *                 [kind=anchor|ban] [first=REMOTE] [listen=1] [rights=1]
+ *                 [kind=anchor] [first=REMOTE] [listen=1] [rights=1]
  *
  * CONFIG is the YAML of one receiver (`type: email`, ...), DOCUMENT the JSON of
  * an outbox row. Each attempt prints one JSON line. Exit: 0 sent, 1 retry,
@@ -64,17 +64,9 @@ static bool read_arguments(int argc, char **argv, struct arguments *ret)
     return argc >= 3;
 }
 
-/* Receivers and bans may have kinds of one name. */
 static const struct sink_ops *find_kind(struct slice type, const char *kind)
 {
-    bool bans = kind && strcmp(kind, "ban") == 0;
-
-    if (kind && strcmp(kind, "anchor") == 0)
-        return anchor_kind(type);
-    for (size_t i = 0; sink_kinds[i]; i++)
-        if (sink_kinds[i]->bans == bans && slice_is(type, sink_kinds[i]->name))
-            return sink_kinds[i];
-    return sink_kind(type);
+    return kind && strcmp(kind, "anchor") == 0 ? anchor_kind(type) : sink_kind(type);
 }
 
 static int load_sink(const char *path, const char *kind, struct arena *a, struct diag *d,
@@ -151,7 +143,7 @@ static int run(struct sink *s, const struct arguments *x, const char *path, stru
     d.text = slice_trim(buf_view(&text));
     d.checkpoint = buf_view(&note);
     d.first_remote = slice_str(x->first);
-    d.kind = x->kind ? slice_str(x->kind) : s->ops->bans ? SLICE("ban") : SLICE("notify");
+    d.kind = x->kind ? slice_str(x->kind) : SLICE("notify");
     d.document = json_load(a, d.text, &err);
     if (!d.document)
         return fail(&err);

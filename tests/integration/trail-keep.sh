@@ -50,7 +50,7 @@ tw erase --subject ip=198.51.100.7 --name user.name=root --reason "request 18" |
 want "files that hold the address" 0 "$(people 198.51.100.7)"
 good
 tw show --type ban.order --json
-said out '"status":"would ban (address)"'
+said out '"status":"would ban (address) for 3600s"'
 tw erase --subject ip=203.0.113.66 --reason "request 19" || { cat err; fail "erase of an address that was banned"; }
 want "files that hold the banned address" 0 "$(people 203.0.113.66)"
 good

@@ -199,10 +199,20 @@ static void no_kind_of_receiver_has_an_option_called_like_a_common_one(void **st
 {
     (void)state;
     for (size_t i = 0; sink_kinds[i]; i++)
-        for (const struct option *o = sink_kinds[i]->options; !sink_kinds[i]->bans && o->name; o++)
+        for (const struct option *o = sink_kinds[i]->options; o->name; o++)
             for (const struct option *c = config_notifier_options; c->name; c++)
                 if (strcmp(o->name, c->name) == 0)
                     fail_msg("%s: %s", sink_kinds[i]->name, o->name);
+}
+
+static void no_ban_backend_has_an_option_called_like_a_common_one(void **state)
+{
+    (void)state;
+    for (size_t i = 0; blocker_kinds[i]; i++)
+        for (const struct option *o = blocker_kinds[i]->options; o->name; o++)
+            for (const struct option *c = config_bans_options; c->name; c++)
+                if (strcmp(o->name, c->name) == 0)
+                    fail_msg("%s: %s", blocker_kinds[i]->name, o->name);
 }
 
 static void manners_stand_at_the_index_of_their_receiver(void **state)
@@ -310,6 +320,7 @@ int main(void)
         cmocka_unit_test(a_digest_has_its_time_and_day),
         cmocka_unit_test(a_digest_comes_at_its_wall_time),
         cmocka_unit_test(no_kind_of_receiver_has_an_option_called_like_a_common_one),
+        cmocka_unit_test(no_ban_backend_has_an_option_called_like_a_common_one),
         cmocka_unit_test(manners_stand_at_the_index_of_their_receiver),
         cmocka_unit_test(each_receiver_is_told_once),
         cmocka_unit_test(two_routes_have_two_names),

@@ -16,9 +16,8 @@ static void each_kind_is_found_by_its_name_alone(void **state)
     (void)state;
     for (size_t i = 0; sink_kinds[i]; i++) {
         assert_non_null(sink_kind(slice_str(sink_kinds[i]->name)));
-        for (size_t j = 0; j < i; j++) /* a receiver and a way to ban may share a word */
-            assert_false(sink_kinds[i]->bans == sink_kinds[j]->bans &&
-                         strcmp(sink_kinds[i]->name, sink_kinds[j]->name) == 0);
+        for (size_t j = 0; j < i; j++)
+            assert_string_not_equal(sink_kinds[i]->name, sink_kinds[j]->name);
     }
     assert_null(sink_kind(SLICE("emai")));
     assert_null(sink_kind(SLICE("emails")));

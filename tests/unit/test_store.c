@@ -623,7 +623,7 @@ static void a_later_version_is_refused(void **state)
     assert_int_equal(sqlite3_exec(db, "PRAGMA user_version = 9", NULL, NULL, NULL), SQLITE_OK);
     sqlite3_close(db);
     assert_int_equal(store_open(t.path, true, &t.store, &t.err), -EUCLEAN);
-    assert_non_null(strstr(t.err.text, "has version 9, this program knows 6"));
+    assert_non_null(strstr(t.err.text, "has version 9, this program knows 7"));
     bench_free(&t);
 }
 
@@ -652,7 +652,8 @@ static const char version_5[] =
     "INSERT INTO alert VALUES (7, 'ab', 'r', 'r', 'xui', 3, 100, '', '{}');"
     "INSERT INTO outbox VALUES (4, 'ab', 'ops', 'notify', '{\"a\":1}', 1, 1, 5, 5, 9, 'ok', 'm');"
     "INSERT INTO outbox VALUES (5, 'cd', 'ops', 'notify', '{\"a\":2}', 0, 0, 6, 6, 9, '', '');"
-    "INSERT INTO outbox VALUES (6, 'ef', 'sec', 'ban', '{\"a\":3}', 2, 2, 6, 8, 9, 'no', '');"
+    "INSERT INTO outbox VALUES (6, 'ef', 'sec', 'notify', '{\"a\":3}', 2, 2, 6, 8, 9, 'no', '');"
+    "INSERT INTO outbox VALUES (7, 'gh', 'bans', 'ban', '{\"a\":4}', 0, 0, 6, 6, 9, '', '');"
     "PRAGMA application_id = 1953980786; PRAGMA user_version = 5;";
 
 static int see_all(void *ctx, const struct outbox_row *row)
@@ -675,14 +676,15 @@ static void what_an_earlier_version_kept_goes_on(void **state)
     assert_int_equal(sqlite3_exec(db, version_5, NULL, NULL, NULL), SQLITE_OK);
     sqlite3_close(db);
     bench_open(&t);
-    assert_string_equal(SEEN(&t, store_outbox_each(t.store, -1, 9, see_all, &out_, NULL)),
-                        "6:ef/2/2/0={\"a\":3} 5:cd/0/0/0={\"a\":2} 4:ab/1/1/5={\"a\":1} ");
+    assert_string_equal(
+        SEEN(&t, store_outbox_each(t.store, -1, 9, see_all, &out_, NULL)),
+        "7:gh/3/0/6={\"a\":4} 6:ef/2/2/0={\"a\":3} 5:cd/0/0/0={\"a\":2} 4:ab/1/1/5={\"a\":1} ");
     assert_string_equal(DUE(&t, t.store, 8), "5:cd>ops/0 6:ef>sec/2 ");
     assert_string_equal(SEEN(&t, store_alerts_each(t.store, &all, see_alert, &out_, NULL)),
                         "7:ab/high ");
     add_outgoing(&t, "new", "ops", 0);
     assert_int_equal(commit(&t), 0);
-    assert_string_equal(DUE(&t, t.store, 1), "7:new>ops/0 ");
+    assert_string_equal(DUE(&t, t.store, 1), "8:new>ops/0 ");
     bench_free(&t);
 }
 
