@@ -10,7 +10,7 @@
  * Nothing outside the table is touched. What goes into the text is written by us from bytes: nft
  * would look up anything else as a host name.
  */
-#include "config.h"
+#include <config.h>
 
 #include "notifiers/blockers/backends.h"
 
