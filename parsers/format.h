@@ -72,6 +72,7 @@ struct layout {
     bool openvpn_prefix; /* the message may begin with a peer */
     enum trust trust;
     bool has_trust;
+    struct slice not_in; /* no record of an input whose name holds this is so: there it is forged */
 };
 
 /* A field must have one of these values (ASCII case does not matter). */
@@ -134,6 +135,7 @@ struct format {
     bool start_by[256]; /* the first byte of a line says that it fits, whatever follows */
     bool start_not; /* a record starts where the pattern does NOT fit */
     bool unclosed; /* an open JSON string holds the record together */
+    bool apart; /* JSON and text do not stand in one file: JSON behind text is a part of it */
     enum trust trust;
     bool syslog; /* a syslog prefix may stand before everything */
     bool tells_level; /* by itself: the priority of such a prefix says nothing then */

@@ -343,7 +343,9 @@ static bool load_trust(struct build *b, const struct yaml *map, enum trust *ret)
 
 static void load_layout(struct build *b, const struct yaml *y, struct layout *l)
 {
-    static const char *const keys[] = { "name", "kind", "match", "prefix", "trust", NULL };
+    static const char *const keys[] = {
+        "name", "kind", "match", "prefix", "trust", "not_in", NULL
+    };
     static const char *const kinds[] = { "text", "json", "logfmt", NULL };
     const struct yaml *kind = yaml_get(y, "kind"), *match = yaml_get(y, "match");
     const struct yaml *prefix = yaml_get(y, "prefix");
@@ -352,6 +354,7 @@ static void load_layout(struct build *b, const struct yaml *y, struct layout *l)
         return;
     l->name = text_of(y, "name");
     l->has_trust = load_trust(b, y, &l->trust);
+    l->not_in = text_of(y, "not_in");
     l->openvpn_prefix = prefix && slice_is(prefix->text, "openvpn");
     if (prefix && !l->openvpn_prefix)
         fault(b, prefix->at, "the only prefix reader is 'openvpn'");
@@ -553,8 +556,8 @@ static void load_events(struct build *b, const struct yaml *format)
 
 static void load_framing(struct build *b, const struct yaml *y)
 {
-    static const char *const keys[] = { "start", "start_not", "unclosed", "lines",
-                                        "bytes", "idle",      NULL };
+    static const char *const keys[] = { "start", "start_not", "unclosed", "apart",
+                                        "lines", "bytes",     "idle",     NULL };
     const struct yaml *start = yaml_get(y, "start"), *not = yaml_get(y, "start_not");
     uint64_t lines = 256, bytes = 65536, idle = USEC_PER_SEC;
 
@@ -564,7 +567,8 @@ static void load_framing(struct build *b, const struct yaml *y)
     b->f->start = compile(b, not ? not : start ? start : y, false);
     format_note_starts(b->f);
     (void)yaml_bool(yaml_get(y, "unclosed"), &b->f->unclosed);
-    if ((yaml_get(y, "lines") && parse_u64(text_of(y, "lines"), 2, 10000, &lines) < 0) ||
+    (void)yaml_bool(yaml_get(y, "apart"), &b->f->apart);
+    if ((yaml_get(y, "lines") && parse_u64(text_of(y, "lines"), 2, 65536, &lines) < 0) ||
         (yaml_get(y, "bytes") && parse_bytes(text_of(y, "bytes"), &bytes) < 0) ||
         (yaml_get(y, "idle") && parse_duration(text_of(y, "idle"), &idle) < 0))
         fault(b, y->at, "lines is a number, bytes a size, idle a duration");

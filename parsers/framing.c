@@ -110,6 +110,8 @@ bool format_record_starts(const void *ctx, struct slice line, struct slice previ
 
     if (fits == f->start_not)
         return false;
+    if (f->apart && previous.n && line.n && line.p[0] == '{' && previous.p[0] != '{')
+        return false;
     /* A record that was cut in the middle of a string goes on, whatever the line looks like. */
     return !(f->unclosed && previous.n && json_open(previous));
 }

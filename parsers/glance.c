@@ -308,8 +308,9 @@ static void note_common(struct glance *g)
 
 static void add_fields(struct making *m)
 {
+    /* How an address stands there is part of the trust. */
     static const enum field_id address[] = { FIELD_SOURCE_ADDRESS, FIELD_SOURCE_IP,
-                                             FIELD_SOURCE_PORT };
+                                             FIELD_SOURCE_PORT, FIELD_TRAILWARDEN_TRUST };
 
     for (uint32_t id = 0; id < m->g->nnames; id++) {
         if (!asks(m, id))

@@ -230,7 +230,7 @@ struct peer_reading {
     struct slice user, address, message;
 };
 
-/* A blank at `at`: is what stands before it [CN/]ADDRESS, and behind it a message? */
+/* A blank at `at`: is what stands before it [CN/]ADDRESS? */
 static bool reading_at(struct slice text, size_t at, struct peer_reading *ret)
 {
     struct slice before = slice_take(text, at);
@@ -238,8 +238,7 @@ static bool reading_at(struct slice text, size_t at, struct peer_reading *ret)
     struct slice address = slash == SIZE_MAX ? before : slice_skip(before, slash + 1);
     struct endpoint e;
 
-    if (address.n < 3 || address.n > 80 || endpoint_parse(address, 0, &e) < 0 ||
-        !known_word(slice_skip(text, at + 1)))
+    if (address.n < 3 || address.n > 80 || endpoint_parse(address, 0, &e) < 0)
         return false;
     ret->address = address;
     ret->user = slash == SIZE_MAX ? SLICE_NONE : slice_take(before, slash);
@@ -251,7 +250,7 @@ struct slice openvpn_prefix(struct slice text, struct slice *ret_user, struct sl
                             bool *ret_doubt)
 {
     struct peer_reading first, last;
-    size_t n = 0;
+    size_t n = 0, others = 0;
 
     *ret_user = *ret_address = SLICE_NONE;
     *ret_doubt = false;
@@ -260,17 +259,25 @@ struct slice openvpn_prefix(struct slice text, struct slice *ret_user, struct sl
 
         if (text.p[i] != ' ' || !reading_at(text, i, &r))
             continue;
+        if (!known_word(r.message)) {
+            others++; /* a message that is not in the list: it may be the true one */
+            continue;
+        }
         if (n++ == 0)
             first = r;
         last = r;
     }
     if (n == 0)
         return text;
-    *ret_doubt = n > 1;
+    *ret_doubt = n > 1 || others > 0;
     /* A line that begins with the bare address is that peer's; else the CN may hold anything, up to
      * the last. */
     if (first.user.p)
         first = last;
+    /* What stands before may be a name with blanks, or a line without a peer that quotes a stranger
+     * ("PLUGIN AUTH-PAM: BACKGROUND: user '...'"). */
+    if (slice_find_byte(first.user, ' ') != SIZE_MAX)
+        *ret_doubt = true;
     *ret_user = first.user;
     *ret_address = first.address;
     return first.message;

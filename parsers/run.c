@@ -78,7 +78,10 @@ struct run {
     struct event *ev;
     struct slice text; /* clean, without escape sequences */
     struct slice message;
-    bool has_time, has_level, has_address, doubt;
+    bool has_time, has_level, has_address;
+    bool doubt; /* who it is about is a claim, or can be read in two ways: forgeable, also in a
+                   journal */
+    struct ip ip; /* when there is an address */
     bool failed; /* memory */
     const struct parser_trace *trace;
     const struct glance *glance; /* NULL: the whole event is wanted */
@@ -201,6 +204,27 @@ static struct slice port_text(unsigned port, char out[8])
     return slice_of(out + n, 8 - n);
 }
 
+/*
+ * A connection never has port 0. Who writes it has the address from a header (X-Forwarded-For), and
+ * nothing here says whether a client could write that header.
+ */
+static bool from_header(struct slice text, unsigned flags, const struct endpoint *e)
+{
+    if (e->port != 0 || !slice_ends(text, SLICE(":0")))
+        return false;
+    return e->ip.family == 4 || (flags & ENDPOINT_V6_LAST_COLON_PORT) ||
+           slice_ends(text, SLICE("]:0"));
+}
+
+/* A second member that says who it was: the two must agree, or one of them is a claim. */
+static void compare_address(struct run *r, struct slice text, unsigned flags)
+{
+    struct endpoint e;
+
+    if (endpoint_parse(text, flags, &e) == 0 && !ip_eq(&e.ip, &r->ip))
+        r->doubt = true;
+}
+
 static void set_address(struct run *r, struct slice text, unsigned flags)
 {
     struct endpoint e;
@@ -217,6 +241,8 @@ static void set_address(struct run *r, struct slice text, unsigned flags)
     if (endpoint_parse(text, flags, &e) < 0)
         return;
     r->has_address = true;
+    r->ip = e.ip;
+    r->doubt = r->doubt || from_header(text, flags, &e);
     ip_text(&e.ip, ip);
     kept = arena_slice(r->a, slice_str(ip));
     set(r, FIELD_SOURCE_IP, kept);
@@ -364,8 +390,13 @@ static int member(struct run *r, struct slice name, enum value_type type, struct
         return 0;
     }
     kept = keep(r, value);
-    if (m->alias && type != VALUE_NULL)
+    if (m->alias && type != VALUE_NULL) {
+        enum target_kind kind = m->alias->target.kind;
+
+        if (r->has_address && (kind == TARGET_ADDRESS || kind == TARGET_ADDRESS6))
+            compare_address(r, kept, kind == TARGET_ADDRESS6 ? ENDPOINT_V6_LAST_COLON_PORT : 0);
         apply(r, &m->alias->target, kept, type);
+    }
     /* Under its own name as well: rules written for the source's fields work, too. */
     put(r, m->id, m->name.p ? m->name : keep(r, name), type, kept);
     return r->failed ? -ENOMEM : 0;
@@ -426,7 +457,8 @@ static bool read_json(struct run *r, struct slice s)
     struct run before = *r;
     int e = json_flatten(s, &flat, NULL);
 
-    if (e < 0 && !r->failed && slice_find_byte(s, '\n') != SIZE_MAX) {
+    if (e < 0 && !r->failed &&
+        (slice_find_byte(s, '\n') != SIZE_MAX || slice_find_byte(s, '\r') != SIZE_MAX)) {
         r->ev->nfields = fields;
         e = json_flatten(repair(r, s), &flat, NULL);
     }
@@ -436,10 +468,13 @@ static bool read_json(struct run *r, struct slice s)
         r->has_time = before.has_time;
         r->has_level = before.has_level;
         r->has_address = before.has_address;
+        r->doubt = before.doubt;
         r->message = before.message;
     }
-    if (flat.duplicate_key)
+    if (flat.duplicate_key) { /* a writer that does not escape: which of the two is its own? */
         r->ev->flags |= EVENT_DUPLICATE_KEY;
+        r->doubt = true;
+    }
     return e == 0;
 }
 
@@ -491,9 +526,14 @@ static bool try_layout(struct run *r, const struct layout *l, struct slice text)
 
 static const struct layout *find_layout(struct run *r, struct slice text)
 {
-    for (size_t i = 0; i < r->f->nlayouts; i++)
-        if (try_layout(r, &r->f->layouts[i], text))
-            return &r->f->layouts[i];
+    for (size_t i = 0; i < r->f->nlayouts; i++) {
+        const struct layout *l = &r->f->layouts[i];
+
+        if (l->not_in.n && slice_find(r->source->input, l->not_in) != SIZE_MAX)
+            continue;
+        if (try_layout(r, l, text))
+            return l;
+    }
     return NULL;
 }
 
@@ -520,8 +560,6 @@ static void split_peer(struct run *r)
     struct slice user, address;
     struct slice message = openvpn_prefix(r->message, &user, &address, &r->doubt);
 
-    if (r->doubt)
-        r->ev->trust = TRUST_FORGEABLE;
     if (!address.p)
         return;
     r->message = message;
@@ -570,8 +608,7 @@ static void set_event(struct run *r, const struct event_entry *e)
         r->ev->flags |= EVENT_DUPLICATE;
         set(r, FIELD_TRAILWARDEN_DUPLICATE, SLICE("true"));
     }
-    if (e->forgeable)
-        r->ev->trust = TRUST_FORGEABLE;
+    r->doubt = r->doubt || e->forgeable;
 }
 
 static void find_event(struct run *r)
@@ -678,6 +715,16 @@ static void set_sender(struct run *r, const struct record *record)
     set(r, FIELD_LOG_SOURCE_ADDRESS, record->sender);
 }
 
+/* A journal keeps a record's boundary, but of a standard output each line became a record. */
+static void set_trust(struct run *r, const struct record *record)
+{
+    if (r->source->from_journal &&
+        (r->ev->trust != TRUST_FORGEABLE || !(record->flags & RECORD_LINE)))
+        r->ev->trust = TRUST_RECORD;
+    if (r->doubt || (record->flags & RECORD_FORGEABLE))
+        r->ev->trust = TRUST_FORGEABLE;
+}
+
 static void add_common(struct run *r, const struct record *record)
 {
     char number[24];
@@ -696,10 +743,7 @@ static void add_common(struct run *r, const struct record *record)
     }
     if (r->ev->flags & EVENT_UNPARSED)
         set(r, FIELD_TRAILWARDEN_UNPARSED, SLICE("true"));
-    if (r->source->from_journal && !r->doubt)
-        r->ev->trust = TRUST_RECORD;
-    if (record->flags & RECORD_FORGEABLE)
-        r->ev->trust = TRUST_FORGEABLE;
+    set_trust(r, record);
     set(r, FIELD_TRAILWARDEN_TRUST, slice_str(trust_name(r->ev->trust)));
 }
 

@@ -20,6 +20,7 @@ enum record_flags {
     RECORD_TRUNCATED = 1, /* text is only the beginning */
     RECORD_PARTIAL = 2, /* no final newline */
     RECORD_FORGEABLE = 4, /* anybody may have sent it: the transport proves no sender */
+    RECORD_LINE = 8, /* of a journal: a line of a program's output, not a text as it was sent */
 };
 
 struct record {

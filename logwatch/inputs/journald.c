@@ -227,7 +227,7 @@ static int add_record(struct pass *p, const struct entry_fields *f, const struct
         .source_time_us = f->source_us,
         .pid = f->pid,
         .priority = f->priority <= 7 ? (int)f->priority : -1,
-        .flags = flags,
+        .flags = flags | (slice_is(f->transport, "stdout") ? RECORD_LINE : 0),
     };
     p->bytes += f->message.n;
     return 0;
