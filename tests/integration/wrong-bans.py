@@ -453,7 +453,7 @@ WRITERS = [
            only="plain"),
     Writer("nginx", "access log: path, referrer, agent, forwarded", BAN, nginx_access, file="access.log"),
     Writer("nginx", "access log: user", BAN, nginx_basic, file="access.log",
-           only=lambda n: n != "empty"),
+           only=lambda n: n not in ("empty", "v4-mapped", "v4-mapped in hex")),  # no name is left
     Writer("nginx", "access log in JSON", BAN, nginx_json, file="access.log"),
     Writer("nginx", "error log: user", TOLD, nginx_error('user "{u}": password mismatch'),
            file="error.log", lost=broken),
