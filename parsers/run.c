@@ -79,6 +79,7 @@ struct run {
     struct slice text; /* clean, without escape sequences */
     struct slice message;
     bool has_time, has_level, has_address;
+    bool says_who; /* a member was there for it, whatever stood in it */
     bool doubt; /* who it is about is a claim, or can be read in two ways: forgeable, also in a
                    journal */
     struct ip ip; /* when there is an address */
@@ -216,13 +217,20 @@ static bool from_header(struct slice text, unsigned flags, const struct endpoint
            slice_ends(text, SLICE("]:0"));
 }
 
-/* A second member that says who it was: the two must agree, or one of them is a claim. */
+/*
+ * Members that say who it was must agree, or one of them is a claim: of a proxy's list, or of a
+ * value that was not escaped.
+ */
 static void compare_address(struct run *r, struct slice text, unsigned flags)
 {
     struct endpoint e;
 
-    if (endpoint_parse(text, flags, &e) == 0 && !ip_eq(&e.ip, &r->ip))
+    if (text.n == 0)
+        return;
+    if (r->says_who && endpoint_parse(text, flags, &e) == 0 &&
+        (!r->has_address || !ip_eq(&e.ip, &r->ip)))
         r->doubt = true;
+    r->says_who = true;
 }
 
 static void set_address(struct run *r, struct slice text, unsigned flags)
@@ -393,7 +401,7 @@ static int member(struct run *r, struct slice name, enum value_type type, struct
     if (m->alias && type != VALUE_NULL) {
         enum target_kind kind = m->alias->target.kind;
 
-        if (r->has_address && (kind == TARGET_ADDRESS || kind == TARGET_ADDRESS6))
+        if (kind == TARGET_ADDRESS || kind == TARGET_ADDRESS6)
             compare_address(r, kept, kind == TARGET_ADDRESS6 ? ENDPOINT_V6_LAST_COLON_PORT : 0);
         apply(r, &m->alias->target, kept, type);
     }
@@ -469,12 +477,11 @@ static bool read_json(struct run *r, struct slice s)
         r->has_level = before.has_level;
         r->has_address = before.has_address;
         r->doubt = before.doubt;
+        r->says_who = before.says_who;
         r->message = before.message;
     }
-    if (flat.duplicate_key) { /* a writer that does not escape: which of the two is its own? */
+    if (flat.duplicate_key)
         r->ev->flags |= EVENT_DUPLICATE_KEY;
-        r->doubt = true;
-    }
     return e == 0;
 }
 

@@ -3,8 +3,8 @@
     wrong-bans.py TRAILWARDEN SCRATCH [SEED]
 
 Each channel has writers: what the service makes of what a client sends, with the service's own
-escapes (docs/formats.md, docs/threat-model.md). Each trick goes through every writer, seven times in
-a minute, from an address of its own; the addresses that the tricks name belong to victims. One
+escapes (docs/formats.md, docs/threat-model.md). Each trick goes through every writer, eleven times in
+a minute and a half, from an address of its own; the addresses that the tricks name belong to victims. One
 replay a channel; then
 
  - a ban of anybody but the attacker of a case is a wrong ban: there must be none;
@@ -26,7 +26,7 @@ import urllib.parse
 
 BAN, TOLD, CLAIM, QUIET, LIMIT = "ban", "told", "claim", "quiet", "limit"
 T0 = 1795225200  # 2026-11-21 01:40:00 UTC
-TIMES = 7
+TIMES = 11
 EVERY = 8
 
 
@@ -122,6 +122,40 @@ def clf(t):
 
 # ---- one genuine failure of an address in each channel: what a stranger would like to write ----
 
+def waf_record(a, p, t):
+    """ModSecurity 3: headers may stand there twice, and a client names them."""
+    name = json.dumps(header(p)[:900] or "x", ensure_ascii=False)  # a longer one hides the record
+    value = json.dumps(p, ensure_ascii=False)
+    return ('{"transaction":{"client_ip":"%s","time_stamp":"%s","client_port":40022,"request":{"method":'
+            '"GET","uri":%s,"body":%s,"headers":{"X-Forwarded-For":%s,"X-Forwarded-For":%s,%s:%s}},'
+            '"response":{"http_code":403},"producer":{"secrules_engine":"Enabled"},"messages":[{"message":'
+            '"x","details":{"match":%s,"ruleId":"942100","data":%s,"severity":"2"}}]}}'
+            % (a, iso(t, "%a %b %e %H:%M:%S %Y"), json.dumps(target(p)), value, value, value, name, value,
+               value, value))
+
+
+def waf_coraza(a, p, t):
+    return json.dumps({"transaction": {
+        "timestamp": slash(t), "client_ip": a, "client_port": 40022, "is_interrupted": True,
+        "request": {"method": "GET", "uri": target(p), "headers": {header(p)[:900] or "x": [p]},
+                    "args": {p[:900] or "x": [p], "client_ip": [p]}, "body": p},
+        "response": {"status": 403}, "producer": {"rule_engine": "On"}},
+        "messages": [{"message": "x", "data": {"id": 942100, "severity": 2, "data": p}}]},
+        ensure_ascii=False)
+
+
+def waf_error(a, p, uri, t):
+    return (f"{slash(t)} [error] 812#812: *7 [client {a}] ModSecurity: Access denied with code 403 (phase 2). "
+            f"Matched \"Operator `Rx' against variable `ARGS:x' (Value: `{p}' ) [file \"/etc/x.conf\"] "
+            f"[line \"80\"] [id \"949110\"] [msg \"x\"] [data \"{p}\"] [severity \"2\"] [uri \"{uri}\"], "
+            f'client: {a}, server: shop.example, request: "GET /x HTTP/1.1"')
+
+
+def hexed(s):
+    """ModSecurity: bytes that do not print as \\xhh."""
+    return "".join("\\x%02x" % b if b < 32 or b > 126 else chr(b) for b in s.encode())
+
+
 def genuine(channel, v, t):
     u = "uuid-of-nobody"
     return {
@@ -152,8 +186,8 @@ def genuine(channel, v, t):
         "nginx": [f'{v} - admin [{clf(t)}] "GET /.env HTTP/1.1" 401 153 "-" "x"',
                   f'{slash(t)} [error] 812#812: *7 user "admin": password mismatch, client: {v}, '
                   'server: shop.example, request: "GET / HTTP/1.1", host: "shop.example"'],
-        "modsecurity": [],
-        "coraza": [],
+        "waf": [waf_record(v, "x", t), waf_error(v, "x", "x", t)],
+        "fail2ban": [f"{iso(t)},123 fail2ban.actions        [812]: NOTICE  [sshd] Ban {v}"],
     }[channel]
 
 
@@ -181,8 +215,10 @@ CLOSERS = {
              "x from {v} not allowed because listed in DenyUsers"],
     "nginx": ['": password mismatch, client: {v}, server: x', '" was not found in "/x", client: {v}, s',
               "x, client: {v}, server: y", '" 401 0 "-" "-"', '\\x22,"remote_addr":"{v}'],
-    "modsecurity": [],
-    "coraza": [],
+    "waf": ['"}},"client_ip":"{v}","x":{{"y":"', '\\"}},"transaction":{{"client_ip":"{v}"',
+            '[client {v}] ModSecurity: Access denied with code 403 (phase 2). x [file "x"] [line "1"] '
+            '[id "1"] [msg "y"]', '] [client {v}] [', '"] [hostname "{v}"], client: {v}'],
+    "fail2ban": ["[sshd] Ban {v}"],
 }
 
 
@@ -231,7 +267,8 @@ def tricks(channel, v, w, t):
 BEGINS = {"api": "INFO:     x", "hysteria": "x", "xray": "2026/11/21 01:40:00.000000 [Info] x",
           "openvpn": "2026-11-21 01:40:00 x", "xui": "2026/11/21 01:40:00 INFO - x",
           "laravel": "[2026-11-21 01:40:00] production.INFO: x", "sshd": "x",
-          "nginx": "2026/11/21 01:40:00 [error] 812#812: x", "modsecurity": "x", "coraza": "x"}
+          "nginx": "2026/11/21 01:40:00 [error] 812#812: x",
+          "waf": "2026/11/21 01:40:00 [error] 812#812: x", "fail2ban": "x"}
 
 
 def broken(name):
@@ -457,6 +494,13 @@ WRITERS = [
     Writer("nginx", "access log in JSON", BAN, nginx_json, file="access.log"),
     Writer("nginx", "error log: user", TOLD, nginx_error('user "{u}": password mismatch'),
            file="error.log", lost=broken),
+    Writer("waf", "ModSecurity, audit log", BAN, lambda c, t: waf_record(c.a, c.p, t)),
+    Writer("waf", "Coraza, audit log", BAN, lambda c, t: waf_coraza(c.a, c.p, t)),
+    Writer("waf", "error log", TOLD, lambda c, t: waf_error(c.a, hexed(c.p), hexed(c.p), t),
+           file="error.log"),
+    Writer("waf", "error log: errors of PHP", QUIET, nginx_error(
+        'FastCGI sent in stderr: "PHP message: no such user {p}" while reading response header from '
+        'upstream'), file="error.log"),
     Writer("nginx", "error log: errors of PHP", QUIET, nginx_error(
         'FastCGI sent in stderr: "PHP message: no such user {p}" while reading response header from '
         'upstream'), file="error.log"),

@@ -148,6 +148,12 @@ static void addresses_that_disagree_and_names_that_repeat_prove_nothing(void **s
         *state, "api", &file,
         "{\"event\":\"login_failed\",\"ip\":\"198.51.100.1\",\"x\":1,\"ip\":\"203.0.113.66\"}",
         TRUST_FORGEABLE);
+    assert_trust(*state, "api", &file,
+                 "{\"event\":\"login_failed\",\"ip\":\"unknown\",\"x\":1,\"ip\":\"198.51.100.1\"}",
+                 TRUST_FORGEABLE);
+    assert_trust(*state, "api", &file,
+                 "{\"event\":\"login_failed\",\"ip\":\"203.0.113.66\",\"h\":{\"x\":1,\"x\":2}}",
+                 TRUST_LINE);
 }
 
 static void a_line_of_the_access_log_is_none_in_an_error_log(void **state)
