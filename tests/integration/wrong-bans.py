@@ -1,6 +1,6 @@
 """No line that a stranger can shape bans anybody but the stranger.
 
-    wrong-bans.py TRAILWARDEN SCRATCH [SEED]
+    wrong-bans.py TRAILWARDEN SCRATCH [SEED [--daemon]]
 
 Each channel has writers: what the service makes of what a client sends, with the service's own
 escapes (docs/formats.md, docs/threat-model.md). Each trick goes through every writer, eleven times in
@@ -13,6 +13,9 @@ replay a channel; then
    may come of them;
  - LIMIT is what one line cannot show (docs/threat-model.md): there the wrong ban must come, or the
    page is wrong.
+
+With --daemon the same logs go through `run` as well, with all processes, default settings and bans
+that are only written down: it bans whom replay names, and nobody else.
 """
 import collections
 import html
@@ -436,6 +439,9 @@ WRITERS = [
     Writer("xray", "address of a header", CLAIM, lambda c, t:
            f"{slash(t)}.000005 from {c.v}:0 rejected  proxy/vless/encoding: invalid request user id: 9",
            file="access.log", only="plain"),
+    Writer("xray", "address of a header among true ones", BAN, lambda c, t: [
+        f"{slash(t)}.000005 from {x} rejected  proxy/vless/encoding: invalid request user id: 9"
+        for x in (c.ep(), c.ep().rsplit(":", 1)[0] + ":0")], file="access.log", only="plain"),
     Writer("xray", "error log and access log on one output", LIMIT, lambda c, t:
            f"{slash(t)}.000006 [Info] transport/internet/tcp: REALITY: processed invalid connection "
            f"from {c.ep()}: server name mismatch: {c.p}", file="both.log",
@@ -463,6 +469,9 @@ WRITERS = [
     Writer("laravel", "JsonFormatter", BAN, laravel_json, file="json.log"),
     Writer("laravel", "LineFormatter, a value", TOLD, laravel_text),
     Writer("laravel", "LineFormatter, a message", QUIET, laravel_message),
+    Writer("laravel", "LineFormatter, 100 KB of a message", LIMIT, lambda c, t:
+           f"[{iso(t)}] production.ERROR: no such user x" + "\n{}" * 33000 + "\n" +
+           genuine("laravel", c.v, t)[1] + "\n" + BEGINS["laravel"], file="large.log", only="plain"),
     Writer("sshd", "user", BAN, lambda c, t: [
         sshd_line(t, c, f"Invalid user {visible(c.p)} from {c.a} port {c.port}"),
         sshd_line(t, c, f"Failed password for invalid user {visible(c.p)} from {c.a} port {c.port} ssh2"),
@@ -485,6 +494,10 @@ WRITERS = [
         sshd_line(t, c, 'error: kex_exchange_identification: client sent invalid protocol identifier '
                         f'"{visible(c.p)}"'),
         sshd_line(t, c, f"Failed password for root from {c.a} port {c.port} ssh2")]),
+    Writer("sshd", "lines that can be forged among true ones", BAN, lambda c, t: [
+        sshd_line(t, c, f"Failed password for root from {c.a} port {c.port} ssh2"),
+        sshd_line(t, c, f"Failed publickey for root from {c.a} port {c.port} ssh2: RSA-CERT SHA256:abc ID x "
+                        "(serial 0) CA RSA SHA256:def")], only="plain"),
     Writer("sshd", "a forged host in front", BAN, lambda c, t:
            f"<38>{bsd(t)} {c.v} sshd[1]: Failed password for root from {c.a} port {c.port} ssh2",
            only="plain"),
@@ -494,6 +507,9 @@ WRITERS = [
     Writer("nginx", "access log in JSON", BAN, nginx_json, file="access.log"),
     Writer("nginx", "error log: user", TOLD, nginx_error('user "{u}": password mismatch'),
            file="error.log", lost=broken),
+    Writer("nginx", "an error log under another name", LIMIT, nginx_error(
+        'FastCGI sent in stderr: "PHP message: no such user {p}" while reading response header from '
+        'upstream'), file="php.log", only="LF, a whole line 1, LF and a beginning"),
     Writer("waf", "ModSecurity, audit log", BAN, lambda c, t: waf_record(c.a, c.p, t)),
     Writer("waf", "Coraza, audit log", BAN, lambda c, t: waf_coraza(c.a, c.p, t)),
     Writer("waf", "error log", TOLD, lambda c, t: waf_error(c.a, hexed(c.p), hexed(c.p), t),
@@ -578,6 +594,22 @@ def named(alerts):
            {e.get("fields", {}).get("source.ip") for a in alerts for e in a.get("events", [])}
 
 
+def run_daemon(binary, scratch, channels):
+    """Whom `run` would ban: {address}. Refused ones (forgeable) are not among them."""
+    config, out = os.path.join(scratch, "config.yaml"), os.path.join(scratch, "would-ban")
+    with open(config, "w", encoding="utf-8") as f:
+        f.write(f"state: {scratch}/state\nbans: {{backend: dry-run, max_age: 0s, file: {out}}}\nchannels:\n")
+        for channel, paths in channels.items():
+            f.write(f"  {channel}:\n    inputs:\n")
+            f.writelines(f"      - {{type: file, path: {p}, from: begin}}\n" for p in paths)
+    done = subprocess.run([binary, "run", "--once", "--quiet", "--config", config], capture_output=True,
+                          timeout=300)
+    if done.returncode:
+        sys.exit(f"run: {done.returncode} {done.stderr.decode()[:500]}")
+    text = open(out, encoding="utf-8").read() if os.path.exists(out) else ""
+    return {line.split("would ban ")[1].split()[0] for line in text.split("\n") if "would ban " in line}
+
+
 def judge(case, bans, names):
     """None, or what is wrong with it."""
     w, own = case.writer, case.a in bans
@@ -602,13 +634,15 @@ def main():
     seed = int(sys.argv[3]) if len(sys.argv) > 3 else 20261121
     dice, addresses = random.Random(seed), Addresses()
     wrong = faults = total = 0
-    table = []
+    table, files, all_bans = [], {}, set()
     for channel in CLOSERS:
         made, paths = write_logs(scratch, channel, dice, addresses)
         if not made:
             continue
         alerts = [a for p in paths for a in replay(binary, channel, p)]
         bans, names = banned(alerts), named(alerts)
+        files[channel] = paths
+        all_bans |= set(bans)
         allowed = {c.a for c in made if c.writer.expect in (BAN, TOLD, QUIET)} | \
                   {c.v for c in made if c.writer.expect == LIMIT}
         owner = {c.v: c for c in made}
@@ -628,6 +662,10 @@ def main():
         for w in (w for w in WRITERS if w.channel == channel):
             mine = [c for c in made if c.writer is w]
             table.append((channel, w.name, w.expect, len(mine), sum(c.a in bans for c in mine)))
+    if "--daemon" in sys.argv:
+        for address in run_daemon(binary, scratch, files) ^ all_bans:
+            faults += 1
+            print(f"FAULT {address} is banned by " + ("replay alone" if address in all_bans else "run alone"))
     for row in table:
         print("%-10s %-48s %-6s %3d tricks, %3d attackers banned" % row)
     print(f"seed {seed}: {total} cases, {wrong} wrong bans, {faults} faults")

@@ -92,6 +92,14 @@ static void a_journal_keeps_the_boundary_of_a_text_but_not_of_an_output(void **s
     assert_trust(*state, "laravel", &output, MONOLOG, TRUST_FORGEABLE);
 }
 
+static void a_datagram_proves_nothing(void **state)
+{
+    static const struct origin datagram = { "udp:514", false, RECORD_FORGEABLE };
+
+    assert_trust(*state, "sshd", &datagram,
+                 "Failed password for root from 198.51.100.1 port 22 ssh2", TRUST_FORGEABLE);
+}
+
 static void no_transport_proves_an_address_that_is_a_claim(void **state)
 {
     static const char claim[] =
@@ -185,6 +193,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_journal_keeps_the_boundary_of_a_text_but_not_of_an_output),
+        cmocka_unit_test(a_datagram_proves_nothing),
         cmocka_unit_test(no_transport_proves_an_address_that_is_a_claim),
         cmocka_unit_test(no_transport_proves_a_line_that_can_be_read_in_two_ways),
         cmocka_unit_test(an_address_with_port_0_is_from_a_header),
