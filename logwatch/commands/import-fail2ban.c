@@ -96,7 +96,7 @@ static void note_parameters(struct import *im, struct imported *x, const struct 
 /* Of a jail that is left out: is it the log, or the filter? */
 static void note_filter(struct import *im, struct imported *x, const struct fail2ban_name *n)
 {
-    struct fail2ban_options o = { n->parameters, n->nparameters, NULL, 0 };
+    struct fail2ban_options o = { n->parameters, n->nparameters, NULL, 0, false };
     const char *path = arena_printf(im->a, "%s/filter.d/%s.conf", im->folder, n->name);
     AUTO(fail2ban) f = NULL;
 

@@ -10,8 +10,9 @@
 
 #include "parsers/fail2ban/private.h"
 
-static void free_value(struct slice *v)
+static void free_value(struct connection *c, struct slice *v)
 {
+    c->bytes -= v->n;
     free((char *)(uintptr_t)v->p);
     *v = SLICE_NONE;
 }
@@ -21,9 +22,9 @@ void f2b_connection_free(struct connection *c)
     if (!c)
         return;
     for (uint64_t set = c->set; set; set &= set - 1)
-        free_value(&c->groups.v[__builtin_ctzll(set)]);
+        free_value(c, &c->groups.v[__builtin_ctzll(set)]);
     for (size_t i = 0; i < c->nusers; i++)
-        free_value(&c->users[i]);
+        free_value(c, &c->users[i]);
     free(c);
 }
 
@@ -39,14 +40,15 @@ void f2b_connections_free(struct table *t)
     table_free(t);
 }
 
-static bool set_value(struct slice *into, struct slice v)
+bool f2b_connection_value(struct connection *c, struct slice *into, struct slice v)
 {
     v = slice_take(v, VALUE_KEPT_MAX);
     if (into->p && slice_eq(*into, v))
         return true;
-    free_value(into);
+    free_value(c, into);
     into->p = slice_dup(v);
     into->n = into->p ? v.n : 0;
+    c->bytes += into->n;
     return into->p != NULL;
 }
 
@@ -64,48 +66,70 @@ static bool add_user(struct connection *c, struct slice user)
         if (slice_eq(c->users[i], user))
             return true;
     c->nusers++;
-    return set_value(&c->users[c->nusers - 1], user);
+    return f2b_connection_value(c, &c->users[c->nusers - 1], user);
 }
 
 /* ---- the connections of a state ---- */
 
-static struct connection *known(struct fail2ban_state *s, struct slice id, uint64_t now_us)
+static void *take_out(struct fail2ban_state *s, struct slice id)
 {
-    struct connection *c = table_get(s->connections, id);
+    struct connection *c = s->connections ? table_remove(s->connections, id) : NULL;
 
-    if (!c || c->until_us > now_us)
+    if (c)
+        s->bytes -= c->bytes;
+    return c;
+}
+
+static struct connection *known(struct fail2ban_state *s, struct slice id)
+{
+    struct connection *c = s && s->connections ? table_get(s->connections, id) : NULL;
+
+    if (!c || c->until_us > s->clock_us)
         return c;
-    f2b_connection_free(table_remove(s->connections, id));
+    f2b_connection_free(take_out(s, id));
     return NULL;
 }
 
-/* The oldest go, and with them all that have run out. */
-static void make_room(struct table *t, uint64_t now_us)
+/* The oldest go first, and with the first that must all that have run out. */
+static void make_room(struct fail2ban_state *s, size_t connections, size_t bytes)
 {
     struct slice key;
     void *value;
 
-    if (table_count(t) < CONNECTIONS_MAX)
-        return;
-    for (size_t i = 0; table_next(t, &i, &key, &value);) {
-        struct connection *c = value;
-        bool alive = c->until_us > now_us;
+    for (size_t i = 0; (table_count(s->connections) > connections || s->bytes > bytes) &&
+                       table_count(s->connections) > 1 &&
+                       table_next(s->connections, &i, &key, &value);)
+        f2b_connection_free(take_out(s, key));
+}
 
-        table_remove(t, key);
-        f2b_connection_free(c);
-        if (alive)
-            break;
+static void drop_old(struct fail2ban_state *s)
+{
+    struct slice key;
+    void *value;
+
+    for (size_t i = 0; table_next(s->connections, &i, &key, &value);) {
+        struct connection *c = value;
+
+        if (c->until_us > s->clock_us)
+            return;
+        f2b_connection_free(take_out(s, key));
     }
 }
 
-static bool remember(const struct merging *m, struct slice id, struct connection *c)
+int f2b_connection_put(struct fail2ban_state *s, struct connection *c)
 {
-    make_room(m->s->connections, m->now_us);
-    c->until_us = m->now_us + CONNECTION_US;
-    return table_put(m->s->connections, id, c) == 0;
+    if (!s->connections && !(s->connections = table_new(CONNECTIONS_MAX)))
+        return -ENOMEM;
+    if (table_count(s->connections) >= CONNECTIONS_MAX)
+        drop_old(s);
+    make_room(s, CONNECTIONS_MAX - 1, SIZE_MAX);
+    if (table_put(s->connections, c->groups.v[NAME_MLFID], c) < 0)
+        return -ENOMEM;
+    s->bytes += c->bytes;
+    return 0;
 }
 
-static void part_with(struct fail2ban_state *s, struct connection *c)
+static void part_with(struct fail2ban_scratch *s, struct connection *c)
 {
     f2b_connection_free(s->parting);
     s->parting = c;
@@ -134,7 +158,7 @@ static bool take_groups(struct connection *c, const struct merging *m)
     for (size_t i = 0; i < m->f->nnames; i++) {
         if (!m->groups->v[i].p)
             continue;
-        if (!set_value(&c->groups.v[i], m->groups->v[i]))
+        if (!f2b_connection_value(c, &c->groups.v[i], m->groups->v[i]))
             return false;
         c->set |= UINT64_C(1) << i;
     }
@@ -145,8 +169,8 @@ static bool take_groups(struct connection *c, const struct merging *m)
 static void forget_signs(struct connection *c, struct signs *signs)
 {
     signs->was_nofail = truthy(c->groups.v[NAME_NOFAIL]) || truthy(c->groups.v[NAME_MLFGAINED]);
-    free_value(&c->groups.v[NAME_NOFAIL]);
-    free_value(&c->groups.v[NAME_MLFGAINED]);
+    free_value(c, &c->groups.v[NAME_NOFAIL]);
+    free_value(c, &c->groups.v[NAME_MLFGAINED]);
     if (signs->gained)
         c->pending = false;
     if (!signs->was_nofail && !c->pending)
@@ -166,7 +190,7 @@ static void count_matches(struct connection *c, const struct signs *signs, unsig
 /* A connection that ends with its first line is never kept: its groups stay those of the line. */
 static struct connection *passing(const struct merging *m, const struct signs *signs)
 {
-    struct connection *c = &m->s->passing;
+    struct connection *c = &m->scratch->passing;
 
     memcpy(c->groups.v, m->groups->v, m->f->nnames * sizeof *m->groups->v);
     c->pending = false;
@@ -175,33 +199,60 @@ static struct connection *passing(const struct merging *m, const struct signs *s
     return c;
 }
 
-struct connection *f2b_connection_merge(const struct merging *m)
+/* What the line adds to what is known. */
+static bool add(struct connection *c, const struct merging *m, struct signs *signs)
 {
-    struct slice id = m->groups->v[NAME_MLFID];
-    struct signs signs = signs_of(m->groups);
-    struct connection *c = known(m->s, id, m->now_us);
-    bool had = c != NULL;
-
-    if (!had && signs.forget)
-        return passing(m, &signs);
-    if (!had)
-        c = calloc(1, sizeof *c);
-    if (!c)
-        return NULL;
-    if (!had && (id.n > VALUE_KEPT_MAX || !remember(m, id, c)))
-        part_with(m->s, c);
-    else if (had && signs.forget)
-        part_with(m->s, table_remove(m->s->connections, id));
-    if (had)
-        forget_signs(c, &signs);
     if (!add_user(c, m->groups->v[NAME_USER]) || !take_groups(c, m))
-        return NULL;
+        return false;
     if (c->pending || c->nusers > 1) {
-        free_value(&c->groups.v[NAME_NOFAIL]);
-        free_value(&c->groups.v[NAME_MLFGAINED]);
-        signs.nofail = signs.gained = false;
+        free_value(c, &c->groups.v[NAME_NOFAIL]);
+        free_value(c, &c->groups.v[NAME_MLFGAINED]);
+        signs->nofail = signs->gained = false;
     }
     c->pending = false;
-    count_matches(c, &signs, m->matched);
+    count_matches(c, signs, m->matched);
+    return true;
+}
+
+static struct connection *first_line(const struct merging *m, struct signs *signs)
+{
+    struct connection *c = calloc(1, sizeof *c);
+
+    if (!c)
+        return NULL;
+    c->until_us = m->state->clock_us + CONNECTION_US;
+    if (!add(c, m, signs)) {
+        f2b_connection_free(c);
+        return NULL;
+    }
+    if (m->groups->v[NAME_MLFID].n > VALUE_KEPT_MAX || f2b_connection_put(m->state, c) < 0)
+        part_with(m->scratch, c);
     return c;
+}
+
+static struct connection *next_line(const struct merging *m, struct signs *signs,
+                                    struct connection *c)
+{
+    size_t before = c->bytes;
+    bool added;
+
+    forget_signs(c, signs);
+    added = add(c, m, signs);
+    m->state->bytes += c->bytes - before;
+    if (signs->forget)
+        part_with(m->scratch, take_out(m->state, m->groups->v[NAME_MLFID]));
+    return added ? c : NULL;
+}
+
+struct connection *f2b_connection_merge(const struct merging *m)
+{
+    struct signs signs = signs_of(m->groups);
+    struct connection *c;
+
+    if (m->state && m->state->bytes > STATE_BYTES_MAX)
+        make_room(m->state, SIZE_MAX, STATE_BYTES_MAX);
+    c = known(m->state, m->groups->v[NAME_MLFID]);
+    if (!m->state || (!c && signs.forget))
+        return passing(m, &signs);
+    return c ? next_line(m, &signs, c) : first_line(m, &signs);
 }

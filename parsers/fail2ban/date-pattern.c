@@ -25,8 +25,9 @@
 #define HOUR "[01]?\\d|2[0-3]"
 #define MONTH "0?[1-9]|1[0-2]"
 #define SECOND "[0-5]?\\d|6[01]"
-#define OFFSET "[+-][01]\\d(?::?\\d{2})?"
-#define ZONE "[A-Z](?:[A-Z]{2,4})?"
+#define OFFSET "[-+][01]\\d(?::\\d\\d|\\d\\d)?"
+#define ZONE "[A-Z]{3,5}|[A-Z]"
+#define WEEK "5[0-3]|[0-4]?\\d"
 
 static const struct directive {
     const char *name;
@@ -53,8 +54,8 @@ static const struct directive {
     { "f", 'f', "[0-9]{1,6}", "" },
     { "G", 'G', "\\d{4}", "" },
     { "H", 'H', HOUR, "" },
-    { "I", 'I', "1[0-2]|0[1-9]|[1-9]", "" },
-    { "j", 'j', "36[0-6]|3[0-5]\\d|[12]\\d\\d|0[1-9]\\d|00[1-9]|[1-9]\\d|0[1-9]|[1-9]", "" },
+    { "I", 'I', "1[0-2]|0?[1-9]", "" },
+    { "j", 'j', "3(?:6[0-6]|[0-5]\\d)|[12]\\d\\d|0?[1-9]\\d|0?0?[1-9]", "" },
     { "k", 'H', "[0-2]?\\d", " ?" },
     { "l", 'I', "1?\\d", " ?" },
     { "m", 'm', MONTH, "" },
@@ -62,14 +63,14 @@ static const struct directive {
     { "p", 'p', "am|pm", "" },
     { "S", 'S', SECOND, "" },
     { "u", 'u', "[1-7]", "" },
-    { "U", 'U', "5[0-3]|[0-4]\\d|\\d", "" },
-    { "V", 'V', "5[0-3]|0[1-9]|[1-4]\\d|\\d", "" },
+    { "U", 'U', WEEK, "" },
+    { "V", 'V', "5[0-3]|0[1-9]|[1-4]?\\d", "" },
     { "w", 'w', "[0-6]", "" },
-    { "W", 'W', "5[0-3]|[0-4]\\d|\\d", "" },
+    { "W", 'W', WEEK, "" },
     { "y", 'y', "\\d\\d", "" },
     { "Y", 'Y', "\\d{4}", "" },
-    { "z", 'z', "Z|UTC|GMT|" OFFSET, "" },
-    { "Z", 'Z', "Z|[A-Z]{3,5}", "" },
+    { "z", 'z', "UTC|GMT|Z|" OFFSET, "" },
+    { "Z", 'Z', "[A-Z]{3,5}|Z", "" },
 };
 
 /* %ExY: from 2000 to a few years ahead; a stray number is no year then. */
@@ -277,6 +278,8 @@ static void put_without_stars(struct buf *out, struct slice s)
     }
 }
 
+#define SIGNS_MAX 2 /* between the beginning of the line and its date */
+
 enum begin {
     BEGIN_NOTHING,
     BEGIN_WORD,
@@ -300,6 +303,17 @@ static struct slice cut_flags(struct arena *a, struct slice s, struct slice *ret
     return s;
 }
 
+/* Bytes of the line that can stand in front of group 1, which is what is cut out. */
+static unsigned bytes_before(struct slice s, enum begin begin, bool own_group)
+{
+    s = slice_skip(s, flags_at(s));
+    if (own_group && !(s.n > 1 && s.p[0] == '(' && s.p[1] != '?'))
+        return DATE_ANYWHERE;
+    if (begin == BEGIN_LINE)
+        return SIGNS_MAX;
+    return s.n && s.p[0] == '^' ? 0 : DATE_ANYWHERE;
+}
+
 /* Compiles the expression with its boundaries into the template. */
 static int finish(struct arena *a, struct slice regex, enum begin begin, bool word_end,
                   struct date_template *t, struct err *err)
@@ -317,10 +331,11 @@ static int finish(struct arena *a, struct slice regex, enum begin begin, bool wo
     else
         put_grouped(&grouped, s);
     if (begins)
-        buf_str(&bound, begin == BEGIN_LINE ? "^(?:\\W{0,2})?" : "(?=^|\\b|\\W)");
+        buf_printf(&bound, begin == BEGIN_LINE ? "^\\W{0,%d}" : "(?:^|\\b|(?=\\W))", SIGNS_MAX);
     buf_slice(&bound, buf_view(&grouped));
     if (ends)
-        buf_str(&bound, "(?=\\b|\\W|$)");
+        buf_str(&bound, "(?:\\b|$|(?=\\W))");
+    t->before = bytes_before(s, begins ? begin : BEGIN_NOTHING, has_group(s));
     t->anchored = (begins && begin == BEGIN_LINE) || anchored_at_begin(buf_view(&bound)) ||
                   anchored_at_end(buf_view(&bound));
     buf_slice(&clean, flags);
@@ -365,8 +380,13 @@ static int make_pattern(struct arena *a, struct slice pattern, int year, struct 
     return finish(a, buf_view(&regex), begin, word_end, t, err);
 }
 
-#define SECONDS "\\d{10,11}\\b(?:\\.\\d{3,6})?"
-#define LONG_SECONDS "\\d{10,11}(?:\\d{3}(?:\\.\\d{1,6}|\\d{3})?)?"
+/* Ten digits or eleven, with a fraction; the long kind counts smaller parts of a second, too. */
+#define SECONDS "[0-9]{10}[0-9]?\\b(?:\\.[0-9]{3,6})?"
+#define LONG_SECONDS "[0-9]{10,11}(?:[0-9]{6}|[0-9]{3}(?:\\.[0-9]{1,6})?)?"
+/* In front: where a bracket opens the line, one must close the number. */
+#define CLOSED "(?:(?<!^\\[)|(?=[0-9.]+\\]))"
+/* Elsewhere: at the very beginning, in a bracket there, or as the kernel's audit writes it. */
+#define OPENED "(?:^|(?<=^\\[)|(?<=\\baudit\\()(?=[0-9.]+:[0-9]+\\)))"
 
 static size_t find_epoch(struct slice s, size_t *ret_n)
 {
@@ -411,15 +431,8 @@ static int make_epoch(struct arena *a, struct slice pattern, bool at_begin, bool
     t->number_group = 1;
     if (find_epoch(pattern, &n) != SIZE_MAX)
         return make_epoch_in(a, pattern, number, t, err);
-    if (at_begin) {
-        buf_printf(&regex, "((?P<square>(?<=^\\[))?%s)(?(square)(?=\\]))", number);
-        return finish(a, buf_view(&regex), BEGIN_LINE, true, t, err);
-    }
-    buf_printf(&regex,
-               "((?:^|(?P<square>(?<=^\\[))|(?P<selinux>(?<=\\baudit\\()))%s)"
-               "(?:(?(selinux)(?=:\\d+\\)))|(?(square)(?=\\])))",
-               number);
-    return finish(a, buf_view(&regex), BEGIN_NOTHING, true, t, err);
+    buf_printf(&regex, "(%s%s)", at_begin ? CLOSED : OPENED, number);
+    return finish(a, buf_view(&regex), at_begin ? BEGIN_LINE : BEGIN_NOTHING, true, t, err);
 }
 
 static bool is_word(struct slice key, const char *word)
@@ -447,7 +460,7 @@ int date_template_make(struct arena *a, struct slice pattern, int year, struct d
     size_t n;
     int rc;
 
-    *t = (struct date_template){ .name = key, .weight = 1.0 };
+    *t = (struct date_template){ .name = key };
     if (find_epoch(pattern, &n) != SIZE_MAX || is_word(key, "EPOCH") || is_word(key, "LEPOCH")) {
         rc = make_epoch(a, pattern, key.p[0] != 'E' && key.p[0] != 'L', is_long, t, err);
     } else if (is_word(key, "TAI64N")) {

@@ -8,14 +8,12 @@
  */
 #include <ctype.h>
 #include <stdio.h>
-#include <time.h>
 
 #include "base/clock.h"
 #include "base/num.h"
 #include "parsers/fail2ban/date.h"
 
 #define DAY_S 86400
-#define QUARTER_S 900
 
 struct parts {
     int year, month, day, hour, minute, second; /* year, month, day: -1 = not said */
@@ -229,47 +227,20 @@ static int64_t local_seconds(const struct parts *p)
            p->minute * 60 + p->second;
 }
 
-/* ---- the machine's zone ---- */
+/* ---- the present ---- */
 
-static void know_now(struct date_cache *c, uint64_t now_us)
+static void know_now(struct date_now *n)
 {
-    time_t now = (time_t)(now_us / USEC_PER_SEC);
-    struct tm tm;
+    struct civil c;
 
-    if (c->has_now && c->now_s == (uint64_t)now)
+    if (n->known)
         return;
-    if (!localtime_r(&now, &tm))
-        gmtime_r(&now, &tm);
-    c->has_now = true;
-    c->now_s = (uint64_t)now;
-    c->now_year = tm.tm_year + 1900;
-    c->now_month = tm.tm_mon + 1;
-    c->now_day = tm.tm_mday;
-    c->now_local =
-        days_from_civil(c->now_year, (unsigned)c->now_month, (unsigned)c->now_day) * DAY_S +
-        tm.tm_hour * 3600 + tm.tm_min * 60 + tm.tm_sec;
-}
-
-/* Zones change on a quarter of an hour at the finest. */
-static int64_t utc_of_local(struct date_cache *c, int64_t local)
-{
-    int64_t quarter = local >= 0 ? local / QUARTER_S : (local - QUARTER_S + 1) / QUARTER_S;
-
-    if (!c->has_quarter || c->quarter != quarter) {
-        struct civil v =
-            civil_from_us((uint64_t)(quarter < 0 ? 0 : quarter) * QUARTER_S * USEC_PER_SEC);
-        struct tm tm = { .tm_year = v.year - 1900,
-                         .tm_mon = (int)v.month - 1,
-                         .tm_mday = (int)v.day,
-                         .tm_hour = (int)v.hour,
-                         .tm_min = (int)v.minute,
-                         .tm_isdst = -1 };
-
-        c->has_quarter = true;
-        c->quarter = quarter;
-        c->quarter_utc = (int64_t)mktime(&tm);
-    }
-    return c->quarter_utc + (local - quarter * QUARTER_S);
+    n->local = zone_local(n->zone, (int64_t)n->now_s);
+    c = civil_from_us((uint64_t)(n->local < 0 ? 0 : n->local) * USEC_PER_SEC);
+    n->year = c.year;
+    n->month = (int)c.month;
+    n->day = (int)c.day;
+    n->known = true;
 }
 
 /* ---- the whole ---- */
@@ -306,21 +277,21 @@ static bool tai_time(const struct date_match *m, uint64_t *ret_us)
     return true;
 }
 
-static bool text_time(const struct parts *said, const struct date_zone *zone, struct date_cache *c,
-                      uint64_t *ret_us)
+static bool text_time(const struct parts *said, const struct date_zone *zone,
+                      const struct date_now *now, uint64_t *ret_us)
 {
     struct parts p = *said;
     bool year = p.year < 0, today;
     int64_t t;
 
     if (year)
-        p.year = c->now_year;
+        p.year = now->year;
     if (p.month < 0 || p.day < 0)
         use_yearday(&p);
     today = p.month < 0 && p.day < 0;
     if (today) {
-        p.month = c->now_month;
-        p.day = c->now_day;
+        p.month = now->month;
+        p.day = now->day;
     }
     if (!p.zoned && zone->fixed) {
         p.zoned = true;
@@ -329,9 +300,9 @@ static bool text_time(const struct parts *said, const struct date_zone *zone, st
     if (p.bad || !valid(&p))
         return false;
     t = local_seconds(&p) - (p.zoned ? (int64_t)p.zone * 60 : 0);
-    if (today && t > c->now_local)
+    if (today && t > now->local)
         t -= DAY_S;
-    if (year && t > c->now_local + DAY_S) {
+    if (year && t > now->local + DAY_S) {
         int64_t clock = t - (t >= 0 ? t / DAY_S * DAY_S : 0);
 
         p.year--;
@@ -339,14 +310,12 @@ static bool text_time(const struct parts *said, const struct date_zone *zone, st
             return false;
         t = days_from_civil(p.year, (unsigned)p.month, (unsigned)p.day) * DAY_S + clock;
     }
-    if (!p.zoned)
-        t = utc_of_local(c, t);
-    *ret_us = t < 0 ? 0 : (uint64_t)t * USEC_PER_SEC;
+    *ret_us = (!p.zoned ? zone_to_utc(now->zone, t) : t < 0 ? 0 : (uint64_t)t) * USEC_PER_SEC;
     return true;
 }
 
-bool date_time(const struct date_match *m, const struct date_zone *zone, struct date_cache *c,
-               uint64_t now_us, uint64_t *ret_us)
+bool date_time(const struct date_match *m, const struct date_zone *zone, struct date_now *now,
+               uint64_t *ret_us)
 {
     struct parts p = {
         .year = -1, .month = -1, .day = -1, .weekday = -1, .yearday = -1, .week = -1
@@ -356,9 +325,9 @@ bool date_time(const struct date_match *m, const struct date_zone *zone, struct 
         return tai_time(m, ret_us);
     if (m->template->kind != DATE_PATTERN)
         return number_time(m, ret_us);
-    know_now(c, now_us);
+    know_now(now);
     for (size_t i = 1; i < m->template->ngroups; i++)
         if (m->template->keys[i] && m->groups[i].p)
             take(&p, m->template->keys[i], m->groups[i], m);
-    return text_time(&p, zone, c, ret_us);
+    return text_time(&p, zone, now, ret_us);
 }

@@ -194,6 +194,14 @@ static void tell(struct loading *l, const struct setting *t, size_t i, struct er
     l->failed = true;
 }
 
+static bool sets(const struct expression *x, enum name name)
+{
+    for (size_t i = 1; x && i < x->ngroups; i++)
+        if (x->names[i] == name)
+            return true;
+    return false;
+}
+
 static bool has_id(const struct expression *x)
 {
     for (size_t i = 1; x && i < x->ngroups; i++)
@@ -256,32 +264,14 @@ static int compile_pref(struct loading *l)
     return 0;
 }
 
-static bool same_list(const uint16_t *a, const uint16_t *b)
+/* Which expressions are worth a try. */
+static int sort_fails(struct fail2ban *f)
 {
-    while (*a == *b && *a != NO_REGEX)
-        a++, b++;
-    return *a == *b;
-}
+    struct regex **list = arena_array(f->arena, f->nfail + 1, sizeof *list);
 
-/* Which expressions are worth a try, by the first byte; few lists differ. */
-static int sort_by_first(struct fail2ban *f)
-{
-    for (unsigned c = 0; c < 256; c++) {
-        uint16_t *list = arena_array(f->arena, f->nfail + 1, sizeof *list);
-        size_t n = 0;
-
-        if (!list)
-            return -ENOMEM;
-        for (size_t i = 0; i < f->nfail; i++)
-            if (regex_may_begin(f->fail[i].re, (unsigned char)c))
-                list[n++] = (uint16_t)i;
-        list[n] = NO_REGEX;
-        f->by_first[c] = list;
-        for (unsigned k = 0; k < c; k++)
-            if (same_list(f->by_first[k], list))
-                f->by_first[c] = f->by_first[k];
-    }
-    return 0;
+    for (size_t i = 0; list && i < f->nfail; i++)
+        list[i] = f->fail[i].re;
+    return list ? f2b_sort_by_first(f->arena, list, f->nfail, f->by_first) : -ENOMEM;
 }
 
 /* ---- the other settings ---- */
@@ -363,7 +353,7 @@ static int build(struct loading *l, const struct fail2ban_options *options)
     }
     if (rc == 0 && (l->failed || diag_errors(l->d)))
         return -EINVAL;
-    return rc < 0 ? rc : sort_by_first(f);
+    return rc < 0 ? rc : sort_fails(f);
 }
 
 int fail2ban_load(const char *path, const struct fail2ban_options *options, struct diag *d,
@@ -426,4 +416,19 @@ struct slice fail2ban_regex(const struct fail2ban *f, size_t i)
 unsigned fail2ban_maxlines(const struct fail2ban *f)
 {
     return f->maxlines;
+}
+
+bool fail2ban_keeps(const struct fail2ban *f)
+{
+    if (f->maxlines > 1)
+        return true;
+    for (size_t i = 0; i < f->nfail; i++)
+        if (sets(&f->fail[i], NAME_MLFID))
+            return true;
+    return sets(f->pref, NAME_MLFID);
+}
+
+bool fail2ban_keeps_all(const struct fail2ban *f)
+{
+    return f->maxlines > 1;
 }

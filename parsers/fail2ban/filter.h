@@ -9,23 +9,28 @@
  * "datepattern", and the wiki of the project; where they leave a question the behaviour of version
  * 1.0.2 is the answer.
  *
- *     fail2ban_load(path, &options, diag, &f)      once; all faults with file and line in the diag
- *     fail2ban_state_new(f)                        one per stream of lines
- *     fail2ban_line(f, state, line, now, &result)  in the order of the lines
+ *     fail2ban_load(path, &options, diag, &f)   once; all faults with file and line in the diag
+ *     fail2ban_scratch_new()                    one per thread
+ *     fail2ban_line(f, scratch, NULL, &line, &result)
+ *
+ * Most filters say of each line what it is, whatever stood before. Where fail2ban_keeps(f), lines
+ * belong together: then a state goes along, one for each stream of lines, and the lines come in
+ * their order. A state can be packed and unpacked: what a crash must not lose.
  *
  * A line goes this way: its date is found and cut out, prefregex (when there is one) says what part
  * is looked at, then the first failregex that fits gives the groups; ignoreregex may veto it. With
  * `maxlines` the last lines are looked at together. Groups of one connection (F-MLFID) are kept
- * until a failure and an address came together, at most 100 connections for five minutes.
+ * until a failure and an address came together, at most 100 connections for five minutes of the
+ * log's own time.
  *
  * What differs from fail2ban, on purpose: no name is looked up in the DNS (the name is the
  * result, with family 0); text is bytes, so \d is 0-9, \w takes every byte from 0x80 on, and (?i)
  * knows ASCII only; what prefregex found stays when failregex leaves it open; a search that costs
  * too much (base/regex.h) counts as no match and is counted in the state; a text is matched on its
  * first 16 KiB. The date of a line is never replaced by the present time because it is old: who
- * calls decides that.
+ * calls decides that. Which date a line has is a question of this line alone (date.h).
  *
- * The filter is read-only once loaded and shared by threads; a state belongs to one.
+ * The filter is read-only once loaded and shared by threads; a scratch and a state belong to one.
  */
 #pragma once
 
@@ -33,8 +38,10 @@
 #include "base/diag.h"
 #include "base/ip.h"
 #include "base/slice.h"
+#include "base/zone.h"
 
 struct fail2ban;
+struct fail2ban_scratch;
 struct fail2ban_state;
 
 struct fail2ban_parameter {
@@ -44,8 +51,9 @@ struct fail2ban_parameter {
 struct fail2ban_options {
     const struct fail2ban_parameter *parameters; /* of the jail: they win over the file */
     size_t nparameters;
-    const char *timezone; /* of dates that name none: UTC, +0100, CET...; NULL = the machine's */
+    const char *timezone; /* of dates that name none: UTC, +0100, CET...; NULL = that of the line */
     uint64_t now_us; /* %ExY takes years until then; 0: all of this century */
+    bool journal; /* logtype is journal unless somebody says otherwise */
 };
 
 /*
@@ -83,7 +91,7 @@ struct fail2ban_field {
     struct slice value;
 };
 
-/* All slices live until the next line of this state. */
+/* All slices live until the next line with this scratch. */
 struct fail2ban_result {
     enum fail2ban_verdict verdict;
     size_t regex; /* which one fitted, from 0; SIZE_MAX = none */
@@ -101,15 +109,39 @@ struct fail2ban_result {
     size_t nusers;
 };
 
+struct fail2ban_scratch *fail2ban_scratch_new(void);
+void fail2ban_scratch_free(struct fail2ban_scratch *s);
+DEFINE_AUTO(fail2ban_scratch)
+/* Searches that were given up (each counted as no match). */
+uint64_t fail2ban_given_up(const struct fail2ban_scratch *s);
+
+struct fail2ban_line {
+    struct slice text; /* without its line end */
+    uint64_t time_us; /* known, and not in the text (journald); 0: the text has it */
+    uint64_t now_us; /* the present: what a date leaves out is of it */
+    const struct zone *zone; /* of a date that names none; NULL: UTC */
+};
+
+/*
+ * Negative errno: out of memory. `state` NULL: what the line says alone. The filter of a scratch
+ * may change from line to line.
+ */
+int fail2ban_line(const struct fail2ban *f, struct fail2ban_scratch *scratch,
+                  struct fail2ban_state *state, const struct fail2ban_line *line,
+                  struct fail2ban_result *ret);
+
+/* ---- state ---- */
+
+/* Do lines belong together? */
+bool fail2ban_keeps(const struct fail2ban *f);
+/* Even those that no expression fits: each line must come, not only candidates. */
+bool fail2ban_keeps_all(const struct fail2ban *f);
+
 struct fail2ban_state *fail2ban_state_new(const struct fail2ban *f);
 void fail2ban_state_free(struct fail2ban_state *s);
 DEFINE_AUTO(fail2ban_state)
-/* Searches that were given up (each counted as no match). */
-uint64_t fail2ban_given_up(const struct fail2ban_state *s);
 
-/* The line without its line end. Negative errno: out of memory, the state is as before the line. */
-int fail2ban_line(const struct fail2ban *f, struct fail2ban_state *s, struct slice line,
-                  uint64_t now_us, struct fail2ban_result *ret);
-/* The same for a line whose time is known and not in its text (journald). */
-int fail2ban_dated_line(const struct fail2ban *f, struct fail2ban_state *s, struct slice line,
-                        uint64_t time_us, uint64_t now_us, struct fail2ban_result *ret);
+/* As bytes, at most some 200 KiB; none when there is nothing to keep. -ENOMEM. */
+int fail2ban_state_pack(const struct fail2ban_state *s, struct buf *out);
+/* Into a fresh state. -EINVAL: it is of another filter, or no state at all. */
+int fail2ban_state_unpack(struct fail2ban_state *s, struct slice packed);

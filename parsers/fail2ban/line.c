@@ -13,9 +13,9 @@ struct lines {
 
 struct looking {
     const struct fail2ban *f;
-    struct fail2ban_state *s;
+    struct fail2ban_scratch *s;
+    struct fail2ban_state *state; /* or NULL */
     struct fail2ban_result *ret;
-    uint64_t now_us;
     struct slice *org; /* all lines */
     size_t norg;
     struct lines now; /* what is looked at, and kept in the end */
@@ -28,40 +28,31 @@ struct looking {
 
 /* ---- memory ---- */
 
-struct fail2ban_state *fail2ban_state_new(const struct fail2ban *f)
+struct fail2ban_scratch *fail2ban_scratch_new(void)
 {
-    AUTO(fail2ban_state) s = calloc(1, sizeof *s);
+    AUTO(fail2ban_scratch) s = calloc(1, sizeof *s);
 
     if (!s)
         return NULL;
-    s->scratch = regex_scratch_new();
-    s->connections = table_new(CONNECTIONS_MAX);
+    s->regex = regex_scratch_new();
     s->result = arena_new(4 << 10, 4 << 20);
-    s->kept = arena_new(4 << 10, 4 << 20);
-    s->spare = arena_new(4 << 10, 4 << 20);
-    if (!s->scratch || !s->connections || !s->result || !s->kept || !s->spare)
-        return NULL;
-    date_finder_init(&s->dates, &f->dates);
-    return TAKE(s);
+    return s->regex && s->result ? TAKE(s) : NULL;
 }
 
-void fail2ban_state_free(struct fail2ban_state *s)
+void fail2ban_scratch_free(struct fail2ban_scratch *s)
 {
     if (!s)
         return;
-    regex_scratch_free(s->scratch);
-    f2b_connections_free(s->connections);
+    regex_scratch_free(s->regex);
     f2b_connection_free(s->parting);
     arena_free(s->result);
-    arena_free(s->kept);
-    arena_free(s->spare);
     buf_fini(&s->text);
     buf_fini(&s->content);
     buf_fini(&s->lower);
     free(s);
 }
 
-uint64_t fail2ban_given_up(const struct fail2ban_state *s)
+uint64_t fail2ban_given_up(const struct fail2ban_scratch *s)
 {
     return s->given_up;
 }
@@ -107,7 +98,7 @@ static bool hinted(struct looking *l, const struct expression *x)
 static bool search(struct looking *l, const struct expression *x, struct slice text,
                    struct slice *groups)
 {
-    int rc = regex_match(x->re, l->s->scratch, text, groups, x->ngroups);
+    int rc = regex_match(x->re, l->s->regex, text, groups, x->ngroups);
 
     if (rc < 0)
         l->s->given_up++;
@@ -314,7 +305,7 @@ static bool put_failure(struct looking *l, const struct groups *g)
 /* Merged with what the lines of its connection said before. */
 static int put_connection(struct looking *l)
 {
-    struct merging m = { l->f, l->s, l->groups, (unsigned)l->matched.n, l->now_us };
+    struct merging m = { l->f, l->s, l->state, l->groups, (unsigned)l->matched.n };
     struct connection *c = f2b_connection_merge(&m);
 
     if (!c)
@@ -472,7 +463,7 @@ static void drop_old(struct looking *l)
 
 static int keep_lines(struct looking *l)
 {
-    struct fail2ban_state *s = l->s;
+    struct fail2ban_state *s = l->state;
     struct arena *old = s->kept;
     size_t n = l->now.n < l->f->maxlines ? l->now.n : l->f->maxlines;
     struct slice *list = arena_array(s->spare, n + 1, sizeof *list);
@@ -494,21 +485,22 @@ static int keep_lines(struct looking *l)
 
 static int look_at_lines(struct looking *l, struct slice line)
 {
+    size_t before = l->state ? l->state->nlines : 0;
     int rc;
 
-    l->org = arena_array(l->s->result, l->s->nlines + 1, sizeof *l->org);
+    l->org = arena_array(l->s->result, before + 1, sizeof *l->org);
     if (!l->org)
         return -ENOMEM;
-    if (l->s->nlines)
-        memcpy(l->org, l->s->lines, l->s->nlines * sizeof line);
-    l->org[l->s->nlines] = line;
-    l->norg = l->s->nlines + 1;
+    if (before)
+        memcpy(l->org, l->state->lines, before * sizeof line);
+    l->org[before] = line;
+    l->norg = before + 1;
     drop_old(l);
     l->now = (struct lines){ l->org, l->norg };
     join_lines(&l->s->text, l->now);
     l->text = buf_view(&l->s->text);
     rc = look(l);
-    return rc < 0 ? rc : keep_lines(l);
+    return rc < 0 || !l->state ? rc : keep_lines(l);
 }
 
 /* `line` without its date. */
@@ -528,35 +520,84 @@ static int look_at_line(struct looking *l, struct slice line)
 
 /* ---- the whole ---- */
 
-static void begin(struct looking *l, struct fail2ban_result *ret)
+static void begin(struct looking *l)
 {
     l->pref = &l->s->pref;
     l->groups = &l->s->groups;
     memset(l->pref, 0, l->f->nnames * sizeof *l->pref->v);
-    *ret = (struct fail2ban_result){ .regex = SIZE_MAX };
+    *l->ret = (struct fail2ban_result){ .regex = SIZE_MAX };
     arena_reset(l->s->result);
     f2b_connection_free(l->s->parting);
     l->s->parting = NULL;
 }
 
-int fail2ban_line(const struct fail2ban *f, struct fail2ban_state *s, struct slice line,
-                  uint64_t now_us, struct fail2ban_result *ret)
+/* The date goes out of the line; what stands on both sides of it is one text then. */
+static struct slice without_date(struct looking *l, const struct fail2ban_line *line)
 {
-    struct looking l = { .f = f, .s = s, .ret = ret, .now_us = now_us };
-    struct dating dating = { f, s, now_us, ret };
+    const struct dating d = { .set = &l->f->dates,
+                              .fixed = &l->f->zone,
+                              .zone = line->zone,
+                              .now_us = line->now_us,
+                              .scratch = l->s->regex,
+                              .memory = &l->s->dates,
+                              .given_up = &l->s->given_up };
+    struct slice text = slice_take(line->text, REGEX_TEXT_MAX);
+    struct dated date;
+    size_t from;
+    char *p;
 
-    begin(&l, ret);
-    return look_at_line(&l, f2b_cut_date(&dating, slice_take(line, REGEX_TEXT_MAX)));
+    date_of(&d, text, &date);
+    l->ret->time_us = date.time_us;
+    l->ret->time_known = date.known;
+    if (date.cut.n == 0)
+        return text;
+    p = arena_text(l->s->result, text.n - date.cut.n + 1);
+    if (!p)
+        return text;
+    from = (size_t)(date.cut.p - text.p);
+    memcpy(p, text.p, from);
+    memcpy(p + from, date.cut.p + date.cut.n, text.n - from - date.cut.n);
+    return slice_of(p, text.n - date.cut.n);
 }
 
-int fail2ban_dated_line(const struct fail2ban *f, struct fail2ban_state *s, struct slice line,
-                        uint64_t time_us, uint64_t now_us, struct fail2ban_result *ret)
+/*
+ * Lines that are looked at together need not all have a date: the others are of the time of the
+ * one before.
+ */
+static void keep_time(const struct looking *l)
 {
-    struct looking l = { .f = f, .s = s, .ret = ret, .now_us = now_us };
+    struct fail2ban_state *s = l->state;
+    struct fail2ban_result *r = l->ret;
 
-    begin(&l, ret);
-    ret->time_us = time_us;
-    ret->time_known = true;
-    f2b_remember_time(s, time_us);
-    return look_at_line(&l, slice_take(line, REGEX_TEXT_MAX));
+    if (!s)
+        return;
+    if (!r->time_known && s->last_us) {
+        r->time_us = s->last_us;
+        r->time_known = true;
+    }
+    if (!r->time_known)
+        return; /* the present is no time of the log's */
+    if (l->f->maxlines > 1)
+        s->last_us = r->time_us;
+    if (r->time_us > s->clock_us)
+        s->clock_us = r->time_us;
+}
+
+int fail2ban_line(const struct fail2ban *f, struct fail2ban_scratch *scratch,
+                  struct fail2ban_state *state, const struct fail2ban_line *line,
+                  struct fail2ban_result *ret)
+{
+    struct looking l = { .f = f, .s = scratch, .state = state, .ret = ret };
+    struct slice text;
+
+    begin(&l);
+    if (line->time_us) {
+        text = slice_take(line->text, REGEX_TEXT_MAX);
+        ret->time_us = line->time_us;
+        ret->time_known = true;
+    } else {
+        text = without_date(&l, line);
+    }
+    keep_time(&l);
+    return look_at_line(&l, text);
 }

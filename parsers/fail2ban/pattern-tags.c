@@ -4,10 +4,16 @@
 #include <ctype.h>
 #include <errno.h>
 
-#define IP4 "(?P<ip4>(?:\\d{1,3}\\.){3}\\d{1,3})"
-#define MAYBE_MAPPED "(?:::f{4,6}:)?" IP4
-#define IP6 "(?P<ip6>(?:[\\da-fA-F]{1,4}::?|::){1,7}(?:[\\da-fA-F]{1,4}|(?<=:):))"
-#define DNS "(?P<dns>[\\w.^-]*\\w)"
+/*
+ * Four numbers with dots, also behind the prefix of a mapped address; groups of hexadecimal digits
+ * with one or two colons between, before or behind them; letters, digits and the signs of names,
+ * with a letter at the end. Whether it is an address is asked later (base/ip.h).
+ */
+#define IP4 "(?P<ip4>\\d{1,3}(?:\\.\\d{1,3}){3})"
+#define MAYBE_MAPPED "(?:::[f]{4,6}:)?" IP4
+#define HEX "[\\da-fA-F]{1,4}"
+#define IP6 "(?P<ip6>(?:" HEX "(?=:)|(?=::))(?:(?:::?" HEX "){1,7}(?:::)?|::))"
+#define DNS "(?P<dns>[-.^\\w]*\\w)"
 #define CIDR "(?P<cidr>\\d+)"
 #define EITHER "(?:" MAYBE_MAPPED "|" IP6 ")"
 #define ADDR "\\[?" EITHER "\\]?"

@@ -15,6 +15,7 @@
 #define CONNECTION_US (300 * USEC_PER_SEC)
 #define USERS_MAX 16
 #define VALUE_KEPT_MAX 1024 /* of a group of a connection */
+#define STATE_BYTES_MAX ((size_t)128 << 10) /* of the connections of a state */
 #define HINTS_MAX 4 /* literals of one expression */
 
 /* The first names are the same in every filter. */
@@ -81,56 +82,49 @@ struct connection {
     bool pending; /* a failure whose address is not known yet */
     unsigned matches, nofail_matches;
     uint64_t until_us;
+    size_t bytes; /* of its copies */
 };
 
-/* Many lines have the date of the one before. */
-struct same_date {
-    const struct date_template *template;
-    char text[48]; /* all that fitted */
-    size_t n;
-    size_t cut_from, cut_n; /* of the line: what is cut out */
-    uint64_t now_s, time_us;
-};
-
-struct fail2ban_state {
-    struct regex_scratch *scratch;
-    struct date_finder dates;
-    struct date_cache cache;
-    struct same_date same;
-    bool has_last; /* time of the last line that had one */
-    uint64_t last_us;
+/* What one line needs; nothing in it is for the next one but what saves work. */
+struct fail2ban_scratch {
+    struct regex_scratch *regex;
+    struct date_memory dates;
     uint64_t given_up;
     struct buf text, content, lower;
+    struct arena *result;
+    struct groups pref, groups; /* of the line at work */
+    struct connection passing; /* one of a single line; borrows from it */
+    struct connection *parting; /* forgotten, but in the last result */
+};
+
+/* What lines leave to those behind them. */
+struct fail2ban_state {
+    const struct fail2ban *filter;
     struct slice *lines; /* of maxlines, kept */
     size_t nlines;
     struct arena *kept, *spare; /* the text of the lines */
-    struct table *connections;
-    struct connection *parting; /* forgotten, but in the last result */
-    struct connection passing; /* one of a single line; borrows from it */
-    struct arena *result;
-    struct groups pref, groups; /* of the line at work */
+    struct table *connections; /* by the text of F-MLFID; NULL until there is one */
+    size_t bytes; /* of all connections */
+    uint64_t clock_us; /* the newest time that a line had */
+    uint64_t last_us; /* of the last line that had one, for those without; 0: none */
 };
 
-/* line-date.c */
-struct dating {
-    const struct fail2ban *f;
-    struct fail2ban_state *s;
-    uint64_t now_us;
-    struct fail2ban_result *ret; /* gets the time */
-};
-/* The line without its date, in the arena of results. */
-struct slice f2b_cut_date(const struct dating *t, struct slice line);
-void f2b_remember_time(struct fail2ban_state *s, uint64_t time_us);
+/* first.c: lists of numbers that end with NO_REGEX. */
+int f2b_sort_by_first(struct arena *a, struct regex *const *list, size_t n,
+                      const uint16_t *ret[256]);
 
 /* connection.c */
 struct merging {
     const struct fail2ban *f;
-    struct fail2ban_state *s;
+    struct fail2ban_scratch *scratch;
+    struct fail2ban_state *state; /* NULL: the line stands alone */
     struct groups *groups;
     unsigned matched; /* lines */
-    uint64_t now_us;
 };
 /* What is known of the connection with the groups of this line; NULL: out of memory. */
 struct connection *f2b_connection_merge(const struct merging *m);
 void f2b_connection_free(struct connection *c);
 void f2b_connections_free(struct table *t);
+/* A connection as it was packed (state.c); takes it. */
+int f2b_connection_put(struct fail2ban_state *s, struct connection *c);
+bool f2b_connection_value(struct connection *c, struct slice *into, struct slice v);

@@ -78,7 +78,7 @@ static int read_givens(struct settings *s, const struct fail2ban_options *option
     }
     if (has_logtype)
         return 0;
-    if (add_given(s, "logtype", "file") < 0)
+    if (add_given(s, "logtype", options->journal ? "journal" : "file") < 0)
         return -ENOMEM;
     s->givens.list[s->givens.n - 1].used = true; /* not the jail's: nothing to warn of */
     return 0;

@@ -2,8 +2,8 @@
  * A filter of fail2ban by hand: for its own sample logs (fail2ban-score.py), for comparing with
  * fail2ban-regex (tests/integration/fail2ban.sh), and for measuring.
  *
- *     fail2ban-driver FILTER[parameters] [now=SECONDS] [timezone=Z] [given=SECONDS] [quiet=TIMES]
- *                     [show=1]
+ *     fail2ban-driver FILTER[parameters] [now=SECONDS] [timezone=Z] [zone=Area/City]
+ *                     [given=SECONDS] [quiet=TIMES] [show=1]
  *
  * FILTER is a path, with or without .conf. Lines come on standard input; each gives one JSON line.
  * given: every line has this time and none in its text, as in the journal. quiet: only sums, and
@@ -21,10 +21,12 @@
 #include "parsers/fail2ban/filter.h"
 
 struct job {
-    const char *filter, *timezone;
+    const char *filter, *timezone, *zone_name;
     uint64_t now_s, given_s, quiet, show;
     const struct fail2ban *f;
+    struct fail2ban_scratch *scratch;
     struct fail2ban_state *s;
+    struct zone *zone;
 };
 
 static const char *const verdicts[] = { "none", "ignored", "nofail", "failure" };
@@ -43,6 +45,10 @@ static bool read_argument(struct job *j, const char *word)
         j->timezone = word + 9;
         return true;
     }
+    if (strncmp(word, "zone=", 5) == 0) {
+        j->zone_name = word + 5;
+        return true;
+    }
     for (size_t i = 0; i < ARRAY_SIZE(known); i++)
         if (strncmp(word, known[i].name, strlen(known[i].name)) == 0)
             return parse_u64(slice_str(word + strlen(known[i].name)), 0, UINT32_MAX * 2ull,
@@ -50,12 +56,12 @@ static bool read_argument(struct job *j, const char *word)
     return false;
 }
 
-static int one_line(const struct job *j, struct slice line, struct fail2ban_result *r)
+static int one_line(const struct job *j, struct slice text, struct fail2ban_result *r)
 {
-    uint64_t now_us = j->now_s * USEC_PER_SEC;
+    const struct fail2ban_line line = { text, j->given_s * USEC_PER_SEC, j->now_s * USEC_PER_SEC,
+                                        j->zone };
 
-    return j->given_s ? fail2ban_dated_line(j->f, j->s, line, j->given_s * USEC_PER_SEC, now_us, r)
-                      : fail2ban_line(j->f, j->s, line, now_us, r);
+    return fail2ban_line(j->f, j->scratch, j->s, &line, r);
 }
 
 static void put(struct buf *out, const struct fail2ban_result *r)
@@ -140,7 +146,7 @@ static int all_quiet(const struct job *j)
     printf("%llu lines: %llu failures, %llu no failure, %llu ignored; given up %llu\n",
            (unsigned long long)n, (unsigned long long)sums[FAIL2BAN_FAILURE],
            (unsigned long long)sums[FAIL2BAN_NOFAIL], (unsigned long long)sums[FAIL2BAN_IGNORED],
-           (unsigned long long)fail2ban_given_up(j->s));
+           (unsigned long long)fail2ban_given_up(j->scratch));
     return rc;
 }
 
@@ -180,22 +186,29 @@ int main(int argc, char **argv)
     struct job j = { .filter = argc > 1 ? argv[1] : NULL,
                      .now_s = clock_now(&(struct clock)CLOCK_REAL) / USEC_PER_SEC };
     AUTO(fail2ban) f = NULL;
+    AUTO(fail2ban_scratch) scratch = fail2ban_scratch_new();
     AUTO(fail2ban_state) s = NULL;
+    AUTO(zone) zone = NULL;
+    struct err err = ERR_NONE;
 
     for (int i = 2; i < argc; i++)
         if (!read_argument(&j, argv[i]))
             j.filter = NULL;
     if (!j.filter) {
-        fprintf(stderr, "usage: fail2ban-driver FILTER[parameters] [now=S] [timezone=Z] [given=S] "
-                        "[quiet=TIMES]\n");
+        fprintf(stderr, "usage: fail2ban-driver FILTER[parameters] [now=S] [timezone=Z] [zone=A/B] "
+                        "[given=S] [quiet=TIMES]\n");
         return 70;
     }
     if (load(&j, &f) < 0)
         return 78;
-    s = fail2ban_state_new(f);
-    if (!s)
+    if (j.zone_name && zone_load(j.zone_name, &zone, &err) < 0)
+        return 70;
+    s = fail2ban_keeps(f) ? fail2ban_state_new(f) : NULL;
+    if (!scratch || (fail2ban_keeps(f) && !s))
         return 70;
     j.f = f;
     j.s = s;
+    j.scratch = scratch;
+    j.zone = zone;
     return (j.show ? show(&j) : j.quiet ? all_quiet(&j) : each(&j)) < 0 ? 70 : 0;
 }

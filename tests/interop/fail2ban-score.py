@@ -100,7 +100,7 @@ def difference(expected, got):
 
 
 def judge(driver, path, options, lines):
-    command = [driver, f"{path}[{parameters(options)}]", f"now={NOW}"]
+    command = [driver, f"{path}[{parameters(options)}]", f"now={NOW}", "zone=Europe/Zurich"]
     prefix = ""
     if options.get("logtype") == "journal":
         command.append(f"given={NOW}")
@@ -114,7 +114,7 @@ def judge(driver, path, options, lines):
 
 def main():
     driver, logs, filters = sys.argv[1], sys.argv[2], sys.argv[3:]
-    os.environ["TZ"] = "CET-01CEST-02,M3.5.0,M10.5.0"
+    os.environ["TZ"] = "Europe/Zurich"
     time.tzset()
     every = annotated = equal = annotated_equal = 0
     wrong = []

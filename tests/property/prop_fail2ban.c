@@ -223,6 +223,20 @@ static int load(const struct world *w, struct diag *d, struct fail2ban **ret)
 }
 
 /* The same filter, but every expression is asked. */
+static void sort_all_dates(struct fail2ban *f)
+{
+    uint16_t *all = arena_array(f->arena, f->dates.n + 1, sizeof *all);
+
+    assert_non_null(all);
+    for (size_t i = 0; i < f->dates.n; i++) {
+        all[i] = (uint16_t)i;
+        f->dates.list[i].begins = false;
+    }
+    all[f->dates.n] = NO_REGEX;
+    for (size_t c = 0; c < 256; c++)
+        f->dates.by_first[c] = all;
+}
+
 static void ask_all(struct fail2ban *f)
 {
     uint16_t *all = arena_array(f->arena, f->nfail + 1, sizeof *all);
@@ -237,8 +251,7 @@ static void ask_all(struct fail2ban *f)
         f->by_first[c] = all;
     if (f->pref)
         f->pref->nhints = 0;
-    for (size_t i = 0; i < f->dates.n; i++)
-        f->dates.list[i].begins = false; /* so each date is searched */
+    sort_all_dates(f);
 }
 
 /* A whole line, at times with a word in it or bytes out of it; or words alone. */
@@ -292,21 +305,40 @@ static void assert_sound(const struct fail2ban *f, const struct fail2ban_result 
         assert_true(r->fields[i].name && r->fields[i].value.p);
 }
 
+/* What a restart leaves of a state is all of it. */
+static void restart(const struct fail2ban *f, struct fail2ban_state **s)
+{
+    AUTO_BUF packed = BUF_INIT;
+
+    assert_int_equal(fail2ban_state_pack(*s, &packed), 0);
+    fail2ban_state_free(*s);
+    *s = fail2ban_state_new(f);
+    assert_non_null(*s);
+    if (packed.n)
+        assert_int_equal(fail2ban_state_unpack(*s, buf_view(&packed)), 0);
+}
+
+/* Two streams in one scratch: what it remembers must not be heard from one in the other. */
 static void run_lines(struct world *w, const struct fail2ban *f, struct fail2ban *all)
 {
+    AUTO(fail2ban_scratch) scratch = fail2ban_scratch_new();
     AUTO(fail2ban_state) s = fail2ban_state_new(f);
     AUTO(fail2ban_state) t = fail2ban_state_new(all);
     AUTO_BUF line = BUF_INIT;
 
     for (unsigned i = 0; i < LINES; i++) {
+        AUTO(fail2ban_scratch) fresh = fail2ban_scratch_new();
+        struct fail2ban_line l = { .now_us = NOW_US + i / 8 * USEC_PER_SEC };
         struct fail2ban_result a, b;
-        uint64_t now_us = NOW_US + i / 8 * USEC_PER_SEC;
 
         make_line(w, &line);
-        assert_int_equal(fail2ban_line(f, s, buf_view(&line), now_us, &a), 0);
-        assert_int_equal(fail2ban_line(all, t, buf_view(&line), now_us, &b), 0);
+        l.text = buf_view(&line);
+        assert_int_equal(fail2ban_line(f, scratch, s, &l, &a), 0);
+        assert_int_equal(fail2ban_line(all, fresh, t, &l, &b), 0);
         assert_sound(f, &a);
         assert_same(&a, &b);
+        if (roll(&w->d, 4) == 0)
+            restart(f, &s);
         w->failures += a.verdict == FAIL2BAN_FAILURE;
         w->lines++;
     }
@@ -382,6 +414,5 @@ int main(void)
         cmocka_unit_test(no_filter_and_no_line_does_harm_and_nothing_quick_hides_a_match),
     };
 
-    setenv("TZ", "UTC", 1);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -19,6 +19,7 @@
 struct rig {
     struct diag *d;
     struct fail2ban *f;
+    struct fail2ban_scratch *scratch;
     struct fail2ban_state *s;
     uint64_t now_us;
     struct fail2ban_result r;
@@ -34,10 +35,12 @@ static void path_of(char *out, size_t n, const char *name)
 static int load(struct rig *rig, const char *name, const struct fail2ban_parameter *parameters,
                 size_t n)
 {
-    struct fail2ban_options o = { parameters, n, NULL, NOW_S * USEC_PER_SEC };
+    struct fail2ban_options o = { parameters, n, NULL, NOW_S * USEC_PER_SEC, false };
     char path[4096];
 
-    *rig = (struct rig){ .d = diag_new(), .now_us = NOW_S * USEC_PER_SEC };
+    *rig = (struct rig){ .d = diag_new(),
+                         .scratch = fail2ban_scratch_new(),
+                         .now_us = NOW_S * USEC_PER_SEC };
     path_of(path, sizeof path, name);
     return fail2ban_load(path, &o, rig->d, &rig->f);
 }
@@ -45,6 +48,7 @@ static int load(struct rig *rig, const char *name, const struct fail2ban_paramet
 static void close_rig(struct rig *rig)
 {
     fail2ban_state_free(rig->s);
+    fail2ban_scratch_free(rig->scratch);
     fail2ban_free(rig->f);
     diag_free(rig->d);
 }
@@ -64,7 +68,9 @@ static void open_rig(struct rig *rig, const char *name, const char *parameter, c
 
 static enum fail2ban_verdict say(struct rig *rig, const char *line)
 {
-    assert_int_equal(fail2ban_line(rig->f, rig->s, slice_str(line), rig->now_us, &rig->r), 0);
+    const struct fail2ban_line l = { slice_str(line), 0, rig->now_us, NULL };
+
+    assert_int_equal(fail2ban_line(rig->f, rig->scratch, rig->s, &l, &rig->r), 0);
     return rig->r.verdict;
 }
 
@@ -304,7 +310,6 @@ static void a_connection_is_forgotten_after_five_minutes_and_beyond_a_hundred(vo
     (void)state;
     open_rig(&rig, "filter.d/shell.conf", NULL, NULL);
     say(&rig, "Nov 21 11:00:00 h sshd[1]: Connection from 192.0.2.9 port 1");
-    rig.now_us += 301 * USEC_PER_SEC;
     assert_int_equal(say(&rig, "Nov 21 11:06:00 h sshd[1]: User bob is locked"), FAIL2BAN_NOFAIL);
     say(&rig, "Nov 21 11:06:00 h sshd[2]: Connection from 192.0.2.9 port 1");
     for (int i = 0; i < 100; i++) {
@@ -436,7 +441,7 @@ static void a_pattern_says_where_the_date_is_and_what_is_cut_out(void **state)
     assert_date("%%%Y%%%m%%%d", "%2026%11%21 from 192.0.2.1", "2026-11-21T00:00:00");
 }
 
-static void a_line_without_a_date_takes_that_of_the_minute_before(void **state)
+static void a_line_without_a_date_is_of_the_present(void **state)
 {
     struct rig rig;
 
@@ -444,13 +449,43 @@ static void a_line_without_a_date_takes_that_of_the_minute_before(void **state)
     open_rig(&rig, "filter.d/dates.conf", NULL, NULL);
     say(&rig, "Nov 21 11:59:30 from 192.0.2.1");
     say(&rig, "from 192.0.2.1");
-    assert_when(&rig, "2026-11-21T11:59:30");
-    say(&rig, "Feb 30 11:59:30 from 192.0.2.1"); /* no date, so it stays in the line */
-    assert_int_equal(rig.r.verdict, FAIL2BAN_NONE);
-    rig.now_us += 60 * USEC_PER_SEC;
-    say(&rig, "from 192.0.2.1");
     assert_false(rig.r.time_known);
-    assert_when(&rig, "2026-11-21T12:01:00");
+    assert_when(&rig, "2026-11-21T12:00:00");
+    assert_int_equal(say(&rig, "Feb 30 11:59:30 from 192.0.2.1"), FAIL2BAN_FAILURE);
+    assert_false(rig.r.time_known);
+    close_rig(&rig);
+}
+
+static void lines_that_are_looked_at_together_share_the_last_date(void **state)
+{
+    struct rig rig;
+
+    (void)state;
+    open_rig(&rig, "filter.d/pair.conf", NULL, NULL);
+    say(&rig, "2026-11-21 09:00:00 [conn1] failed to log in");
+    assert_int_equal(say(&rig, "[conn1] end of 192.0.2.1"), FAIL2BAN_FAILURE);
+    assert_when(&rig, "2026-11-21T09:00:00");
+    close_rig(&rig);
+}
+
+static void a_date_without_a_zone_is_of_the_zone_of_the_input(void **state)
+{
+    struct rig rig;
+    struct err err = ERR_NONE;
+    AUTO(zone) zone = NULL;
+    struct fail2ban_line l = { SLICE("Jul 21 11:59:30 from 192.0.2.1"), 0, 0, NULL };
+
+    (void)state;
+    if (zone_load("Europe/Berlin", &zone, &err) < 0)
+        skip();
+    open_rig(&rig, "filter.d/dates.conf", NULL, NULL);
+    l.now_us = rig.now_us;
+    l.zone = zone;
+    assert_int_equal(fail2ban_line(rig.f, rig.scratch, NULL, &l, &rig.r), 0);
+    assert_when(&rig, "2026-07-21T09:59:30");
+    l.zone = NULL;
+    assert_int_equal(fail2ban_line(rig.f, rig.scratch, NULL, &l, &rig.r), 0);
+    assert_when(&rig, "2026-07-21T11:59:30");
     close_rig(&rig);
 }
 
@@ -664,7 +699,7 @@ static void a_line_that_costs_too_much_counts_as_no_match(void **state)
     memset(line, 'a', sizeof line);
     memcpy(line + sizeof line - 10, " from !!!", 10);
     assert_int_equal(say(&rig, line), FAIL2BAN_NONE);
-    assert_true(fail2ban_given_up(rig.s) > 0);
+    assert_true(fail2ban_given_up(rig.scratch) > 0);
     close_rig(&rig);
 }
 
@@ -692,16 +727,108 @@ static void odd_bytes_and_long_lines_are_only_text(void **state)
 
 static void a_time_from_outside_leaves_the_line_whole(void **state)
 {
+    const struct fail2ban_line line = { SLICE("sshd[3]: Failed x for y from 192.0.2.1 port 1"),
+                                        UINT64_C(7000000), 0, NULL };
     struct rig rig;
 
     (void)state;
     open_rig(&rig, "filter.d/shell.conf", "logtype", "journal");
-    assert_int_equal(fail2ban_dated_line(rig.f, rig.s,
-                                         SLICE("sshd[3]: Failed x for y from 192.0.2.1 port 1"),
-                                         UINT64_C(7000000), rig.now_us, &rig.r),
-                     0);
+    assert_int_equal(fail2ban_line(rig.f, rig.scratch, rig.s, &line, &rig.r), 0);
     assert_int_equal(rig.r.verdict, FAIL2BAN_FAILURE);
     assert_true(rig.r.time_known && rig.r.time_us == UINT64_C(7000000));
+    close_rig(&rig);
+}
+
+/* ---- state ---- */
+
+/* As after a restart: what was packed is all that is left. */
+static void restart(struct rig *rig)
+{
+    AUTO_BUF packed = BUF_INIT;
+
+    assert_int_equal(fail2ban_state_pack(rig->s, &packed), 0);
+    fail2ban_state_free(rig->s);
+    rig->s = fail2ban_state_new(rig->f);
+    if (packed.n)
+        assert_int_equal(fail2ban_state_unpack(rig->s, buf_view(&packed)), 0);
+}
+
+static void a_connection_goes_on_behind_a_restart(void **state)
+{
+    struct rig rig;
+
+    (void)state;
+    open_rig(&rig, "filter.d/shell.conf", NULL, NULL);
+    assert_true(fail2ban_keeps(rig.f) && !fail2ban_keeps_all(rig.f));
+    say(&rig, "Nov 21 11:00:00 h sshd[1]: Connection from 192.0.2.9 port 1");
+    restart(&rig);
+    assert_int_equal(say(&rig, "Nov 21 11:00:01 h sshd[1]: User bob is locked"), FAIL2BAN_FAILURE);
+    assert_slice(rig.r.host, "192.0.2.9");
+    assert_slice(rig.r.user, "bob");
+    close_rig(&rig);
+}
+
+static void lines_that_wait_for_more_are_there_behind_a_restart(void **state)
+{
+    struct rig rig;
+
+    (void)state;
+    open_rig(&rig, "filter.d/pair.conf", NULL, NULL);
+    assert_true(fail2ban_keeps_all(rig.f));
+    say(&rig, "2026-11-21 09:00:00 [conn1] failed to log in");
+    restart(&rig);
+    assert_int_equal(say(&rig, "2026-11-21 09:00:01 [conn1] end of 192.0.2.1"), FAIL2BAN_FAILURE);
+    assert_int_equal(rig.r.attempts, 2);
+    close_rig(&rig);
+}
+
+static void a_packed_state_is_checked(void **state)
+{
+    struct rig rig, other;
+    AUTO_BUF packed = BUF_INIT;
+
+    (void)state;
+    open_rig(&rig, "filter.d/shell.conf", NULL, NULL);
+    open_rig(&other, "filter.d/pair.conf", NULL, NULL);
+    assert_int_equal(fail2ban_state_pack(rig.s, &packed), 0);
+    assert_int_equal(packed.n, 0);
+    say(&rig, "Nov 21 11:00:00 h sshd[1]: Connection from 192.0.2.9 port 1");
+    assert_int_equal(fail2ban_state_pack(rig.s, &packed), 0);
+    assert_int_equal(fail2ban_state_unpack(other.s, buf_view(&packed)), -EINVAL);
+    for (size_t n = 0; n < packed.n; n++) {
+        AUTO(fail2ban_state) s = fail2ban_state_new(rig.f);
+
+        assert_int_equal(fail2ban_state_unpack(s, slice_of(packed.p, n)), -EINVAL);
+    }
+    for (size_t i = 0; i < packed.n; i++) {
+        AUTO(fail2ban_state) s = fail2ban_state_new(rig.f);
+
+        packed.p[i] = (char)(packed.p[i] ^ 0x80);
+        (void)fail2ban_state_unpack(s, buf_view(&packed));
+        packed.p[i] = (char)(packed.p[i] ^ 0x80);
+    }
+    close_rig(&other);
+    close_rig(&rig);
+}
+
+static void what_strangers_make_a_state_keep_has_a_limit(void **state)
+{
+    struct rig rig;
+    AUTO_BUF packed = BUF_INIT;
+    char line[4000];
+
+    (void)state;
+    open_rig(&rig, "filter.d/shell.conf", NULL, NULL);
+    for (int i = 0; i < 400; i++) {
+        int n = snprintf(line, sizeof line, "Nov 21 11:00:00 h sshd[%d]: User ", i % 60);
+
+        memset(line + n, 'a' + i % 26, 3000);
+        snprintf(line + n + 3000, sizeof line - (size_t)n - 3000, "%d is locked", i);
+        say(&rig, line);
+    }
+    assert_int_equal(fail2ban_state_pack(rig.s, &packed), 0);
+    assert_true(packed.n > 1000 && packed.n < (size_t)200 << 10);
+    restart(&rig);
     close_rig(&rig);
 }
 
@@ -722,7 +849,9 @@ int main(void)
         cmocka_unit_test(a_local_file_overrides_and_still_knows_what_was_there),
         cmocka_unit_test(usual_dates_are_found_without_a_pattern),
         cmocka_unit_test(a_pattern_says_where_the_date_is_and_what_is_cut_out),
-        cmocka_unit_test(a_line_without_a_date_takes_that_of_the_minute_before),
+        cmocka_unit_test(a_line_without_a_date_is_of_the_present),
+        cmocka_unit_test(lines_that_are_looked_at_together_share_the_last_date),
+        cmocka_unit_test(a_date_without_a_zone_is_of_the_zone_of_the_input),
         cmocka_unit_test(a_date_in_a_message_does_not_win_over_the_one_in_front),
         cmocka_unit_test(a_date_is_the_one_of_the_line_before_only_where_it_ends_there),
         cmocka_unit_test(python_is_said_as_pcre2),
@@ -734,8 +863,11 @@ int main(void)
         cmocka_unit_test(a_line_that_costs_too_much_counts_as_no_match),
         cmocka_unit_test(odd_bytes_and_long_lines_are_only_text),
         cmocka_unit_test(a_time_from_outside_leaves_the_line_whole),
+        cmocka_unit_test(a_connection_goes_on_behind_a_restart),
+        cmocka_unit_test(lines_that_wait_for_more_are_there_behind_a_restart),
+        cmocka_unit_test(a_packed_state_is_checked),
+        cmocka_unit_test(what_strangers_make_a_state_keep_has_a_limit),
     };
 
-    setenv("TZ", "UTC", 1);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
