@@ -6,7 +6,7 @@
 #include "base/table.h"
 
 struct channel_top {
-    const char *format;
+    const char *format, *filter;
     const struct yaml *inputs;
     int audit;
     uint64_t silence_us, behind_us;
@@ -19,6 +19,12 @@ const struct option config_channel_options[] = {
       .type = OPTION_STR,
       .offset = AT(struct channel_top, format),
       .help = "Format of the lines; default: the one with the channel's name." },
+    { .name = "filter",
+      .type = OPTION_STR,
+      .offset = AT(struct channel_top, filter),
+      .help =
+          "A filter of fail2ban as it is: sshd or sshd[mode=aggressive] of /etc/fail2ban/filter.d, "
+          "or a path. Each failure that it finds is an event." },
     { .name = "inputs",
       .type = OPTION_NODE,
       .offset = AT(struct channel_top, inputs),
@@ -137,6 +143,72 @@ static void build_input(struct build *b, struct config_channel *ch, const struct
         check_input(b, node, in);
 }
 
+/* ---- filters of fail2ban ---- */
+
+/* Lines from a journal or a syslog socket come with their sender, and without a date. */
+static bool brings_sender(const struct yaml *input)
+{
+    const struct yaml *type = yaml_get(input, "type");
+
+    return type && type->kind == YAML_SCALAR &&
+           (slice_is(type->text, "journald") || slice_is(type->text, "syslog"));
+}
+
+static bool all_bring_sender(const struct yaml *inputs)
+{
+    if (!inputs || inputs->kind != YAML_SEQ || inputs->nchildren == 0)
+        return false;
+    YAML_EACH (item, inputs)
+        if (!brings_sender(item))
+            return false;
+    return true;
+}
+
+struct filter_request *config_filters(struct build *b, const struct yaml *node, size_t *ret_n)
+{
+    bool channels = node && node->kind == YAML_MAP;
+    struct filter_request *list = config_need(b, channels ? node->nchildren : 0, sizeof *list);
+
+    *ret_n = 0;
+    if (!list || !channels)
+        return list;
+    YAML_EACH (ch, node) {
+        const struct yaml *filter = ch->kind == YAML_MAP ? yaml_get(ch, "filter") : NULL;
+
+        if (filter && filter->kind == YAML_SCALAR && filter->text.n)
+            list[(*ret_n)++] =
+                (struct filter_request){ .channel = ch->key,
+                                         .filter = filter->text,
+                                         .journal = all_bring_sender(yaml_get(ch, "inputs")),
+                                         .at = filter->at };
+    }
+    return list;
+}
+
+/* ---- channels ---- */
+
+/* NULL: told. */
+static const struct format *format_of(struct build *b, const struct yaml *node,
+                                      const struct channel_top *top)
+{
+    const struct formats *formats = b->c->engine->formats;
+    struct slice name = top->format ? slice_str(top->format) : node->key;
+    const struct format *f;
+
+    if (top->filter && top->format) {
+        diag_error(b->d, config_place(node), "a channel has a format or a filter, not both");
+        return NULL;
+    }
+    if (top->filter)
+        return format_filter(formats, node->key); /* where there is none, its faults are told */
+    f = format_declared(formats, name);
+    if (!f)
+        diag_add(b->d, DIAG_ERROR, config_place(node), (unsigned)node->key.n,
+                 "name one with 'format:'; `trailwarden help formats` lists them",
+                 "no format is called '%.*s'", SLICE_FMT(name));
+    return f;
+}
+
 static void build_channel(struct build *b, const struct yaml *node, struct config_channel *ch)
 {
     struct channel_top top = { 0 };
@@ -148,12 +220,7 @@ static void build_channel(struct build *b, const struct yaml *node, struct confi
     ch->audit_all = top.audit == 1;
     ch->silence_us = top.silence_us;
     ch->behind_us = top.behind_us;
-    ch->format = format_find(b->c->engine->formats, top.format ? slice_str(top.format) : node->key);
-    if (!ch->format)
-        diag_add(b->d, DIAG_ERROR, config_place(node), (unsigned)node->key.n,
-                 "name one with 'format:'; `trailwarden help formats` lists them",
-                 "no format is called '%.*s'",
-                 SLICE_FMT(top.format ? slice_str(top.format) : node->key));
+    ch->format = format_of(b, node, &top);
     if (top.inputs->kind != YAML_SEQ) {
         diag_error(b->d, config_place(top.inputs), "inputs must be a list");
         return;

@@ -46,6 +46,8 @@ extern const struct option config_top_options[];
 /* config-channels.c */
 extern const struct option config_channel_options[], config_input_options[];
 void config_build_channels(struct build *b, const struct yaml *node);
+/* The filters that channels name: their formats must be there before the rules are compiled. */
+struct filter_request *config_filters(struct build *b, const struct yaml *node, size_t *ret_n);
 void config_discover(struct build *b);
 void config_check_input_names(struct build *b);
 

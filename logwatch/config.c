@@ -100,7 +100,8 @@ static int load_engine(struct build *b, const struct top *top)
         .nformat_paths = top->format_paths.n,
     };
 
-    return engine_load(&q, b->d, &b->c->engine);
+    q.filters = config_filters(b, top->channels, &q.nfilters);
+    return !q.filters ? -ENOMEM : engine_load(&q, b->d, &b->c->engine);
 }
 
 int config_load(const struct config_request *request, struct diag *d, struct config **ret_config)

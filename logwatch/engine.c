@@ -34,6 +34,8 @@ static int load_paths(struct engine *e, const struct engine_request *q, struct d
 
     for (size_t i = 0; i < q->nformat_paths && r != -ENOMEM; i++)
         r = formats_add_folder(e->formats, q->format_paths[i], d);
+    for (size_t i = 0; i < q->nfilters && r != -ENOMEM; i++)
+        r = formats_add_filter(e->formats, &q->filters[i], d);
     for (size_t i = 0; i < q->nplaceholders && r != -ENOMEM; i++)
         r = rules_placeholders_file(e->rules, q->placeholders[i], d);
     for (size_t i = 0; i < q->nrule_paths && r != -ENOMEM; i++)

@@ -23,6 +23,8 @@ struct engine_request {
     bool no_library;
     const char *const *format_paths;
     size_t nformat_paths;
+    const struct filter_request *filters; /* of channels that have one */
+    size_t nfilters;
 };
 
 /* Findings in diag; the engine is there even with errors, unless memory is out (-ENOMEM). */

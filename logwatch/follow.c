@@ -139,17 +139,35 @@ void follow_free(struct follow *f)
     free(f);
 }
 
+/* What the parser kept, as it was true at the input's cursors. */
+static int restore(struct follower *w, const struct cursor *c)
+{
+    int r = parser_source_restore(&w->source.parser, c);
+
+    if (r == -EINVAL && parser_source_ordered(&w->source.parser))
+        log_notice("input '%s': what was kept of its last lines is of another filter, so it begins "
+                   "anew",
+                   w->config->name);
+    return r == -ENOMEM ? r : 0;
+}
+
 /* The stored cursors of one input, as input_ops wants them. */
-static int cursors_of(const struct follow *f, const struct follower *w, struct arena *a,
-                      struct input *in)
+static int cursors_of(const struct follow *f, struct follower *w, struct arena *a, struct input *in)
 {
     struct cursor *list = arena_array(a, f->ncursors ? f->ncursors : 1, sizeof *list);
 
     if (!list)
         return -ENOMEM;
-    for (size_t i = 0; i < f->ncursors; i++)
-        if (f->cursors[i].input == w->index)
-            list[in->ncursors++] = f->cursors[i].cursor;
+    for (size_t i = 0; i < f->ncursors; i++) {
+        const struct cursor *c = &f->cursors[i].cursor;
+
+        if (f->cursors[i].input != w->index)
+            continue;
+        if (!parser_cursor_is(c->stream))
+            list[in->ncursors++] = *c;
+        else if (restore(w, c) < 0)
+            return -ENOMEM;
+    }
     in->cursors = list;
     in->first_start = in->ncursors == 0;
     return 0;

@@ -153,6 +153,7 @@ static int parse(const struct reading *b, const struct record *record, const str
     int e;
 
     parser.input = block->name;
+    parser.stream = block->stream;
     e = g ? parser_glance(&parser, r->parser, record, block->received_us, block->arena, g, ev)
           : parser_run(&parser, r->parser, record, block->received_us, block->arena, ev, NULL);
     if (e < 0)
@@ -410,6 +411,29 @@ static int read_notices(struct reading *b)
     return 0;
 }
 
+/* What the parser keeps of the block's stream is true when the block's cursors are. */
+static int add_kept(struct reading *reading)
+{
+    const struct block *b = reading->block;
+    struct reader_result *result = reading->result;
+    struct cursor *changes, *all;
+    size_t n;
+
+    if (!parser_source_ordered(&reading->source->parser))
+        return 0;
+    if (parser_source_changes(&reading->source->parser, b->arena, &changes, &n) < 0)
+        return -ENOMEM;
+    all = n ? arena_array(b->arena, b->ncursors + n, sizeof *all) : NULL;
+    if (!all)
+        return n ? -ENOMEM : 0;
+    if (b->ncursors)
+        memcpy(all, b->cursors, b->ncursors * sizeof *all);
+    memcpy(all + b->ncursors, changes, n * sizeof *all);
+    result->cursors = all;
+    result->ncursors = b->ncursors + n;
+    return 0;
+}
+
 int reader_run(struct reader *r, const struct reader_source *source, const struct block *b,
                struct reader_result *ret_result, struct err *err)
 {
@@ -427,7 +451,7 @@ int reader_run(struct reader *r, const struct reader_source *source, const struc
     struct reading reading = { r, source, b, &result, 0 };
     uint64_t limits = rules_scratch_limits(r->rules);
 
-    if (read_block(&reading) < 0 || read_notices(&reading) < 0)
+    if (read_block(&reading) < 0 || add_kept(&reading) < 0 || read_notices(&reading) < 0)
         return err_nomem(err);
     result.nmatches = reading.nmatches;
     result.matches = arena_array(b->arena, result.nmatches + 1, sizeof *result.matches);

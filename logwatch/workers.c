@@ -309,6 +309,7 @@ void workers_give(struct workers *w, struct work_queue *q, struct work *work, bo
         q->first = work;
     q->last = work;
     q->n++;
+    here = here || parser_source_ordered(&work->source->parser);
     if (!here && w->nthreads < w->wanted && !w->refused)
         start(w);
     work->here = here || w->nthreads == 0;

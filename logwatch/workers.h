@@ -10,7 +10,9 @@
  * nothing else. A queue is an order of blocks, one for each order that matters (replay:
  * each file). What comes out of it is what one thread would have given, whatever
  * worker was faster: a block is read on its own, and when that is not the same as reading it behind
- * the blocks before (a rule rests, rules.h), workers_take() reads it once more, in order.
+ * the blocks before (a rule rests, rules.h), workers_take() reads it once more, in order. Of a
+ * source whose records depend on one another (parser_source_ordered()) the taker reads every block
+ * itself, in order and once.
  *
  * Blocks cross between threads, never lines: a mutex for each block, no lock and
  * no malloc for a line. Memory: the slots that were ever in use at once. No slot

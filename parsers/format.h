@@ -116,7 +116,10 @@ struct sample {
     struct src_pos at;
 };
 
+struct filter; /* filter.h */
+
 struct format {
+    struct filter *filter; /* its lines go through a filter of fail2ban; NULL: through layouts */
     struct slice name, channel, summary;
     const struct field_names *names;
     struct logsource logsource;
@@ -165,6 +168,9 @@ struct glance {
     bool common; /* what is put beside every record */
     bool unsure;
 };
+
+/* Takes the place of one with its name. false: no memory. */
+bool formats_put(struct formats *set, struct format *f);
 
 /* Action words with their ECS category and outcome. */
 struct action {

@@ -5,6 +5,7 @@
 
 #include "base/file.h"
 #include "base/num.h"
+#include "parsers/filter.h"
 #include "parsers/format.h"
 
 /* What happened, with its ECS category and outcome (ECS 8: event.category, event.outcome). */
@@ -94,6 +95,8 @@ void formats_free(struct formats *f)
         return;
     for (size_t i = 0; i < f->nregexes; i++)
         regex_free(f->regexes[i]);
+    for (size_t i = 0; i < f->n; i++)
+        filter_free(f->list[i]->filter);
     free(f->regexes);
     free(f->list);
     arena_free(f->arena);
@@ -594,7 +597,7 @@ static const char **strings(struct build *b, const struct yaml *y)
     return list;
 }
 
-static bool add(struct formats *set, struct format *f)
+bool formats_put(struct formats *set, struct format *f)
 {
     for (size_t i = 0; i < set->n; i++)
         if (slice_eq(set->list[i]->name, f->name)) {
@@ -681,7 +684,7 @@ static int load_format(struct formats *set, const struct yaml *y, struct diag *d
         return -EINVAL;
     if (format_prepare(f, b.a) < 0)
         return -ENOMEM;
-    return add(set, f) ? 0 : -ENOMEM;
+    return formats_put(set, f) ? 0 : -ENOMEM;
 }
 
 int formats_add(struct formats *f, const char *path, struct slice text, struct diag *d)
@@ -745,15 +748,31 @@ const struct format *formats_at(const struct formats *f, size_t i)
     return f->list[i];
 }
 
-const struct format *format_find(const struct formats *f, struct slice name)
+const struct format *format_declared(const struct formats *f, struct slice name)
 {
     for (size_t i = 0; i < f->n; i++)
-        if (slice_eq(f->list[i]->name, name))
+        if (!f->list[i]->filter && slice_eq(f->list[i]->name, name))
             return f->list[i];
     for (size_t i = 0; i < f->n; i++)
-        if (slice_eq(f->list[i]->channel, name))
+        if (!f->list[i]->filter && slice_eq(f->list[i]->channel, name))
             return f->list[i];
     return NULL;
+}
+
+const struct format *format_filter(const struct formats *f, struct slice channel)
+{
+    for (size_t i = 0; i < f->n; i++)
+        if (f->list[i]->filter &&
+            (slice_eq(f->list[i]->channel, channel) || slice_eq(f->list[i]->name, channel)))
+            return f->list[i];
+    return NULL;
+}
+
+const struct format *format_find(const struct formats *f, struct slice name)
+{
+    const struct format *filter = format_filter(f, name);
+
+    return filter ? filter : format_declared(f, name);
 }
 
 struct slice format_name(const struct format *f)

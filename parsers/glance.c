@@ -366,7 +366,7 @@ const struct glance *glance_new(const struct format *f, const struct glance_ask 
 {
     struct asking_marks marks = { f, ask };
     const struct glance_ask all = { mark_field, mark_value, &marks };
-    struct making m = { .f = f, .ask = &all, .g = room(f, a) };
+    struct making m = { .f = f, .ask = &all, .g = f->filter ? NULL : room(f, a) };
 
     if (!m.g)
         return NULL;

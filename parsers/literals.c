@@ -12,6 +12,7 @@
  * A keyword is asked of every field and of the text: all copies are one source, and what is no copy
  * is asked as for a field.
  */
+#include "parsers/filter.h"
 #include "parsers/format.h"
 
 /* A member's name stands in many records, whatever the samples say. */
@@ -425,7 +426,7 @@ static struct literals literals_for(const struct format *f, const struct format_
 struct literals format_literals(const struct format *f, const struct format_ask *ask,
                                 struct literal_maker *m)
 {
-    return literals_for(f, ask, m, false);
+    return f->filter ? filter_literals(f->filter, ask->field, m) : literals_for(f, ask, m, false);
 }
 
 const struct literal_sample *format_sample(const struct format *f)

@@ -32,10 +32,22 @@ int formats_add_folder(struct formats *f, const char *folder, struct diag *d);
  * samples run in *ret_ran. */
 int formats_check(const struct formats *f, struct diag *d, size_t *ret_ran);
 
+/* A filter of fail2ban as the format of a channel (docs/fail2ban.md). */
+struct filter_request {
+    struct slice channel;
+    struct slice filter; /* "sshd[mode=aggressive]", "/etc/fail2ban/filter.d/sshd.conf" */
+    bool journal; /* its lines come from a journal or a syslog socket */
+    struct src_pos at; /* where it is configured */
+};
+/* Its format is called "filter.CHANNEL". Findings in diag, those of the filter with its file. */
+int formats_add_filter(struct formats *f, const struct filter_request *q, struct diag *d);
+
 size_t formats_count(const struct formats *f);
 const struct format *formats_at(const struct formats *f, size_t i);
-/* By format name or channel name ("openvpn"); NULL when unknown. */
+/* By format name or channel name ("openvpn"); a channel's filter comes first. NULL when unknown. */
 const struct format *format_find(const struct formats *f, struct slice name);
+const struct format *format_declared(const struct formats *f, struct slice name);
+const struct format *format_filter(const struct formats *f, struct slice channel);
 /* The format whose layouts know the most of the first records; NULL when none knows half. */
 const struct format *format_detect(const struct formats *f, struct slice bytes);
 
@@ -103,10 +115,28 @@ struct parser_source {
     struct slice input; /* path or unit */
     struct slice service; /* unit, for service.name; may be empty */
     bool from_journal; /* the transport kept boundary and sender: trust is TRUST_RECORD */
+    const uint8_t *stream; /* of the record: 16 bytes; NULL: one stream is all there is */
     struct zone *private_zone; /* parser_source_init() */
+    struct filter_streams *kept; /* likewise */
 };
 int parser_source_init(struct parser_source *s, struct err *err);
 void parser_source_fini(struct parser_source *s);
+
+/*
+ * Does what a record is depend on those before it? (Filters of fail2ban that put lines of one
+ * connection together.) Then all records of the source are read by one thread, each once and in the
+ * order of their stream, and what the source keeps is committed with them: as cursors beside those
+ * of the input, and given back before the first record.
+ */
+bool parser_source_ordered(const struct parser_source *s);
+/* Is it such a cursor, and none of the input's? */
+bool parser_cursor_is(struct slice stream);
+/* -EINVAL: it is of another format or filter, and of no use. */
+int parser_source_restore(struct parser_source *s, const struct cursor *c);
+/* Of an ordered source: what changed since the last call, in the arena. An empty value: forget it.
+ */
+int parser_source_changes(const struct parser_source *s, struct arena *a, struct cursor **ret_list,
+                          size_t *ret_n);
 
 struct parser_scratch; /* one per thread: regex stacks, table space */
 struct parser_scratch *parser_scratch_new(const struct formats *f);

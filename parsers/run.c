@@ -4,6 +4,8 @@
 
 #include "base/ip.h"
 #include "base/utf8.h"
+#include "parsers/fail2ban/filter.h"
+#include "parsers/filter.h"
 #include "parsers/format.h"
 
 #define NAMES_CACHED 256
@@ -28,6 +30,7 @@ struct member_name {
  */
 struct parser_scratch {
     struct regex_scratch *regex;
+    struct fail2ban_scratch *filter; /* made by the first record that needs it */
     struct slice groups[GROUPS_MAX];
     const struct format *format; /* of the names */
     uint32_t nnames; /* that were interned when they were looked up */
@@ -52,13 +55,19 @@ void parser_scratch_free(struct parser_scratch *s)
     if (!s)
         return;
     regex_scratch_free(s->regex);
+    fail2ban_scratch_free(s->filter);
     free(s);
 }
 
 int parser_source_init(struct parser_source *s, struct err *err)
 {
+    bool failed;
+
     if (!s->channel.p || s->channel.n == 0)
         s->channel = s->format->channel;
+    s->kept = filter_streams_new(s->format->filter, &failed);
+    if (failed)
+        return err_nomem(err);
     if (!s->zone || strcmp(s->zone, "UTC") == 0)
         return 0;
     return zone_load(s->zone, &s->private_zone, err);
@@ -67,7 +76,9 @@ int parser_source_init(struct parser_source *s, struct err *err)
 void parser_source_fini(struct parser_source *s)
 {
     zone_free(s->private_zone);
+    filter_streams_free(s->kept);
     s->private_zone = NULL;
+    s->kept = NULL;
 }
 
 struct run {
@@ -784,13 +795,51 @@ static void read_fields(struct run *r, const struct record *record)
         add_common(r, record);
 }
 
+/* ---- through a filter of fail2ban ---- */
+
+static bool ready_filter(struct run *r, const struct record *record, struct filter_line *line)
+{
+    static const uint8_t only_stream[16];
+    const struct parser_source *source = r->source;
+
+    if (!r->scratch->filter)
+        r->scratch->filter = fail2ban_scratch_new();
+    *line = (struct filter_line){ record, r->ev->received_us, source->private_zone,
+                                  r->scratch->filter, NULL };
+    if (source->kept)
+        line->state = filter_streams_at(source->kept, source->stream ? source->stream : only_stream,
+                                        record->position);
+    return line->scratch && (line->state || !source->kept);
+}
+
+static void read_filtered(struct run *r, const struct record *record)
+{
+    struct filter_line line;
+    struct filtered found = { 0 };
+
+    r->failed = r->failed || !ready_filter(r, record, &line) ||
+                filter_read(r->f->filter, &line, r->a, &found) < 0;
+    r->has_time = found.time_known;
+    if (found.time_known)
+        r->ev->time_us = found.time_us;
+    if (found.gave_up)
+        r->ev->flags |= EVENT_UNPARSED;
+    set_sender(r, record);
+    for (size_t i = 0; i < found.n; i++)
+        put(r, found.list[i].id, found.list[i].name, VALUE_STRING, found.list[i].value);
+    add_common(r, record);
+}
+
 static int read_record(struct run *r, const struct record *record, uint64_t received_us)
 {
     init_event(r, record, received_us);
     if (!clean_text(r, record))
         return -ENOMEM;
     reserve_fields(r);
-    read_fields(r, record);
+    if (r->f->filter)
+        read_filtered(r, record);
+    else
+        read_fields(r, record);
     if (!r->glance)
         r->scratch->fields = r->ev->nfields;
     return r->failed ? -ENOMEM : 0;

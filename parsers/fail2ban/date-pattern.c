@@ -340,7 +340,7 @@ static int finish(struct arena *a, struct slice regex, enum begin begin, bool wo
                   anchored_at_end(buf_view(&bound));
     buf_slice(&clean, flags);
     put_without_stars(&clean, buf_view(&bound));
-    rc = pattern_python(buf_view(&clean), false, &out, err);
+    rc = pattern_python(buf_view(&clean), 0, &out, err);
     return rc < 0 ? rc : regex_compile(buf_view(&out), 0, &t->re, err);
 }
 

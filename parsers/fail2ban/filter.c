@@ -124,7 +124,7 @@ static int read_group_names(struct fail2ban *f, struct expression *x, struct err
 static void find_hints(struct loading *l, struct expression *x)
 {
     struct literal_maker m = { .arena = l->settings.arena };
-    struct literals set = regex_literals(x->re, NULL, &m);
+    struct literals set = regex_literals(x->loose ? x->loose : x->re, NULL, &m);
     unsigned beginnings = 0;
 
     for (unsigned c = 0; c < 256; c++)
@@ -141,11 +141,20 @@ static void find_hints(struct loading *l, struct expression *x)
     x->nhints = set.n;
 }
 
-static int compile(struct loading *l, struct slice source, bool multiline, struct expression *x,
+static int compile_text(struct slice tagged, unsigned flags, struct regex **ret, struct err *err)
+{
+    AUTO_BUF out = BUF_LIMIT(PATTERN_MAX);
+    int rc = pattern_python(tagged, flags, &out, err);
+
+    return rc < 0 ? rc
+                  : regex_compile(buf_view(&out), flags & PATTERN_MULTILINE ? REGEX_MULTILINE : 0,
+                                  ret, err);
+}
+
+static int compile(struct loading *l, struct slice source, unsigned flags, struct expression *x,
                    struct err *err)
 {
     AUTO_BUF tagged = BUF_LIMIT(PATTERN_MAX);
-    AUTO_BUF out = BUF_LIMIT(PATTERN_MAX);
     int rc;
 
     x->source = arena_slice(l->f->arena, source);
@@ -154,9 +163,9 @@ static int compile(struct loading *l, struct slice source, bool multiline, struc
     rc = pattern_tags(source, l->addresses_only, &tagged);
     if (rc < 0)
         return err_set(err, rc, "regular expression: longer than %d bytes", PATTERN_MAX);
-    rc = pattern_python(buf_view(&tagged), multiline, &out, err);
-    if (rc == 0)
-        rc = regex_compile(buf_view(&out), multiline ? REGEX_MULTILINE : 0, &x->re, err);
+    rc = compile_text(buf_view(&tagged), flags, &x->re, err);
+    if (rc == 0 && slice_find(source, SLICE(PATTERN_CONDITION)) != SIZE_MAX)
+        rc = compile_text(buf_view(&tagged), flags | PATTERN_LOOSE, &x->loose, err);
     if (rc == 0)
         rc = read_group_names(l->f, x, err);
     if (rc == 0)
@@ -240,7 +249,8 @@ static int compile_all(struct loading *l, const char *name, bool fails, struct e
 
         if (line.n == 0)
             continue;
-        rc = compile(l, line, fails && l->f->maxlines > 1, &(*ret)[(*ret_n)++], &err);
+        rc = compile(l, line, fails && l->f->maxlines > 1 ? PATTERN_MULTILINE : 0,
+                     &(*ret)[(*ret_n)++], &err);
         if (rc == 0 && fails)
             rc = check_id(l->f, &(*ret)[*ret_n - 1], &err);
         if (rc < 0)
@@ -259,7 +269,7 @@ static int compile_pref(struct loading *l)
     l->f->pref = arena_alloc(l->f->arena, sizeof *l->f->pref);
     if (!l->f->pref)
         return -ENOMEM;
-    if (compile(l, t->value, false, l->f->pref, &err) < 0)
+    if (compile(l, t->value, 0, l->f->pref, &err) < 0)
         tell(l, t, 0, &err);
     return 0;
 }
@@ -353,6 +363,7 @@ static int build(struct loading *l, const struct fail2ban_options *options)
     }
     if (rc == 0 && (l->failed || diag_errors(l->d)))
         return -EINVAL;
+    f->digest = f2b_digest(f);
     return rc < 0 ? rc : sort_fails(f);
 }
 
@@ -387,8 +398,10 @@ int fail2ban_load(const char *path, const struct fail2ban_options *options, stru
 
 static void free_expressions(struct expression *x, size_t n)
 {
-    for (size_t i = 0; x && i < n; i++)
+    for (size_t i = 0; x && i < n; i++) {
         regex_free(x[i].re);
+        regex_free(x[i].loose);
+    }
 }
 
 void fail2ban_free(struct fail2ban *f)
@@ -416,6 +429,11 @@ struct slice fail2ban_regex(const struct fail2ban *f, size_t i)
 unsigned fail2ban_maxlines(const struct fail2ban *f)
 {
     return f->maxlines;
+}
+
+const char *fail2ban_group(const struct fail2ban *f, size_t i)
+{
+    return i < f->nnames ? f->names[i] : NULL;
 }
 
 bool fail2ban_keeps(const struct fail2ban *f)

@@ -37,6 +37,7 @@
 #include "base/arena.h"
 #include "base/diag.h"
 #include "base/ip.h"
+#include "base/literal.h"
 #include "base/slice.h"
 #include "base/zone.h"
 
@@ -78,6 +79,13 @@ int fail2ban_name_parse(struct slice text, struct arena *a, struct fail2ban_name
 size_t fail2ban_nregexes(const struct fail2ban *f);
 struct slice fail2ban_regex(const struct fail2ban *f, size_t i);
 unsigned fail2ban_maxlines(const struct fail2ban *f);
+/* Names of groups, of all expressions together; NULL: there are no more. */
+const char *fail2ban_group(const struct fail2ban *f, size_t i);
+/*
+ * Literals of which every line that an expression of failregex fits holds one, whether it is a
+ * failure or only says something to one; in any ASCII case.
+ */
+struct literals fail2ban_literals(const struct fail2ban *f, struct literal_maker *m);
 
 enum fail2ban_verdict {
     FAIL2BAN_NONE,
@@ -87,6 +95,7 @@ enum fail2ban_verdict {
 };
 
 struct fail2ban_field {
+    size_t index; /* for fail2ban_group() */
     const char *name; /* of the group: user, port, ... */
     struct slice value;
 };

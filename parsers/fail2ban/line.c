@@ -244,7 +244,7 @@ static void put_fields(struct looking *l, const struct groups *g)
     list = arena_array(l->s->result, n, sizeof *list);
     for (size_t i = 0; list && i < l->f->nnames; i++)
         if (g->v[i].p)
-            list[l->ret->nfields++] = (struct fail2ban_field){ l->f->names[i], g->v[i] };
+            list[l->ret->nfields++] = (struct fail2ban_field){ i, l->f->names[i], g->v[i] };
     l->ret->fields = list;
 }
 

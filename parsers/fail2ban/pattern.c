@@ -24,7 +24,7 @@
 struct python {
     struct slice all, rest;
     struct buf *out;
-    bool multiline;
+    bool multiline, loose;
     char flags[8]; /* of the whole */
     size_t nflags;
     struct err *err;
@@ -248,10 +248,12 @@ static int condition(struct python *p)
     if (end == SIZE_MAX || end < 4)
         return fault(p, "a condition without its group");
     name = slice_of(p->rest.p + 3, end - 3);
-    if (isdigit((unsigned char)name.p[0]))
-        buf_printf(p->out, "(?(%.*s)", SLICE_FMT(name));
+    if (p->loose)
+        buf_str(p->out, "(?:|"); /* neither, or any of the two */
+    else if (isdigit((unsigned char)name.p[0]))
+        buf_printf(p->out, PATTERN_CONDITION "%.*s)", SLICE_FMT(name));
     else
-        buf_printf(p->out, "(?(<%.*s>)", SLICE_FMT(name));
+        buf_printf(p->out, PATTERN_CONDITION "<%.*s>)", SLICE_FMT(name));
     p->rest = slice_skip(p->rest, end + 1);
     return 0;
 }
@@ -312,12 +314,15 @@ static int piece(struct python *p)
     }
 }
 
-int pattern_python(struct slice text, bool multiline, struct buf *out, struct err *err)
+int pattern_python(struct slice text, unsigned flags, struct buf *out, struct err *err)
 {
     AUTO_BUF body = BUF_LIMIT(PATTERN_MAX);
-    struct python p = {
-        .all = text, .rest = text, .out = &body, .multiline = multiline, .err = err
-    };
+    struct python p = { .all = text,
+                        .rest = text,
+                        .out = &body,
+                        .multiline = flags & PATTERN_MULTILINE,
+                        .loose = flags & PATTERN_LOOSE,
+                        .err = err };
 
     while (p.rest.n && buf_ok(&body)) {
         int rc = piece(&p);

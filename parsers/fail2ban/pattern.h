@@ -15,8 +15,15 @@
  */
 int pattern_tags(struct slice text, bool addresses_only, struct buf *out);
 
-/*
- * Python's syntax into PCRE2's, for text that ends with a line end: `$` also matches before it.
- * multiline: the expression is compiled with REGEX_MULTILINE.
- */
-int pattern_python(struct slice text, bool multiline, struct buf *out, struct err *err);
+enum pattern_flags {
+    PATTERN_MULTILINE = 1, /* it is compiled with REGEX_MULTILINE */
+    /*
+     * One that fits wherever the expression does, and maybe more, for the literals of it:
+     * base/regex-literal.c knows nothing of conditions, (?(group)yes|no).
+     */
+    PATTERN_LOOSE = 2,
+};
+#define PATTERN_CONDITION "(?("
+
+/* Python's syntax into PCRE2's, for text that ends with a line end: `$` also matches before it. */
+int pattern_python(struct slice text, unsigned flags, struct buf *out, struct err *err);

@@ -44,6 +44,7 @@ struct merged {
 
 struct expression {
     struct regex *re;
+    struct regex *loose; /* for its literals, where `re` hides them; or NULL */
     struct slice source;
     size_t ngroups; /* with the whole */
     uint8_t names[GROUPS_MAX + 1]; /* of each group */
@@ -67,6 +68,7 @@ struct fail2ban {
     unsigned maxlines;
     struct date_set dates;
     struct date_zone zone;
+    uint64_t digest; /* of what gives a state its meaning */
 };
 
 /* Groups by name; p NULL = not set. */
@@ -112,6 +114,9 @@ struct fail2ban_state {
 /* first.c: lists of numbers that end with NO_REGEX. */
 int f2b_sort_by_first(struct arena *a, struct regex *const *list, size_t n,
                       const uint16_t *ret[256]);
+
+/* state.c */
+uint64_t f2b_digest(const struct fail2ban *f);
 
 /* connection.c */
 struct merging {

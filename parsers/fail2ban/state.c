@@ -42,8 +42,8 @@ void fail2ban_state_free(struct fail2ban_state *s)
     free(s);
 }
 
-/* Of what gives a state its meaning: names by their number, and the expressions. */
-static uint64_t digest_of(const struct fail2ban *f)
+/* Names by their number, and the expressions. */
+uint64_t f2b_digest(const struct fail2ban *f)
 {
     AUTO_BUF b = BUF_INIT;
     uint8_t h[SHA256_SIZE];
@@ -107,7 +107,7 @@ int fail2ban_state_pack(const struct fail2ban_state *s, struct buf *out)
     if (s->nlines == 0 && count_connections(s) == 0)
         return 0;
     put_number(out, VERSION);
-    put_number(out, digest_of(s->filter));
+    put_number(out, s->filter->digest);
     put_number(out, s->clock_us);
     put_number(out, s->last_us);
     put_number(out, s->nlines);
@@ -209,7 +209,7 @@ int fail2ban_state_unpack(struct fail2ban_state *s, struct slice packed)
     size_t n;
     int r;
 
-    if (get_number(&p, UINT64_MAX) != VERSION || get_number(&p, UINT64_MAX) != digest_of(s->filter))
+    if (get_number(&p, UINT64_MAX) != VERSION || get_number(&p, UINT64_MAX) != s->filter->digest)
         return -EINVAL;
     s->clock_us = get_number(&p, UINT64_MAX);
     s->last_us = get_number(&p, UINT64_MAX);

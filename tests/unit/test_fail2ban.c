@@ -537,7 +537,7 @@ static void assert_python(const char *in, const char *want)
 {
     AUTO_BUF out = BUF_INIT;
     struct err err = ERR_NONE;
-    int rc = pattern_python(slice_str(in), false, &out, &err);
+    int rc = pattern_python(slice_str(in), 0, &out, &err);
 
     assert_int_equal(rc < 0, want == NULL);
     if (want)
