@@ -2,13 +2,14 @@
  * What a filter keeps between the lines of each stream of an input, and how it gets over a restart.
  *
  * The state of a stream goes into the same commit as the cursor behind its lines, as a cursor of
- * its own: its name says which stream it is of, its value is the position of the last line and the
- * packed state. So after a crash the lines are read again from where the state is true. A line at
- * or before that position means that somebody set the cursor back: the state begins anew.
+ * its own: its name says which stream it is of, its value has the position of the last line and
+ * the packed state. So after a crash the lines are read again from where the state is true. A line
+ * at or before that position means that somebody set the cursor back: the state begins anew.
  */
 #include <errno.h>
 #include <stdlib.h>
 
+#include "base/json.h"
 #include "parsers/fail2ban/filter.h"
 #include "parsers/filter.h"
 #include "parsers/format.h"
@@ -137,32 +138,48 @@ bool parser_cursor_is(struct slice stream)
     return slice_starts(stream, SLICE(CURSOR));
 }
 
-static void put_position(uint64_t n, struct buf *out)
+/* {"version":1,"offset":N,"kept":"BASE64"}: text, as other cursors are, for who looks at them. */
+static void put_value(const struct kept *k, struct slice packed, struct buf *out)
 {
-    for (unsigned i = 0; i < 8; i++)
-        buf_char(out, (char)(n >> 8 * i & 0xff));
+    struct json_writer w = json_writer(out);
+    AUTO_BUF text = BUF_INIT;
+
+    buf_base64(&text, packed.p, packed.n, true);
+    json_object(&w);
+    json_member_u64(&w, "version", 1);
+    json_member_u64(&w, "offset", k->position);
+    json_member_buf(&w, "kept", &text);
+    json_object_end(&w);
 }
 
-static bool take_position(struct slice *value, uint64_t *ret)
+/* Its bytes, in the arena; p NULL: it is none of ours. */
+static struct slice read_value(struct slice value, struct arena *a, uint64_t *ret_position)
 {
-    *ret = 0;
-    for (unsigned i = 0; i < 8 && value->n >= 8; i++)
-        *ret |= (uint64_t)(unsigned char)value->p[i] << 8 * i;
-    if (value->n < 8)
-        return false;
-    *value = slice_skip(*value, 8);
-    return true;
+    const struct json *j = json_load(a, value, NULL);
+    struct slice text = json_text(j, "kept");
+    char *bytes = arena_text(a, text.n + 1);
+    size_t n;
+
+    *ret_position = json_u64(j, "offset", 0);
+    if (!j || !bytes || json_u64(j, "version", 0) != 1 ||
+        base64_decode(text, true, bytes, text.n, &n) < 0)
+        return SLICE_NONE;
+    return slice_of(bytes, n);
 }
 
 int parser_source_restore(struct parser_source *s, const struct cursor *c)
 {
-    struct slice value = c->value, hex = slice_skip(c->stream, strlen(CURSOR));
+    AUTO(arena) a = arena_new(4096, 4 << 20);
+    struct slice hex = slice_skip(c->stream, strlen(CURSOR)), packed;
     uint8_t stream[16];
     uint64_t position;
     struct kept *k;
     int r;
 
-    if (!s->kept || hex_decode(hex, stream, sizeof stream) < 0 || !take_position(&value, &position))
+    if (!a)
+        return -ENOMEM;
+    packed = read_value(c->value, a, &position);
+    if (!s->kept || !packed.p || hex_decode(hex, stream, sizeof stream) < 0)
         return -EINVAL;
     if (find(s->kept, stream) || s->kept->n == STREAMS_MAX)
         return 0;
@@ -171,7 +188,7 @@ int parser_source_restore(struct parser_source *s, const struct cursor *c)
         return -ENOMEM;
     k->stored = k->begun = true;
     k->position = position;
-    r = fail2ban_state_unpack(k->state, value);
+    r = fail2ban_state_unpack(k->state, packed);
     if (r == -EINVAL && !begin_again(s->kept, k))
         return -ENOMEM;
     return r;
@@ -190,15 +207,14 @@ static int put_cursor(const uint8_t stream[16], struct slice value, struct arena
 
 static int put_state(struct kept *k, struct arena *a, struct cursor *list, size_t *n)
 {
+    AUTO_BUF packed = BUF_INIT;
     AUTO_BUF value = BUF_INIT;
-    int r;
+    int r = fail2ban_state_pack(k->state, &packed);
 
-    put_position(k->position, &value);
-    r = fail2ban_state_pack(k->state, &value);
+    if (packed.n) /* else nothing is kept, and nothing need be stored */
+        put_value(k, buf_view(&packed), &value);
     if (r < 0 || !buf_ok(&value))
         return -ENOMEM;
-    if (value.n == 8)
-        buf_reset(&value); /* nothing is kept: nothing need be stored */
     if (value.n || k->stored)
         r = put_cursor(k->stream, buf_view(&value), a, &list[(*n)++]);
     k->stored = value.n > 0;
