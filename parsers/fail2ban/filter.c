@@ -318,6 +318,14 @@ static void read_usedns(struct loading *l)
     l->addresses_only = true;
 }
 
+static int read_journalmatch(struct loading *l)
+{
+    const struct setting *t = setting_of(&l->settings, "journalmatch");
+
+    l->f->journalmatch = arena_slice(l->f->arena, t ? slice_trim(t->value) : SLICE(""));
+    return l->f->journalmatch.p ? 0 : -ENOMEM;
+}
+
 static int read_dates(struct loading *l, const struct fail2ban_options *options)
 {
     const struct setting *t = setting_of(&l->settings, "datepattern");
@@ -357,6 +365,8 @@ static int build(struct loading *l, const struct fail2ban_options *options)
         rc = compile_all(l, "ignoreregex", false, &f->ignore, &f->nignore);
     if (rc == 0)
         rc = read_dates(l, options);
+    if (rc == 0)
+        rc = read_journalmatch(l);
     if (rc == 0 && f->nfail == 0 && !l->failed) {
         diag_error(l->d, ((struct src_pos){ NULL, 0, 0 }), "the filter has no failregex");
         l->failed = true;
@@ -429,6 +439,11 @@ struct slice fail2ban_regex(const struct fail2ban *f, size_t i)
 unsigned fail2ban_maxlines(const struct fail2ban *f)
 {
     return f->maxlines;
+}
+
+struct slice fail2ban_journalmatch(const struct fail2ban *f)
+{
+    return f->journalmatch;
 }
 
 const char *fail2ban_group(const struct fail2ban *f, size_t i)

@@ -79,6 +79,8 @@ int fail2ban_name_parse(struct slice text, struct arena *a, struct fail2ban_name
 size_t fail2ban_nregexes(const struct fail2ban *f);
 struct slice fail2ban_regex(const struct fail2ban *f, size_t i);
 unsigned fail2ban_maxlines(const struct fail2ban *f);
+/* Of the journal: `_SYSTEMD_UNIT=x.service + _COMM=x`; may be empty. */
+struct slice fail2ban_journalmatch(const struct fail2ban *f);
 /* Names of groups, of all expressions together; NULL: there are no more. */
 const char *fail2ban_group(const struct fail2ban *f, size_t i);
 /*

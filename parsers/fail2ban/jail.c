@@ -183,12 +183,10 @@ static int read_maxretry(struct reading *r)
 }
 
 /* What a jail may say beside; told to the person, not taken over. */
-static int read_others(struct reading *r)
+static void read_others(struct reading *r)
 {
-    static const char *const names[] = { "failregex",     "ignoreregex",  "datepattern",
-                                         "ignorecommand", "ignorecache",  "usedns",
-                                         "maxlines",      "journalmatch", "bantime.increment",
-                                         "prefregex",     "ignoreself" };
+    static const char *const names[] = { "failregex",   "ignoreregex", "ignorecommand",
+                                         "ignorecache", "prefregex",   "ignoreself" };
     size_t n = 0;
 
     for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
@@ -197,23 +195,87 @@ static int read_others(struct reading *r)
         if (o && o->value.n)
             r->jail->others[n++] = names[i];
     }
-    return 0;
+}
+
+/* Only the jail's own: that of [DEFAULT] is for filters that say nothing. */
+static int own_setting(struct reading *r, const char *name, struct slice *ret)
+{
+    *ret = SLICE("");
+    return ini_option(ini_section(&r->ini, r->section), slice_str(name)) ? setting(r, name, ret)
+                                                                         : 0;
+}
+
+static int read_texts(struct reading *r)
+{
+    struct fail2ban_jail *j = r->jail;
+    const struct {
+        const char *name;
+        struct slice *into;
+        bool own;
+    } texts[] = {
+        { "filter", &j->filter, false },       { "backend", &j->backend, false },
+        { "logtimezone", &j->zone, false },    { "logencoding", &j->encoding, false },
+        { "port", &j->port, false },           { "protocol", &j->protocol, false },
+        { "banaction", &j->banaction, false }, { "journalmatch", &j->journalmatch, true },
+        { "usedns", &j->usedns, true },        { "datepattern", &j->datepattern, true },
+        { "maxlines", &j->maxlines, true },
+    };
+    int rc = 0;
+
+    for (size_t i = 0; i < ARRAY_SIZE(texts) && rc == 0; i++) {
+        rc = texts[i].own ? own_setting(r, texts[i].name, texts[i].into)
+                          : setting(r, texts[i].name, texts[i].into);
+        *texts[i].into = slice_trim(*texts[i].into);
+    }
+    if (j->filter.n == 0)
+        j->filter = j->name;
+    return rc;
+}
+
+/* ---- longer bans ---- */
+
+static int read_multipliers(struct reading *r, struct fail2ban_increment *x)
+{
+    struct slice *words;
+    size_t n;
+    int rc = read_list(r, "bantime.multipliers", false, &words, &n);
+
+    for (size_t i = 0; i < n && rc == 0 && x->n < FAIL2BAN_MULTIPLIERS_MAX; i++)
+        if (parse_double(words[i], &x->multipliers[x->n]) == 0 && x->multipliers[x->n] > 0)
+            x->n++;
+    return rc;
+}
+
+static int read_increment(struct reading *r)
+{
+    struct fail2ban_increment *x = &r->jail->increment;
+    struct slice on, factor, formula;
+    int rc = setting(r, "bantime.increment", &on);
+
+    x->on = rc == 0 && is_true(on);
+    if (!x->on)
+        return rc;
+    rc = read_seconds(r, "bantime.maxtime", 0, &x->max_s);
+    if (rc == 0)
+        rc = setting(r, "bantime.factor", &factor);
+    if (rc == 0)
+        rc = setting(r, "bantime.formula", &formula);
+    if (rc < 0)
+        return rc;
+    x->formula = slice_trim(formula).n > 0;
+    if (parse_double(slice_trim(factor), &x->factor) < 0 || !(x->factor > 0))
+        x->factor = 1;
+    return read_multipliers(r, x);
 }
 
 static int read_jail(struct reading *r)
 {
     struct fail2ban_jail *j = r->jail;
-    int rc = setting(r, "filter", &j->filter);
+    int rc;
 
     j->name = r->section;
     j->at = place(r, "enabled");
-    j->filter = slice_trim(j->filter);
-    if (rc == 0 && j->filter.n == 0)
-        j->filter = j->name;
-    if (rc == 0)
-        rc = setting(r, "backend", &j->backend);
-    if (rc == 0)
-        rc = setting(r, "logtimezone", &j->zone);
+    rc = read_texts(r);
     if (rc == 0)
         rc = read_list(r, "logpath", true, &j->logs, &j->nlogs);
     if (rc == 0)
@@ -224,7 +286,11 @@ static int read_jail(struct reading *r)
         rc = read_seconds(r, "findtime", 600, &j->findtime_s);
     if (rc == 0)
         rc = read_seconds(r, "bantime", 600, &j->bantime_s);
-    return rc == 0 ? read_others(r) : rc;
+    if (rc == 0)
+        rc = read_increment(r);
+    j->own_action = ini_option(ini_section(&r->ini, r->section), SLICE("action")) != NULL;
+    read_others(r);
+    return rc;
 }
 
 static bool is_jail(struct slice name)

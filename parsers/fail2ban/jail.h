@@ -9,6 +9,18 @@
 #include "base/arena.h"
 #include "base/diag.h"
 
+#define FAIL2BAN_MULTIPLIERS_MAX 16
+
+/* Longer bans for who comes again. */
+struct fail2ban_increment {
+    bool on;
+    bool formula; /* one of its own: not understood here */
+    double factor;
+    uint64_t max_s; /* 0 = none */
+    double multipliers[FAIL2BAN_MULTIPLIERS_MAX]; /* n == 0: each ban twice the one before */
+    size_t n;
+};
+
 struct fail2ban_jail {
     struct slice name;
     struct src_pos at;
@@ -17,10 +29,14 @@ struct fail2ban_jail {
     size_t nlogs;
     struct slice *ignore; /* addresses, networks, names that are never banned */
     size_t nignore;
-    struct slice backend, zone; /* may be empty */
+    /* As they stand there; may be empty. */
+    struct slice backend, zone, encoding, journalmatch, port, protocol, banaction;
+    struct slice usedns, datepattern, maxlines; /* these go over what the filter says */
+    struct fail2ban_increment increment;
+    bool own_action; /* else it is the one of all jails */
     uint64_t maxretry;
     uint64_t findtime_s, bantime_s; /* bantime 0 = for ever */
-    /* Settings of the jail that are about more than this: names, NULL-terminated. */
+    /* Settings of the jail itself that are about more than this: names, NULL-terminated. */
     const char *others[16];
 };
 

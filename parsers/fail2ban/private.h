@@ -68,6 +68,7 @@ struct fail2ban {
     unsigned maxlines;
     struct date_set dates;
     struct date_zone zone;
+    struct slice journalmatch;
     uint64_t digest; /* of what gives a state its meaning */
 };
 
