@@ -318,12 +318,27 @@ static void restart(const struct fail2ban *f, struct fail2ban_state **s)
         assert_int_equal(fail2ban_state_unpack(*s, buf_view(&packed)), 0);
 }
 
+/* What the scan of a channel looks for is in every line that an expression fits. */
+static void assert_literal(const struct literals *set, struct slice line, bool fits)
+{
+    AUTO(arena) a = arena_new(4096, 0);
+    struct slice lower = literal_lower(a, line);
+
+    for (size_t i = 0; fits && i < set->n; i++)
+        fits = literal_find(set->list[i], lower, 0) == SIZE_MAX;
+    if (fits && !set->none)
+        fail_msg("no literal in '%.*s'", SLICE_FMT(line));
+}
+
 /* Two streams in one scratch: what it remembers must not be heard from one in the other. */
 static void run_lines(struct world *w, const struct fail2ban *f, struct fail2ban *all)
 {
     AUTO(fail2ban_scratch) scratch = fail2ban_scratch_new();
     AUTO(fail2ban_state) s = fail2ban_state_new(f);
     AUTO(fail2ban_state) t = fail2ban_state_new(all);
+    AUTO(arena) work = arena_new(4096, 64 << 20);
+    struct literal_maker maker = { .arena = work };
+    struct literals literals = fail2ban_literals(f, &maker);
     AUTO_BUF line = BUF_INIT;
 
     for (unsigned i = 0; i < LINES; i++) {
@@ -337,6 +352,7 @@ static void run_lines(struct world *w, const struct fail2ban *f, struct fail2ban
         assert_int_equal(fail2ban_line(all, fresh, t, &l, &b), 0);
         assert_sound(f, &a);
         assert_same(&a, &b);
+        assert_literal(&literals, l.text, a.verdict != FAIL2BAN_NONE);
         if (roll(&w->d, 4) == 0)
             restart(f, &s);
         w->failures += a.verdict == FAIL2BAN_FAILURE;
