@@ -1,0 +1,106 @@
+/* What a chart shows, before it is drawn: how many points, from where to where, and in words. */
+#include <math.h>
+
+#include "reports/form-private.h"
+
+double form_point(const struct report_block *b, const struct form_points *p, size_t series,
+                  size_t point)
+{
+    const double *values = b->series[series].values;
+    double highest = NAN;
+
+    for (size_t i = point * p->each; i < (point + 1) * p->each && i < b->nlabels; i++)
+        if (isfinite(values[i]) && !(values[i] <= highest))
+            highest = values[i];
+    return highest;
+}
+
+struct slice form_point_label(const struct report_block *b, const struct form_points *p,
+                              size_t point)
+{
+    return b->labels[point * p->each];
+}
+
+struct form_points form_points(const struct report_block *b, size_t max)
+{
+    struct form_points p = { .each = 1 };
+
+    if (max && b->nlabels > max)
+        p.each = (b->nlabels + max - 1) / max;
+    p.n = (b->nlabels + p.each - 1) / p.each;
+    for (size_t s = 0; s < b->nseries && s < FORM_SERIES_MAX; s++)
+        for (size_t i = 0; i < p.n; i++) {
+            double v = form_point(b, &p, s, i);
+
+            if (isnan(v))
+                continue;
+            p.any = true;
+            p.low = fmin(p.low, v);
+            p.high = fmax(p.high, v);
+        }
+    if (p.low == p.high)
+        p.high = 1;
+    return p;
+}
+
+double form_round_up(double v)
+{
+    static const double steps[] = { 1, 2, 2.5, 5, 10 };
+    double base;
+
+    if (!(v > 0))
+        return 0;
+    base = pow(10, floor(log10(v)));
+    for (size_t i = 0; i < ARRAY_SIZE(steps); i++)
+        if (steps[i] * base >= v)
+            return steps[i] * base;
+    return v;
+}
+
+static void series_words(struct buf *b, const struct report_block *block, size_t series)
+{
+    const struct report_series *s = &block->series[series];
+    size_t highest = SIZE_MAX, gaps = 0;
+
+    for (size_t i = 0; i < block->nlabels; i++) {
+        if (!isfinite(s->values[i]))
+            gaps++;
+        else if (highest == SIZE_MAX || s->values[i] > s->values[highest])
+            highest = i;
+    }
+    buf_char(b, ' ');
+    form_show(b, s->label.n ? s->label : SLICE("Values"), FORM_CELL_MAX);
+    if (highest == SIZE_MAX) {
+        buf_str(b, ": no values.");
+        return;
+    }
+    buf_str(b, ": highest ");
+    form_number_grouped(b, s->values[highest]);
+    buf_str(b, " at ");
+    form_show(b, block->labels[highest], FORM_CELL_MAX);
+    if (gaps)
+        buf_printf(b, ", %zu without a value", gaps);
+    buf_char(b, '.');
+}
+
+void form_chart_words(struct buf *b, const struct report_block *block)
+{
+    size_t shown = block->nseries < FORM_SERIES_MAX ? block->nseries : FORM_SERIES_MAX;
+
+    if (!block->nlabels || !block->nseries) {
+        buf_str(b, "No values.");
+        return;
+    }
+    form_show(b, block->labels[0], FORM_CELL_MAX);
+    buf_str(b, " to ");
+    form_show(b, block->labels[block->nlabels - 1], FORM_CELL_MAX);
+    if (block->unit.n) {
+        buf_str(b, ", ");
+        form_show(b, block->unit, FORM_CELL_MAX);
+    }
+    buf_char(b, '.');
+    for (size_t i = 0; i < shown; i++)
+        series_words(b, block, i);
+    if (block->nseries > shown)
+        buf_printf(b, " %zu more series are not drawn.", block->nseries - shown);
+}
