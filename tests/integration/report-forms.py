@@ -1,6 +1,9 @@
 #!/usr/bin/env python3
 """The samples of tests/unit/test_report_forms.c, read by the readers of others."""
+import base64
 import csv
+import hashlib
+import html.parser
 import json
 import os
 import sys
@@ -61,8 +64,86 @@ def check_csv():
         fault("CSV lost the formula's text or its end")
 
 
+class Page(html.parser.HTMLParser):
+    """Takes a page apart: which elements and attributes there are, and the texts of cells."""
+    ALLOWED = {"html": {"lang"}, "meta": {"charset", "http-equiv", "content", "name"}, "svg": {
+        "role", "viewbox", "preserveaspectratio", "class", "height", "aria-hidden"}, "a": {"href"},
+        "div": {"class", "role", "tabindex", "aria-labelledby", "aria-hidden"}, "nav": {"aria-labelledby"},
+        "th": {"scope", "class"}, "td": {"class"}, "path": {"class", "d"}, "li": {"class"}, "ol": set(),
+        "rect": {"class", "x", "y", "width", "height"}, "text": {"class", "x", "y", "dx"}, "p": {"class"},
+        "span": {"class", "aria-hidden"}, "h2": {"id"}, "h3": {"id"}, "h4": {"id"}, "dl": {"class"},
+        "pre": {"class", "id"}, "details": {"id"}, "ul": {"class"}}
+    PLAIN = set("head title style body header h1 main section footer table thead tbody tr figure figcaption "
+                "desc summary code dt dd small br".split())
+    EMPTY = {"meta", "br", "path", "rect"}
+
+    def __init__(self, text):
+        super().__init__(convert_charrefs=True)
+        self.open, self.cells, self.ids, self.links, self.policy = [], [], [], [], ""
+        self.style = self.request = ""
+        self.feed(text)
+        self.close()
+        if self.open:
+            fault("HTML leaves open", self.open)
+
+    def handle_starttag(self, tag, attrs):
+        names = dict(attrs)
+        allowed = self.ALLOWED.get(tag, set() if tag in self.PLAIN else None)
+        if allowed is None or set(names) - allowed or len(names) != len(attrs):
+            fault("HTML has a foreign element or attribute", tag, attrs)
+        self.ids += [names["id"]] if "id" in names else []
+        self.links += [names["href"]] if "href" in names else []
+        if names.get("http-equiv") == "Content-Security-Policy":
+            self.policy = names["content"]
+        if tag == "td":
+            self.cells.append("")
+        if tag not in self.EMPTY:
+            self.open.append((tag, names))
+
+    def handle_startendtag(self, tag, attrs):
+        self.handle_starttag(tag, attrs)
+        if tag not in self.EMPTY:
+            self.open.pop()
+
+    def handle_endtag(self, tag):
+        if not self.open or self.open.pop()[0] != tag:
+            fault("HTML closes", tag, "inside of", self.open[-3:])
+
+    def handle_comment(self, data):
+        fault("HTML has a comment", data)
+
+    def handle_data(self, data):
+        if any(tag == "td" for tag, _ in self.open) and self.open[-1][1].get("aria-hidden") is None:
+            self.cells[-1] += data
+        if self.open and self.open[-1][0] == "style":
+            self.style += data
+        if self.open and self.open[-1][1].get("id") == "request":
+            self.request += data
+
+
+def check_html():
+    text = read("report.html").decode()
+    page = Page(text)
+    digest = base64.b64encode(hashlib.sha256(page.style.encode()).digest()).decode()
+    if page.policy != "default-src 'none'; style-src 'sha256-%s'; base-uri 'none'; form-action 'none'" % digest:
+        fault("HTML has another policy", page.policy)
+    for what in HOSTILE + ["abc\\xe2\\x80\\xaetxt.exe", "nul\\x00byte", "\U0001f600\U0001f680 vip \u2764\ufe0f"]:
+        if what not in page.cells:
+            fault("HTML changes a text", what)
+    if len(set(page.ids)) != len(page.ids):
+        fault("HTML has an id twice")
+    for link in page.links:
+        if link[0] != "#" or link[1:] not in page.ids:
+            fault("HTML links to nothing", link)
+    if len(page.links) < 9 or json.loads(page.request) != json.loads(read("report.json"))["request"]:
+        fault("HTML lacks links or the request", page.links, page.request)
+    if max(map(len, page.cells)) > 1000:
+        fault("HTML has a cell without a limit")
+
+
 csv.field_size_limit(1 << 20)
 check_json()
 check_csv()
+check_html()
 print("%d faults" % bad)
 sys.exit(1 if bad else 0)

@@ -241,6 +241,7 @@ static struct report_block figures(void)
                                            SLICE("none"), NAN,
                                            SLICE(""),     SLICE("") };
     b.figures[5] = figure("share", "Share of lines read by a format", 99.75, "percent", "");
+    b.figures[5].text = SLICE("99.75 %");
     return b;
 }
 
@@ -333,6 +334,7 @@ static int write_form(const struct report *r, enum report_form form, struct buf 
     case FORM_CSV:
         return report_csv(r, SLICE("hostile"), out, err);
     case FORM_HTML:
+        return report_html(r, out, err);
     case FORM_PDF:
     case FORM_OSCAL:
     case FORMS:
@@ -379,6 +381,28 @@ static void a_form_without_memory_says_so(void **state)
         if (rc != -ENOTSUP)
             assert_int_equal(rc, -ENOMEM);
     }
+}
+
+static void html_lets_no_text_become_markup(void **state)
+{
+    struct report r = sample(3);
+    AUTO_BUF out = BUF_INIT;
+    struct err err = ERR_NONE;
+
+    (void)state;
+    r.title = r.subject = r.period = r.origin = r.version = r.zone =
+        SLICE("\"'><script src=//evil.example>\xff\0&");
+    r.root = r.checkpoint = r.config_digest = r.request = r.title;
+    assert_int_equal(report_html(&r, &out, &err), 0);
+    assert_true(utf8_valid(buf_view(&out)));
+    assert_false(has(&out, "<script"));
+    assert_false(has(&out, "<img"));
+    assert_false(has(&out, "<h1>What"));
+    assert_true(
+        has(&out, "<title>&quot;&#39;&gt;&lt;script src=//evil.example&gt;\\xff\\x00&amp;, "));
+    assert_true(has(&out, "&amp;lt;b&amp;gt; &amp;amp; &amp;#x3c;"));
+    for (size_t i = 0; i < out.n; i++)
+        assert_true((unsigned char)out.p[i] >= 0x20 || out.p[i] == '\n');
 }
 
 static void text_fits_its_width(void **state)
@@ -638,6 +662,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         TEST(each_form_gives_the_same_bytes_twice),
         TEST(a_form_without_memory_says_so),
+        TEST(html_lets_no_text_become_markup),
         TEST(text_fits_its_width),
         TEST(text_has_no_controls_and_colour_only_when_asked),
         TEST(columns_line_up_by_what_is_seen),
