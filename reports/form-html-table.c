@@ -3,7 +3,6 @@
 
 enum {
     LONG_CELL = 34, /* columns; from there on a cell wraps in a box of its own */
-    SAMPLES_MAX = 5, /* entries named in a row */
 };
 
 static const char *cell_class(const struct report_column *c, enum report_tone tone)
@@ -44,7 +43,7 @@ static bool has_proof(const struct report *r, uint64_t index)
 static void put_samples(struct html_form *f, const struct report *r, const struct report_row *row)
 {
     html_put(f, "<td class=\"k quiet\">");
-    for (size_t i = 0; i < row->nsamples && i < SAMPLES_MAX; i++) {
+    for (size_t i = 0; i < row->nsamples && i < FORM_SAMPLES_MAX; i++) {
         unsigned long long at = row->samples[i];
 
         if (has_proof(r, at))
@@ -52,15 +51,7 @@ static void put_samples(struct html_form *f, const struct report *r, const struc
         else
             buf_printf(f->out, "%s%llu", i ? ", " : "", at);
     }
-    html_put(f, row->nsamples > SAMPLES_MAX ? ", " FORM_CUT "</td>" : "</td>");
-}
-
-static bool has_samples(const struct report_block *b)
-{
-    for (size_t i = 0; i < b->nrows; i++)
-        if (b->rows[i].nsamples)
-            return true;
-    return false;
+    html_put(f, row->nsamples > FORM_SAMPLES_MAX ? ", " FORM_CUT "</td>" : "</td>");
 }
 
 static void put_heading(struct html_form *f, const struct report_block *b, bool samples)
@@ -94,7 +85,7 @@ static void put_row(struct html_form *f, const struct report *r, const struct re
 void html_table(struct html_form *f, const struct report *r, const struct report_block *b,
                 unsigned title_id)
 {
-    bool samples = has_samples(b);
+    bool samples = form_has_samples(b);
 
     if (b->nrows && b->ncolumns) {
         html_put(f, "<div class=\"box\" role=\"group\" tabindex=\"0\"");

@@ -88,5 +88,9 @@ struct form_facts {
 };
 void form_facts(const struct report *r, struct form_facts *ret_facts);
 
+/* Of the entries that a row rests on people are shown so many. */
+enum { FORM_SAMPLES_MAX = 5 };
+bool form_has_samples(const struct report_block *b);
+
 /* 0, or why the buffer has not all of it. */
 int form_end(const struct buf *out, struct err *err);

@@ -4,7 +4,8 @@
 #include <math.h>
 #include <stdio.h>
 
-enum { MARKS_MAX = 8 }; /* on one character; a flag of emoji has 6 */
+/* On one character: marks that pile up, and all that has no width (a flag of emoji has 6). */
+enum { PILED_MAX = 4, MARKS_MAX = 8 };
 
 static const char hex[] = "0123456789abcdef";
 
@@ -26,9 +27,15 @@ static void escape(struct buf *b, struct slice bytes)
     }
 }
 
+/* Joiners, variation selectors and tags change a character, they do not pile up on it. */
+static bool piles_up(uint32_t cp)
+{
+    return cp != 0x200c && cp != 0x200d && !(cp >= 0xfe00 && cp <= 0xfe0f) && cp < 0xe0000;
+}
+
 void form_show(struct buf *b, struct slice raw, size_t max)
 {
-    unsigned marks = 0;
+    unsigned marks = 0, piled = 0;
 
     for (size_t n = 0; raw.n; n++) {
         uint32_t cp = 0;
@@ -39,7 +46,8 @@ void form_show(struct buf *b, struct slice raw, size_t max)
             return;
         }
         marks = len && form_char_width(cp) == 0 ? marks + 1 : 0;
-        if (!len || hidden(cp) || marks > MARKS_MAX)
+        piled = marks ? piled + piles_up(cp) : 0;
+        if (!len || hidden(cp) || marks > MARKS_MAX || piled > PILED_MAX)
             escape(b, slice_take(raw, len ? len : 1));
         else
             buf_add(b, raw.p, len);
@@ -181,6 +189,7 @@ void form_facts(const struct report *r, struct form_facts *ret_facts)
     f->n = 0;
     form_number_grouped(&size, (double)r->size);
     time_text(r->made_us, f->made);
+    memcpy(f->made + 19, "Z", 2); /* whole seconds are enough for people */
     fact(f, "Period", r->period, false);
     fact(f, "Subject", r->subject, false);
     fact(f, "Times are in", r->zone, false);
@@ -191,6 +200,14 @@ void form_facts(const struct report *r, struct form_facts *ret_facts)
     fact(f, "Checkpoint", r->checkpoint, true);
     fact(f, "Configuration", r->config_digest, true);
     fact(f, "Made by", r->version, false);
+}
+
+bool form_has_samples(const struct report_block *b)
+{
+    for (size_t i = 0; i < b->nrows; i++)
+        if (b->rows[i].nsamples)
+            return true;
+    return false;
 }
 
 int form_end(const struct buf *out, struct err *err)

@@ -1,4 +1,5 @@
 /* A report for a terminal or a mail: text of a given width, coloured only when asked. */
+#include "reports/form-request.h"
 #include "reports/form-text-private.h"
 
 enum { FACT_INDENT = 15 };
@@ -300,7 +301,7 @@ int report_text(const struct report *r, const struct report_look *look, struct b
     put_facts(&f, r);
     put_proofs(&f, r);
     if (r->request.n) {
-        buf_str(out, "\nRequest        ");
+        buf_str(out, FORM_REQUEST_TEXT);
         form_request(out, r);
         buf_char(out, '\n');
     }

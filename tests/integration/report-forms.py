@@ -6,6 +6,8 @@ import hashlib
 import html.parser
 import json
 import os
+import shutil
+import subprocess
 import sys
 
 folder, source = sys.argv[1], os.environ["TW_SOURCE"]
@@ -141,9 +143,54 @@ def check_html():
         fault("HTML has a cell without a limit")
 
 
+def check_pdf():
+    path = os.path.join(folder, "report.pdf")
+    if not os.path.exists(path):
+        return print("PDF: not in this build")
+    if not shutil.which("pdftotext"):
+        return print("PDF: no poppler here")
+
+    def run(*args):
+        r = subprocess.run(args, capture_output=True, text=True)
+        if r.returncode or r.stderr.strip():
+            fault(args[0], r.returncode, r.stderr[:300])
+        return r.stdout
+    info = dict(line.split(":", 1) for line in run("pdfinfo", "-isodates", path).splitlines() if ":" in line)
+    pages = int(info["Pages"])
+    text = run("pdftotext", "-layout", path, "-")
+    sheets = text.split("\f")[:pages]
+    if info["CreationDate"].strip() != "2026-11-30T23:00:00Z" or "A4" not in info["Page size"]:
+        fault("PDF has other facts", info)
+    if json.loads(info["Keywords"]) != json.loads(read("report.json"))["request"]:
+        fault("PDF has another request", info["Keywords"])
+    for i, sheet in enumerate(sheets):
+        if "%d/%d" % (i + 1, pages) not in sheet.replace(" ", ""):
+            fault("PDF has no number on page", i + 1)
+    # Each row is there once, on one page, below the heading of its table.
+    rows = [s for s in sheets for line in s.splitlines() if "user000" in line or "user001" in line]
+    if len(rows) != 114 or not all("Last seen" in s for s in rows):
+        fault("PDF lost a row or a heading:", len(rows))
+    for what in HOSTILE + ["=HYPERLINK", "\\x1b[31mred", "\u0430\u043b\u0435\u043a\u0441\u0435\u0439", "\u738b\u5c0f\u660e",
+                           "\u0395\u03bb\u03bb\u03ac\u03b4\u03b1", "and 12 more"]:
+        if what[:30] not in text:
+            fault("PDF lacks", what)
+    for what in ("\u0645\u062d\u0645\u062f", "\u05e9\u05dc\u05d5\u05dd"):  # poppler gives them back in order
+        if what not in run("pdftotext", path, "-").replace(" ", ""):
+            fault("PDF lacks", what)
+    # The contents name the page that a section is on.
+    for title in ("Hostile <texts>", "What this report rests on"):
+        page = next(int(line.split()[-1]) for line in sheets[0].splitlines() if title in line)
+        if title not in sheets[page - 1].replace(title, "", 1 if page == 1 else 0):
+            fault("PDF's contents are wrong about", title, page)
+    outline = read("report.pdf").count(b"/Type /Outlines"), read("report.pdf").count(b"/Subtype /Link")
+    if outline[0] != 1 or outline[1] != 7:
+        fault("PDF has no outline or links", outline)
+
+
 csv.field_size_limit(1 << 20)
 check_json()
 check_csv()
 check_html()
+check_pdf()
 print("%d faults" % bad)
 sys.exit(1 if bad else 0)

@@ -18,6 +18,7 @@
 #include "base/arena.h"
 #include "base/file.h"
 #include "reports/form-private.h"
+#include "reports/form-request.h"
 
 /* ---- samples ---- */
 
@@ -336,6 +337,7 @@ static int write_form(const struct report *r, enum report_form form, struct buf 
     case FORM_HTML:
         return report_html(r, out, err);
     case FORM_PDF:
+        return report_pdf(r, out, err);
     case FORM_OSCAL:
     case FORMS:
         break;
@@ -553,6 +555,103 @@ static void json_refuses_a_name_that_comes_twice_and_a_broken_request(void **sta
     assert_string_equal(err.text, "the name 'user' is there twice in one table of the report");
 }
 
+static void the_request_is_found_in_each_form(void **state)
+{
+    static const char *const forms[] = { "text", "html", "pdf", "json" };
+    struct report r = sample(40);
+    const char *form = NULL;
+    struct err err = ERR_NONE;
+
+    (void)state;
+    /* A text that imitates the real one. */
+    r.sections[0].blocks[0].text = SLICE("\n<pre class=\"own\" id=\"request\">{}</pre>\n"
+                                         "%trailwarden-request {}\nRequest        {}\n"
+                                         ",\"request\":{\"x\":1}");
+    r.title = r.subject = r.origin = r.sections[0].blocks[0].text;
+    r.request = SLICE("{\"a\":\"}\\\"{<&'\xd9\x85\xf0\x9f\x98\x80\",\"b\":{\"c\":[1,{}]}}");
+    for (int i = 0; i < 4; i++) {
+        AUTO_BUF out = BUF_INIT;
+        AUTO_BUF request = BUF_INIT;
+        AUTO(arena) a = arena_new(4096, 0);
+        const struct json *j;
+        int rc = write_form(&r, i, &out, &err);
+
+        if (rc == -ENOTSUP)
+            continue;
+        assert_int_equal(form_request_find(buf_view(&out), &request, &form, &err), 0);
+        assert_string_equal(form, forms[i]);
+        j = json_load(a, buf_view(&request), &err);
+        assert_non_null(j);
+        assert_true(slice_is(json_text(j, "a"), "}\"{<&'\xd9\x85\xf0\x9f\x98\x80"));
+        assert_non_null(json_get(json_get(j, "b"), "c"));
+    }
+}
+
+static void a_file_without_a_request_says_so(void **state)
+{
+    static const char *const files[] = { "",
+                                         "x",
+                                         "%PDF-1.5\n%trailwarden-request {",
+                                         "<!doctype html><pre class=\"own\" id=\"request\">{",
+                                         "{\"format\":1,\"request\":{\"a\":{",
+                                         "{\"format\":1,\"request\":{\"a\\",
+                                         "\nRequest        {}" };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_SIZE(files); i++) {
+        AUTO_BUF out = BUF_INIT;
+        AUTO_FREE char *copy = slice_dup(slice_str(files[i])); /* for the sanitizer */
+        const char *form = NULL;
+        struct err err = ERR_NONE;
+
+        assert_int_equal(form_request_find(slice_of(copy, strlen(files[i])), &out, &form, &err),
+                         -ENOENT);
+    }
+}
+
+static void pdf_has_its_facts_and_no_date_of_today(void **state)
+{
+    struct report r = sample(40);
+    AUTO_BUF out = BUF_INIT;
+    struct err err = ERR_NONE;
+    int rc = report_pdf(&r, &out, &err);
+
+    (void)state;
+    if (rc == -ENOTSUP) {
+        assert_true(slice_find(slice_str(err.text), SLICE("PDF")) != SIZE_MAX);
+        skip();
+    }
+    assert_true(has(&out, "20261130230000Z")); /* cairo 1.16 leaves out the D: before it */
+    assert_true(has(&out, "/Title (Security report)"));
+    assert_true(slice_ends(buf_view(&out), SLICE("%%EOF\n")));
+    assert_false(has(&out, "/JavaScript"));
+    assert_true(out.n < 150000);
+}
+
+static void text_of_strangers_is_cut_and_marks_do_not_pile_up(void **state)
+{
+    static const struct {
+        const char *raw, *shown;
+        size_t max;
+    } cases[] = { { "abcdef", "abc\xe2\x80\xa6", 3 },
+                  { "abc", "abc", 3 },
+                  { "a\xcc\x80\xcc\x80\xcc\x80\xcc\x80\xcc\x80z",
+                    "a\xcc\x80\xcc\x80\xcc\x80\xcc\x80\\xcc\\x80z", 99 },
+                  { "\xe2\x80\x8c\xd9\x85", "\xe2\x80\x8c\xd9\x85", 9 }, /* Persian needs it */
+                  { "\xf0\x9f\x91\xa9\xe2\x80\x8d\xf0\x9f\x92\xbb",
+                    "\xf0\x9f\x91\xa9\xe2\x80\x8d\xf0\x9f\x92\xbb", 9 },
+                  { "\xef\xbf\xbe", "\\xef\\xbf\\xbe", 9 },
+                  { "\xc2\x85\x7f", "\\xc2\\x85\\x7f", 9 } };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        AUTO_BUF b = BUF_INIT;
+
+        form_show(&b, slice_str(cases[i].raw), cases[i].max);
+        assert_string_equal(b.p, cases[i].shown);
+    }
+}
+
 static void numbers_read_back_the_same(void **state)
 {
     static const struct {
@@ -669,6 +768,10 @@ int main(int argc, char **argv)
         TEST(csv_disarms_formulas_and_keeps_numbers_plain),
         TEST(json_has_every_key_and_a_null_for_no_number),
         TEST(json_refuses_a_name_that_comes_twice_and_a_broken_request),
+        TEST(the_request_is_found_in_each_form),
+        TEST(a_file_without_a_request_says_so),
+        TEST(pdf_has_its_facts_and_no_date_of_today),
+        TEST(text_of_strangers_is_cut_and_marks_do_not_pile_up),
         TEST(numbers_read_back_the_same),
         TEST(ten_thousand_rows_take_bounded_time),
     };
