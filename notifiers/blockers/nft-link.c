@@ -46,9 +46,12 @@ static int only_generations(int fd)
 
 static int join(int fd)
 {
+    const struct sockaddr_nl anywhere = { .nl_family = AF_NETLINK };
     int group = NFNLGRP_NFTABLES;
 
+    /* Without a number of its own a socket is passed over. */
     if (only_generations(fd) < 0 ||
+        bind(fd, (const struct sockaddr *)&anywhere, sizeof anywhere) < 0 ||
         setsockopt(fd, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, &group, sizeof group) < 0)
         return -errno;
     return 0;
@@ -56,15 +59,16 @@ static int join(int fd)
 
 int nft_link_open(struct nft_link *l, struct err *err)
 {
+    int r;
+
     l->talk = open_socket(0, err);
     if (l->talk < 0)
         return err_code(err);
     l->notify = open_socket(SOCK_NONBLOCK, err);
     if (l->notify < 0)
         return err_code(err);
-    if (join(l->notify) < 0)
-        return err_set(err, -errno, "cannot watch nf_tables: %s", err_name(errno));
-    return 0;
+    r = join(l->notify);
+    return r < 0 ? err_set(err, r, "cannot watch nf_tables: %s", err_name(r)) : 0;
 }
 
 void nft_link_close(struct nft_link *l)
