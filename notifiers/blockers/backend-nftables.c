@@ -354,6 +354,18 @@ static int need_scope(struct nftables *n, const struct ban_target *t, struct err
 
 /* ---- start, check ---- */
 
+/* Around the sets that are there, with the bans that they hold. */
+static int begin_table(struct nftables *n, struct err *err)
+{
+    n->nscopes = 0;
+    if (nft_link_sets(&n->link, n->table, found_set, n, err) < 0)
+        return err_code(err);
+    if (make_table(n, err) == 0)
+        return 0;
+    n->nscopes = 0; /* what is there does not fit */
+    return remake_table(n, err);
+}
+
 static int nftables_start(struct blocker *b, struct err *err)
 {
     struct nftables *n = b->state;
@@ -365,10 +377,7 @@ static int nftables_start(struct blocker *b, struct err *err)
     nft_link_close(&n->link);
     if (nft_link_open(&n->link, err) < 0)
         return err_code(err);
-    n->nscopes = 0;
-    if (nft_link_sets(&n->link, n->table, found_set, n, err) < 0)
-        return err_code(err);
-    if (make_table(n, err) < 0 && remake_table(n, err) < 0)
+    if (begin_table(n, err) < 0)
         return err_code(err);
     drop_empty(n);
     return 0;
@@ -391,9 +400,7 @@ static int look_at_table(struct nftables *n, uint32_t generation, struct err *er
         n->changed = false;
         return 1;
     }
-    if (make_table(n, err) < 0 && remake_table(n, err) < 0)
-        return err_code(err);
-    return 0;
+    return begin_table(n, err);
 }
 
 static int nftables_check(struct blocker *b, struct err *err)

@@ -12,7 +12,6 @@ struct standing_entry {
     struct ban_target target;
     uint64_t until_us; /* UINT64_MAX: for good, or not known */
     bool told; /* in this sync */
-    bool listed; /* by the backend, when it was last asked */
 };
 
 struct standing; /* entries in the order they came */

@@ -24,7 +24,7 @@
 
 #define APPLY_MAX 5000
 #define ABOUT_US (2 * USEC_PER_SEC)
-#define START_AGAIN_US (5 * USEC_PER_SEC)
+#define START_AGAIN_US (2 * USEC_PER_SEC)
 #define SWEEP_US USEC_PER_SEC
 #define LOOK_US (30 * USEC_PER_SEC) /* never.h wants to see connections more than once */
 #define LISTED_MAX 4000000
@@ -253,33 +253,53 @@ static void handle_allow(struct work *w, const struct ban_request *q)
     answer(w, &r);
 }
 
+struct listing {
+    struct standing *into;
+    uint64_t now;
+};
+
 static int note_listed(void *ctx, const struct ban_held *h)
 {
-    struct work *w = ctx;
+    const struct listing *l = ctx;
     uint64_t end = UINT64_MAX;
-    struct standing_entry *e;
 
-    if (standing_count(w->standing) >= LISTED_MAX)
+    if (standing_count(l->into) >= LISTED_MAX)
         return -ENOSPC;
     if (h->left_s <= BAN_MAX_S)
-        end = now_us() + h->left_s * USEC_PER_SEC;
-    e = standing_put(w->standing, &h->target, end);
-    return e ? 0 : -ENOMEM;
+        end = l->now + h->left_s * USEC_PER_SEC;
+    return standing_put(l->into, &h->target, end) ? 0 : -ENOMEM;
 }
 
-/* What is there, as the backend sees it; where it cannot say, what we did stands. */
-static int list_held(struct work *w)
+/* What is there, as the backend sees it. New; NULL: it cannot say, *ret_code says why not. */
+static struct standing *list_held(struct work *w, int *ret_code)
 {
     struct err err = ERR_NONE;
-    int r;
+    AUTO(standing) into = standing_new();
+    struct listing l = { into, now_us() };
 
-    if (!w->b->ops->held || !w->started)
-        return -ENOTSUP;
-    standing_clear(w->standing);
-    r = w->b->ops->held(w->b, note_listed, w, &err);
-    if (r < 0 && r != -ENOTSUP)
+    *ret_code = -ENOTSUP;
+    if (!w->b->ops->held || !w->started || !into)
+        return NULL;
+    *ret_code = w->b->ops->held(w->b, note_listed, &l, &err);
+    if (*ret_code == 0)
+        return TAKE(into);
+    if (*ret_code != -ENOTSUP)
         tell_fault(w, "what is banned cannot be listed", &err);
-    return r;
+    return NULL;
+}
+
+/* Where it cannot be listed, what we did stands; where that failed, all is written anew. */
+static void learn_held(struct work *w)
+{
+    int code;
+    struct standing *there = list_held(w, &code);
+
+    if (there) {
+        standing_free(w->standing);
+        w->standing = there;
+    } else if (code != -ENOTSUP) {
+        standing_clear(w->standing);
+    }
 }
 
 static void handle_begin(struct work *w, const struct ban_request *q)
@@ -287,7 +307,7 @@ static void handle_begin(struct work *w, const struct ban_request *q)
     struct standing_entry *e;
 
     flush(w);
-    list_held(w);
+    learn_held(w);
     for (size_t i = 0; (e = standing_next(w->standing, &i));)
         e->told = false;
     w->syncing = true;
@@ -415,22 +435,16 @@ static void start(struct work *w, uint64_t now)
 /* Others changed something: is all that we did still listed? */
 static void compare(struct work *w, uint64_t now)
 {
+    int code;
+    AUTO(standing) there = list_held(w, &code);
     size_t missing = 0;
     struct standing_entry *e;
-    struct standing *was = w->standing;
-    AUTO(standing) is = standing_new();
-    int r;
 
     w->doubt = false;
-    if (!is)
+    if (!there)
         return;
-    w->standing = is;
-    r = list_held(w);
-    w->standing = was;
-    if (r < 0)
-        return;
-    for (size_t i = 0; (e = standing_next(was, &i));)
-        missing += e->until_us > now + ABOUT_US && !standing_get(is, &e->target);
+    for (size_t i = 0; (e = standing_next(w->standing, &i));)
+        missing += e->until_us > now + ABOUT_US && !standing_get(there, &e->target);
     if (missing) {
         standing_clear(w->standing);
         say_lost(w, "bans were taken away by others");
