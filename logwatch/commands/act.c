@@ -44,6 +44,12 @@ int desk_open(struct desk *d, struct cli *cli, bool view)
     return r || !view ? r : open_store(d);
 }
 
+int desk_look_again(struct desk *d)
+{
+    store_free(TAKE(d->store));
+    return open_store(d);
+}
+
 void desk_fini(struct desk *d)
 {
     store_free(d->store);
@@ -172,8 +178,7 @@ static void buf_who(struct buf *b)
         buf_printf(b, "uid %u", (unsigned)getuid());
 }
 
-/* A comment is shown on terminals and in chats: no control characters, on one line. */
-static bool comment_ok(struct slice s)
+bool act_text_ok(struct slice s)
 {
     for (size_t i = 0; i < s.n; i++)
         if ((unsigned char)s.p[i] < 0x20 || s.p[i] == 0x7f)
@@ -186,7 +191,7 @@ static int act_end(const struct desk *d, struct act *a)
     struct slice comment = slice_str(d->cli->values[CLI_COMMENT]);
     AUTO_BUF who = BUF_INIT;
 
-    if (comment.n && !comment_ok(comment))
+    if (comment.n && !act_text_ok(comment))
         return act_usage(d->cli, "a comment is one line of text in UTF-8");
     buf_who(&who);
     json_member_buf(&a->w, "by", &who);
@@ -199,25 +204,48 @@ static int act_end(const struct desk *d, struct act *a)
     return a->text.n <= ACT_MAX ? EXIT_DONE : act_usage(d->cli, "this is too long");
 }
 
-static int answer_print(struct desk *d, const struct json *answer)
+/* What became of each ban that an act was about. */
+static void print_bans(const struct desk *d, const struct json *bans)
 {
-    struct slice text = json_text(answer, "text");
-    bool good = json_bool(answer, "ok", false);
+    for (const struct json *b = bans ? bans->child : NULL; b; b = b->next) {
+        AUTO_BUF clean = BUF_INIT;
+
+        buf_printable(&clean, json_text(b, "target"));
+        buf_str(&clean, ": ");
+        buf_printable(&clean, json_text(b, "text"));
+        fprintf(d->cli->out, "  %.*s\n", SLICE_FMT(buf_view(&clean)));
+    }
+}
+
+static int answer_json(struct desk *d, const struct json *answer, bool good)
+{
+    const struct json *bans = json_get(answer, "bans");
     uint64_t id = json_u64(answer, "id", 0);
+
+    json_object(&d->w);
+    json_member_bool(&d->w, "ok", good);
+    json_member_slice(&d->w, "text", json_text(answer, "text"));
+    if (id)
+        json_member_u64(&d->w, "id", id);
+    if (bans) {
+        json_key(&d->w, "bans");
+        json_put_tree(&d->w, bans);
+    }
+    json_object_end(&d->w);
+    return desk_print(d) < 0 || !good ? EXIT_FAILED : EXIT_DONE;
+}
+
+int act_print(struct desk *d, const struct json *answer)
+{
+    bool good = json_bool(answer, "ok", false);
     AUTO_BUF clean = BUF_INIT;
 
-    if (cli_has(d->cli, CLI_JSON)) {
-        json_object(&d->w);
-        json_member_bool(&d->w, "ok", good);
-        json_member_slice(&d->w, "text", text);
-        if (id)
-            json_member_u64(&d->w, "id", id);
-        json_object_end(&d->w);
-        return desk_print(d) < 0 || !good ? EXIT_FAILED : EXIT_DONE;
-    }
-    buf_printable(&clean, text);
+    if (cli_has(d->cli, CLI_JSON))
+        return answer_json(d, answer, good);
+    buf_printable(&clean, json_text(answer, "text"));
     fprintf(good ? d->cli->out : stderr, "%s%.*s\n",
             good ? "" : "trailwarden: ", SLICE_FMT(buf_view(&clean)));
+    print_bans(d, json_get(answer, "bans"));
     return good ? EXIT_DONE : EXIT_FAILED;
 }
 
@@ -239,7 +267,7 @@ static int no_answer(const struct desk *d, const struct err *err)
     return cli_error(err);
 }
 
-static int ask(struct desk *d, struct act *a)
+static int ask(struct desk *d, struct act *a, const struct json **ret_answer)
 {
     AUTO_BUF answer = BUF_INIT;
     struct err err = ERR_NONE;
@@ -256,17 +284,34 @@ static int ask(struct desk *d, struct act *a)
         fprintf(stderr, "trailwarden: the daemon says: %.*s\n", SLICE_FMT(buf_view(&clean)));
         return EXIT_FAILED;
     }
-    return answer_print(d, doc);
+    *ret_answer = doc;
+    return EXIT_DONE;
 }
 
-int act_send(struct desk *d, struct act *a)
+bool act_has_room(const struct desk *d, const struct act *a, size_t more)
+{
+    size_t tail =
+        2 * slice_str(d->cli->values[CLI_COMMENT]).n + 200; /* escaped; who, and the names */
+
+    return a->text.n + more + tail <= ACT_MAX;
+}
+
+int act_ask(struct desk *d, struct act *a, const struct json **ret_answer)
 {
     int r = act_end(d, a);
 
     if (r == EXIT_DONE)
-        r = ask(d, a);
+        r = ask(d, a, ret_answer);
     buf_fini(&a->text);
     return r;
+}
+
+int act_send(struct desk *d, struct act *a)
+{
+    const struct json *answer;
+    int r = act_ask(d, a, &answer);
+
+    return r == EXIT_DONE ? act_print(d, answer) : r;
 }
 
 static int check_id(const struct cli *cli, const char *what, bool number)

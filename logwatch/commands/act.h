@@ -27,6 +27,8 @@ struct desk {
 /* An exit code; desk_fini() in any case. `view`: the store, too. */
 int desk_open(struct desk *d, struct cli *cli, bool view);
 void desk_fini(struct desk *d);
+/* The view anew, at the newest commit. An exit code. */
+int desk_look_again(struct desk *d);
 /* The id of the rule with this id, name or title; the text itself when none that is loaded has. */
 struct slice desk_rule(const struct desk *d, const char *text);
 /* How people call it: its title; the id itself when it is not loaded. */
@@ -43,6 +45,17 @@ struct act {
 void act_begin(struct act *a, const char *verb);
 /* Sends it and frees it. An exit code. */
 int act_send(struct desk *d, struct act *a);
+/*
+ * The same, and nothing is printed but that there is no answer: EXIT_DONE and the answer, also when
+ * it is a refusal; it lives in d->arena until the next one.
+ */
+int act_ask(struct desk *d, struct act *a, const struct json **ret_answer);
+/* The answer as act_send() prints it. An exit code. */
+int act_print(struct desk *d, const struct json *answer);
+/* A text that is shown on terminals and in chats: UTF-8 on one line, no control characters. */
+bool act_text_ok(struct slice s);
+/* Room for members that the caller adds: by, comment and via still fit. */
+bool act_has_room(const struct desk *d, const struct act *a, size_t more);
 /* The same act on each argument: ids of alerts, or numbers. */
 int act_each(struct cli *cli, const char *verb, bool numbers);
 

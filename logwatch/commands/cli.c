@@ -94,6 +94,28 @@ const struct cli_option cli_options[CLI_OPTIONS] = {
     [CLI_NEW_ORIGIN] = { "new-origin", 0, "NAME", "Name of the new trail in its checkpoints." },
     [CLI_YES] = { "yes", 'y', NULL, "Do not ask." },
     [CLI_TREE] = { "tree", 0, NULL, "Draw all routes." },
+    [CLI_IP] = { "ip", 0, "ADDRESS|NETWORK",
+                 "Only bans that hold this address, or share addresses with this network." },
+    [CLI_ORIGIN] = { "origin", 0, "ORIGIN", "Only from there: rule, manual, list or list:NAME." },
+    [CLI_LIST] = { "list", 0, "NAME", "The bans of this list." },
+    [CLI_FOLLOW] = { "follow", 0, NULL, "Then go on with new ones as they come." },
+    [CLI_BAN_FOR] = { "for", 0, "AGE|forever",
+                      "How long, like 1h or 30d; forever: until removed." },
+    [CLI_BAN_REASON] = { "reason", 0, "TEXT", "Why: shown with the ban." },
+    [CLI_PORTS] = { "ports", 0, "PORTS", "Only these ports, like 22,80; at most 8." },
+    [CLI_PROTOCOL] = { "protocol", 0, "NAME",
+                       "Only this protocol: tcp, udp ... or a number; tcp when ports are given." },
+    [CLI_OF_ALERT] = { "alert", 0, "ID", "The bans of this alert." },
+    [CLI_ALL_BANS] = { "all", 0, NULL, "All bans that hold." },
+    [CLI_FORMAT] = { "format", 0, "FORMAT",
+                     "plain, csv or json; export also nft and ipset. Default: by the file's "
+                     "ending, "
+                     "else plain." },
+    [CLI_SET] = { "set", 0, "NAME",
+                  "Sets of nft (\"inet TABLE SET\") or ipset; 4 and 6 are put behind the name." },
+    [CLI_WITH_DRY_RUN] = { "with-dry-run", 0, NULL, "Also bans that were never done." },
+    [CLI_REPLACE] = { "replace", 0, NULL,
+                      "What the list had before and has no more is not banned any more." },
     [CLI_HELP] = { "help", 'h', NULL, "Help for the command." },
 };
 

@@ -90,6 +90,20 @@ enum cli_option_id {
     CLI_NEW_ORIGIN,
     CLI_YES,
     CLI_TREE,
+    CLI_IP,
+    CLI_ORIGIN,
+    CLI_LIST,
+    CLI_FOLLOW,
+    CLI_BAN_FOR,
+    CLI_BAN_REASON,
+    CLI_PORTS,
+    CLI_PROTOCOL,
+    CLI_OF_ALERT,
+    CLI_ALL_BANS,
+    CLI_FORMAT,
+    CLI_SET,
+    CLI_WITH_DRY_RUN,
+    CLI_REPLACE,
     CLI_HELP,
     CLI_OPTIONS,
 };
@@ -162,6 +176,13 @@ int command_alerts_comment(struct cli *cli);
 int command_silences_list(struct cli *cli);
 int command_silences_add(struct cli *cli);
 int command_silences_expire(struct cli *cli);
+int command_bans_list(struct cli *cli);
+int command_bans_show(struct cli *cli);
+int command_bans_history(struct cli *cli);
+int command_bans_add(struct cli *cli);
+int command_bans_remove(struct cli *cli);
+int command_bans_export(struct cli *cli);
+int command_bans_import(struct cli *cli);
 int command_notify_list(struct cli *cli);
 int command_notify_show(struct cli *cli);
 int command_notify_receivers(struct cli *cli);

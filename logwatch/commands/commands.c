@@ -54,6 +54,33 @@ const struct command commands[] = {
       "trailwarden silences add --for 2h --channel xui --field source.ip=192.0.2.0/24" },
     { "silences expire", "end silences early", "N...", COMMON | OPT(COMMENT),
       command_silences_expire, "trailwarden silences expire 3" },
+    { "bans list", "networks that are kept out, newest first: how long, why, by whom", "",
+      COMMON | OPT(ALL_ENDED) | OPT(STATUS) | OPT(IP) | OPT(RULE) | OPT(ORIGIN) | OPT(LIST) |
+          OPT(SINCE) | OPT(UNTIL) | OPT(LIMIT) | OPT(FOLLOW) | OPT(FAIL_EMPTY),
+      command_bans_list, "trailwarden bans list --ip 203.0.113.0/24" },
+    { "bans show", "everything of one ban; or why an address is banned, or is not",
+      "ID|ADDRESS|NETWORK", COMMON | OPT(FAIL_EMPTY), command_bans_show,
+      "trailwarden bans show 203.0.113.66" },
+    { "bans add", "keep networks out", "ADDRESS|NETWORK...",
+      COMMON | OPT(BAN_FOR) | OPT(BAN_REASON) | OPT(PORTS) | OPT(PROTOCOL) | OPT(LIST) |
+          OPT(DRY_RUN) | OPT(COMMENT) | OPT(YES),
+      command_bans_add, "trailwarden bans add 203.0.113.66 --for 1d --reason 'scans us'" },
+    { "bans remove", "let networks in again, and say what was taken back",
+      "[ID|ADDRESS|NETWORK...]", COMMON | OPT(LIST) | OPT(OF_ALERT) | OPT(ALL_BANS) | OPT(COMMENT),
+      command_bans_remove, "trailwarden bans remove 203.0.113.66 --comment 'our own office'" },
+    { "bans history", "all bans of an address, or of all: also those that are over",
+      "[ADDRESS|NETWORK]",
+      COMMON | OPT(RULE) | OPT(ORIGIN) | OPT(LIST) | OPT(SINCE) | OPT(UNTIL) | OPT(LIMIT) |
+          OPT(FAIL_EMPTY),
+      command_bans_history, "trailwarden bans history 203.0.113.66" },
+    { "bans export", "bans as a list or a file that a firewall loads", "",
+      OPT(CONFIG) | OPT(STATE) | OPT(FORMAT) | OPT(OUT) | OPT(LIST) | OPT(ORIGIN) | OPT(SET) |
+          OPT(WITH_DRY_RUN),
+      command_bans_export, "trailwarden bans export --format nft --out /run/bans.nft" },
+    { "bans import", "ban the networks of a blocklist; also again and again", "FILE|-",
+      COMMON | OPT(LIST) | OPT(BAN_FOR) | OPT(REPLACE) | OPT(FORMAT) | OPT(BAN_REASON) |
+          OPT(COMMENT) | OPT(DRY_RUN),
+      command_bans_import, "trailwarden bans import drop.txt --list spamhaus --for 2d --replace" },
     { "notify list", "messages, newest first: to whom, how it went, or why not", "",
       COMMON | OPT(RECEIVER) | OPT(STATUS) | OPT(RULE) | OPT(SINCE) | OPT(UNTIL) | OPT(LIMIT) |
           OPT(FAIL_EMPTY),
