@@ -154,10 +154,11 @@ static int ask_next(struct desk *d, struct import *m, struct bans_request *q)
             break;
         (void)nanosleep(&second, NULL);
     }
-    if (r)
-        return r;
-    *q = next;
-    return judge(m, answer);
+    if (r == EXIT_DONE)
+        r = judge(m, answer);
+    if (r == EXIT_DONE)
+        *q = next;
+    return r;
 }
 
 static int sync_list(struct desk *d, const struct import *m, struct buf *text)

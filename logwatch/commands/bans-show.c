@@ -19,7 +19,8 @@ struct showing {
     struct cidr net;
     struct ban *bans, *past; /* those that hold it; the others, newest first */
     size_t nbans, npast, more; /* more: of the past, not kept */
-    bool banned;
+    bool banned; /* or a part of it */
+    bool whole; /* all of it, by one ban that is for all ports */
 };
 
 /* ---- finding ---- */
@@ -46,8 +47,10 @@ static int take(void *ctx, const struct ban *b)
     struct showing *s = ctx;
     bool wanted = s->id ? b->id == s->id : b->state == BAN_ACTIVE;
 
-    if (wanted && b->state == BAN_ACTIVE && !b->dry_run)
+    if (wanted && b->state == BAN_ACTIVE && !b->dry_run) {
         s->banned = true;
+        s->whole |= b->target.protocol == 0 && b->target.net.bits <= s->net.bits;
+    }
     if (wanted && s->nbans < SHOWN_MAX)
         return copy_ban(s->desk->arena, b, &s->bans[s->nbans++]);
     if (s->npast == HISTORY_MAX) {
@@ -244,16 +247,15 @@ static void show_answer(const struct showing *s)
 {
     FILE *out = s->desk->cli->out;
     char text[IP_TEXT_SIZE + 4];
-    bool dry = s->nbans && !s->banned;
 
     cidr_text(&s->net, text);
     if (s->id)
         return;
-    if (s->banned || dry)
-        fprintf(out, "%s is %s\n", text,
-                s->banned ? "banned" : "not banned: all there is, is a dry run");
+    if (s->banned)
+        fprintf(out, "%s is banned%s\n", text,
+                s->whole ? "" : " in part: some of its addresses, or some ports");
     else
-        fprintf(out, "%s is not banned\n", text);
+        fprintf(out, "%s is not banned%s\n", text, s->nbans ? ": there is but a dry run" : "");
     if (never(s))
         print_fact(s->desk, "never", slice_str(never(s)));
     if (s->nbans == 0)

@@ -1,0 +1,6 @@
+#!/bin/sh
+# Bans from the command line: what is asked of the daemon, and what a real one makes of it.
+. "$(dirname "$0")/lib.sh"
+command -v python3 >/dev/null || skip "no python3"
+here=$(dirname "$0")
+python3 "$here/bans-acts.py" "$TW_BIN" "$SCRATCH" || exit 1
