@@ -63,13 +63,13 @@ struct silence {
  * retry           id of a dead or waiting row; or receiver: all its dead rows
  * drop            id, or receiver: waiting and dead rows, given up with the reason "dropped by"
  * unban           id of the alert that ordered the ban
- * ban.add         targets (1 to 60 texts of ban_target_text), for_s (0 = for good); optional: reason,
- *                 list (the name of the list that they are of), dry_run
- * ban.remove      one of: targets (as above), id (of the book, as text), alert (its id), list, all:true
- * ban.sync        list, stamp (wall, microseconds): bans of the list that were not added or renewed
- *                 since then are removed
+ * ban.add         targets (1 to 60 texts of ban_target_text), for_s (0 = for good); optional:
+ *                 reason, list (the name of the list that they are of), dry_run
+ * ban.remove      one of: targets (as above), id (of the book, as text), alert (its id), list,
+ *                 all (true)
+ * ban.sync        list, stamp (wall, microseconds): bans of the list that were not added or
+ *                 renewed since then are removed
  * The answer: {"ok":true,"text":"acknowledged: Failed logins ...", "id":...} or
- * {"ok":false,"text":"no alert begins with 'abcd'"}.
- * Of ban.* it may have "bans": [{"id":17,"target":"192.0.2.1","text":"banned for 1h"}]: what became of
- * each.
+ * {"ok":false,"text":"no alert begins with 'abcd'"}. Of ban.* it may have what became of each:
+ * "bans": [{"id":17,"target":"192.0.2.1","text":"banned for 1h"}].
  */
