@@ -9,7 +9,7 @@
 
 /* ---- which ---- */
 
-bool cidr_overlap(const struct cidr *a, const struct cidr *b)
+bool bans_overlap(const struct cidr *a, const struct cidr *b)
 {
     return cidr_has(a, &b->net) || cidr_has(b, &a->net);
 }
@@ -110,7 +110,7 @@ static int see(void *ctx, const struct ban *b)
     struct walk *k = ctx;
     int r;
 
-    if (k->wanted->by_network && !cidr_overlap(&k->wanted->near, &b->target.net))
+    if (k->wanted->by_network && !bans_overlap(&k->wanted->near, &b->target.net))
         return 0;
     r = k->fn(k->ctx, b);
     return r ? r : ++k->n >= k->wanted->limit;

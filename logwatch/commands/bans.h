@@ -23,7 +23,7 @@ int bans_each(struct desk *d, struct bans_wanted *w, int (*fn)(void *ctx, const 
               void *ctx);
 /* An address or network. EXIT_USAGE is told. */
 int bans_network(const struct cli *cli, const char *text, struct cidr *ret);
-bool cidr_overlap(const struct cidr *a, const struct cidr *b);
+bool bans_overlap(const struct cidr *a, const struct cidr *b);
 
 /* "42m", "for good", "-" when it holds no more. */
 const char *ban_left(const struct ban *b, uint64_t now_us, char out[24]);
