@@ -188,16 +188,18 @@ int command_bans_add(struct cli *cli)
 struct changed {
     struct desk *desk;
     uint64_t since_us;
+    size_t n;
 };
 
 static int see_removed(void *ctx, const struct ban *b)
 {
-    const struct changed *c = ctx;
+    struct changed *c = ctx;
     char target[BAN_TEXT_SIZE], left[24];
     AUTO_BUF clean = BUF_INIT;
 
     if (b->ended_us < c->since_us)
         return 0;
+    c->n++;
     ban_target_text(&b->target, target);
     buf_printf(&clean, "%s: removed", target);
     if (b->until_us > b->ended_us)
@@ -211,17 +213,20 @@ static int see_removed(void *ctx, const struct ban *b)
     return 0;
 }
 
-/* More than an answer holds: what the book says since then. */
+/* They may be more than an answer holds: what the book says since then. */
 static int print_changed(struct desk *d, uint64_t since_us)
 {
-    struct changed c = { d, since_us };
+    struct changed c = { .desk = d, .since_us = since_us };
     const struct ban_filter f = { .states = 1u << BAN_REMOVED, .limit = INT64_MAX };
     struct err err = ERR_NONE;
     int r = desk_look_again(d);
 
     if (r)
         return r;
-    return store_bans_each(d->store, &f, see_removed, &c, &err) < 0 ? cli_error(&err) : EXIT_DONE;
+    if (store_bans_each(d->store, &f, see_removed, &c, &err) < 0)
+        return cli_error(&err);
+    fprintf(d->cli->out, "%zu removed\n", c.n);
+    return EXIT_DONE;
 }
 
 /* The bans of a list, of an alert, or all. */
@@ -232,7 +237,6 @@ static int remove_many(struct cli *cli, const char *member, const char *value)
     const struct json *answer;
     struct desk d;
     struct act a;
-    bool whole;
     int r = desk_open(&d, cli, false);
 
     if (r == EXIT_DONE) {
@@ -243,12 +247,10 @@ static int remove_many(struct cli *cli, const char *member, const char *value)
             json_member_bool(&a.w, member, true);
         r = act_ask(&d, &a, &answer);
     }
-    if (r == EXIT_DONE) {
-        whole = json_get(answer, "bans") != NULL;
+    if (r == EXIT_DONE && (cli_has(cli, CLI_JSON) || !json_bool(answer, "ok", false)))
         r = act_print(&d, answer);
-        if (r == EXIT_DONE && !whole && !cli_has(cli, CLI_JSON))
-            r = print_changed(&d, since_us);
-    }
+    else if (r == EXIT_DONE)
+        r = print_changed(&d, since_us);
     desk_fini(&d);
     return r;
 }
@@ -297,6 +299,9 @@ static int remove_named(struct cli *cli)
     q.targets = t;
     if (r == EXIT_DONE)
         r = send_all(cli, &q);
+    if (r == EXIT_FAILED)
+        fputs("trailwarden: a wider network may hold it: see `trailwarden bans show ADDRESS`\n",
+              stderr);
     free(t);
     return r;
 }

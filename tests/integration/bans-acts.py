@@ -140,6 +140,9 @@ want("by list", [act("ban.remove", list="spam")], run(0, "remove", "--list", "sp
 want("by alert", [act("ban.remove", alert="abcd12")], run(0, "remove", "--alert", "abcd12")[0])
 want("all", [act("ban.remove", all=True)], run(0, "remove", "--all")[0])
 want("special ones, too", [act("ban.remove", targets=["127.0.0.1"])], run(0, "remove", "127.0.0.1")[0])
+answers += [{"ok": False, "text": "no such ban holds"}] * 2
+run(1, "remove", "192.0.2.1", says="a wider network may hold it")
+run(1, "remove", "--all", says="trailwarden: no such ban holds")
 for args, says in (([], "which?"), (["--all", "192.0.2.1"], "which?"), (["--all", "--list", "x"], "which?"),
                    (["--alert", "xyz"], "an id is"), (["17", "192.0.2.1"], "either"), (["0"], "no address")):
     want(f"bans remove {args}", [], run(2, "remove", *args, says=says)[0])
