@@ -108,9 +108,8 @@ const struct cli_option cli_options[CLI_OPTIONS] = {
     [CLI_OF_ALERT] = { "alert", 0, "ID", "The bans of this alert." },
     [CLI_ALL_BANS] = { "all", 0, NULL, "All bans that hold." },
     [CLI_FORMAT] = { "format", 0, "FORMAT",
-                     "plain, csv or json; export also nft and ipset. Default: by the file's "
-                     "ending, "
-                     "else plain." },
+                     "plain, csv or json; export also nft and ipset. Default: by how the "
+                     "name ends, else plain." },
     [CLI_SET] = { "set", 0, "NAME",
                   "Sets of nft (\"inet TABLE SET\") or ipset; 4 and 6 are put behind the name." },
     [CLI_WITH_DRY_RUN] = { "with-dry-run", 0, NULL, "Also bans that were never done." },
