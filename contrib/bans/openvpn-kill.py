@@ -2,8 +2,10 @@
 """Ends the OpenVPN sessions of a banned address: a firewall drops packets, the session would wait for its timeout.
 
 OpenVPN:      management /run/openvpn/server.sock unix      (its group may use it: management-client-group)
-trailwarden:  bans: {backend: command, command: [/usr/local/lib/trailwarden/openvpn-kill.py, /run/openvpn/server.sock]}
-              or as one of the programs that your own ban command runs.
+trailwarden:  notifiers: {kill: {type: command, command: [/usr/local/lib/trailwarden/openvpn-kill.py,
+                                 /run/openvpn/server.sock]}}
+              routes:    - {when: {channel: openvpn}, notify: [kill], continue: true}
+              or with these words as bans: {backend: command}, or from your own ban command.
 """
 import ipaddress
 import re

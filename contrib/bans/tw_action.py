@@ -44,14 +44,6 @@ def secret(path):
         end(FAILED, f"{path}: {e.strerror}")
 
 
-def address():
-    """Of a ban backend: the address, checked once more. A network is its first address."""
-    try:
-        return str(ipaddress.ip_address(os.environ.get("TW_ADDRESS", "")))
-    except ValueError:
-        end(FAILED, "TW_ADDRESS is no address: this is run as a ban backend")
-
-
 def alert():
     """Of a notifier: the alert; ends quietly when there is nothing to do."""
     if os.environ.get("TW_TYPE", "alert") != "alert":
@@ -67,6 +59,20 @@ def alert():
     if document.get("trust") == "forgeable":
         end(DONE, "its lines can be forged: nothing is done on their word")
     return document
+
+
+def address():
+    """Of a ban backend: what is banned, checked once more (a network is its first address). Of a notifier: what the
+    alert wanted to have banned; an allow list may have kept it from that."""
+    text = os.environ.get("TW_ADDRESS")
+    if text is None:
+        text = (alert().get("ban") or {}).get("address")
+        if text is None:
+            end(DONE, "the alert wants no ban: nothing to do")
+    try:
+        return str(ipaddress.ip_address(text))
+    except ValueError:
+        end(FAILED, "that is no address")
 
 
 def names_of(document):
