@@ -2,6 +2,7 @@
 #include "logwatch/commands/bans.h"
 
 #include <errno.h>
+#include <netinet/in.h>
 
 #include "base/num.h"
 #include "base/utf8.h"
@@ -63,9 +64,10 @@ static int ports_of(const struct cli *cli, struct ban_target *t)
         return act_usage(cli, "--protocol is tcp, udp, icmp, icmpv6, sctp, all or a number");
     if (!cli_has(cli, CLI_PORTS))
         return EXIT_DONE;
-    if (cli_has(cli, CLI_PROTOCOL) && t->protocol == 0)
+    if (!cli_has(cli, CLI_PROTOCOL))
+        t->protocol = IPPROTO_TCP;
+    if (t->protocol != IPPROTO_TCP && t->protocol != IPPROTO_UDP && t->protocol != IPPROTO_SCTP)
         return act_usage(cli, "ports need a protocol: tcp, udp or sctp");
-    t->protocol = t->protocol ? t->protocol : 6;
     if (ban_ports_parse(slice_str(cli->values[CLI_PORTS]), t->ports) < 0 || t->ports[0] == 0)
         return act_usage(cli, "--ports is 1 to 8 ports with commas, like 22,80");
     return EXIT_DONE;
@@ -74,16 +76,13 @@ static int ports_of(const struct cli *cli, struct ban_target *t)
 /* "192.0.2.1", "192.0.2.0/24", or whole: "192.0.2.1 tcp 22,80". */
 static int target_of(const struct cli *cli, const char *text, struct ban_target *ret)
 {
-    int r;
-
     if (ban_target_parse(slice_str(text), ret) < 0)
         return bans_network(cli, text, &ret->net);
     if (!cli_has(cli, CLI_PORTS) && !cli_has(cli, CLI_PROTOCOL))
         return EXIT_DONE;
     if (ret->protocol)
         return act_usage(cli, "the ports are given twice");
-    r = ports_of(cli, ret);
-    return r;
+    return ports_of(cli, ret);
 }
 
 /* ---- add ---- */

@@ -112,6 +112,7 @@ for args, says in ((["192.0.2.1"], "for how long"), (["--for", "1h"], "which add
                    (["192.0.2.1", "--for", "1h", "--ports", "1,2,3,4,5,6,7,8,9"], "--ports is"),
                    (["192.0.2.1", "--for", "1h", "--protocol", "foo"], "--protocol is"),
                    (["192.0.2.1", "--for", "1h", "--protocol", "all", "--ports", "1"], "ports need"),
+                   (["192.0.2.1", "--for", "1h", "--protocol", "icmp", "--ports", "1"], "ports need"),
                    (["192.0.2.1 tcp 1", "--for", "1h", "--ports", "1"], "twice"),
                    (["192.0.2.1", "--for", "1h", "--reason", "a\nb"], "--reason is"),
                    (["192.0.2.1", "--for", "1h", "--list", "a b"], "--list is a name")):
