@@ -178,6 +178,39 @@ int audit_view_root(struct audit_view *v, uint64_t size, uint8_t ret[32], struct
     return 0;
 }
 
+int audit_view_back(struct audit_view *v, struct slice note, struct err *err)
+{
+    AUTO_BUF kept = BUF_INIT;
+    struct checkpoint c;
+    struct note n;
+    uint8_t root[32];
+    int r;
+
+    buf_slice(&kept, note);
+    if (!buf_ok(&kept))
+        return err_nomem(err);
+    if (note_parse(buf_view(&kept), &n) < 0 || checkpoint_parse(n.text, &c) < 0)
+        return err_set(err, -EBADMSG, "that is no checkpoint");
+    if (!slice_eq(c.origin, v->checkpoint.origin))
+        return err_set(err, -EBADMSG, "that checkpoint is of the trail '%.*s'",
+                       SLICE_FMT(slice_take(c.origin, KEY_NAME_MAX)));
+    if (c.size > v->checkpoint.size)
+        return err_set(err, -EUCLEAN, "the trail has %llu signed entries; it had %llu then",
+                       (unsigned long long)v->checkpoint.size, (unsigned long long)c.size);
+    r = audit_view_root(v, c.size, root, err);
+    if (r < 0)
+        return r;
+    if (memcmp(root, c.root.b, sizeof root) != 0)
+        return err_set(err, -EUCLEAN, "the first %llu entries are not those that were signed then",
+                       (unsigned long long)c.size);
+    buf_fini(&v->note_text);
+    v->note_text = kept;
+    kept = (struct buf)BUF_INIT;
+    v->note = n;
+    v->checkpoint = c;
+    return 0;
+}
+
 /* ---- lines ---- */
 
 struct wanted {

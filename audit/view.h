@@ -24,6 +24,14 @@ uint64_t audit_view_first(const struct audit_view *v);
 struct slice audit_view_note(const struct audit_view *v);
 struct slice audit_view_origin(const struct audit_view *v);
 
+/*
+ * From now on everything is about the tree of an older checkpoint, which must be the beginning of
+ * the view's: so what was shown then can be shown again. Its signatures are not judged: proofs that
+ * are made now carry it, and audit_check_proof() does. -EBADMSG: it is none, or of another trail.
+ * -EUCLEAN: the trail has another history, or is shorter.
+ */
+int audit_view_back(struct audit_view *v, struct slice note, struct err *err);
+
 /* The leaf of entry 0, which says the keys; also when entry 0 was pruned. -EBADMSG, -ENOENT */
 int audit_view_genesis(struct audit_view *v, struct buf *out, struct err *err);
 /* The line without its LF. -ENOENT: not there, or not any more. */

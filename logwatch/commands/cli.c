@@ -115,6 +115,15 @@ const struct cli_option cli_options[CLI_OPTIONS] = {
     [CLI_WITH_DRY_RUN] = { "with-dry-run", 0, NULL, "Also bans that were never done." },
     [CLI_REPLACE] = { "replace", 0, NULL,
                       "What the list had before and has no more is not banned any more." },
+    [CLI_FROM] = { "from", 0, "TIME", "Begin of the period, like 2026-11-01 or 2026-11-01T12:00." },
+    [CLI_TO_TIME] = { "to", 0, "TIME", "Its end; a day counts whole." },
+    [CLI_TZ] = { "tz", 0, "ZONE", "Time zone of days and times, like Europe/Berlin; else UTC." },
+    [CLI_STANDARD] = { "standard", 0, "NAME",
+                       "Of `compliance`: soc2, pci-dss, iso27001, nist-800-53, nist-csf, hipaa, "
+                       "gdpr or cis." },
+    [CLI_FORM] = { "format", 0, "FORM", "text, html, pdf, json, csv or oscal." },
+    [CLI_SAMPLES] = { "samples", 0, "N", "Prove so many entries, and as many drawn at random." },
+    [CLI_SEED] = { "seed", 0, "N", "Draw others; the same number draws the same." },
     [CLI_HELP] = { "help", 'h', NULL, "Help for the command." },
 };
 

@@ -104,6 +104,13 @@ enum cli_option_id {
     CLI_SET,
     CLI_WITH_DRY_RUN,
     CLI_REPLACE,
+    CLI_FROM,
+    CLI_TO_TIME,
+    CLI_TZ,
+    CLI_STANDARD,
+    CLI_FORM,
+    CLI_SAMPLES,
+    CLI_SEED,
     CLI_HELP,
     CLI_OPTIONS,
 };
@@ -215,6 +222,8 @@ int command_trail_prune(struct cli *cli);
 int command_trail_erase(struct cli *cli);
 int command_trail_recover(struct cli *cli);
 int command_trail_rotate(struct cli *cli);
+int command_report(struct cli *cli);
+int command_report_verify(struct cli *cli);
 int command_config_schema(struct cli *cli);
 int command_completion(struct cli *cli);
 int command_help(struct cli *cli);
