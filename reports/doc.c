@@ -196,7 +196,7 @@ void doc_figure(struct doc *d, const char *name, const char *label, double numbe
         return;
     f->number = number;
     f->unit = slice_str(unit);
-    f->before = compared(d, number, before, unit);
+    f->before = d->alone ? SLICE("") : compared(d, number, before, unit);
     if (isnan(number))
         buf_str(&d->text, "none");
     else

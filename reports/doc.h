@@ -24,6 +24,7 @@ struct doc {
     size_t sections_cap, blocks_cap, rows_cap, figures_cap;
     size_t ncells; /* of the row at hand */
     struct buf text; /* scratch */
+    bool alone; /* there is no period before to compare with */
     bool failed;
 };
 

@@ -9,7 +9,6 @@ static void summary(struct making *m)
 {
     const struct ev_totals *now = &m->survey.now, *was = &m->survey.before;
     struct doc *d = &m->doc;
-    const double nothing = m->first_us > m->survey.before_us ? NAN : 0;
     const struct {
         const char *name, *label, *unit;
         uint64_t now, was;
@@ -33,13 +32,13 @@ static void summary(struct making *m)
 
     doc_section(d, "summary", "At a glance");
     doc_figures(d, "figures", "",
-                isnan(nothing) ? "The trail does not reach back over the whole "
-                                 "period before: nothing is compared."
-                               : "Compared with the period of the same length "
-                                 "before.");
+                d->alone ? "The trail does not reach back over the whole "
+                           "period before: nothing is compared."
+                         : "Compared with the period of the same length "
+                           "before.");
     for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
         doc_figure(d, rows[i].name, rows[i].label, (double)rows[i].now, rows[i].unit,
-                   (double)rows[i].was + nothing);
+                   (double)rows[i].was);
 }
 
 static void course(struct making *m)

@@ -15,12 +15,25 @@
 
 static const struct report_kind kinds[] = {
     { .info = { "security", "Security report",
-                "alerts, logins, sources, bans, changes of rights, blind spots" },
+                "alerts, logins, sources, bans, changes of rights, blind spots", .period = "7d" },
       .build = kind_security },
     { .info = { "compliance", "Compliance report",
                 "evidence for the controls of a standard, in four states; never a score",
-                .standard = true },
+                .period = "30d", .standard = true },
       .build = kind_compliance },
+    { .info = { "capacity", "Capacity report",
+                "growth of the trail, and when the disk is full, with the uncertainty",
+                .period = "90d" },
+      .by_day = true,
+      .build = kind_capacity },
+    { .info = { "access-review", "Access review",
+                "who logged in and who did not, accounts, privileges, who works with alerts",
+                .period = "90d" },
+      .build = kind_access },
+    { .info = { "user", "What is held about a person",
+                "every personal value of the trail in which somebody occurs, and erasures",
+                .period = "3650d", .subject = true },
+      .build = kind_user },
 };
 
 const struct report_kind_info *report_kind(size_t i)
@@ -186,7 +199,9 @@ static int collect(struct making *m)
 
     e->before_us = e->from_us > span ? e->from_us - span : 0;
     e->channel = json_text(m->request, "channel");
-    e->subject = json_text(m->request, "subject");
+    if (json_text(m->request, "subject").n &&
+        audit_subject_parse(json_text(m->request, "subject"), false, &e->subject, m->err) < 0)
+        return err_code(m->err);
     e->seed = json_u64(m->request, "seed", 0);
     e->samples_max = (size_t)json_u64(m->request, "samples", 0);
     if (e->samples_max > REPORT_SAMPLES_MAX)
@@ -354,6 +369,7 @@ static int make(struct making *m, struct slice request)
         return err_nomem(m->err);
     doc_init(&m->doc, m->report, m->arena, m->zone);
     begin(m);
+    m->doc.alone = m->first_us > m->survey.before_us;
     r = m->kind->build(m);
     if (r == 0)
         r = prove(m);

@@ -46,6 +46,7 @@ int report_make(const struct report_source *source, struct slice request, struct
 /* In the manual's order; ends with { 0 }. */
 struct report_kind_info {
     const char *name, *title, *summary;
+    const char *period; /* when none is asked for */
     bool standard, subject; /* it takes one */
 };
 const struct report_kind_info *report_kind(size_t i); /* NULL: no more */

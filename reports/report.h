@@ -106,5 +106,7 @@ int report_text(const struct report *r, const struct report_look *look, struct b
 int report_html(const struct report *r, struct buf *out, struct err *err);
 int report_pdf(const struct report *r, struct buf *out, struct err *err);
 int report_json(const struct report *r, struct buf *out, struct err *err);
+/* OSCAL assessment results. -ENOTSUP: the report is about no standard's controls. */
+int report_oscal(const struct report *r, struct buf *out, struct err *err);
 /* One table: RFC 4180; formula-safe. -ENOENT: there is no such table. */
 int report_csv(const struct report *r, struct slice table, struct buf *out, struct err *err);

@@ -172,6 +172,15 @@ struct ev_trouble *ev_trouble(struct survey *e)
     return e->failed ? NULL : &e->troubles[e->ntroubles++];
 }
 
+struct ev_held *ev_held(struct survey *e)
+{
+    e->all_held++;
+    if (e->nheld == SURVEY_ITEMS_MAX)
+        return NULL;
+    e->held = room(e, e->held, e->nheld, &e->held_cap, sizeof *e->held);
+    return e->failed ? NULL : &e->held[e->nheld++];
+}
+
 struct ev_run *ev_run(struct survey *e)
 {
     e->all_runs++;
@@ -367,6 +376,8 @@ void survey_take(struct survey *e, uint64_t index, struct slice line)
     count_entry(e, &h, line.n + 1);
     fields_read(&f, &h);
     count_personal(e, &h, &f);
+    if (e->subject.value.n && f.personal.n && ev_slot(e, h.us) == &e->now)
+        survey_subject(e, &h, &f);
     if (slice_is(h.type, "event"))
         survey_event(e, &h, &f);
     else if (slice_is(h.type, "alert"))

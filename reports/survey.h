@@ -13,6 +13,7 @@
  */
 #pragma once
 
+#include "audit/keep.h"
 #include "base/json.h"
 #include "base/table.h"
 #include "base/zone.h"
@@ -120,6 +121,12 @@ struct ev_trouble {
     bool lasts; /* has an end */
 };
 
+/* A personal value in which the subject occurs. */
+struct ev_held {
+    uint64_t index, us;
+    struct slice type, channel, name, text;
+};
+
 /* E2: many failures of one address, and whether it was banned then. */
 struct ev_run {
     uint64_t index, begin_us, reached_us, failures, banned_us;
@@ -154,7 +161,7 @@ struct survey {
     /* what is asked */
     uint64_t before_us, from_us, to_us;
     struct slice channel; /* only this one, where an entry names a channel; empty: all */
-    struct slice subject; /* only what holds this text is in `subject_*`; empty: nobody's */
+    struct audit_subject subject; /* whose values are in `held`; no value: nobody's */
     uint64_t seed; /* of the sample */
     size_t samples_max;
 
@@ -166,6 +173,9 @@ struct survey {
     struct ev_trouble *troubles;
     size_t ntroubles, troubles_cap;
     uint64_t all_troubles;
+    struct ev_held *held;
+    size_t nheld, held_cap;
+    uint64_t all_held, held_entries, held_first_us, held_last_us;
     struct ev_run *runs;
     size_t nruns, runs_cap;
     uint64_t all_runs;
@@ -224,6 +234,7 @@ struct ev_channel *ev_channel(struct survey *e, struct slice name);
 struct ev_item *ev_list(struct survey *e, enum ev_list list, const struct line_head *h);
 struct ev_trouble *ev_trouble(struct survey *e);
 struct ev_run *ev_run(struct survey *e);
+struct ev_held *ev_held(struct survey *e);
 void ev_add(struct survey *e, enum ev_series s, uint64_t us, double n);
 /* The totals that a time belongs to; NULL: neither period. */
 struct ev_totals *ev_slot(struct survey *e, uint64_t us);
@@ -231,4 +242,5 @@ struct ev_totals *ev_slot(struct survey *e, uint64_t us);
 void survey_alert(struct survey *e, const struct line_head *h, const struct ev_fields *f);
 void survey_event(struct survey *e, const struct line_head *h, const struct ev_fields *f);
 void survey_ban(struct survey *e, const struct line_head *h, const struct ev_fields *f);
+void survey_subject(struct survey *e, const struct line_head *h, const struct ev_fields *f);
 void survey_other(struct survey *e, const struct line_head *h, const struct ev_fields *f);

@@ -9,7 +9,6 @@
 #include "base/term.h"
 #include "base/utf8.h"
 
-#define DEFAULT_PERIOD "7d"
 #define DEFAULT_SAMPLES 5
 
 static int usage(const char *text, const char *what)
@@ -80,7 +79,7 @@ static int want_numbers(const struct cli *cli, struct report_ask *ask)
 
 /* The words of a period, or --from and --to; the moment is that of the newest signed entry's. */
 static int want_period(const struct cli *cli, const struct zone *z, const char *words,
-                       struct report_ask *ask)
+                       const struct report_kind_info *k, struct report_ask *ask)
 {
     const struct clock real = CLOCK_REAL;
     uint64_t now = clock_now(&real) / USEC_PER_SEC * USEC_PER_SEC;
@@ -88,10 +87,9 @@ static int want_period(const struct cli *cli, const struct zone *z, const char *
 
     if (words && (from || to))
         return usage("a period, or --from and --to: not both", NULL);
+    words = words ? words : k->period;
     ask->to_us = now;
-    if (!from && !to &&
-        report_period(slice_str(words ? words : DEFAULT_PERIOD), z, now, &ask->from_us,
-                      &ask->to_us) < 0)
+    if (!from && !to && report_period(slice_str(words), z, now, &ask->from_us, &ask->to_us) < 0)
         return usage(
             "a period is like today, last-week, last-month, 2026-10, 2026-10-05 or 30d, not",
             words);
@@ -122,7 +120,7 @@ static int want_arguments(struct reporting *x, const struct report_kind_info *k,
     }
     if (cli->nargs > at + 1)
         return usage("one period at most, not also", cli->args[at + 1]);
-    return want_period(cli, x->zone, cli->nargs > at ? cli->args[at] : NULL, ask);
+    return want_period(cli, x->zone, cli->nargs > at ? cli->args[at] : NULL, k, ask);
 }
 
 static int want_zone(struct reporting *x)
