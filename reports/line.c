@@ -55,21 +55,12 @@ static void skip_blanks(struct slice *s)
 /* s begins behind the quote: how long the string is, without the closing one. SIZE_MAX: open. */
 static size_t string_length(struct slice s)
 {
-    size_t from = 0;
-
-    for (;;) {
-        const char *quote = memchr(s.p + from, '"', s.n - from);
-        size_t at, slashes = 0;
-
-        if (!quote)
-            return SIZE_MAX;
-        at = (size_t)(quote - s.p);
-        while (slashes < at - from && s.p[at - 1 - slashes] == '\\')
-            slashes++;
-        if (slashes % 2 == 0)
-            return at;
-        from = at + 1;
+    for (size_t i = 0; i < s.n; i++) {
+        if (s.p[i] == '"')
+            return i;
+        i += s.p[i] == '\\';
     }
+    return SIZE_MAX;
 }
 
 /* s begins with the bracket: how long it is with the closing one. SIZE_MAX: open. */
@@ -105,7 +96,7 @@ static size_t scalar_length(struct slice s)
     return i ? i : SIZE_MAX;
 }
 
-static bool value(struct slice *s, struct line_member *ret)
+bool line_value(struct slice *s, struct line_member *ret)
 {
     size_t n;
     char c = s->n ? s->p[0] : '\0';
@@ -124,7 +115,7 @@ static bool value(struct slice *s, struct line_member *ret)
     return true;
 }
 
-bool line_next(struct slice *rest, struct line_member *ret)
+bool line_begins(struct slice *rest, struct slice *ret_key)
 {
     size_t n;
 
@@ -134,16 +125,21 @@ bool line_next(struct slice *rest, struct line_member *ret)
     n = string_length(*rest);
     if (n == SIZE_MAX)
         return false;
-    ret->key = slice_take(*rest, n);
+    *ret_key = slice_take(*rest, n);
     *rest = slice_skip(*rest, n + 1);
-    return take(rest, SLICE(":")) && value(rest, ret);
+    return take(rest, SLICE(":"));
+}
+
+bool line_next(struct slice *rest, struct line_member *ret)
+{
+    return line_begins(rest, &ret->key) && line_value(rest, ret);
 }
 
 bool line_item(struct slice *rest, struct line_member *ret)
 {
     skip_blanks(rest);
     ret->key = SLICE("");
-    return rest->n && rest->p[0] != ']' && value(rest, ret);
+    return rest->n && rest->p[0] != ']' && line_value(rest, ret);
 }
 
 /* ---- strings ---- */

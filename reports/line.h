@@ -29,6 +29,9 @@ bool line_head(struct slice line, struct line_head *ret);
 
 /* The members of an object: *rest begins as what stands behind its brace. False: no more. */
 bool line_next(struct slice *rest, struct line_member *ret);
+/* The same in two steps: the key, and *rest at its value; the value. */
+bool line_begins(struct slice *rest, struct slice *ret_key);
+bool line_value(struct slice *rest, struct line_member *ret);
 /* The values of an array; *rest as above. */
 bool line_item(struct slice *rest, struct line_member *ret);
 /* Behind the first bracket of a nested value: for the two above. */

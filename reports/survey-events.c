@@ -2,6 +2,7 @@
 #include "reports/survey.h"
 
 #include "base/clock.h"
+#include "base/utf8.h"
 
 static const struct {
     const char *action;
@@ -89,24 +90,25 @@ struct seen {
     struct slice channel;
 };
 
-static struct ev_who *take_source(struct survey *e, struct slice document, const struct seen *s)
+static struct ev_who *take_source(struct survey *e, const struct ev_document *document,
+                                  const struct seen *s)
 {
-    struct slice raw = doc_field(document, "source.ip"), country;
+    struct slice raw = document->field[EV_SOURCE], country = document->field[EV_COUNTRY];
     struct ev_who *w =
         raw.n ? ev_who(e, e->sources, line_text(raw, &e->text), &e->other_sources) : NULL;
 
     if (!w)
         return NULL;
     touch(e, w, s->us, s->channel);
-    country = doc_field(document, "source.geo.country_iso_code");
     if (country.n && !w->country.n)
         w->country = ev_keep(e, slice_take(country, 2));
     return w;
 }
 
-static struct ev_who *take_user(struct survey *e, struct slice document, const struct seen *s)
+static struct ev_who *take_user(struct survey *e, const struct ev_document *document,
+                                const struct seen *s)
 {
-    struct slice raw = doc_field(document, "user.name");
+    struct slice raw = document->field[EV_USER];
     struct ev_who *w =
         raw.n ? ev_who(e, e->users, line_text(raw, &e->text), &e->other_users) : NULL;
 
@@ -125,20 +127,18 @@ static void count_class(struct ev_who *w, const struct seen *s)
 
 /* What an account or privilege event says: "user_added alice". */
 static void describe(struct survey *e, struct ev_item *i, struct slice action,
-                     struct slice document)
+                     const struct ev_document *document)
 {
-    static const char *const targets[] = { "user.target.name", "user.email", "group.name",
-                                           "user.roles", "message" };
     AUTO_BUF b = BUF_INIT;
     struct slice target = SLICE("");
 
-    i->who = ev_keep(e, line_text(doc_field(document, "user.name"), &e->text));
-    for (size_t k = 0; k < ARRAY_SIZE(targets) && !target.n; k++)
-        target = doc_field(document, targets[k]);
+    i->who = ev_keep(e, line_text(document->field[EV_USER], &e->text));
+    for (size_t k = EV_TARGET; k < EV_FIELDS && !target.n; k++)
+        target = document->field[k];
     buf_slice(&b, action);
     if (target.n) {
         buf_str(&b, ": ");
-        buf_slice(&b, slice_take(line_text(target, &e->text), 160));
+        buf_slice(&b, utf8_cut(line_text(target, &e->text), 160));
     }
     e->failed = e->failed || !buf_ok(&b);
     i->what = ev_keep(e, buf_view(&b));
@@ -146,7 +146,7 @@ static void describe(struct survey *e, struct ev_item *i, struct slice action,
 
 /* ---- events ---- */
 
-static void look_inside(struct survey *e, const struct line_head *h, const struct ev_fields *f,
+static void look_inside(struct survey *e, const struct line_head *h, struct ev_fields *f,
                         const struct seen *s, struct slice action)
 {
     static const enum ev_list lists[CLASSES] = {
@@ -155,22 +155,23 @@ static void look_inside(struct survey *e, const struct line_head *h, const struc
     bool listed =
         s->class == CLASS_ACCOUNT || s->class == CLASS_PRIVILEGE || s->class == CLASS_ADMIN;
     struct ev_item *i = listed ? ev_list(e, lists[s->class], h) : NULL;
-    struct slice raw, document = SLICE("");
+    struct ev_document document;
     struct ev_who *w;
+    struct slice raw;
     bool erased;
 
-    if (fields_personal(f, "event", &raw, &erased))
-        document = line_text(raw, &e->doc);
+    (void)fields_personal(f, "event", &raw, &erased);
+    document_read(&document, line_text(raw, &e->doc));
     if (i) {
         i->us = s->us;
         i->channel = ev_keep(e, s->channel);
         i->who = erased ? SLICE(SURVEY_ERASED) : SLICE("");
-        if (document.n)
-            describe(e, i, action, document);
+        if (document.there)
+            describe(e, i, action, &document);
         else
             i->what = ev_keep(e, action);
     }
-    w = document.n ? take_source(e, document, s) : NULL;
+    w = document.there ? take_source(e, &document, s) : NULL;
     if (erased)
         w = ev_who(e, e->sources, SLICE(SURVEY_ERASED), &e->other_sources);
     if (w) {
@@ -178,12 +179,12 @@ static void look_inside(struct survey *e, const struct line_head *h, const struc
         if (s->class == CLASS_FAILED && !erased)
             failed(e, w, s->index, s->us);
     }
-    w = document.n ? take_user(e, document, s) : NULL;
+    w = document.there ? take_user(e, &document, s) : NULL;
     if (w)
         count_class(w, s);
 }
 
-void survey_event(struct survey *e, const struct line_head *h, const struct ev_fields *f)
+void survey_event(struct survey *e, const struct line_head *h, struct ev_fields *f)
 {
     struct slice channel = fields_get(f, "channel"), action = fields_get(f, "action");
     struct seen s = { .index = h->index, .class = event_class_of(action), .channel = channel };
@@ -228,7 +229,7 @@ static struct slice last_event(struct slice events)
     return last.raw;
 }
 
-static struct ev_rule *rule_of(struct survey *e, const struct ev_fields *f)
+static struct ev_rule *rule_of(struct survey *e, struct ev_fields *f)
 {
     struct slice id = fields_get(f, "rule");
     struct ev_rule *r = table_get(e->rules, id);
@@ -269,24 +270,24 @@ static void follow(struct survey *e, const struct line_head *h, struct slice id,
 }
 
 /* Whose doing it was: an address or a user of the group or of the event that fired. */
-static void blame(struct survey *e, const struct line_head *h, const struct ev_fields *f,
-                  struct seen *s, uint64_t count)
+static void blame(struct survey *e, const struct line_head *h, struct ev_fields *f, struct seen *s,
+                  uint64_t count)
 {
-    struct slice raw, document = SLICE("");
+    struct ev_document document;
     struct ev_channel *c = ev_channel(e, s->channel);
     struct ev_who *w;
+    struct slice raw;
     bool erased;
 
-    if (fields_personal(f, "events", &raw, &erased)) {
-        document = last_event(line_text(raw, &e->doc));
-        s->class = event_class_of(doc_field(document, "event.action"));
-    }
+    (void)fields_personal(f, "events", &raw, &erased);
+    document_read(&document, last_event(line_text(raw, &e->doc)));
+    s->class = event_class_of(document.field[EV_ACTION]);
     if (c) {
         c->alerts++;
         c->alerts_failed += s->class == CLASS_FAILED;
         c->events_failed += s->class == CLASS_FAILED ? count : 0;
     }
-    w = document.n ? take_source(e, document, s) : NULL;
+    w = document.there ? take_source(e, &document, s) : NULL;
     if (erased)
         w = ev_who(e, e->sources, SLICE(SURVEY_ERASED), &e->other_sources);
     if (w) {
@@ -295,7 +296,7 @@ static void blame(struct survey *e, const struct line_head *h, const struct ev_f
         if (s->class == CLASS_FAILED && count >= SURVEY_FAILS_MAX && !w->run && !erased)
             open_run(e, w, h->index, s->us, s->us, count);
     }
-    w = document.n ? take_user(e, document, s) : NULL;
+    w = document.there ? take_user(e, &document, s) : NULL;
     if (w) {
         w->alerts++;
         ev_sample(&w->samples, h->index);
@@ -312,7 +313,7 @@ static void count_late(struct survey *e, const struct line_head *h, uint64_t us)
     e->later += happened && !recorded;
 }
 
-void survey_alert(struct survey *e, const struct line_head *h, const struct ev_fields *f)
+void survey_alert(struct survey *e, const struct line_head *h, struct ev_fields *f)
 {
     struct seen s = { .index = h->index, .channel = fields_get(f, "channel") };
     uint64_t count = line_u64(fields_get(f, "count"));

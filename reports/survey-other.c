@@ -4,8 +4,9 @@
 #include <errno.h>
 
 #include "base/clock.h"
+#include "base/utf8.h"
 
-static void set_what(struct survey *e, struct ev_item *i, const struct ev_fields *f,
+static void set_what(struct survey *e, struct ev_item *i, struct ev_fields *f,
                      const char *const *names)
 {
     AUTO_BUF b = BUF_INIT;
@@ -19,7 +20,7 @@ static void set_what(struct survey *e, struct ev_item *i, const struct ev_fields
             buf_str(&b, ", ");
         buf_str(&b, *names);
         buf_char(&b, ' ');
-        buf_slice(&b, slice_take(line_text(raw, &e->text), 160));
+        buf_slice(&b, utf8_cut(line_text(raw, &e->text), 160));
     }
     if (!i)
         return;
@@ -38,7 +39,7 @@ static void answer_run(struct survey *e, struct ev_who *w, uint64_t us)
         r->banned_us = us;
 }
 
-static struct slice banned_address(const struct ev_fields *f, bool *ret_erased)
+static struct slice banned_address(struct ev_fields *f, bool *ret_erased)
 {
     static const char *const names[] = { "address", "target", "source.ip" };
     struct slice raw = SLICE("");
@@ -56,7 +57,7 @@ static struct slice banned_address(const struct ev_fields *f, bool *ret_erased)
 /* What an entry about a ban says that became of it. */
 enum ban_fate { FATE_NONE, FATE_BANNED, FATE_FAILED, FATE_SKIPPED, FATE_UNBANNED, FATE_ENDED };
 
-static enum ban_fate fate_of(const struct line_head *h, const struct ev_fields *f)
+static enum ban_fate fate_of(const struct line_head *h, struct ev_fields *f)
 {
     struct slice state = fields_get(f, "state"), id = fields_get(f, "id");
 
@@ -84,7 +85,7 @@ static void count_ban(struct ev_totals *t, enum ban_fate fate)
     t->ban_ended += fate == FATE_ENDED;
 }
 
-void survey_ban(struct survey *e, const struct line_head *h, const struct ev_fields *f)
+void survey_ban(struct survey *e, const struct line_head *h, struct ev_fields *f)
 {
     static const char *const words[] = { "state", "status", "reason", "origin", "for_s", NULL };
     struct ev_totals *t = ev_slot(e, h->us);
@@ -137,7 +138,7 @@ static struct ev_receiver *receiver_of(struct survey *e, struct slice name)
     return r;
 }
 
-static void on_delivery(struct survey *e, const struct line_head *h, const struct ev_fields *f,
+static void on_delivery(struct survey *e, const struct line_head *h, struct ev_fields *f,
                         struct ev_totals *t)
 {
     struct slice state = fields_get(f, "state");
@@ -161,7 +162,18 @@ static void on_delivery(struct survey *e, const struct line_head *h, const struc
 
 /* ---- people ---- */
 
-static void on_act(struct survey *e, const struct line_head *h, const struct ev_fields *f,
+static void on_report(struct survey *e, const struct line_head *h, struct ev_fields *f,
+                      struct ev_totals *t)
+{
+    static const char *const words[] = { "kind", "from", "to", "form", "digest", NULL };
+
+    (void)h;
+    t->reports++;
+    if (t == &e->now)
+        set_what(e, ev_list(e, LIST_ACCESS, h), f, words);
+}
+
+static void on_act(struct survey *e, const struct line_head *h, struct ev_fields *f,
                    struct ev_totals *t)
 {
     static const char *const words[] = { "act", "via", "state", "rule", "number", NULL };
@@ -170,6 +182,10 @@ static void on_act(struct survey *e, const struct line_head *h, const struct ev_
     struct ev_told *told = table_get(e->told, fields_get(f, "id"));
     struct ev_item *i;
 
+    if (slice_is(act, "report.made")) {
+        on_report(e, h, f, t);
+        return;
+    }
     t->acts++;
     t->refused_acts += !done;
     if (done && (slice_is(act, "ack") || slice_is(act, "close"))) {
@@ -187,17 +203,6 @@ static void on_act(struct survey *e, const struct line_head *h, const struct ev_
         i->who = ev_keep(e, line_text(raw, &e->text));
     else if (erased)
         i->who = SLICE(SURVEY_ERASED);
-}
-
-static void on_report(struct survey *e, const struct line_head *h, const struct ev_fields *f,
-                      struct ev_totals *t)
-{
-    static const char *const words[] = { "kind", "from", "to", "form", "digest", NULL };
-
-    (void)h;
-    t->reports++;
-    if (t == &e->now)
-        set_what(e, ev_list(e, LIST_ACCESS, h), f, words);
 }
 
 /* ---- what could not be seen ---- */
@@ -255,7 +260,7 @@ static void begin_trouble(struct survey *e, const struct line_head *h, struct sl
 }
 
 /* Also those of the period before: one that lasts is of this period, too. */
-static void on_trouble(struct survey *e, const struct line_head *h, const struct ev_fields *f,
+static void on_trouble(struct survey *e, const struct line_head *h, struct ev_fields *f,
                        struct ev_totals *t)
 {
     struct slice input = fields_get(f, "input");
@@ -277,7 +282,7 @@ static void on_trouble(struct survey *e, const struct line_head *h, const struct
 
 /* ---- the daemon and its trail ---- */
 
-static void on_daemon(struct survey *e, const struct line_head *h, const struct ev_fields *f,
+static void on_daemon(struct survey *e, const struct line_head *h, struct ev_fields *f,
                       struct ev_totals *t)
 {
     bool reload = slice_is(h->type, "daemon.reload");
@@ -353,7 +358,7 @@ static bool is_type(struct slice type, const char *pattern)
     return p.p[p.n - 1] == '.' ? slice_starts(type, p) : slice_eq(type, p);
 }
 
-static void by_table(struct survey *e, const struct line_head *h, const struct ev_fields *f,
+static void by_table(struct survey *e, const struct line_head *h, struct ev_fields *f,
                      struct ev_totals *t)
 {
     static const char *const words[] = { "version",  "unclean",   "role",    "why",     "error",
@@ -375,7 +380,7 @@ static void by_table(struct survey *e, const struct line_head *h, const struct e
     }
 }
 
-void survey_other(struct survey *e, const struct line_head *h, const struct ev_fields *f)
+void survey_other(struct survey *e, const struct line_head *h, struct ev_fields *f)
 {
     struct ev_totals *t = ev_slot(e, h->us);
 

@@ -17,7 +17,7 @@ static struct slice shown(struct survey *e, struct slice value)
     return value;
 }
 
-static void hold(struct survey *e, const struct line_head *h, const struct ev_fields *f,
+static void hold(struct survey *e, const struct line_head *h, struct ev_fields *f,
                  struct slice name, struct slice value)
 {
     struct ev_held *held = ev_held(e);
@@ -33,7 +33,7 @@ static void hold(struct survey *e, const struct line_head *h, const struct ev_fi
 }
 
 /* Of several events in one value only those in which the person occurs. */
-static void hold_events(struct survey *e, const struct line_head *h, const struct ev_fields *f,
+static void hold_events(struct survey *e, const struct line_head *h, struct ev_fields *f,
                         struct slice name, struct slice events)
 {
     struct slice rest = line_inside(events);
@@ -44,29 +44,21 @@ static void hold_events(struct survey *e, const struct line_head *h, const struc
             hold(e, h, f, name, m.raw);
 }
 
-void survey_subject(struct survey *e, const struct line_head *h, const struct ev_fields *f)
+void survey_subject(struct survey *e, const struct line_head *h, struct ev_fields *f)
 {
-    struct slice personal = f->personal, rest, pair;
-    struct line_member pii, m, salt, value;
     bool any = false;
 
-    if (!line_next(&personal, &pii) || !slice_is(pii.key, "pii"))
-        return;
-    rest = line_inside(pii.raw);
-    while (line_next(&rest, &m)) {
-        struct slice text;
+    fields_open(f);
+    for (size_t i = 0; i < f->npii; i++) {
+        struct slice name = f->pii[i].name, text = line_text(f->pii[i].value, &e->doc);
 
-        pair = line_inside(m.raw);
-        if (!line_item(&pair, &salt) || !line_item(&pair, &value))
-            continue;
-        text = line_text(value.raw, &e->doc);
-        if (!audit_subject_in(&e->subject, m.key, text))
+        if (!audit_subject_in(&e->subject, name, text))
             continue;
         any = true;
-        if (slice_is(m.key, "events"))
-            hold_events(e, h, f, m.key, text);
+        if (slice_is(name, "events"))
+            hold_events(e, h, f, name, text);
         else
-            hold(e, h, f, m.key, text);
+            hold(e, h, f, name, text);
     }
     if (!any)
         return;

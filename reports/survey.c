@@ -7,23 +7,54 @@
 
 /* ---- members ---- */
 
-void fields_read(struct ev_fields *f, const struct line_head *h)
-{
-    size_t tab = slice_find_byte(h->rest, '\t');
-    struct slice leaf = slice_take(h->rest, tab == SIZE_MAX ? h->rest.n : tab);
-
-    f->personal = tab == SIZE_MAX ? SLICE("") : slice_skip(h->rest, tab + 1);
-    f->n = 0;
-    while (f->n < ARRAY_SIZE(f->m) && line_next(&leaf, &f->m[f->n]))
-        f->n++;
-}
-
 static const struct line_member *find(const struct ev_fields *f, const char *name)
 {
     for (size_t i = 0; i < f->n; i++)
         if (slice_is(f->m[i].key, name))
             return &f->m[i];
     return NULL;
+}
+
+/* ,"pii":{"name":["salt","value"],...}} */
+void fields_open(struct ev_fields *f)
+{
+    struct line_member pii, m, salt, value;
+    struct slice text = f->personal, rest;
+
+    if (f->open)
+        return;
+    f->open = true;
+    if (!line_begins(&text, &pii.key) || !slice_is(pii.key, "pii") || !text.n || text.p[0] != '{')
+        return;
+    rest = line_inside(text);
+    while (f->npii < ARRAY_SIZE(f->pii) && line_begins(&rest, &m.key)) {
+        rest = line_inside(rest); /* of the pair */
+        if (!line_item(&rest, &salt) || !line_item(&rest, &value))
+            return;
+        f->pii[f->npii].name = m.key;
+        f->pii[f->npii++].value = value.raw;
+        rest = line_inside(rest); /* the pair's end */
+    }
+}
+
+void fields_read(struct ev_fields *f, const struct line_head *h)
+{
+    size_t tab = slice_find_byte(h->rest, '\t');
+    struct slice leaf = slice_take(h->rest, tab == SIZE_MAX ? h->rest.n : tab), rest;
+    const struct line_member *sd;
+    struct line_member m;
+
+    f->n = f->npii = 0;
+    f->digests = 0;
+    f->open = false;
+    f->personal = tab == SIZE_MAX ? SLICE("") : slice_skip(h->rest, tab + 1);
+    while (f->n < ARRAY_SIZE(f->m) && line_next(&leaf, &f->m[f->n]))
+        f->n++;
+    sd = find(f, "sd");
+    f->sd = sd ? sd->raw : SLICE("");
+    rest = line_inside(f->sd);
+    while (line_next(&rest, &m))
+        f->digests++;
 }
 
 struct slice fields_get(const struct ev_fields *f, const char *name)
@@ -33,52 +64,65 @@ struct slice fields_get(const struct ev_fields *f, const char *name)
     return m && m->kind != LINE_NESTED ? m->raw : SLICE("");
 }
 
-static struct slice nested_get(struct slice nested, struct slice name)
+bool fields_personal(struct ev_fields *f, const char *name, struct slice *ret, bool *ret_erased)
 {
-    struct slice rest = line_inside(nested);
+    struct slice rest = line_inside(f->sd);
     struct line_member m;
 
-    while (line_next(&rest, &m))
-        if (slice_eq(m.key, name))
-            return m.raw;
-    return SLICE_NONE;
-}
-
-bool fields_personal(const struct ev_fields *f, const char *name, struct slice *ret,
-                     bool *ret_erased)
-{
-    const struct line_member *sd = find(f, "sd");
-    struct slice personal = f->personal, pair;
-    struct line_member pii, salt, value;
-
     *ret = SLICE("");
-    *ret_erased = sd && nested_get(sd->raw, slice_str(name)).p;
-    if (!line_next(&personal, &pii) || !slice_is(pii.key, "pii"))
-        return false;
-    pair = nested_get(pii.raw, slice_str(name));
-    pair = line_inside(pair);
-    if (!line_item(&pair, &salt) || !line_item(&pair, &value))
-        return false;
-    *ret = value.raw;
     *ret_erased = false;
-    return true;
+    fields_open(f);
+    for (size_t i = 0; i < f->npii; i++)
+        if (slice_is(f->pii[i].name, name)) {
+            *ret = f->pii[i].value;
+            return true;
+        }
+    while (line_next(&rest, &m))
+        *ret_erased = *ret_erased || slice_is(m.key, name);
+    return false;
 }
 
-struct slice doc_field(struct slice document, const char *name)
+static void take_field(struct ev_document *d, const struct line_member *m)
 {
-    struct slice fields = nested_get(document, SLICE("fields")), rest;
-    struct line_member m, first;
+    static const char *const names[EV_FIELDS] = {
+        [EV_SOURCE] = "source.ip",        [EV_COUNTRY] = "source.geo.country_iso_code",
+        [EV_USER] = "user.name",          [EV_ACTION] = "event.action",
+        [EV_TARGET] = "user.target.name", [EV_EMAIL] = "user.email",
+        [EV_GROUP] = "group.name",        [EV_ROLES] = "user.roles",
+        [EV_MESSAGE] = "message",
+    };
+    struct line_member first;
+    struct slice inside;
 
-    rest = line_inside(fields);
-    while (line_next(&rest, &m)) {
-        if (!slice_is(m.key, name))
+    for (size_t i = 0; i < EV_FIELDS; i++) {
+        if (!slice_is(m->key, names[i]))
             continue;
-        if (m.kind != LINE_NESTED)
-            return m.raw;
-        m.raw = line_inside(m.raw);
-        return line_item(&m.raw, &first) ? first.raw : SLICE("");
+        inside = line_inside(m->raw);
+        if (m->kind != LINE_NESTED)
+            d->field[i] = m->raw;
+        else if (line_item(&inside, &first))
+            d->field[i] = first.raw;
     }
-    return SLICE("");
+}
+
+void document_read(struct ev_document *d, struct slice text)
+{
+    struct slice rest = line_inside(text), key;
+    struct line_member m;
+
+    *d = (struct ev_document){ .there = text.n > 0 };
+    for (size_t i = 0; i < EV_FIELDS; i++)
+        d->field[i] = SLICE("");
+    while (line_begins(&rest, &key)) {
+        if (slice_is(key, "fields")) {
+            rest = line_inside(rest);
+            while (line_next(&rest, &m))
+                take_field(d, &m);
+            return;
+        }
+        if (!line_value(&rest, &m))
+            return;
+    }
 }
 
 /* ---- what grows ---- */
@@ -343,24 +387,19 @@ static void count_entry(struct survey *e, const struct line_head *h, size_t byte
     draw(e, h->index);
 }
 
-static void count_personal(struct survey *e, const struct line_head *h, const struct ev_fields *f)
+/* One value is there when anything stands behind the TAB: most entries have one. */
+static void count_personal(struct survey *e, const struct line_head *h, struct ev_fields *f)
 {
-    const struct line_member *sd = find(f, "sd");
-    struct slice rest = sd ? line_inside(sd->raw) : SLICE(""), personal = f->personal;
-    struct line_member m, pii;
-    uint64_t n = 0, held = 0;
+    uint64_t there = f->personal.n ? 1 : 0;
 
-    if (!sd || ev_slot(e, h->us) != &e->now)
+    if (ev_slot(e, h->us) != &e->now)
         return;
-    while (line_next(&rest, &m))
-        n++;
-    if (line_next(&personal, &pii)) {
-        rest = line_inside(pii.raw);
-        while (line_next(&rest, &m))
-            held++;
+    if (f->digests > 1) {
+        fields_open(f);
+        there = f->npii;
     }
-    e->personal += n;
-    e->erased += n > held ? n - held : 0;
+    e->personal += f->digests;
+    e->erased += f->digests > there ? f->digests - there : 0;
 }
 
 void survey_take(struct survey *e, uint64_t index, struct slice line)

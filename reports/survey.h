@@ -216,16 +216,41 @@ void **survey_sorted(struct arena *a, const struct table *t, survey_weight n, si
 struct ev_fields {
     struct line_member m[40];
     size_t n;
-    struct slice personal; /* behind the TAB, or empty */
+    struct slice personal; /* what stands behind the TAB, or empty */
+    struct { /* read from it by fields_open() */
+        struct slice name, value; /* raw */
+    } pii[16];
+    size_t npii;
+    bool open;
+    uint64_t digests; /* personal values that the leaf vouches for, gone or not */
+    struct slice sd; /* its object; empty: none */
 };
 void fields_read(struct ev_fields *f, const struct line_head *h);
+/* The personal values: few entries are asked for them, and they are most of a line. */
+void fields_open(struct ev_fields *f);
 /* The raw value of a leaf's member; empty when it has none. */
 struct slice fields_get(const struct ev_fields *f, const char *name);
 /* A personal value, raw; false: the entry has none. *ret_erased: it had one. */
-bool fields_personal(const struct ev_fields *f, const char *name, struct slice *ret,
-                     bool *ret_erased);
-/* A member of the decoded event document's `fields`, raw; the first of several values. */
-struct slice doc_field(struct slice document, const char *name);
+bool fields_personal(struct ev_fields *f, const char *name, struct slice *ret, bool *ret_erased);
+/* Fields of an event's document, raw; of several values the first. */
+enum ev_field {
+    EV_SOURCE,
+    EV_COUNTRY,
+    EV_USER,
+    EV_ACTION,
+    EV_TARGET,
+    EV_EMAIL,
+    EV_GROUP,
+    EV_ROLES,
+    EV_MESSAGE,
+    EV_FIELDS,
+};
+struct ev_document {
+    bool there;
+    struct slice field[EV_FIELDS];
+};
+/* `text`: the decoded document; empty: there is none. */
+void document_read(struct ev_document *d, struct slice text);
 
 struct slice ev_keep(struct survey *e, struct slice s);
 void ev_sample(struct ev_samples *s, uint64_t index);
@@ -239,8 +264,8 @@ void ev_add(struct survey *e, enum ev_series s, uint64_t us, double n);
 /* The totals that a time belongs to; NULL: neither period. */
 struct ev_totals *ev_slot(struct survey *e, uint64_t us);
 
-void survey_alert(struct survey *e, const struct line_head *h, const struct ev_fields *f);
-void survey_event(struct survey *e, const struct line_head *h, const struct ev_fields *f);
-void survey_ban(struct survey *e, const struct line_head *h, const struct ev_fields *f);
-void survey_subject(struct survey *e, const struct line_head *h, const struct ev_fields *f);
-void survey_other(struct survey *e, const struct line_head *h, const struct ev_fields *f);
+void survey_alert(struct survey *e, const struct line_head *h, struct ev_fields *f);
+void survey_event(struct survey *e, const struct line_head *h, struct ev_fields *f);
+void survey_ban(struct survey *e, const struct line_head *h, struct ev_fields *f);
+void survey_subject(struct survey *e, const struct line_head *h, struct ev_fields *f);
+void survey_other(struct survey *e, const struct line_head *h, struct ev_fields *f);

@@ -184,7 +184,7 @@ static void show_times(const struct showing *s, const struct ban *b)
     buf_printf(&text, "number %u of this network", b->times);
     if (b->renewals)
         buf_printf(&text, ", renewed %u time%s", b->renewals, b->renewals == 1 ? "" : "s");
-    if (store_ban_past(s->desk->store, &b->target.net, 0, &past, NULL) == 0 && past.ended_us)
+    if (store_ban_past(s->desk->store, &b->target.net, &past, NULL) == 0 && past.ended_us)
         buf_printf(&text, "; the newest that is over ended %s", when_text(past.ended_us, time));
     print_fact(s->desk, "ban", buf_view(&text));
 }

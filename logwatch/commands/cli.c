@@ -123,6 +123,7 @@ const struct cli_option cli_options[CLI_OPTIONS] = {
                        "gdpr or cis." },
     [CLI_FORM] = { "format", 0, "FORM", "text, html, pdf, json, csv or oscal." },
     [CLI_SAMPLES] = { "samples", 0, "N", "Prove so many entries, and as many drawn at random." },
+    [CLI_TABLE] = { "table", 0, "NAME", "Of CSV: this table or figures." },
     [CLI_SEED] = { "seed", 0, "N", "Draw others; the same number draws the same." },
     [CLI_HELP] = { "help", 'h', NULL, "Help for the command." },
 };

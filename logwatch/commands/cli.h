@@ -111,6 +111,7 @@ enum cli_option_id {
     CLI_FORM,
     CLI_SAMPLES,
     CLI_SEED,
+    CLI_TABLE,
     CLI_HELP,
     CLI_OPTIONS,
 };

@@ -167,12 +167,13 @@ const struct command commands[] = {
       COMMON | OPT(NEW_ORIGIN) | OPT(YES), command_trail_rotate,
       "trailwarden trail rotate-identity --yes" },
     { "report verify", "make a file's report again from the trail and compare; exit 10: it differs",
-      "FILE", TRAIL_OPTIONS | OPT(QUIET), command_report_verify,
+      "FILE", TRAIL_OPTIONS | OPT(VKEY) | OPT(QUIET), command_report_verify,
       "trailwarden report verify security-2026-11-01..2026-11-30.html" },
     { "report", "what a period's entries say: security, compliance, capacity, access-review, user",
       "KIND [SUBJECT] [PERIOD]",
       TRAIL_OPTIONS | OPT(JSON) | OPT(FROM) | OPT(TO_TIME) | OPT(TZ) | OPT(CHANNEL) |
-          OPT(STANDARD) | OPT(FORM) | OPT(OUT) | OPT(SAMPLES) | OPT(SEED) | OPT(QUIET),
+          OPT(STANDARD) | OPT(FORM) | OPT(OUT) | OPT(TABLE) | OPT(SAMPLES) | OPT(SEED) |
+          OPT(QUIET),
       command_report, "trailwarden report security last-month --format html --out /srv/reports" },
     { "state show", "positions, windows, trail end, reserve and lock of the state", "", COMMON,
       command_state_show, "trailwarden state show" },

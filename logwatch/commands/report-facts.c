@@ -101,7 +101,7 @@ void report_facts(const struct config *c, bool disk, struct buf *out)
     json_member_u64(&w, "keep_s", c->keep_us / USEC_PER_SEC);
     json_member_u64(&w, "keep_bytes", c->keep_bytes);
     json_member_u64(&w, "verify_s", c->verify_us / USEC_PER_SEC);
-    json_member_str(&w, "bans", c->bans.sink ? c->bans.sink->ops->name : "");
+    json_member_str(&w, "bans", c->bans.blocker ? c->bans.blocker->ops->name : "");
     put_channels(&w, &x);
     put_sinks(&w, c);
     if (disk)
