@@ -1,8 +1,8 @@
 /* What the encoders share: limits applied to a slot, the syslog header, JSON that is never cut. */
 #pragma once
 
-#include <config.h> /* the one of configure */
 #include "notifiers/machines/encoder.h"
+#include <config.h> /* the one of configure */
 
 #define PRODUCT_VENDOR "trailwarden"
 #define PRODUCT_NAME "trailwarden"
