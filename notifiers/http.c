@@ -163,7 +163,7 @@ CURL *http_prepare(const struct http_request *q, struct curl_slist **ret_headers
     CURL *c = curl_easy_init();
     uint64_t ms = (q->timeout_us ? q->timeout_us : 15 * USEC_PER_SEC) / 1000;
 
-    *ret = (struct http_answer){ .body = BUF_LIMIT(ANSWER_MAX) };
+    *ret = (struct http_answer){ .body = BUF_LIMIT(q->answer_max ? q->answer_max : ANSWER_MAX) };
     if (!c || !headers) {
         snprintf(ret->error, sizeof ret->error, "out of memory");
         curl_slist_free_all(headers);
@@ -189,6 +189,10 @@ CURL *http_prepare(const struct http_request *q, struct curl_slist **ret_headers
     if (q->ca_file) { /* instead of the system's, which Debian's libcurl has as a folder, too */
         curl_easy_setopt(c, CURLOPT_CAINFO, q->ca_file);
         curl_easy_setopt(c, CURLOPT_CAPATH, NULL);
+    }
+    if (q->cert_file) {
+        curl_easy_setopt(c, CURLOPT_SSLCERT, q->cert_file);
+        curl_easy_setopt(c, CURLOPT_SSLKEY, q->key_file);
     }
     *ret_headers = headers;
     return c;

@@ -18,6 +18,8 @@ struct http_request {
     const struct secret *secret; /* may stand in the URL; may be NULL */
     uint64_t timeout_us; /* 0 = 15 s */
     const char *ca_file; /* NULL = the system's */
+    const char *cert_file, *key_file; /* ours, both or none */
+    size_t answer_max; /* 0 = 64 KiB */
 };
 
 struct http_answer {

@@ -83,7 +83,8 @@ static size_t least(size_t a, size_t b)
     return a < b ? a : b;
 }
 
-static void put_extensions(const struct record *r, const struct encode_limits *l, struct buf *out)
+static void put_extensions(const struct trail_record *r, const struct encode_limits *l,
+                           struct buf *out)
 {
     for (size_t i = 0; i < ARRAY_SIZE(extensions); i++) {
         struct slice value = limited_slot(r, l, extensions[i].slot);
@@ -96,7 +97,7 @@ static void put_extensions(const struct record *r, const struct encode_limits *l
 }
 
 /* The rule of an alert, the action of an event, else the type of the entry. */
-static struct slice class_of(const struct record *r)
+static struct slice class_of(const struct trail_record *r)
 {
     if (r->slots[RECORD_RULE].n)
         return r->slots[RECORD_RULE];
@@ -105,7 +106,7 @@ static struct slice class_of(const struct record *r)
                : r->type;
 }
 
-static void encode(const struct encoder_settings *s, const struct record *r,
+static void encode(const struct encoder_settings *s, const struct trail_record *r,
                    const struct encode_limits *l, struct buf *out)
 {
     struct slice title = r->slots[RECORD_TITLE];

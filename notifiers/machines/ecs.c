@@ -178,7 +178,7 @@ static const struct row {
 
 struct work {
     const struct encoder_settings *s;
-    const struct record *r;
+    const struct trail_record *r;
     const struct encode_limits *l;
     struct slice own[OWN_END - OWN]; /* texts */
     struct json_put json;
@@ -195,7 +195,7 @@ static bool is_ip(struct slice s)
 
 static void fill_own(struct work *w)
 {
-    const struct record *r = w->r;
+    const struct trail_record *r = w->r;
     struct slice destination = limited_slot(r, w->l, FIELD_DESTINATION_ADDRESS);
     bool ip = is_ip(destination);
     const struct slice texts[OWN_END - OWN_ECS] = {
@@ -323,7 +323,7 @@ static const unsigned users[] = { FIELD_USER_NAME, FIELD_USER_TARGET_NAME,
 static void put_json(struct work *w, const char *key, unsigned what)
 {
     struct json_put *j = &w->json;
-    const struct record *r = w->r;
+    const struct trail_record *r = w->r;
 
     switch (what) {
     case OWN_TIMESTAMP:
@@ -450,7 +450,7 @@ static void put_row(struct work *w, const struct row *row)
                                             : w->json.max);
 }
 
-static void encode(const struct encoder_settings *s, const struct record *r,
+static void encode(const struct encoder_settings *s, const struct trail_record *r,
                    const struct encode_limits *l, struct buf *out)
 {
     struct work w = { .s = s, .r = r, .l = l, .json = { .out = out, .max = l->value } };

@@ -12,12 +12,14 @@
 
 unsigned syslog_severity(unsigned severity); /* 7..2 of 0..10 */
 /* The header of the settings, with the blank behind it. */
-void put_syslog_header(const struct encoder_settings *s, const struct record *r, struct buf *out);
+void put_syslog_header(const struct encoder_settings *s, const struct trail_record *r,
+                       struct buf *out);
 
 /* What of a slot is told under these limits: empty when nothing is. */
-struct slice limited_slot(const struct record *r, const struct encode_limits *l, unsigned slot);
+struct slice limited_slot(const struct trail_record *r, const struct encode_limits *l,
+                          unsigned slot);
 /* The same for the raw text: empty, too, when it is told already as the message. */
-struct slice limited_raw(const struct record *r, const struct encode_limits *l);
+struct slice limited_raw(const struct trail_record *r, const struct encode_limits *l);
 /* A plain decimal up to `max`: JSON takes it as it is. */
 bool is_number(struct slice s, uint64_t max);
 bool is_decimal(struct slice s); /* -12.5 */
@@ -44,4 +46,5 @@ void jput_named(struct json_put *j, struct slice name, struct slice s);
 /* Calls fn for each word of the tags that is an ATT&CK technique: "attack.t1110.001" as
  * "T1110.001".
  */
-void each_technique(const struct record *r, void (*fn)(void *ctx, struct slice id), void *ctx);
+void each_technique(const struct trail_record *r, void (*fn)(void *ctx, struct slice id),
+                    void *ctx);

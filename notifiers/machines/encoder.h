@@ -55,7 +55,7 @@ struct encoder {
     const char *summary;
     const char *content_type; /* of one record by HTTP */
     bool json; /* one JSON object */
-    void (*encode)(const struct encoder_settings *s, const struct record *r,
+    void (*encode)(const struct encoder_settings *s, const struct trail_record *r,
                    const struct encode_limits *l, struct buf *out);
 };
 
@@ -126,4 +126,4 @@ int encoder_ready(struct encoder_settings *s, struct err *err);
  * Appends the record. -EMSGSIZE: it cannot be made that small (it can, from ENCODE_BYTES_MIN on);
  * -ENOMEM. On failure `out` is as it was.
  */
-int encoder_encode(const struct encoder_settings *s, const struct record *r, struct buf *out);
+int encoder_encode(const struct encoder_settings *s, const struct trail_record *r, struct buf *out);

@@ -44,7 +44,7 @@ static const struct encode_limits steps[] = {
     { .truncated = true, .least = true, .message = 16, .value = 16 },
 };
 
-int encoder_encode(const struct encoder_settings *s, const struct record *r, struct buf *out)
+int encoder_encode(const struct encoder_settings *s, const struct trail_record *r, struct buf *out)
 {
     size_t start = out->n;
 
@@ -79,14 +79,15 @@ static bool essential(unsigned slot)
     return false;
 }
 
-struct slice limited_slot(const struct record *r, const struct encode_limits *l, unsigned slot)
+struct slice limited_slot(const struct trail_record *r, const struct encode_limits *l,
+                          unsigned slot)
 {
     if (slot == RECORD_RAW)
         return limited_raw(r, l);
     return !l->least || essential(slot) ? r->slots[slot] : SLICE("");
 }
 
-struct slice limited_raw(const struct record *r, const struct encode_limits *l)
+struct slice limited_raw(const struct trail_record *r, const struct encode_limits *l)
 {
     struct slice raw = r->slots[RECORD_RAW];
 
@@ -115,7 +116,7 @@ bool is_decimal(struct slice s)
     return true;
 }
 
-void each_technique(const struct record *r, void (*fn)(void *ctx, struct slice id), void *ctx)
+void each_technique(const struct trail_record *r, void (*fn)(void *ctx, struct slice id), void *ctx)
 {
     struct slice rest = r->slots[RECORD_TAGS], word;
     char id[16];
@@ -145,7 +146,7 @@ unsigned syslog_severity(unsigned severity)
     return of[severity < ARRAY_SIZE(of) ? severity : ARRAY_SIZE(of) - 1];
 }
 
-static void put_rfc3164(const struct record *r, unsigned priority, struct buf *out)
+static void put_rfc3164(const struct trail_record *r, unsigned priority, struct buf *out)
 {
     static const char *const months[] = { "Jan", "Feb", "Mar", "Apr", "May", "Jun",
                                           "Jul", "Aug", "Sep", "Oct", "Nov", "Dec" };
@@ -158,8 +159,8 @@ static void put_rfc3164(const struct record *r, unsigned priority, struct buf *o
 }
 
 /* RFC 5424 has its own structured data; for the others the id stands there. */
-static void put_rfc5424(const struct encoder_settings *s, const struct record *r, unsigned priority,
-                        struct buf *out)
+static void put_rfc5424(const struct encoder_settings *s, const struct trail_record *r,
+                        unsigned priority, struct buf *out)
 {
     char time[TIME_TEXT_SIZE];
 
@@ -179,7 +180,8 @@ static void put_rfc5424(const struct encoder_settings *s, const struct record *r
     buf_char(out, '"');
 }
 
-void put_syslog_header(const struct encoder_settings *s, const struct record *r, struct buf *out)
+void put_syslog_header(const struct encoder_settings *s, const struct trail_record *r,
+                       struct buf *out)
 {
     unsigned priority = (unsigned)s->facility * 8 + syslog_severity(r->severity);
 

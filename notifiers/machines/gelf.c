@@ -39,7 +39,8 @@ static const struct {
     { "_source_key", RECORD_KEY, false },
 };
 
-static void put_members(const struct record *r, const struct encode_limits *l, struct json_put *j)
+static void put_members(const struct trail_record *r, const struct encode_limits *l,
+                        struct json_put *j)
 {
     for (size_t i = 0; i < ARRAY_SIZE(members); i++) {
         struct slice value = limited_slot(r, l, members[i].slot);
@@ -51,7 +52,7 @@ static void put_members(const struct record *r, const struct encode_limits *l, s
     }
 }
 
-static void encode(const struct encoder_settings *s, const struct record *r,
+static void encode(const struct encoder_settings *s, const struct trail_record *r,
                    const struct encode_limits *l, struct buf *out)
 {
     struct json_put j = { .out = out, .max = l->value };

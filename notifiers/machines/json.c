@@ -20,7 +20,7 @@ static void put_line(const struct encoder_settings *s, struct slice line, struct
     buf_slice(out, slice_skip(line, tab + 1));
 }
 
-static void encode(const struct encoder_settings *s, const struct record *r,
+static void encode(const struct encoder_settings *s, const struct trail_record *r,
                    const struct encode_limits *l, struct buf *out)
 {
     size_t tab = slice_find_byte(r->line, '\t');

@@ -48,7 +48,7 @@ static void put_attribute(const struct encoder_settings *s, struct buf *out, con
     text_put(out, &s->leef, value, max);
 }
 
-static void put_attributes(const struct encoder_settings *s, const struct record *r,
+static void put_attributes(const struct encoder_settings *s, const struct trail_record *r,
                            const struct encode_limits *l, struct buf *out)
 {
     for (size_t i = 0; i < ARRAY_SIZE(attributes); i++) {
@@ -59,7 +59,7 @@ static void put_attributes(const struct encoder_settings *s, const struct record
     }
 }
 
-static void encode(const struct encoder_settings *s, const struct record *r,
+static void encode(const struct encoder_settings *s, const struct trail_record *r,
                    const struct encode_limits *l, struct buf *out)
 {
     struct slice action = r->slots[FIELD_EVENT_ACTION];

@@ -47,7 +47,7 @@ static const struct {
 };
 
 struct work {
-    const struct record *r;
+    const struct trail_record *r;
     const struct encode_limits *l;
     const struct version *version;
     struct json_put json;
@@ -235,7 +235,7 @@ static void put_technique(void *ctx, struct slice id)
 static void put_finding_info(struct work *w)
 {
     struct json_put *j = &w->json;
-    const struct record *r = w->r;
+    const struct trail_record *r = w->r;
     struct slice title = r->slots[RECORD_TITLE];
     struct slice id = r->slots[RECORD_ALERT].n ? r->slots[RECORD_ALERT] : r->id;
 
@@ -283,7 +283,7 @@ static void put_evidences(struct work *w)
     jput_close(j, ']');
 }
 
-static bool is_ban(const struct record *r)
+static bool is_ban(const struct trail_record *r)
 {
     return !record_is_alert(r);
 }
@@ -459,7 +459,7 @@ static unsigned severity_id(unsigned severity)
     return of[severity < ARRAY_SIZE(of) ? severity : ARRAY_SIZE(of) - 1];
 }
 
-static void encode(const struct encoder_settings *s, const struct record *r,
+static void encode(const struct encoder_settings *s, const struct trail_record *r,
                    const struct encode_limits *l, struct buf *out)
 {
     struct work w = { .r = r,

@@ -40,7 +40,7 @@ void record_reader_free(struct record_reader *rr)
 struct reading {
     struct record_reader *rr;
     struct arena *arena;
-    struct record *r;
+    struct trail_record *r;
     struct slice text;
     struct slice salted; /* the personal value whose salt was just read */
     struct slice document; /* found: of the event */
@@ -79,7 +79,7 @@ static bool put(struct reading *x, struct slice *slot, struct slice value, bool 
 
 static bool put_extra(struct reading *x, struct slice name, struct slice value)
 {
-    struct record *r = x->r;
+    struct trail_record *r = x->r;
     struct record_extra *e;
 
     if (r->nextra == RECORD_EXTRA_MAX || value.n == 0)
@@ -171,7 +171,7 @@ static bool take_personal(struct reading *x, struct slice name, struct slice tex
 static int take_member(void *ctx, struct slice path, enum json_type type, struct slice text)
 {
     struct reading *x = ctx;
-    struct record *r = x->r;
+    struct trail_record *r = x->r;
     const struct place *p;
 
     (void)type;
@@ -237,7 +237,7 @@ static unsigned look_up(const struct word *list, size_t n, struct slice name, un
 }
 
 /* A source that calls a refused login "info" does not make it harmless. */
-static unsigned severity_of_record(const struct record *r)
+static unsigned severity_of_record(const struct trail_record *r)
 {
     unsigned own = look_up(levels, ARRAY_SIZE(levels), r->slots[RECORD_LEVEL], r->kind->severity);
     unsigned said;
@@ -262,7 +262,7 @@ static int read_document(struct reading *line, struct err *err)
     return x.text.n ? json_flatten(x.text, &flat, err) : 0;
 }
 
-static bool put_id(struct arena *a, struct record *r)
+static bool put_id(struct arena *a, struct trail_record *r)
 {
     char *p = arena_text(a, r->origin.n + 22);
     int n = p ? snprintf(p, r->origin.n + 22, "%.*s/%llu", SLICE_FMT(r->origin),
@@ -273,13 +273,13 @@ static bool put_id(struct arena *a, struct record *r)
     return n >= 0;
 }
 
-int record_read(struct record_reader *rr, struct slice line, struct arena *a, struct record *ret,
-                struct err *err)
+int record_read(struct record_reader *rr, struct slice line, struct arena *a,
+                struct trail_record *ret, struct err *err)
 {
     struct reading x = { .rr = rr, .arena = a, .r = ret, .text = line };
     struct json_flat flat = { .scalar = take_member, .ctx = &x, .scalars_max = SCALARS_MAX };
 
-    *ret = (struct record){
+    *ret = (struct trail_record){
         .line = line, .origin = rr->origin, .host = rr->host, .index = UINT64_MAX
     };
     if (json_flatten(line, &flat, err) < 0)
@@ -295,12 +295,12 @@ int record_read(struct record_reader *rr, struct slice line, struct arena *a, st
     return put_id(a, ret) ? 0 : err_nomem(err);
 }
 
-bool record_is_alert(const struct record *r)
+bool record_is_alert(const struct trail_record *r)
 {
     return slice_is(r->type, "alert");
 }
 
-struct slice record_message(const struct record *r)
+struct slice record_message(const struct trail_record *r)
 {
     const struct slice *s = r->slots;
 
@@ -313,7 +313,7 @@ struct slice record_message(const struct record *r)
     return s[RECORD_STATUS].n ? s[RECORD_STATUS] : slice_str(r->kind->title);
 }
 
-struct slice record_outcome(const struct record *r)
+struct slice record_outcome(const struct trail_record *r)
 {
     struct slice said = r->slots[FIELD_EVENT_OUTCOME];
 
@@ -322,7 +322,7 @@ struct slice record_outcome(const struct record *r)
     return r->kind->outcome ? slice_str(r->kind->outcome) : SLICE("unknown");
 }
 
-struct slice record_address(const struct record *r)
+struct slice record_address(const struct trail_record *r)
 {
     struct slice s = r->slots[FIELD_SOURCE_IP];
     struct ip ip;

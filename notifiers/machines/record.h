@@ -40,7 +40,7 @@ struct record_extra {
 };
 #define RECORD_EXTRA_MAX 48
 
-struct record {
+struct trail_record {
     uint64_t index;
     uint64_t time_us; /* of the entry: never goes back */
     uint64_t event_us; /* when it happened; that of the entry when nothing else is said */
@@ -62,13 +62,13 @@ void record_reader_free(struct record_reader *rr);
 DEFINE_AUTO(record_reader)
 
 /* -EINVAL: it is no entry; -ENOMEM. The line must live as long as the record. */
-int record_read(struct record_reader *rr, struct slice line, struct arena *a, struct record *ret,
-                struct err *err);
+int record_read(struct record_reader *rr, struct slice line, struct arena *a,
+                struct trail_record *ret, struct err *err);
 
 /* What happened, in words; never empty. */
-struct slice record_message(const struct record *r);
+struct slice record_message(const struct trail_record *r);
 /* success, failure or unknown. */
-struct slice record_outcome(const struct record *r);
+struct slice record_outcome(const struct trail_record *r);
 /* The address, when it is one: "203.0.113.5". */
-struct slice record_address(const struct record *r);
-bool record_is_alert(const struct record *r);
+struct slice record_address(const struct trail_record *r);
+bool record_is_alert(const struct trail_record *r);

@@ -52,7 +52,7 @@ static void put_parameter(struct buf *out, const char *name, struct slice value,
 }
 
 /* The header is there, up to the id. */
-static void encode(const struct encoder_settings *s, const struct record *r,
+static void encode(const struct encoder_settings *s, const struct trail_record *r,
                    const struct encode_limits *l, struct buf *out)
 {
     put_parameter(out, "title", slice_str(r->kind->title), l->value);

@@ -8,18 +8,16 @@
  */
 #include <errno.h>
 #include <stdio.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 
 #include "base/clock.h"
 #include "base/utf8.h"
+#include "notifiers/datagram.h"
 #include "notifiers/kinds.h"
 #include "notifiers/severity.h"
 
 #define FACILITY 10 /* authpriv: RFC 5424, 6.2.1 */
 #define TEXT_MAX 1900 /* RFC 5424, 6.1: receivers should take 2048 bytes */
 #define DOCUMENT_MAX (96 << 10) /* a datagram; the kernel takes 208 KiB by default */
-#define WAIT_S 5
 
 enum format {
     FORMAT_JOURNAL,
@@ -56,11 +54,7 @@ static const char *socket_path(const struct syslog_sink *o)
 
 static int syslog_open(struct sink *s, struct err *err)
 {
-    const char *path = socket_path(s->state);
-
-    if (path[0] != '/' || strlen(path) >= sizeof((struct sockaddr_un *)NULL)->sun_path)
-        return err_set(err, -EINVAL, "'%s' is no path of a socket", path);
-    return 0;
+    return datagram_path_check(socket_path(s->state), err);
 }
 
 /* ---- rendering ---- */
@@ -204,20 +198,6 @@ static void rfc3164_line(const struct message *m, const struct delivery *d, stru
 
 /* ---- sending ---- */
 
-static int send_datagram(const char *path, struct slice bytes)
-{
-    struct sockaddr_un to = { .sun_family = AF_UNIX };
-    const struct timeval wait = { .tv_sec = WAIT_S };
-    AUTO_FD fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-
-    snprintf(to.sun_path, sizeof to.sun_path, "%s", path);
-    if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &wait, sizeof wait) < 0 ||
-        connect(fd, (const struct sockaddr *)&to, sizeof to) < 0 ||
-        send(fd, bytes.p, bytes.n, MSG_NOSIGNAL) < 0)
-        return -errno;
-    return 0;
-}
-
 static void syslog_deliver(struct sink *s, const struct delivery *d, struct delivery_result *ret)
 {
     static void (*const render[])(const struct message *, const struct delivery *,
@@ -239,7 +219,7 @@ static void syslog_deliver(struct sink *s, const struct delivery *d, struct deli
     }
     if (a) {
         render[o->format](&m, d, &out);
-        r = buf_ok(&out) ? send_datagram(socket_path(o), buf_view(&out)) : -ENOMEM;
+        r = buf_ok(&out) ? datagram_send(socket_path(o), buf_view(&out)) : -ENOMEM;
     }
     if (r == 0)
         ret->state = DELIVERY_SENT;

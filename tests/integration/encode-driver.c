@@ -64,7 +64,7 @@ static void measure(struct arguments *a, struct record_reader *rr, struct slice 
     struct arena *arena = arena_new(1 << 20, 0);
     uint64_t whole = 0, alone = 0, n = 0;
     struct slice line;
-    struct record r;
+    struct trail_record r;
     struct err err;
     AUTO_BUF out = BUF_INIT;
 
@@ -97,7 +97,7 @@ static int encode_all(struct arguments *a, struct record_reader *rr, struct slic
     struct arena *arena = arena_new(65536, 0);
     AUTO_BUF out = BUF_INIT;
     struct slice line;
-    struct record r;
+    struct trail_record r;
     struct err err;
     int status = 0;
 

@@ -99,15 +99,15 @@ static const char *const actions[] = { "login_failed", "login_ok",      "user_ad
                                        "conn_open",    "access",        "ip_blocked",
                                        "probe",        "service_start", "x" };
 
-static void make(struct record *r, struct arena *a)
+static void make(struct trail_record *r, struct arena *a)
 {
-    *r = (struct record){ .index = next() >> 12,
-                          .time_us = UINT64_C(1795305495296225) + next() % 1000000000,
-                          .event_us = UINT64_C(1795305495296225) - next() % 1000000000,
-                          .type = slice_str(types[next() % ARRAY_SIZE(types)]),
-                          .severity = (unsigned)(next() % 11),
-                          .line =
-                              SLICE("{\"i\":1,\"t\":\"2026-11-21T23:58:15.243890Z\",\"type\":\"x\""
+    *r = (struct trail_record){ .index = next() >> 12,
+                                .time_us = UINT64_C(1795305495296225) + next() % 1000000000,
+                                .event_us = UINT64_C(1795305495296225) - next() % 1000000000,
+                                .type = slice_str(types[next() % ARRAY_SIZE(types)]),
+                                .severity = (unsigned)(next() % 11),
+                                .line = SLICE(
+                                    "{\"i\":1,\"t\":\"2026-11-21T23:58:15.243890Z\",\"type\":\"x\""
                                     ",\"sd\":{}\t,\"pii\":{}}") };
     r->origin = next() % 8 ? SLICE("host.example/trail/1") : hostile(a);
     r->host = next() % 8 ? SLICE("host.example") : hostile(a);
@@ -326,7 +326,7 @@ static bool is_address(struct slice s)
            (inet_pton(AF_INET, text, to) == 1 || inet_pton(AF_INET6, text, to) == 1);
 }
 
-static struct slice source_of(const struct record *r, const struct expected *e)
+static struct slice source_of(const struct trail_record *r, const struct expected *e)
 {
     struct slice s = r->slots[e->slot];
 
@@ -358,7 +358,7 @@ static void assert_same(const struct under_test *f, const struct model *m, const
              SLICE_FMT(slice_take(got, 500)), SLICE_FMT(slice_take(buf_view(&want), 500)));
 }
 
-static void check(const struct under_test *f, const struct record *r, struct arena *a)
+static void check(const struct under_test *f, const struct trail_record *r, struct arena *a)
 {
     static const uint64_t sizes[] = { 2048, 4096, 8000, 1 << 20 };
     struct encoder_settings s = settings_of(f->encoder, sizes[next() % ARRAY_SIZE(sizes)]);
@@ -397,7 +397,7 @@ static void what_is_encoded_comes_back_by_a_strict_decoder(void **state)
 {
     uint64_t cases = number_of("TW_ENCODER_CASES", 1500);
     struct arena *a = arena_new(1 << 20, 0);
-    struct record r;
+    struct trail_record r;
 
     (void)state;
     seed = number_of("TW_ENCODER_SEED", seed);
@@ -420,7 +420,7 @@ static void one_record_stays_one_record_for_each_hostile_value(void **state)
     (void)state;
     for (size_t p = 0; p < ARRAY_SIZE(pieces); p++) {
         for (size_t f = 0; f < ARRAY_SIZE(formats); f++) {
-            struct record r;
+            struct trail_record r;
 
             arena_reset(a);
             make(&r, a);
@@ -470,7 +470,7 @@ static void an_alert_is_read_with_the_event_that_fired(void **state)
         AUTO_BUF clean = BUF_INIT;
         struct json_writer w = json_writer(&line), ew = json_writer(&events);
         struct slice first, last, raw;
-        struct record r;
+        struct trail_record r;
         struct err err = ERR_NONE;
 
         arena_reset(a);
@@ -509,7 +509,7 @@ static void erased_values_are_simply_not_there(void **state)
 {
     AUTO(arena) a = arena_new(65536, 0);
     AUTO(record_reader) rr = record_reader_new("o/trail/1", "h");
-    struct record r;
+    struct trail_record r;
 
     (void)state;
     assert_int_equal(
@@ -537,7 +537,7 @@ static void what_is_no_entry_is_refused(void **state)
     };
     AUTO(arena) a = arena_new(65536, 0);
     AUTO(record_reader) rr = record_reader_new("o/trail/1", "h");
-    struct record r;
+    struct trail_record r;
 
     (void)state;
     for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
@@ -562,7 +562,7 @@ static void the_severities_are_those_of_each_scheme(void **state)
         char line[160], want[32];
         struct encoder_settings s = settings_of(&encoder_ocsf, 8000);
         AUTO_BUF out = BUF_INIT;
-        struct record r;
+        struct trail_record r;
 
         snprintf(line, sizeof line,
                  "{\"i\":2,\"t\":\"2026-11-21T23:58:15.243890Z\",\"type\":\"alert\",\"level\":"
