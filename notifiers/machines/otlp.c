@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdio.h>
 
+#include "base/num.h"
 #include "notifiers/machines/encoder-private.h"
 #include "notifiers/machines/http-batch.h"
 #include "notifiers/machines/kinds.h"
@@ -130,10 +131,12 @@ static void judge_partial(struct slice body, struct machine_result *results, siz
     AUTO(arena) a = arena_new(4096, 4 << 20);
     const struct json *doc = a ? json_load(a, body, NULL) : NULL;
     const struct json *partial = doc ? json_get(doc, "partialSuccess") : NULL;
-    uint64_t rejected = json_u64(partial, "rejectedLogRecords", 0);
     struct slice words = slice_take(json_text(partial, "errorMessage"), 90);
+    uint64_t rejected = 0;
 
-    if (rejected == 0)
+    /* A text, as 64 bits are there; some write a number. */
+    if (parse_u64(json_text(partial, "rejectedLogRecords"), 0, UINT64_MAX, &rejected) < 0 ||
+        rejected == 0)
         return;
     said->rejected = rejected;
     snprintf(said->status, sizeof said->status, "%llu records rejected: %.*s",
