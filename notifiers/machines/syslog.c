@@ -32,6 +32,9 @@ enum frame_end {
 static const char *const framings[] = { "octet", "lf", "nul", NULL };
 
 #define SENT_MAX 4096
+/* UDP knows no "slower": a burst larger than the receiver's buffer (208 KiB) is lost in part. */
+#define BURST_BYTES (32 << 10)
+#define BURST_PAUSE_US 2000
 
 struct syslog_machine {
     struct encoder_settings encoding;
@@ -176,6 +179,7 @@ static void deliver_datagrams(struct syslog_machine *o, const struct trail_recor
     struct err err = ERR_NONE;
     AUTO_FD fd = -1;
     AUTO_BUF out = BUF_INIT;
+    size_t burst = 0;
     int r = 0;
 
     if (o->protocol == OVER_UDP)
@@ -190,6 +194,11 @@ static void deliver_datagrams(struct syslog_machine *o, const struct trail_recor
             r = 0;
         } else if (r == 0) {
             results[i].state = DELIVERY_SENT;
+        }
+        burst += out.n;
+        if (burst >= BURST_BYTES) {
+            usleep(BURST_PAUSE_US);
+            burst = 0;
         }
     }
     snprintf(said->status, sizeof said->status, "%.150s",
