@@ -1,3 +1,7 @@
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
+
 #include "base/literal.h"
 
 #include <stdlib.h>
@@ -78,6 +82,63 @@ size_t literal_find(struct slice literal, struct slice lower, size_t from)
         return find_digits(n, lower, from);
     at = slice_find(slice_skip(lower, from), literal);
     return at == SIZE_MAX ? SIZE_MAX : from + at + literal.n;
+}
+
+/* ---- in one raw record ---- */
+
+static bool is_at(const char *p, struct slice literal)
+{
+    for (size_t i = 0; i < literal.n; i++)
+        if (lower(p[i]) != literal.p[i])
+            return false;
+    return true;
+}
+
+#ifdef __SSE2__
+/* At one of the sixteen places from p on? Both its ends are looked at first, as if all had case. */
+static bool is_near(const char *p, struct slice literal)
+{
+    const __m128i bit = _mm_set1_epi8(0x20);
+    __m128i a = _mm_loadu_si128((const __m128i *)(const void *)p);
+    __m128i b = _mm_loadu_si128((const __m128i *)(const void *)(p + literal.n - 1));
+    __m128i first = _mm_set1_epi8((char)(literal.p[0] | 0x20));
+    __m128i last = _mm_set1_epi8((char)(literal.p[literal.n - 1] | 0x20));
+    unsigned both = (unsigned)_mm_movemask_epi8(_mm_and_si128(
+        _mm_cmpeq_epi8(_mm_or_si128(a, bit), first), _mm_cmpeq_epi8(_mm_or_si128(b, bit), last)));
+
+    for (; both; both &= both - 1)
+        if (is_at(p + __builtin_ctz(both), literal))
+            return true;
+    return false;
+}
+#endif
+
+static bool stands(struct slice literal, struct slice raw)
+{
+    const char *p = raw.p, *end;
+
+    if (literal_digits(literal))
+        return find_digits(literal.n, raw, 0) != SIZE_MAX;
+    if (raw.n < literal.n)
+        return false;
+    end = p + (raw.n - literal.n) + 1; /* of the places */
+#ifdef __SSE2__
+    for (; end - p >= 16; p += 16)
+        if (is_near(p, literal))
+            return true;
+#endif
+    for (; p < end; p++)
+        if (is_at(p, literal))
+            return true;
+    return false;
+}
+
+bool literals_stand(const struct slice *list, size_t n, struct slice raw)
+{
+    for (size_t i = 0; i < n; i++)
+        if (stands(list[i], raw))
+            return true;
+    return false;
 }
 
 void literal_show(struct buf *out, struct slice literal)
@@ -254,6 +315,42 @@ struct literals literals_of(struct literal_maker *m, struct slice text)
     return best.p ? one(m, best) : rare_signs(m, text);
 }
 
+/* What the first set promises anyway says nothing more. */
+static bool says_more(const struct literals *first, const struct literals *l)
+{
+    return !l->none && l->n && l->n <= LITERALS_ALSO_MAX && !literals_cover(*l, *first);
+}
+
+static const struct literals *kept(struct literal_maker *m, struct literals l)
+{
+    struct literals *copy = arena_alloc(m->arena, sizeof *copy);
+
+    if (copy)
+        *copy = l;
+    m->failed = m->failed || !copy;
+    return copy;
+}
+
+/* The best of what is left is what must be there, too. */
+static struct literals both(struct literal_maker *m, struct literals best, struct literals other)
+{
+    struct literals rest[3], *also = NULL;
+    size_t n = 0;
+
+    if (best.also)
+        rest[n++] = *best.also;
+    if (other.also)
+        rest[n++] = *other.also;
+    other.also = NULL;
+    rest[n++] = other;
+    for (size_t i = 0; i < n; i++)
+        if (says_more(&best, &rest[i]) &&
+            (!also || literals_cost(m, &rest[i]) < literals_cost(m, also)))
+            also = &rest[i];
+    best.also = also ? kept(m, *also) : NULL;
+    return best;
+}
+
 struct literals literals_and(struct literal_maker *m, struct literals a, struct literals b)
 {
     if (a.none && (a.why == NULL || !b.none))
@@ -262,7 +359,7 @@ struct literals literals_and(struct literal_maker *m, struct literals a, struct 
         return a;
     if (b.n == 0)
         return b;
-    return literals_cost(m, &b) < literals_cost(m, &a) ? b : a;
+    return literals_cost(m, &b) < literals_cost(m, &a) ? both(m, b, a) : both(m, a, b);
 }
 
 /* What holds a longer one holds the shorter one that stands in it, too. */
@@ -367,12 +464,39 @@ static bool is_wanted(const struct directory *d, struct slice literal)
     return true;
 }
 
+/* Where nothing is known beside it, what must be there is there, too. */
+static struct literals second_of(const struct literals *l)
+{
+    struct literals second = l->also ? *l->also : *l;
+
+    second.also = NULL;
+    return second;
+}
+
+#define SECONDS_MAX ((size_t)64) /* while they are put together: many are the same */
+
+static struct literals few_or(struct literal_maker *m, struct literals a, struct literals b);
+
+static void take_second(struct literal_union *u, const struct literals *l)
+{
+    struct literals second = second_of(l);
+
+    u->paired = u->paired || l->also;
+    if (u->n == 0)
+        u->also = second;
+    else if (!u->also.none)
+        u->also = u->also.n + second.n > SECONDS_MAX ? literals_none("too many")
+                                                     : few_or(u->m, u->also, second);
+}
+
 void literals_take(struct literal_union *u, struct literals l)
 {
     if (u->none.none || l.none) {
         u->none = u->none.none ? u->none : l;
         return;
     }
+    if (l.n)
+        take_second(u, &l);
     u->extra += l.extra;
     if (u->n + l.n > u->cap) {
         size_t cap = u->cap * 2 > u->n + l.n ? u->cap * 2 : u->n + l.n;
@@ -395,23 +519,25 @@ void literals_take(struct literal_union *u, struct literals l)
 
 struct literals literals_taken(struct literal_union *u)
 {
+    struct literals all = { .extra = u->extra };
     struct directory d = { .n = 0 };
-    struct slice *kept;
-    size_t n = 0;
+    struct slice *list;
 
     if (u->none.none || u->n == 0)
         return u->none;
-    kept = arena_array(u->m->arena, u->n, sizeof *kept);
-    if (!kept || !directory_fill(&d, u->m->arena, u->list, u->n)) {
+    all.list = list = arena_array(u->m->arena, u->n, sizeof *list);
+    if (!list || !directory_fill(&d, u->m->arena, u->list, u->n)) {
         u->m->failed = true;
         return literals_none("out of memory");
     }
     for (size_t i = 0; i < u->n; i++)
         if (is_wanted(&d, u->list[i]))
-            kept[n++] = u->list[i];
-    if (n > LITERALS_MAX)
+            list[all.n++] = u->list[i];
+    if (all.n > LITERALS_MAX)
         return literals_none("more literals than are worth a scan");
-    return (struct literals){ .list = kept, .n = n, .extra = u->extra };
+    if (u->paired && says_more(&all, &u->also))
+        all.also = kept(u->m, u->also);
+    return all;
 }
 
 /* So few that comparing all with all is fastest. */
@@ -430,6 +556,7 @@ static struct literals few_or(struct literal_maker *m, struct literals a, struct
     for (size_t i = 0; i < b.n; i++)
         if (!covered(a.list, a.n, b.list[i]))
             list[a.n + n++] = b.list[i];
+    a.also = NULL;
     if (n == 0)
         return a;
     for (size_t i = 0; i < a.n; i++)
@@ -437,6 +564,18 @@ static struct literals few_or(struct literal_maker *m, struct literals a, struct
             list[kept++] = a.list[i];
     memmove(list + kept, list + a.n, n * sizeof *list);
     return (struct literals){ .list = list, .n = kept + n, .extra = a.extra + b.extra };
+}
+
+/* One of these is there, too, whichever of the two holds. */
+static const struct literals *seconds(struct literal_maker *m, const struct literals *all,
+                                      const struct literals *a, const struct literals *b)
+{
+    struct literals l = second_of(a), other = second_of(b);
+
+    if ((!a->also && !b->also) || l.n + other.n > SECONDS_MAX)
+        return NULL;
+    l = few_or(m, l, other);
+    return says_more(all, &l) ? kept(m, l) : NULL;
 }
 
 struct literals literals_or(struct literal_maker *m, struct literals a, struct literals b)
@@ -447,8 +586,12 @@ struct literals literals_or(struct literal_maker *m, struct literals a, struct l
         return a.none ? a : b;
     if (a.n == 0 || b.n == 0)
         return a.n ? a : b;
-    if (a.n * b.n <= FEW)
-        return few_or(m, a, b);
+    if (a.n * b.n <= FEW) {
+        struct literals few = few_or(m, a, b);
+
+        few.also = seconds(m, &few, &a, &b);
+        return few;
+    }
     literals_take(&all, a);
     literals_take(&all, b);
     return literals_taken(&all);

@@ -10,6 +10,9 @@
  *
  * AND takes the better of two sets, OR puts them together. Better is what fewer records hold: by
  * the sample lines of the format, by how common a text is in logs at all, by length and by number.
+ * The other one of an AND is not lost: where it is short it is `also`, a second set of which one
+ * must be there, too. Who found one of the first set in a record can look for it there.
+ *
  * Literals are cut at every character that some format may write otherwise; they are lower case
  * and at least LITERAL_MIN bytes, because a scan for shorter ones finds too much. Two that are
  * found in another way serve where nothing better is certain: a few signs that hardly a line holds
@@ -27,6 +30,8 @@
 #define DIGIT_MARK '\x02'
 /* Of one set: lists of words and of addresses are that long. */
 #define LITERALS_MAX 50000
+/* Of what must be there, too: each is a search of its own. */
+#define LITERALS_ALSO_MAX 6
 
 struct literals {
     const struct slice *list;
@@ -35,6 +40,7 @@ struct literals {
     const char *why; /* none: a constant, or text in the maker's arena */
     unsigned cost; /* 0 = not asked for yet */
     unsigned extra; /* to its cost: what its maker knows against it */
+    const struct literals *also; /* one of these, too: n > 0, without `also`; NULL: not known */
 };
 
 /* Lines that are usual: lower case, each ended by NUL. */
@@ -68,6 +74,8 @@ static inline size_t literal_digits(struct slice literal)
 }
 /* Where it ends in a text in lower case, searched from `from` on; SIZE_MAX: it is not there. */
 size_t literal_find(struct slice literal, struct slice lower, size_t from);
+/* Does one of them stand in raw bytes, in whichever case? For a few literals and one record. */
+bool literals_stand(const struct slice *list, size_t n, struct slice raw);
 /* For people: 'text', or what is meant. */
 void literal_show(struct buf *out, struct slice literal);
 /* Both hold: the better one. One of them holds: all. */
@@ -84,6 +92,8 @@ struct literal_union {
     size_t n, cap;
     unsigned extra;
     struct literals none; /* once one without a literal was taken in */
+    struct literals also; /* one of these is there, too */
+    bool paired; /* some had such a set of its own */
 };
 void literals_take(struct literal_union *u, struct literals l);
 struct literals literals_taken(struct literal_union *u);

@@ -41,23 +41,34 @@ static struct literals of_field(void *ctx, const struct witness *w, struct liter
     return format_literals(s->format, &ask, m);
 }
 
-/* Out of the working memory into the caller's. */
-static int take(struct arena *a, const struct literals *l, struct lane *ret)
+/* NULL: no memory. */
+static const struct slice *copy(struct arena *a, const struct literals *l)
 {
     struct slice *list = arena_array(a, l->n + 1, sizeof *list);
 
-    if (!list)
-        return -ENOMEM;
-    for (size_t i = 0; i < l->n; i++) {
+    for (size_t i = 0; list && i < l->n; i++) {
         list[i] = arena_slice(a, l->list[i]);
         if (!list[i].p)
-            return -ENOMEM;
+            return NULL;
     }
+    return list;
+}
+
+/* Out of the working memory into the caller's. */
+static int take(struct arena *a, const struct literals *l, struct lane *ret)
+{
+    static const struct literals none = { .n = 0 };
+    const struct literals *also = l->also ? l->also : &none;
+
     *ret = (struct lane){ .kind = l->none ? LANE_FIELD
                                   : l->n  ? LANE_SCAN
                                           : LANE_NEVER,
-                          .literals = list,
-                          .nliterals = l->n };
+                          .literals = copy(a, l),
+                          .nliterals = l->n,
+                          .also = copy(a, also),
+                          .nalso = also->n };
+    if (!ret->literals || !ret->also)
+        return -ENOMEM;
     if (l->none)
         ret->why = arena_str(a, slice_str(l->why ? l->why : "no literal"));
     return l->none && !ret->why ? -ENOMEM : 0;
@@ -121,16 +132,19 @@ static int worst_of(const struct engine *e, size_t rule, struct literal_maker *m
     for (size_t i = 0; i < formats_count(e->formats); i++) {
         const struct format *f = formats_at(e->formats, i);
         struct lane one;
+        struct literals also;
 
         if (!fits(e, f, rule))
             continue;
         if (lane_of(e, f, &nothing, rule, m->arena, &one) < 0)
             return -ENOMEM;
+        also = (struct literals){ .list = one.also, .n = one.nalso };
         all = literals_or(m, all,
                           (struct literals){ .list = one.literals,
                                              .n = one.nliterals,
                                              .none = one.kind == LANE_FIELD,
-                                             .why = one.why });
+                                             .why = one.why,
+                                             .also = one.nalso ? &also : NULL });
     }
     return m->failed ? -ENOMEM : take(m->arena, &all, ret);
 }

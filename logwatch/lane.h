@@ -3,10 +3,12 @@
  *
  * A rule whose every match stands in a record with one of a few literals rides the scan lane: the
  * reader looks for the literals in whole blocks and parses only records that hold one. A rule
- * without such literals puts its channel in the field lane: every record is parsed.
+ * without such literals puts its channel in the field lane: every record is parsed. Where a record
+ * must hold one of some others, too, these are looked for in the records found.
  *
  * The promise of LANE_SCAN: a record of the format for which rules_match() gives the rule holds at
- * least one of the literals in its raw bytes, without regard to ASCII case. What the promise does
+ * least one of the literals in its raw bytes, and one of `also` if there are any, without regard to
+ * ASCII case. What the promise does
  * not cover, so that the reader parses it always: a record with the text \u00 in any case (JSON may
  * write every letter so), one with an ESC byte (escape sequences are cut out of the text), one from
  * a journal or a syslog socket (they bring fields that are not in the text), and, where
@@ -36,6 +38,8 @@ struct lane {
     enum lane_kind kind;
     const struct slice *literals; /* LANE_SCAN: lower case, as they stand in a raw record */
     size_t nliterals;
+    const struct slice *also; /* the same */
+    size_t nalso;
     const char *why; /* LANE_FIELD: what has no literal */
 };
 

@@ -256,8 +256,8 @@ static int read_candidates(struct reading *b, const struct scan_plan *plan)
         block_skip_to(b->block, &walk, offset);
         if (!block_next(b->block, NULL, &walk, &record))
             break;
-        only = scan_rules(r->scan, plan, walk.offset);
-        if (record.text.n && read_record(b, &record, only) < 0)
+        if (scan_take(r->scan, plan, record.text, walk.offset, &only) && record.text.n &&
+            read_record(b, &record, only) < 0)
             return -ENOMEM;
     }
     return 0;
@@ -269,18 +269,16 @@ static int read_records(struct reading *b, const struct scan_plan *plan)
     const struct framing *framing = format_framing(b->source->input->channel->format);
     struct block_walk walk = { 0 };
     struct record record;
-    size_t offset;
 
     while (block_next(b->block, framing, &walk, &record)) {
-        bool wanted =
-            !plan || scan_parses_all(plan) || (scan_next(r->scan, &offset) && offset < walk.offset);
+        const uint64_t *only = NULL;
+        bool wanted = !plan || scan_take(r->scan, plan, record.text, walk.offset, &only);
 
         b->result->lines++;
         b->result->events += record.text.n > 0;
         if (b->block->records)
             b->result->bytes += record.text.n;
-        if (wanted && record.text.n &&
-            read_record(b, &record, plan ? scan_rules(r->scan, plan, walk.offset) : NULL) < 0)
+        if (wanted && record.text.n && read_record(b, &record, only) < 0)
             return -ENOMEM;
     }
     return 0;

@@ -18,11 +18,20 @@
 /* An escaped ASCII letter in JSON: "\u0061". Behind it, any literal may be hidden. */
 static const struct slice hidden_letter = SLICE("\\u00");
 
+struct literal_list {
+    const struct slice *list;
+    size_t n;
+};
+
 struct scan_plan {
     struct prefilter *prefilter; /* NULL: no rule has a literal */
     uint32_t *rules; /* of literal i: from first[i] up to first[i + 1] */
     size_t *first;
     size_t nliterals; /* without the last one, hidden_letter */
+    struct literal_list
+        *also; /* by rule: of these the record must hold one, too, if there are any */
+    struct arena *arena; /* their texts */
+    uint64_t *paired; /* the rules that have such */
     uint64_t *always; /* rules without a literal */
     size_t words; /* of a set of rules */
     bool parses_all;
@@ -95,6 +104,21 @@ static int add_literal(struct planning *p, struct slice literal, size_t rule)
     return 0;
 }
 
+/* What outlives the planning. */
+static int add_also(struct planning *p, const struct lane *lane, size_t rule)
+{
+    struct slice *list = arena_array(p->plan->arena, lane->nalso, sizeof *list);
+
+    for (size_t i = 0; list && i < lane->nalso; i++) {
+        list[i] = arena_slice(p->plan->arena, lane->also[i]);
+        if (!list[i].p)
+            return -ENOMEM;
+    }
+    p->plan->also[rule] = (struct literal_list){ list, lane->nalso };
+    p->plan->paired[rule / 64] |= UINT64_C(1) << rule % 64;
+    return list ? 0 : -ENOMEM;
+}
+
 static int add_rule(struct planning *p, size_t rule)
 {
     struct lane lane;
@@ -106,6 +130,8 @@ static int add_rule(struct planning *p, size_t rule)
     }
     for (size_t i = 0; e == 0 && lane.kind == LANE_SCAN && i < lane.nliterals; i++)
         e = add_literal(p, lane.literals[i], rule);
+    if (e == 0 && lane.kind == LANE_SCAN && lane.nalso)
+        e = add_also(p, &lane, rule);
     return e;
 }
 
@@ -136,7 +162,10 @@ static int fill_plan(struct planning *p)
 
     p->plan->words = rules_count(r) / 64 + 1;
     p->plan->always = calloc(p->plan->words, sizeof *p->plan->always);
-    if (!p->plan->always)
+    p->plan->paired = calloc(p->plan->words, sizeof *p->plan->paired);
+    p->plan->also = calloc(rules_count(r) + 1, sizeof *p->plan->also);
+    p->plan->arena = arena_new(1024, 0);
+    if (!p->plan->always || !p->plan->paired || !p->plan->also || !p->plan->arena)
         return -ENOMEM;
     for (size_t i = 0; e == 0 && i < rules_count(r); i++)
         if (rules_asks(r, i, format_logsource(p->format)))
@@ -158,6 +187,9 @@ static void plan_free(struct scan_plan *p)
     free(p->rules);
     free(p->first);
     free(p->always);
+    free(p->paired);
+    free(p->also);
+    arena_free(p->arena);
     free(p);
 }
 
@@ -420,18 +452,47 @@ static void add_rules(struct scan *s, const struct scan_plan *p, uint32_t litera
         s->only[p->rules[i] / 64] |= UINT64_C(1) << p->rules[i] % 64;
 }
 
-const uint64_t *scan_rules(struct scan *s, const struct scan_plan *p, size_t end)
+/* Of the rules that a literal leads to, those go whose other literals are not there. */
+static void look_again(struct scan *s, const struct scan_plan *p, struct slice record)
 {
-    bool all = false;
+    for (size_t word = 0; word < p->words; word++)
+        for (uint64_t bits = s->only[word] & p->paired[word]; bits; bits &= bits - 1) {
+            const struct literal_list *also = &p->also[word * 64 + (size_t)__builtin_ctzll(bits)];
 
+            if (!literals_stand(also->list, also->n, record))
+                s->only[word] &= ~(bits & -bits);
+        }
+}
+
+static bool is_empty(const struct scan *s, const struct scan_plan *p)
+{
+    for (size_t i = 0; i < p->words; i++)
+        if (s->only[i])
+            return false;
+    return true;
+}
+
+bool scan_take(struct scan *s, const struct scan_plan *p, struct slice record, size_t end,
+               const uint64_t **ret_rules)
+{
+    bool all = false, sample = false, found = false;
+    size_t next;
+
+    if (!p->parses_all && (!scan_next(s, &next) || next >= end))
+        return false;
     memcpy(s->only, p->always, p->words * sizeof *s->only);
-    for (; s->mark < s->nmarks && s->marks[s->mark].offset < end; s->mark++)
+    for (; s->mark < s->nmarks && s->marks[s->mark].offset < end; s->mark++) {
         all = all || s->marks[s->mark].literal == ALL_RULES;
-    for (; s->hit < s->nhits && s->hits[s->hit].offset < end; s->hit++) {
+        sample = true;
+    }
+    for (; s->hit < s->nhits && s->hits[s->hit].offset < end; s->hit++, found = true) {
         if (s->hits[s->hit].literal == ALL_RULES)
             all = true;
         else
             add_rules(s, p, s->hits[s->hit].literal);
     }
-    return all ? NULL : s->only;
+    if (found && !all)
+        look_again(s, p, record);
+    *ret_rules = all ? NULL : s->only;
+    return p->parses_all || all || sample || (found && !is_empty(s, p));
 }

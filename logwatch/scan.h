@@ -39,7 +39,8 @@ bool scan_block(struct scan *s, const struct scan_plan *p, struct slice bytes);
 /* Is there a candidate left? A byte of its record in *ret_offset. */
 bool scan_next(const struct scan *s, size_t *ret_offset);
 /*
- * The rules to be asked for the record that ends before `end`, taking its candidates away: a set
- * for rules_match_only(), until the next call. NULL: all rules.
+ * Takes away the candidates of a record that ends before `end`. False: it need not be parsed. The
+ * rules to be asked of it are a set for rules_match_only(), until the next call; NULL: all rules.
  */
-const uint64_t *scan_rules(struct scan *s, const struct scan_plan *p, size_t end);
+bool scan_take(struct scan *s, const struct scan_plan *p, struct slice record, size_t end,
+               const uint64_t **ret_rules);

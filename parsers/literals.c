@@ -97,9 +97,11 @@ static struct literals of_key(struct literal_maker *m, struct slice name)
  */
 static void member(struct asking *q, struct slice name, struct literals value)
 {
-    if (literals_cover(q->all, value))
+    bool covered = literals_cover(q->all, value);
+
+    if (covered && !q->all.also && !value.also)
         return;
-    if (!literals_good(q->m, &value))
+    if (!covered && !literals_good(q->m, &value))
         value = literals_and(q->m, value, of_key(q->m, name));
     source(q, value);
 }
@@ -483,6 +485,16 @@ static struct literals of_texts(const struct event_entry *e, struct literal_make
 static int keep(struct arena *a, struct literals *l)
 {
     struct slice *list = arena_array(a, l->n + 1, sizeof *list);
+    struct literals *also = l->also ? arena_alloc(a, sizeof *also) : NULL;
+
+    if (l->also && !also)
+        return -1;
+    if (also) {
+        *also = *l->also; /* it has no such set of its own */
+        l->also = also;
+        if (keep(a, also) < 0)
+            return -1;
+    }
 
     if (!list)
         return -1;

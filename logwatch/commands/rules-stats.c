@@ -100,10 +100,8 @@ static void lower_into(struct buf *out, struct slice raw)
 
 static bool holds_literal(const struct lane *lane, struct slice line)
 {
-    for (size_t i = 0; i < lane->nliterals; i++)
-        if (literal_find(lane->literals[i], line, 0) != SIZE_MAX)
-            return true;
-    return false;
+    return literals_stand(lane->literals, lane->nliterals, line) &&
+           (!lane->nalso || literals_stand(lane->also, lane->nalso, line));
 }
 
 static uint64_t now_ns(void)

@@ -30,18 +30,20 @@ static uint64_t setting(const char *name, uint64_t fallback)
     return text ? strtoull(text, NULL, 10) : fallback;
 }
 
+/* Both searches, that of samples and that of records, say the same. */
 static bool holds_one(const struct slice *list, size_t n, struct slice raw)
 {
     AUTO_BUF lower = BUF_INIT;
+    bool found = false;
 
     buf_slice(&lower, raw);
     for (size_t i = 0; i < lower.n; i++)
         if (lower.p[i] >= 'A' && lower.p[i] <= 'Z')
             lower.p[i] = (char)(lower.p[i] + 32);
     for (size_t i = 0; i < n; i++)
-        if (literal_find(list[i], buf_view(&lower), 0) != SIZE_MAX)
-            return true;
-    return false;
+        found = found || literal_find(list[i], buf_view(&lower), 0) != SIZE_MAX;
+    assert_int_equal(literals_stand(list, n, raw), found);
+    return found;
 }
 
 /* ---- expressions ---- */
@@ -218,7 +220,8 @@ static bool literals_are_in(const struct regex *r, const struct regex_ask *ask, 
     struct literals l = regex_literals(r, ask, &maker);
 
     assert_false(maker.failed);
-    if (l.none || holds_one(l.list, l.n, text))
+    if (l.none ||
+        (holds_one(l.list, l.n, text) && (!l.also || holds_one(l.also->list, l.also->n, text))))
         return true;
     print_message("'%.*s' matches '%.*s', which holds none of:\n", SLICE_FMT(text),
                   SLICE_FMT(buf_view(&m->pattern)));
@@ -864,13 +867,16 @@ static bool kept_promise(struct world *w, size_t format, size_t rule, struct sli
     const struct lane *lane = &w->lanes[format][rule];
 
     if (lane->kind == LANE_FIELD ||
-        (lane->kind == LANE_SCAN && holds_one(lane->literals, lane->nliterals, raw)))
+        (lane->kind == LANE_SCAN && holds_one(lane->literals, lane->nliterals, raw) &&
+         (!lane->nalso || holds_one(lane->also, lane->nalso, raw))))
         return true;
     print_message("rule '%.*s' (lane %s) matched without a literal a record of %.*s:\n%.*s\n",
                   SLICE_FMT(rules_info(w->engine->rules, rule)->title), lane_names[lane->kind],
                   SLICE_FMT(format_name(formats_at(w->engine->formats, format))), SLICE_FMT(raw));
     for (size_t i = 0; i < lane->nliterals; i++)
         print_message("    '%.*s'\n", SLICE_FMT(lane->literals[i]));
+    for (size_t i = 0; i < lane->nalso; i++)
+        print_message("    and '%.*s'\n", SLICE_FMT(lane->also[i]));
     return false;
 }
 

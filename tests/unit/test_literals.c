@@ -116,6 +116,67 @@ static void and_takes_what_fewer_sample_lines_hold(void **state)
                     "never");
 }
 
+static const char *also(struct bench *b, struct literals l)
+{
+    return l.also ? shown(b, *l.also) : "nothing";
+}
+
+static void what_an_and_does_not_take_must_be_there_too(void **state)
+{
+    struct bench *b = *state;
+    struct literal_union all = { .m = &b->m };
+    struct literals two = literals_and(&b->m, of(b, "login_failed"), of(b, "wxyz"));
+    struct literals three = literals_and(&b->m, two, of(b, "more rare than the others"));
+    struct literals many = of(b, "word0"), either;
+    char text[8];
+
+    assert_string_equal(also(b, two), "wxyz");
+    assert_string_equal(also(b, three), "login_failed");
+    /* what is in the first anyway says nothing */
+    assert_string_equal(also(b, literals_and(&b->m, of(b, "abcdef"), of(b, "bcde"))), "nothing");
+    /* whichever of two holds: what is known of one alone is there, too */
+    either = literals_or(&b->m, two, of(b, "third"));
+    assert_literals(b, "or", either, "login_failed|third");
+    assert_string_equal(also(b, either), "wxyz|third");
+    assert_string_equal(also(b, literals_or(&b->m, of(b, "abcd"), of(b, "efgh"))), "nothing");
+    literals_take(&all, of(b, "third"));
+    literals_take(&all, (struct literals){ .n = 0 });
+    literals_take(&all, two);
+    assert_string_equal(also(b, literals_taken(&all)), "third|wxyz");
+    for (unsigned i = 1; i <= LITERALS_ALSO_MAX; i++) {
+        snprintf(text, sizeof text, "word%u", i);
+        many = literals_or(&b->m, many, of(b, text));
+    }
+    assert_string_equal(also(b, literals_and(&b->m, of(b, "login_failed"), many)), "nothing");
+    assert_string_equal(also(b, literals_or(&b->m, two, many)), "nothing");
+}
+
+static void a_record_is_searched_in_either_case(void **state)
+{
+    static const struct slice word = SLICE("n.e-dle"), signs = SLICE("$("),
+                              digits = SLICE("\2\2\2\2\2\2\2");
+    AUTO_BUF raw = BUF_INIT;
+
+    (void)state;
+    for (size_t before = 0; before < 40; before++) {
+        for (size_t behind = 0; behind < 40; behind += 13) {
+            buf_reset(&raw);
+            buf_printf(&raw, "%*sN.e-DLE%*s", (int)before, "", (int)behind, "");
+            assert_true(literals_stand(&word, 1, buf_view(&raw)));
+            assert_false(literals_stand(&signs, 1, buf_view(&raw)));
+            raw.p[before + 1] = 'n' & 0x5f; /* differs in the bit of case, and is no letter */
+            assert_false(literals_stand(&word, 1, buf_view(&raw)));
+            raw.p[before + 3] = '\r'; /* so does this from '-' */
+            assert_false(literals_stand(&word, 1, buf_view(&raw)));
+        }
+    }
+    assert_true(literals_stand(&signs, 1, SLICE("a$(b")));
+    assert_false(literals_stand(&signs, 1, SLICE("$")));
+    assert_true(literals_stand(&digits, 1, SLICE("a1234567")));
+    assert_false(literals_stand(&digits, 1, SLICE("123456-7")));
+    assert_false(literals_stand(&word, 0, SLICE("n.e-dle")));
+}
+
 static void or_puts_together_and_drops_what_another_covers(void **state)
 {
     struct bench *b = *state;
@@ -673,6 +734,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_text_is_cut_where_some_format_escapes),
         cmocka_unit_test(and_takes_what_fewer_sample_lines_hold),
+        cmocka_unit_test(what_an_and_does_not_take_must_be_there_too),
+        cmocka_unit_test(a_record_is_searched_in_either_case),
         cmocka_unit_test(or_puts_together_and_drops_what_another_covers),
         cmocka_unit_test(a_run_of_digits_is_found_wherever_it_stands),
         cmocka_unit_test(a_union_of_many_is_what_comparing_each_with_each_gives),

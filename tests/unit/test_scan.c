@@ -107,6 +107,28 @@ static void lines_without_a_literal_are_counted_and_not_parsed(void **state)
     both_free(t);
 }
 
+static void of_two_texts_that_a_rule_asks_for_both_must_be_there(void **state)
+{
+    static const char rules[] =
+        "title: a\nlogsource: {product: hysteria}\ndetection: {s: {message|contains: 'needle'}, "
+        "t: {message|contains: 'haystack'}, condition: s and t}\n";
+    struct both *t = both_new(rules, false);
+    AUTO_BUF bytes = BUF_INIT;
+    struct reader_result r;
+
+    (void)state;
+    fill(&bytes, 2000, "a needle alone, line");
+    buf_str(&bytes,
+            "{\"msg\":\"a NEEDLE in the hayStack\"}\n{\"msg\":\"a needle, hay\\u0053tack\"}\n");
+    fill(&bytes, 2000, "a haystack alone, line");
+    r = compare(t, "hysteria", buf_view(&bytes));
+    assert_int_equal(r.nmatches, 2);
+#ifdef HAVE_VECTORSCAN
+    assert_in_range(r.parsed, 4, 10);
+#endif
+    both_free(t);
+}
+
 /* They have passes of their own. */
 static void rare_signs_and_runs_of_digits_are_found(void **state)
 {
@@ -230,6 +252,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(lines_without_a_literal_are_counted_and_not_parsed),
+        cmocka_unit_test(of_two_texts_that_a_rule_asks_for_both_must_be_there),
         cmocka_unit_test(rare_signs_and_runs_of_digits_are_found),
         cmocka_unit_test(a_keyword_sees_the_name_that_the_configuration_gives),
         cmocka_unit_test(a_keyword_sees_the_place_of_an_address),
