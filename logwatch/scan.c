@@ -320,6 +320,7 @@ struct scan {
     size_t nhits, hit, hits_cap;
     size_t nmarks, mark, marks_cap;
     uint64_t *only;
+    unsigned looks, saved;
     bool unordered;
 };
 
@@ -407,6 +408,7 @@ static bool mark_lines(struct scan *s, const struct scan_plan *p, struct slice b
 static bool prepare(struct scan *s, const struct scan_plan *p)
 {
     s->nhits = s->hit = s->nmarks = s->mark = 0;
+    s->looks = s->saved = 0;
     s->unordered = false;
     if (s->prepared == p)
         return true;
@@ -452,24 +454,31 @@ static void add_rules(struct scan *s, const struct scan_plan *p, uint32_t litera
         s->only[p->rules[i] / 64] |= UINT64_C(1) << p->rules[i] % 64;
 }
 
-/* Of the rules that a literal leads to, those go whose other literals are not there. */
-static void look_again(struct scan *s, const struct scan_plan *p, struct slice record)
+/* Looks in a block after which it is known whether they are worth while: one in four saves a parse.
+ */
+#define LOOKS 16
+
+/*
+ * Does one of the rules stand that a literal leads to? False: of all of them the other literals
+ * are not there. What is parsed anyway is not searched.
+ */
+static bool any_stands(struct scan *s, const struct scan_plan *p, struct slice record)
 {
     for (size_t word = 0; word < p->words; word++)
-        for (uint64_t bits = s->only[word] & p->paired[word]; bits; bits &= bits - 1) {
+        if (s->only[word] & ~p->paired[word])
+            return true;
+    if (s->looks >= LOOKS && s->saved * 4 < s->looks)
+        return true;
+    s->looks++;
+    for (size_t word = 0; word < p->words; word++)
+        for (uint64_t bits = s->only[word]; bits; bits &= bits - 1) {
             const struct literal_list *also = &p->also[word * 64 + (size_t)__builtin_ctzll(bits)];
 
-            if (!literals_stand(also->list, also->n, record))
-                s->only[word] &= ~(bits & -bits);
+            if (literals_stand(also->list, also->n, record))
+                return true;
         }
-}
-
-static bool is_empty(const struct scan *s, const struct scan_plan *p)
-{
-    for (size_t i = 0; i < p->words; i++)
-        if (s->only[i])
-            return false;
-    return true;
+    s->saved++;
+    return false;
 }
 
 bool scan_take(struct scan *s, const struct scan_plan *p, struct slice record, size_t end,
@@ -491,8 +500,6 @@ bool scan_take(struct scan *s, const struct scan_plan *p, struct slice record, s
         else
             add_rules(s, p, s->hits[s->hit].literal);
     }
-    if (found && !all)
-        look_again(s, p, record);
     *ret_rules = all ? NULL : s->only;
-    return p->parses_all || all || sample || (found && !is_empty(s, p));
+    return p->parses_all || all || sample || (found && any_stands(s, p, record));
 }
