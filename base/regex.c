@@ -15,7 +15,7 @@
 struct regex {
     pcre2_code *code;
     bool utf;
-    bool jit; /* and no UTF mode: nothing needs to be checked before a match */
+    bool jit;
     bool begins; /* a match begins the text, with one of these bytes */
     uint8_t first[32];
     uint32_t ngroups;
@@ -135,7 +135,7 @@ int regex_compile(struct slice pattern, unsigned flags, struct regex **ret_regex
     if (!r->code)
         return compile_fault(code, offset, err);
     /* Without JIT it is only slower. */
-    r->jit = pcre2_jit_compile(r->code, PCRE2_JIT_COMPLETE) == 0 && !(flags & REGEX_UTF);
+    r->jit = pcre2_jit_compile(r->code, PCRE2_JIT_COMPLETE) == 0;
     if (read_names(r) < 0)
         return err_nomem(err);
     r->utf = flags & REGEX_UTF;
@@ -209,6 +209,14 @@ int regex_match(const struct regex *r, struct regex_scratch *s, struct slice tex
     return regex_match_from(r, s, text, 0, ret_groups, ngroups);
 }
 
+/* The short way checks nothing: in UTF mode the text must be known to be right. */
+static bool goes_straight(const struct regex *r, struct slice t, size_t from)
+{
+    if (!r->jit || !r->utf)
+        return r->jit;
+    return utf8_valid(t) && (from >= t.n || ((unsigned char)t.p[from] & 0xc0) != 0x80);
+}
+
 int regex_match_from(const struct regex *r, struct regex_scratch *s, struct slice text, size_t from,
                      struct slice *ret_groups, size_t ngroups)
 {
@@ -216,8 +224,9 @@ int regex_match_from(const struct regex *r, struct regex_scratch *s, struct slic
     struct slice t = r->utf ? utf8_cut(text, REGEX_TEXT_MAX) : slice_take(text, REGEX_TEXT_MAX);
     PCRE2_SPTR p = (PCRE2_SPTR)(t.p ? t.p : "");
     int n = from > t.n || (r->begins && !may_begin(r, t)) ? PCRE2_ERROR_NOMATCH
-            : r->jit ? pcre2_jit_match(r->code, p, t.n, from, 0, s->data, s->context)
-                     : pcre2_match(r->code, p, t.n, from, 0, s->data, s->context);
+            : goes_straight(r, t, from)
+                ? pcre2_jit_match(r->code, p, t.n, from, 0, s->data, s->context)
+                : pcre2_match(r->code, p, t.n, from, 0, s->data, s->context);
     const PCRE2_SIZE *at;
 
     if (n == PCRE2_ERROR_NOMATCH)

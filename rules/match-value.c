@@ -9,10 +9,44 @@
 
 /* ---- numbers ---- */
 
+/*
+ * Short plain numbers, as most are: digits, and perhaps a point and digits. With so few digits the
+ * quotient is what strtod() says: both parts are exact, and it is rounded once.
+ */
+#define DIGITS_EXACT 15
+
+static bool number_plain(struct slice s, struct number *ret)
+{
+    static const double powers[] = { 1,   1e1, 1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
+                                     1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15 };
+    size_t point = s.n;
+    int64_t v = 0;
+
+    if (s.n == 0 || s.n > DIGITS_EXACT + 1)
+        return false;
+    for (size_t i = 0; i < s.n; i++) {
+        if (s.p[i] == '.' && point == s.n && i > 0 && i + 1 < s.n)
+            point = i;
+        else if (s.p[i] < '0' || s.p[i] > '9')
+            return false;
+        else
+            v = v * 10 + (s.p[i] - '0');
+    }
+    if (s.n - (point < s.n) > DIGITS_EXACT)
+        return false;
+    if (point == s.n)
+        *ret = (struct number){ .integer = true, .i = v, .d = (double)v };
+    else
+        *ret = (struct number){ .d = (double)v / powers[s.n - point - 1] };
+    return true;
+}
+
 bool number_parse(struct slice s, struct number *ret)
 {
     struct number n = { 0 };
 
+    if (number_plain(s, ret))
+        return true;
     if (parse_i64(s, INT64_MIN, INT64_MAX, &n.i) == 0) {
         n.integer = true;
         n.d = (double)n.i;

@@ -266,6 +266,39 @@ static void a_group_that_held_many_is_small_again(void **state)
     slab_fini(&slab);
 }
 
+/* ---- numbers ---- */
+
+/* Short ones are read without the library: with the same result, to the last bit. */
+static void a_number_is_what_the_library_reads(void **state)
+{
+    static const char *const odd[] = { "1.", ".5", "-3.25", "1e3", "-0.0" };
+    static const char *const none[] = { "", ".", "..", "1..2", "1.2.3", "12a", " 1", "0x10", "+1" };
+    struct number got;
+    uint64_t x = 3;
+    char text[32];
+
+    (void)state;
+    for (unsigned i = 0; i < 200000; i++) {
+        size_t n = 1 + dice(&x, 19), point = dice(&x, 2) ? 1 + dice(&x, (unsigned)n) : n;
+
+        for (size_t k = 0; k < n; k++)
+            text[k] = (char)('0' + dice(&x, 10));
+        if (point < n - 1)
+            text[point] = '.';
+        text[n] = '\0';
+        assert_true(number_parse(slice_of(text, n), &got));
+        assert_int_equal(got.integer || got.large, !memchr(text, '.', n));
+        if (got.integer)
+            assert_int_equal(got.i, strtoll(text, NULL, 10));
+        if (!got.large)
+            assert_true(got.d == strtod(text, NULL));
+    }
+    for (size_t i = 0; i < ARRAY_SIZE(odd); i++)
+        assert_true(number_parse(slice_str(odd[i]), &got) && got.d == strtod(odd[i], NULL));
+    for (size_t i = 0; i < ARRAY_SIZE(none); i++)
+        assert_false(number_parse(slice_str(none[i]), &got));
+}
+
 /* ---- memory ---- */
 
 /* Without a clock: what malloc gave out grows by so much for each group. */
@@ -308,6 +341,7 @@ int main(void)
         cmocka_unit_test(groups_are_found_by_key_and_kept_in_the_order_of_use),
         cmocka_unit_test(a_group_holds_what_its_type_asks_for),
         cmocka_unit_test(a_group_that_held_many_is_small_again),
+        cmocka_unit_test(a_number_is_what_the_library_reads),
         cmocka_unit_test(a_group_with_one_event_by_an_address_costs_at_most_100_bytes),
     };
 
