@@ -11,6 +11,8 @@
 #define DETECT_BYTES 65536
 /* Blocks read ahead for each worker. */
 #define AHEAD 4
+/* What matches leave in a batch before it is emptied. */
+#define BATCH_BYTES ((size_t)128 << 10)
 
 struct player {
     const struct replay_file *file;
@@ -37,6 +39,7 @@ struct replay {
     struct workers *workers;
     size_t spare; /* slots beyond the one of each file that nobody holds */
     struct correlator *correlator;
+    struct batch batch; /* of many matches, one after the other */
     struct arena *batch_arena, *options;
     struct clock clock;
 };
@@ -330,6 +333,22 @@ static struct player *earliest(struct replay *r)
     return best;
 }
 
+/* Nobody asks for signals here: their places serve the next match. */
+static struct batch *batch_at(struct replay *r, uint64_t time_us)
+{
+    struct batch *b = &r->batch;
+
+    if (!b->arena || b->nalerts || arena_used(b->arena) >= BATCH_BYTES) {
+        arena_reset(r->batch_arena);
+        batch_init(b, r->batch_arena, time_us);
+    }
+    if (b->nsignals)
+        memset(b->signals, 0, b->nsignals * sizeof *b->signals);
+    b->nsignals = 0;
+    b->now_us = time_us;
+    return b;
+}
+
 static int tell(struct replay *r, struct batch *b)
 {
     int e = 0;
@@ -344,30 +363,27 @@ static int tell(struct replay *r, struct batch *b)
 static int play(struct replay *r, struct player *p, struct err *err)
 {
     const struct match *m = &p->work->result.matches[p->next++];
-    struct batch b;
+    struct batch *b = batch_at(r, m->event->time_us);
     int e = 0;
 
     p->time_us = m->event->time_us > p->time_us ? m->event->time_us : p->time_us;
-    arena_reset(r->batch_arena);
-    batch_init(&b, r->batch_arena, m->event->time_us);
     if (m->rule != MATCH_AUDIT)
-        e = correlator_take(r->correlator, m, &b, err);
-    return e ? e : tell(r, &b);
+        e = correlator_take(r->correlator, m, b, err);
+    return e ? e : tell(r, b);
 }
 
 /* There is nothing more: time stands at the last event. */
 static int play_end(struct replay *r, struct err *err)
 {
     uint64_t last = 0;
-    struct batch b;
+    struct batch *b;
     int e;
 
     for (size_t i = 0; i < r->q->nfiles; i++)
         last = r->players[i].time_us > last ? r->players[i].time_us : last;
-    arena_reset(r->batch_arena);
-    batch_init(&b, r->batch_arena, last);
-    e = correlator_advance(r->correlator, last, &b, err);
-    return e ? e : tell(r, &b);
+    b = batch_at(r, last);
+    e = correlator_advance(r->correlator, last, b, err);
+    return e ? e : tell(r, b);
 }
 
 static int play_all(struct replay *r, struct err *err)

@@ -48,6 +48,7 @@ struct taking {
     const struct event *ev; /* NULL: time moves */
     struct batch *b; /* NULL while restoring: nothing is told */
     struct slice evidence;
+    bool kept; /* the evidence is in the batch */
     unsigned flags; /* restoring: what the signal did */
     unsigned did; /* else: what it does */
 };
@@ -64,7 +65,7 @@ static inline uint32_t rule_index(const struct correlator *c, const struct rule 
 /* The event counts for part `part` of that correlation. */
 int correlator_listen(struct taking *t, size_t index, uint32_t part);
 /* A signal of the rule that becomes true with the batch; texts are copied. */
-struct signal *correlator_signal(const struct taking *t, size_t rule, uint64_t time_us,
+struct signal *correlator_signal(struct taking *t, size_t rule, uint64_t time_us,
                                  const struct source_key *key, struct slice group,
                                  struct slice value);
 /* The alert leaves, and counts for correlations over this one. Restoring: nothing. */

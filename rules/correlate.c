@@ -233,7 +233,8 @@ static struct slice value_text(const struct correlation *c, const struct event *
     return buf_view(b);
 }
 
-struct signal *correlator_signal(const struct taking *t, size_t rule, uint64_t time_us,
+/* Evidence is copied once for all signals of a match. */
+struct signal *correlator_signal(struct taking *t, size_t rule, uint64_t time_us,
                                  const struct source_key *key, struct slice group,
                                  struct slice value)
 {
@@ -241,14 +242,26 @@ struct signal *correlator_signal(const struct taking *t, size_t rule, uint64_t t
 
     if (!s)
         return NULL;
+    if (!t->kept)
+        t->evidence = arena_slice(t->b->arena, t->evidence.p ? t->evidence : SLICE(""));
+    t->kept = true;
     memcpy(s->rule, t->c->rules->list[rule].signal_id, sizeof s->rule);
     s->time_us = time_us;
     s->keep_us = t->c->rules->list[rule].keep_us;
     s->key = *key;
     s->group = arena_slice(t->b->arena, group);
     s->value = arena_slice(t->b->arena, value);
-    s->evidence = arena_slice(t->b->arena, t->evidence.p ? t->evidence : SLICE(""));
+    s->evidence = t->evidence;
     return s->group.p && s->value.p && s->evidence.p ? s : NULL;
+}
+
+/* What the group points to is far away: it comes while the signal is made. */
+static void fetch(const struct group *g)
+{
+    __builtin_prefetch(g->more);
+    __builtin_prefetch(g->more + 1);
+    if (g->list_log)
+        __builtin_prefetch(group_at(g, g->n));
 }
 
 /* Its signal, then the entry. */
@@ -261,6 +274,8 @@ static int enter(struct taking *t, size_t index, struct slice key, struct slice 
     struct group *g = record ? slab_at(&t->c->slab, record) : NULL;
     struct signal *signal;
 
+    if (g)
+        fetch(g);
     if (g && group_is_past(rule, g, s->time_us)) {
         t->c->stats.late++;
         return 0;

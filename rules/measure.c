@@ -81,10 +81,28 @@ static struct number ratio(const struct correlation *c, const struct totals *t)
     return of_double(of ? 100.0 * (double)hits(t, 0, c->nrules) / (double)of : 0);
 }
 
+/* Few entries have no totals. */
+static uint64_t distinct(const struct group *g)
+{
+    uint64_t n = 0;
+
+    for (size_t i = 0; i < g->n; i++) {
+        uint64_t value = stamp_hash(g, i);
+        size_t before = 0;
+
+        while (before < i && stamp_hash(g, before) != value)
+            before++;
+        n += value && before == i;
+    }
+    return n;
+}
+
 struct number measure(const struct correlation *c, const struct group *g)
 {
     const struct totals *t = more_of(g)->totals;
 
+    if (!t && c->type == CORRELATE_VALUE_COUNT)
+        return of_u64(distinct(g));
     if (!t || c->type == CORRELATE_EVENT_COUNT)
         return of_u64(g->n);
     switch (c->type) {

@@ -4,6 +4,7 @@
 #define TALLY_MIN 8
 #define KEY_HERE 200 /* longer keys have memory of their own */
 #define KEY_ELSEWHERE UINT16_MAX
+#define VALUES_FEW 8 /* so many are counted by a look at all of them */
 #define LIST_KEPT 5 /* 1 << this: an empty list that has more room goes */
 
 const struct more no_more;
@@ -138,12 +139,20 @@ struct more *group_more(struct group *g)
 
 struct totals *group_totals(const struct correlation *c, struct group *g)
 {
-    struct more *m = c->type != CORRELATE_EVENT_COUNT ? group_more(g) : NULL;
+    size_t bytes = sizeof(struct totals) + (c->nparts + 1) * sizeof(uint64_t);
 
-    if (!m || m->totals)
-        return m ? m->totals : NULL;
-    m->totals = calloc(1, sizeof *m->totals + (c->nparts + 1) * sizeof *m->totals->parts);
-    return m->totals;
+    if (c->type == CORRELATE_EVENT_COUNT || more_of(g)->totals)
+        return more_of(g)->totals;
+    if (g->more) {
+        g->more->totals = calloc(1, bytes);
+        return g->more->totals;
+    }
+    g->more = calloc(1, sizeof *g->more + bytes); /* both are read together */
+    if (!g->more)
+        return NULL;
+    g->more->totals = (struct totals *)(g->more + 1);
+    g->more->totals_here = true;
+    return g->more->totals;
 }
 
 static bool counts_more_than_entries(const struct group *g)
@@ -161,14 +170,12 @@ static __int128 whole_number(const struct number *n)
     return n->large ? (__int128)n->u : n->integer ? (__int128)n->i : 0;
 }
 
-static bool totals_add(const struct correlation *c, struct group *g, const struct stamp *s)
+/* Another entry than those that are there already. */
+static bool count_entry(const struct correlation *c, struct group *g, const struct stamp *s)
 {
-    struct totals *t;
+    struct totals *t = group_totals(c, g);
     struct tally *tally;
 
-    if (!counts_more_than_entries(g))
-        return true;
-    t = group_totals(c, g);
     if (!t)
         return false;
     if (s->value && c->type == CORRELATE_VALUE_COUNT) {
@@ -185,6 +192,22 @@ static bool totals_add(const struct correlation *c, struct group *g, const struc
     if (g->shape.pieces & STAMP_TAG)
         t->parts[s->part]++;
     return true;
+}
+
+/* Most groups never have more than a few values: these need no totals. */
+static bool totals_add(const struct correlation *c, struct group *g, const struct stamp *s)
+{
+    bool few = !more_of(g)->totals && g->shape.pieces == STAMP_VALUE;
+    struct stamp before;
+
+    if (!counts_more_than_entries(g) || (few && g->n < VALUES_FEW))
+        return true;
+    for (size_t i = 0; few && i < g->n; i++) {
+        stamp_unpack(g, i, &before);
+        if (!count_entry(c, g, &before))
+            return false;
+    }
+    return count_entry(c, g, s);
 }
 
 /* The i-th entry goes. */
@@ -271,7 +294,8 @@ static void more_free(struct more *m)
     if (m->totals) {
         free(m->totals->tally);
         free(m->totals->sorted);
-        free(m->totals);
+        if (!m->totals_here)
+            free(m->totals);
     }
     free(m->place);
     free(m);
@@ -294,6 +318,11 @@ void group_free(struct slab *slab, uint32_t record)
 
 /* ---- the list of entries ---- */
 
+static uint32_t seconds(uint64_t time_us)
+{
+    return time_us / USEC_PER_SEC < UINT32_MAX ? (uint32_t)(time_us / USEC_PER_SEC) : UINT32_MAX;
+}
+
 /* A group that held many once is not large for ever. */
 static void shrink(struct group *g)
 {
@@ -307,10 +336,12 @@ void group_drop_first(const struct correlation *c, struct group *g)
 {
     totals_remove(c, g, 0);
     g->n--;
-    if (g->n && g->list_log)
+    if (g->n && g->list_log) {
         g->first++;
-    else if (g->list_log)
+        g->oldest_s = seconds(group_at(g, 0)->time_us);
+    } else if (g->list_log) {
         g->first = 0;
+    }
     if (g->n == 0)
         shrink(g);
 }
@@ -326,6 +357,7 @@ void group_clear(const struct correlation *c, struct group *g)
 
 static bool grow(struct group *g)
 {
+
     size_t bytes = (size_t)g->shape.stamp_bytes << (g->list_log + 1);
     char *list = realloc(g->list_log ? g->list : NULL, bytes);
 
@@ -334,6 +366,7 @@ static bool grow(struct group *g)
     if (!g->list_log) { /* the one that was here */
         memcpy(list, &g->stamp, g->shape.stamp_bytes);
         g->first = 0;
+        g->oldest_s = seconds(((const struct packed_stamp *)(const void *)list)->time_us);
     }
     g->list = list;
     g->list_log++;
@@ -367,6 +400,8 @@ bool group_insert(const struct correlation *c, struct group *g, const struct sta
         memcpy(group_at(g, i), group_at(g, i - 1), g->shape.stamp_bytes);
     stamp_pack(g, i, s);
     g->n++;
+    if (i == 0 && g->list_log)
+        g->oldest_s = seconds(s->time_us);
     return true;
 }
 
@@ -469,7 +504,7 @@ bool due_set(struct dues *d, uint32_t rule, struct group *g, uint64_t us)
         d->cap = cap;
     }
     g->more->due_us = us;
-    g->more->rule = rule;
+    g->more->rule = rule & INT32_MAX;
     d->n++;
     rise(d, d->n - 1, (struct due){ us, g });
     return true;

@@ -81,8 +81,9 @@ struct more {
     uint64_t silent_until_us;
     uint64_t due_us;
     uint32_t due_at; /* place among those that are due, from 1; 0 = none */
-    uint32_t rule; /* set when it is due */
-    struct totals *totals; /* NULL: only the number is asked */
+    uint32_t rule : 31; /* set when it is due */
+    bool totals_here : 1; /* behind it, in the same piece of memory */
+    struct totals *totals; /* NULL: only the number is asked, or so few values are compared */
     struct place *place; /* NULL: not asked */
 };
 
@@ -103,6 +104,7 @@ struct group {
         struct {
             char *list;
             uint16_t first;
+            uint32_t oldest_s; /* of the first entry, rounded down */
         };
         uint64_t silent_until_us; /* alone */
     };
@@ -144,7 +146,14 @@ static inline struct packed_stamp *group_at(const struct group *g, size_t i)
     return g->list_log ? (struct packed_stamp *)(g->list + (g->first + i) * g->shape.stamp_bytes)
                        : here;
 }
+/* The time of the first entry, or less than a second before it: without a look at the list. */
+static inline uint64_t group_oldest_us(const struct group *g)
+{
+    return g->list_log ? g->oldest_s * USEC_PER_SEC : g->stamp.time_us;
+}
 void stamp_pack(struct group *g, size_t i, const struct stamp *s);
+/* Its hash of a value; for rules that ask for values and nothing else. */
+uint64_t stamp_hash(const struct group *g, size_t i);
 void stamp_unpack(const struct group *g, size_t i, struct stamp *ret);
 
 /* In its place by time; equal times keep the order of arrival. False: no memory. */
