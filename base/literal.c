@@ -52,10 +52,53 @@ static bool is_digit(char c)
     return c >= '0' && c <= '9';
 }
 
+#ifdef __SSE2__
+/* A bit for each of 64 bytes that is a digit. */
+static uint64_t digits_64(const char *p)
+{
+    const __m128i zero = _mm_set1_epi8((char)('0' - 128)), ten = _mm_set1_epi8(10 - 128);
+    uint64_t bits = 0;
+
+    for (int i = 0; i < 4; i++) {
+        __m128i some = _mm_loadu_si128((const __m128i *)(const void *)(p + i * 16));
+
+        bits |= (uint64_t)(unsigned)_mm_movemask_epi8(_mm_cmplt_epi8(_mm_sub_epi8(some, zero), ten))
+                << i * 16;
+    }
+    return bits;
+}
+#endif
+
+/* A place before which no run of n begins. */
+static size_t skip_short_runs(size_t n, struct slice s, size_t from)
+{
+#ifdef __SSE2__
+    size_t least = n < 32 ? n : 32;
+
+    for (; from + 64 <= s.n; from += 64 - (least - 1)) {
+        uint64_t runs = digits_64(s.p + from); /* a bit where so many begin: of 1, 2, 4, ... */
+
+        for (size_t known = 1; known < least && runs;) {
+            size_t more = known < least - known ? known : least - known;
+
+            runs &= runs >> more;
+            known += more;
+        }
+        if (runs)
+            return from + (size_t)__builtin_ctzll(runs);
+    }
+#else
+    (void)n;
+    (void)s;
+#endif
+    return from;
+}
+
 /* A run of n or more has a digit at each n-th place of the text: the rest is only looked at there.
  */
 static size_t find_digits(size_t n, struct slice s, size_t from)
 {
+    from = skip_short_runs(n, s, from);
     for (size_t at = from + n - 1; at < s.n;) {
         size_t begin = at, end = at;
 

@@ -7,6 +7,10 @@
 
 #ifdef HAVE_VECTORSCAN
 
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
+
 #include <hs.h>
 
 /* Signs, or digits. */
@@ -17,10 +21,9 @@ struct rare {
 
 struct prefilter {
     hs_database_t *database;
-    struct rare *signs, *digits;
+    struct rare *signs, *digits; /* signs with the same first two bytes beside one another */
     size_t nsigns, ndigits;
     size_t digits_min;
-    uint8_t pairs[8192]; /* bits: signs begin with these two bytes */
     struct arena *texts;
 };
 
@@ -83,11 +86,6 @@ static int compile(const struct slice *literals, size_t n, hs_database_t **ret, 
 
 /* ---- what has a search of its own ---- */
 
-static size_t pair_of(const char *p)
-{
-    return (size_t)(unsigned char)p[0] << 8 | (unsigned char)p[1];
-}
-
 static void take_rare(struct prefilter *p, struct slice text, uint32_t id)
 {
     size_t digits = literal_digits(text);
@@ -98,8 +96,14 @@ static void take_rare(struct prefilter *p, struct slice text, uint32_t id)
             p->digits_min = digits;
     } else {
         p->signs[p->nsigns++] = (struct rare){ text, id };
-        p->pairs[pair_of(text.p) / 8] |= (uint8_t)(1u << pair_of(text.p) % 8);
     }
+}
+
+static int by_text(const void *a, const void *b)
+{
+    const struct rare *x = a, *y = b;
+
+    return slice_cmp(x->text, y->text);
 }
 
 static bool keep_rare(struct prefilter *p, const struct slice *literals, size_t n)
@@ -123,22 +127,70 @@ static bool keep_rare(struct prefilter *p, const struct slice *literals, size_t 
             return false;
         take_rare(p, text, (uint32_t)i);
     }
+    qsort(p->signs, p->nsigns, sizeof *p->signs, by_text);
     return true;
+}
+
+/* Signs with the same two bytes in front: looked for together. */
+struct alike {
+    const struct rare *signs;
+    size_t n;
+};
+
+static struct alike alike_at(const struct prefilter *p, size_t first)
+{
+    struct alike a = { &p->signs[first], 1 };
+
+    while (first + a.n < p->nsigns && memcmp(a.signs[0].text.p, a.signs[a.n].text.p, 2) == 0)
+        a.n++;
+    return a;
+}
+
+/* Where their two bytes stand. */
+static int tell_signs(const struct alike *a, struct slice bytes, size_t at, prefilter_hit *hit,
+                      void *ctx)
+{
+    for (size_t i = 0; i < a->n; i++)
+        if (slice_starts(slice_skip(bytes, at), a->signs[i].text) &&
+            hit(ctx, a->signs[i].id, at + a->signs[i].text.n))
+            return 1;
+    return 0;
+}
+
+static int find_alike(const struct alike *a, struct slice bytes, prefilter_hit *hit, void *ctx)
+{
+    const char *two = a->signs[0].text.p;
+    size_t at = 0;
+
+#ifdef __SSE2__
+    const __m128i first = _mm_set1_epi8(two[0]), second = _mm_set1_epi8(two[1]);
+
+    for (; at + 17 <= bytes.n; at += 16) {
+        __m128i x = _mm_loadu_si128((const __m128i *)(const void *)(bytes.p + at));
+        __m128i y = _mm_loadu_si128((const __m128i *)(const void *)(bytes.p + at + 1));
+        unsigned both = (unsigned)_mm_movemask_epi8(
+            _mm_and_si128(_mm_cmpeq_epi8(x, first), _mm_cmpeq_epi8(y, second)));
+
+        for (; UNLIKELY(both); both &= both - 1)
+            if (tell_signs(a, bytes, at + (size_t)__builtin_ctz(both), hit, ctx))
+                return 1;
+    }
+#endif
+    for (; at + 1 < bytes.n; at++)
+        if (bytes.p[at] == two[0] && bytes.p[at + 1] == two[1] &&
+            tell_signs(a, bytes, at, hit, ctx))
+            return 1;
+    return 0;
 }
 
 static int find_signs(const struct prefilter *p, struct slice bytes, prefilter_hit *hit, void *ctx)
 {
-    for (size_t at = 0; at + 1 < bytes.n; at++) {
-        size_t pair = pair_of(bytes.p + at);
+    for (size_t first = 0; first < p->nsigns;) {
+        struct alike a = alike_at(p, first);
 
-        if (!(p->pairs[pair / 8] & 1u << pair % 8))
-            continue;
-        for (size_t i = 0; i < p->nsigns; i++) {
-            struct slice text = p->signs[i].text;
-
-            if (slice_starts(slice_skip(bytes, at), text) && hit(ctx, p->signs[i].id, at + text.n))
-                return 1;
-        }
+        if (find_alike(&a, bytes, hit, ctx))
+            return 1;
+        first += a.n;
     }
     return 0;
 }

@@ -30,7 +30,7 @@ void prefilter_scratch_free(struct prefilter_scratch *s);
 
 /*
  * Each occurrence, by its end (behind the last byte): in the order of ends those of texts, then of
- * signs, then of digits, a run once for each literal. Non-zero ends the scan.
+ * signs that begin alike, then of digits, a run once for each literal. Non-zero ends the scan.
  */
 typedef int prefilter_hit(void *ctx, uint32_t literal, size_t end);
 /* -EIO: the scan could not be done, so everything must be looked at. */

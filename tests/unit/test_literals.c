@@ -237,6 +237,49 @@ static void a_run_of_digits_is_found_wherever_it_stands(void **state)
     assert_true(literals_digits(&b->m, LITERAL_DIGITS_MIN - 1).none);
 }
 
+static bool is_digit(char c)
+{
+    return c >= '0' && c <= '9';
+}
+
+/* The end of the first run of n or more, one byte after the other. */
+static size_t first_run(size_t n, struct slice s, size_t from)
+{
+    size_t run = 0;
+
+    for (size_t i = from; i < s.n; i++) {
+        run = is_digit(s.p[i]) ? run + 1 : 0;
+        if (run >= n && (i + 1 == s.n || !is_digit(s.p[i + 1])))
+            return i + 1;
+    }
+    return SIZE_MAX;
+}
+
+static void a_run_of_digits_is_found_in_a_long_text(void **state)
+{
+    static const size_t lengths[] = { 7, 8, 13, 31, 32, 33, 50, LITERAL_DIGITS_MAX };
+    struct bench *b = *state;
+    uint64_t x = 1;
+    char text[700];
+
+    for (unsigned round = 0; round < 4000; round++) {
+        size_t want = lengths[round % ARRAY_SIZE(lengths)], from = 0;
+        struct slice s = { text, sizeof text - round % 70 };
+        struct literals l = literals_digits(&b->m, want);
+
+        for (size_t i = 0; i < sizeof text; i++) {
+            x = x * UINT64_C(6364136223846793005) + 1;
+            text[i] = (x >> 40) % (want + 1) ? (char)('0' + (x >> 50) % 10) : "/:a\xb0"[x >> 62];
+        }
+        while (from != SIZE_MAX) {
+            size_t end = literal_find(l.list[0], s, from);
+
+            assert_int_equal(end, first_run(want, s, from));
+            from = end;
+        }
+    }
+}
+
 static void a_union_of_many_is_what_comparing_each_with_each_gives(void **state)
 {
     struct bench *b = *state;
@@ -738,6 +781,7 @@ int main(void)
         cmocka_unit_test(a_record_is_searched_in_either_case),
         cmocka_unit_test(or_puts_together_and_drops_what_another_covers),
         cmocka_unit_test(a_run_of_digits_is_found_wherever_it_stands),
+        cmocka_unit_test(a_run_of_digits_is_found_in_a_long_text),
         cmocka_unit_test(a_union_of_many_is_what_comparing_each_with_each_gives),
         cmocka_unit_test(a_union_knows_what_has_no_literal_and_its_limit),
         cmocka_unit_test(a_long_list_of_rare_texts_is_better_than_one_that_every_line_holds),

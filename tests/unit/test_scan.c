@@ -5,6 +5,9 @@
 #include "tests/unit/scan_rig.h"
 
 #include <config.h>
+#include <errno.h>
+
+#include "rules/prefilter.h"
 
 static void play_channel(struct both *t, const char *channel, unsigned rounds)
 {
@@ -73,6 +76,81 @@ static void words_as_rules_give_the_same_matches(void **state)
     for (size_t i = 0; i < ARRAY_SIZE(channels); i++)
         play_channel(t, channels[i], rounds());
     both_free(t);
+}
+
+/* ---- how many lines ---- */
+
+static void lines_are_counted_as_they_are_read(void **state)
+{
+    struct both t = { .dice = 5 };
+    char bytes[300];
+
+    (void)state;
+    for (unsigned round = 0; round < 20000; round++) {
+        size_t n = dice(&t, sizeof bytes);
+        struct block b = { .bytes = { bytes, n } };
+        struct block_walk walk = { 0 };
+        struct record record;
+        uint64_t lines, full, want_lines = 0, want_full = 0;
+
+        for (size_t i = 0; i < n; i++)
+            bytes[i] = "\n\n\r\rab"[dice(&t, round % 2 ? 6 : 4)];
+        while (block_next(&b, NULL, &walk, &record)) {
+            want_lines++;
+            want_full += record.text.n > 0;
+        }
+        block_count_lines(&b, &lines, &full);
+        assert_int_equal(lines, want_lines);
+        assert_int_equal(full, want_full);
+    }
+}
+
+/* ---- signs ---- */
+
+struct found {
+    uint64_t ends[4]; /* by literal: a sum of where it ended */
+    size_t n;
+};
+
+static int take_end(void *ctx, uint32_t literal, size_t end)
+{
+    struct found *f = ctx;
+
+    f->ends[literal] += end * end;
+    f->n++;
+    return 0;
+}
+
+static void each_place_of_a_sign_is_told(void **state)
+{
+    static const struct slice signs[] = { SLICE(".."), SLICE("../"), SLICE("$("), SLICE("//.") };
+    struct both t = { .dice = 11 };
+    struct prefilter *p = NULL;
+    struct prefilter_scratch *s = NULL;
+    struct err err = ERR_NONE;
+    char bytes[200];
+    int e = prefilter_new(signs, 4, &p, &err);
+
+    (void)state;
+    if (e == -ENOSYS)
+        skip();
+    assert_int_equal(e, 0);
+    assert_int_equal(prefilter_scratch_for(&s, p), 0);
+    for (unsigned round = 0; round < 5000; round++) {
+        size_t n = dice(&t, sizeof bytes);
+        struct found got = { .n = 0 }, want = { .n = 0 };
+
+        for (size_t i = 0; i < n; i++)
+            bytes[i] = "./$(a"[dice(&t, 5)];
+        for (size_t i = 0; i < n; i++)
+            for (uint32_t k = 0; k < 4; k++)
+                if (slice_starts(slice_of(bytes + i, n - i), signs[k]))
+                    (void)take_end(&want, k, i + signs[k].n);
+        assert_int_equal(prefilter_scan(p, s, slice_of(bytes, n), take_end, &got), 0);
+        assert_memory_equal(&got, &want, sizeof got);
+    }
+    prefilter_scratch_free(s);
+    prefilter_free(p);
 }
 
 /* ---- what is not parsed ---- */
@@ -252,6 +330,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(lines_without_a_literal_are_counted_and_not_parsed),
+        cmocka_unit_test(lines_are_counted_as_they_are_read),
+        cmocka_unit_test(each_place_of_a_sign_is_told),
         cmocka_unit_test(of_two_texts_that_a_rule_asks_for_both_must_be_there),
         cmocka_unit_test(rare_signs_and_runs_of_digits_are_found),
         cmocka_unit_test(a_keyword_sees_the_name_that_the_configuration_gives),
