@@ -118,13 +118,25 @@ static uint64_t places(const char *p, char c)
     return bits;
 }
 
+/* Without an instruction of its own, which not every processor has, the compiler calls a function.
+ */
+static uint64_t count_bits(uint64_t x)
+{
+    x -= x >> 1 & UINT64_C(0x5555555555555555);
+    x = (x & UINT64_C(0x3333333333333333)) + (x >> 2 & UINT64_C(0x3333333333333333));
+    x = (x + (x >> 4)) & UINT64_C(0x0f0f0f0f0f0f0f0f);
+    return x * UINT64_C(0x0101010101010101) >> 56;
+}
+
 static void count_64(struct counting *c, const char *p)
 {
     uint64_t lf = places(p, '\n'), cr = places(p, '\r');
     uint64_t first = lf << 1 | c->begins, alone = cr & first;
 
-    c->lines += (uint64_t)__builtin_popcountll(lf);
-    c->empty += (uint64_t)__builtin_popcountll(lf & (first | alone << 1 | c->cr));
+    uint64_t empty = lf & (first | alone << 1 | c->cr);
+
+    c->lines += count_bits(lf);
+    c->empty += empty ? count_bits(empty) : 0;
     c->begins = lf >> 63;
     c->cr = alone >> 63;
 }
