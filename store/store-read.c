@@ -212,5 +212,5 @@ int store_totals(struct store *s, struct store_totals *ret, struct err *err)
     ret->last_commit_us = store_meta_u64(s, "last_commit_us");
     ret->bytes = (uint64_t)(store_pragma(s, "PRAGMA page_count")) *
                  (uint64_t)store_pragma(s, "PRAGMA page_size");
-    return 0;
+    return store_ban_totals(s, &ret->bans, err);
 }

@@ -283,5 +283,6 @@ struct store_totals {
     uint64_t alerts, signals, outbox_waiting, outbox_sent, outbox_dead;
     uint64_t batches, trail_entries, bytes;
     uint64_t last_commit_us;
+    struct ban_totals bans;
 };
 int store_totals(struct store *s, struct store_totals *ret, struct err *err);

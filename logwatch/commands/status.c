@@ -218,6 +218,9 @@ static void totals_json(struct showing *s, const struct store_totals *t, const s
     json_member_u64(&s->w, "outbox_waiting", t->outbox_waiting);
     json_member_u64(&s->w, "outbox_sent", t->outbox_sent);
     json_member_u64(&s->w, "outbox_dead", t->outbox_dead);
+    json_member_u64(&s->w, "bans_active", t->bans.active);
+    json_member_u64(&s->w, "bans_owed", t->bans.owed);
+    json_member_u64(&s->w, "bans_dry_run", t->bans.dry_run);
     json_member_u64(&s->w, "database_bytes", t->bytes);
 }
 
@@ -234,6 +237,11 @@ static void totals_text(struct showing *s, const struct store_totals *t, const s
     fprintf(s->cli->out, "outbox   %llu waiting, %llu sent, %llu given up\n",
             (unsigned long long)t->outbox_waiting, (unsigned long long)t->outbox_sent,
             (unsigned long long)t->outbox_dead);
+    if (c->bans.blocker || t->bans.active)
+        fprintf(s->cli->out,
+                "bans     %llu hold, %llu of them dry runs, %llu wait for the firewall\n",
+                (unsigned long long)t->bans.active, (unsigned long long)t->bans.dry_run,
+                (unsigned long long)t->bans.owed);
 }
 
 /* Since the daemon started; nothing was saved by a version that did not count. */

@@ -85,7 +85,7 @@ EOT
     want "warnings of lanes" 2 "$(grep -c 'every line of' err)"
     said err "field.yml:3:1: warning: rule 'Short' has every line of 'xui' parsed, for it has no literal: message: ab: too short"
     said err "^~~~~~~~~ ask also for a text of 4 or more bytes that every match holds"
-    said err "field.yml:15:1: warning: rule 'Not alone' has every line of 'api', 'nginx' parsed"
+    said err "field.yml:15:1: warning: rule 'Not alone' has every line of 'api', 'nginx', 'waf' parsed"
     "$TW_BIN" check --quiet field.yml > out 2> err || fail "check --quiet"
     want "--quiet says errors only" 0 "$(wc -c < err)"
     "$TW_BIN" check --json field.yml > out 2> err || fail "check --json"
