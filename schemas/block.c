@@ -1,7 +1,3 @@
-#ifdef __SSE2__
-#include <emmintrin.h>
-#endif
-
 #include "schemas/block.h"
 
 /* The line at `offset` without LF and CR; *ret_next is behind its LF. */
@@ -95,78 +91,15 @@ void block_skip_to(const struct block *b, struct block_walk *walk, size_t offset
         walk->offset = (size_t)(lf + 1 - b->bytes.p);
 }
 
-/* ---- how many lines ---- */
-
-struct counting {
-    uint64_t lines, empty;
-    bool begins; /* the next byte is the first of a line */
-    bool cr; /* the line so far is a CR */
-};
-
-#ifdef __SSE2__
-/* A bit for each of 64 bytes that is c. */
-static uint64_t places(const char *p, char c)
-{
-    const __m128i all = _mm_set1_epi8(c);
-    uint64_t bits = 0;
-
-    for (int i = 0; i < 4; i++) {
-        __m128i some = _mm_loadu_si128((const __m128i *)(const void *)(p + i * 16));
-
-        bits |= (uint64_t)(unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(some, all)) << i * 16;
-    }
-    return bits;
-}
-
-/* Without an instruction of its own, which not every processor has, the compiler calls a function.
- */
-static uint64_t count_bits(uint64_t x)
-{
-    x -= x >> 1 & UINT64_C(0x5555555555555555);
-    x = (x & UINT64_C(0x3333333333333333)) + (x >> 2 & UINT64_C(0x3333333333333333));
-    x = (x + (x >> 4)) & UINT64_C(0x0f0f0f0f0f0f0f0f);
-    return x * UINT64_C(0x0101010101010101) >> 56;
-}
-
-static void count_64(struct counting *c, const char *p)
-{
-    uint64_t lf = places(p, '\n'), cr = places(p, '\r');
-    uint64_t first = lf << 1 | c->begins, alone = cr & first;
-
-    uint64_t empty = lf & (first | alone << 1 | c->cr);
-
-    c->lines += count_bits(lf);
-    c->empty += empty ? count_bits(empty) : 0;
-    c->begins = lf >> 63;
-    c->cr = alone >> 63;
-}
-#endif
-
-static void count_byte(struct counting *c, char byte)
-{
-    c->lines += byte == '\n';
-    c->empty += byte == '\n' && (c->begins || c->cr);
-    c->cr = c->begins && byte == '\r';
-    c->begins = byte == '\n';
-}
-
 void block_count_lines(const struct block *b, uint64_t *ret_lines, uint64_t *ret_full)
 {
-    struct counting c = { .begins = true };
-    size_t i = 0;
+    uint64_t lines = 0, full = 0;
 
-#ifdef __SSE2__
-    for (; i + 64 <= b->bytes.n; i += 64)
-        count_64(&c, b->bytes.p + i);
-#endif
-    for (; i < b->bytes.n; i++)
-        count_byte(&c, b->bytes.p[i]);
-    c.lines += !c.begins; /* the last one, without its end */
-    *ret_lines = c.lines;
-    *ret_full = c.lines - c.empty;
+    for (size_t offset = 0; offset < b->bytes.n; lines++)
+        full += line_at(b->bytes, offset, &offset).n > 0;
+    *ret_lines = lines;
+    *ret_full = full;
 }
-
-/* ---- records of several lines ---- */
 
 /* Room for those of records of this many bytes at first. */
 #define RECORD_BYTES 128
