@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <netinet/in.h>
 
+#include "base/clock.h"
 #include "base/num.h"
 #include "base/utf8.h"
 #include "logwatch/commands/bans-format.h"
@@ -193,7 +194,7 @@ struct changed {
 static int see_removed(void *ctx, const struct ban *b)
 {
     struct changed *c = ctx;
-    char target[BAN_TEXT_SIZE], left[24];
+    char target[BAN_TEXT_SIZE], left[SPAN_TEXT_SIZE];
     AUTO_BUF clean = BUF_INIT;
 
     if (b->ended_us < c->since_us)
@@ -201,9 +202,11 @@ static int see_removed(void *ctx, const struct ban *b)
     c->n++;
     ban_target_text(&b->target, target);
     buf_printf(&clean, "%s: removed", target);
-    if (b->until_us > b->ended_us)
-        buf_printf(&clean, ", %s %s left", span_text(b->until_us - b->ended_us, left),
-                   slice_is(slice_str(left), "1s") ? "was" : "were");
+    time_span_text(b->until_us > b->ended_us ? b->until_us - b->ended_us : 0, left);
+    if (b->until_us)
+        buf_printf(&clean, ", %s were left", left);
+    else
+        buf_str(&clean, ", it was for good");
     if (b->rule.n) {
         buf_str(&clean, ", rule ");
         buf_printable(&clean, b->rule);

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 
+#include "base/clock.h"
 #include "base/num.h"
 #include "base/utf8.h"
 #include "logwatch/commands/bans-format.h"
@@ -156,13 +157,13 @@ static void show_alert(const struct showing *s, const struct ban *b)
 static void show_state(const struct showing *s, const struct ban *b)
 {
     struct desk *d = s->desk;
-    char time[TIME_TEXT_SIZE], left[24];
+    char time[TIME_TEXT_SIZE], left[SPAN_TEXT_SIZE];
 
+    time_span_text(b->until_us > d->now_us ? b->until_us - d->now_us : 0, left);
     if (b->state != BAN_ACTIVE)
         print_factf(d, "state", "%s %s", ban_state_name(b->state), when_text(b->ended_us, time));
     else if (b->until_us)
-        print_factf(d, "state", "active, %s left: until %s", ban_left(b, d->now_us, left),
-                    when_text(b->until_us, time));
+        print_factf(d, "state", "active, %s left: until %s", left, when_text(b->until_us, time));
     else
         print_fact(d, "state", SLICE("active, for good"));
     if (b->dry_run)
@@ -177,15 +178,17 @@ static void show_state(const struct showing *s, const struct ban *b)
 /* How often, and what that is for the next time. */
 static void show_times(const struct showing *s, const struct ban *b)
 {
-    struct ban_past past = { 0 };
-    char time[TIME_TEXT_SIZE];
+    const struct config_bans *c = &s->desk->config->bans;
+    char next[SPAN_TEXT_SIZE];
     AUTO_BUF text = BUF_INIT;
 
     buf_printf(&text, "number %u of this network", b->times);
     if (b->renewals)
         buf_printf(&text, ", renewed %u time%s", b->renewals, b->renewals == 1 ? "" : "s");
-    if (store_ban_past(s->desk->store, &b->target.net, &past, NULL) == 0 && past.ended_us)
-        buf_printf(&text, "; the newest that is over ended %s", when_text(past.ended_us, time));
+    if (c->nescalate && b->times) {
+        time_span_text(c->escalate_us[b->times < c->nescalate ? b->times : c->nescalate - 1], next);
+        buf_printf(&text, "; the next one takes %s at least", next);
+    }
     print_fact(s->desk, "ban", buf_view(&text));
 }
 
@@ -218,14 +221,14 @@ static void show_ban(const struct showing *s, const struct ban *b)
 
 /* ---- all ---- */
 
-/* What keeps it from ever being banned; NULL: nothing that is known here. */
-static const char *never(const struct showing *s)
+/* What keeps it from being banned; NULL: nothing that is known here (the blocker asks the host,
+ * too). */
+static const char *never(const struct showing *s, char text[80])
 {
     const struct ban_target t = { .net = s->net };
+    const char *why = config_ban_forbidden(s->desk->config, &s->net, text);
 
-    return ban_target_special(&t) ? "it is or holds a special address: loopback, link-local, "
-                                    "multicast; such a ban is refused"
-                                  : NULL;
+    return why || !ban_target_special(&t) ? why : "it holds addresses that are never banned";
 }
 
 static void show_past(const struct showing *s)
@@ -242,22 +245,32 @@ static void show_past(const struct showing *s)
         fprintf(s->desk->cli->out, "%zu more: `trailwarden bans history %s`\n", s->more, s->query);
 }
 
+/* Nothing is kept out by it, whatever the book says. */
+static bool only_said(const struct desk *d)
+{
+    const struct blocker *b = d->config->bans.blocker;
+
+    return b && strcmp(b->ops->name, "dry-run") == 0;
+}
+
 /* The first line answers the question. */
 static void show_answer(const struct showing *s)
 {
     FILE *out = s->desk->cli->out;
-    char text[IP_TEXT_SIZE + 4];
+    char text[IP_TEXT_SIZE + 4], allowed[80];
+    const char *why = never(s, allowed);
 
     cidr_text(&s->net, text);
     if (s->id)
         return;
     if (s->banned)
-        fprintf(out, "%s is banned%s\n", text,
-                s->whole ? "" : " in part: some of its addresses, or some ports");
+        fprintf(out, "%s is banned%s%s\n", text,
+                s->whole ? "" : " in part: some of its addresses, or some ports",
+                only_said(s->desk) ? "; the backend is dry-run, so nothing is done" : "");
     else
         fprintf(out, "%s is not banned%s\n", text, s->nbans ? ": there is but a dry run" : "");
-    if (never(s))
-        print_fact(s->desk, "never", slice_str(never(s)));
+    if (why)
+        print_fact(s->desk, "never", slice_str(why));
     if (s->nbans == 0)
         print_factf(s->desk, "see",
                     "trailwarden alerts list; trailwarden trail grep %s --type "
@@ -289,7 +302,8 @@ static int show_json(const struct showing *s)
 {
     struct desk *d = s->desk;
     AUTO_BUF alert = BUF_INIT;
-    char text[IP_TEXT_SIZE + 4];
+    char text[IP_TEXT_SIZE + 4], allowed[80];
+    const char *why = never(s, allowed);
 
     cidr_text(&s->net, text);
     if (s->nbans)
@@ -300,8 +314,8 @@ static int show_json(const struct showing *s)
     put_bans(s, "bans", s->bans, s->nbans);
     put_bans(s, "history", s->past, s->npast);
     json_member_u64(&d->w, "history_not_shown", s->more);
-    if (never(s))
-        json_member_str(&d->w, "never", never(s));
+    if (why)
+        json_member_str(&d->w, "never", why);
     json_key(&d->w, "alert");
     if (alert.n)
         json_put_raw(&d->w, slice_trim(buf_view(&alert)));

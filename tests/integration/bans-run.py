@@ -65,7 +65,7 @@ def until(what, done):
 
 
 def is_up():
-    return subprocess.run([program, "bans", "remove", "192.0.2.255", "--config", config], capture_output=True).returncode == 1
+    return subprocess.run([program, "bans", "remove", "198.19.7.255", "--config", config], capture_output=True).returncode == 1
 
 
 daemon = subprocess.Popen([program, "run", "--quiet", "--config", config])
@@ -73,14 +73,14 @@ try:
     until("the daemon runs", is_up)
 
     # By hand.
-    text = bans(0, "add", "192.0.2.1", "2001:db8::/64", "10.1.2.3", "--for", "1h", "--reason", "=scans")
-    for line in ("  192.0.2.1: banned for ", "  2001:db8::/64: banned for ", "  10.1.2.3: refused: "):
+    text = bans(0, "add", "198.19.7.1", "2001:db8::/64", "10.1.2.3", "--for", "1h", "--reason", "=scans")
+    for line in ("  198.19.7.1: banned for ", "  2001:db8::/64: banned for ", "  10.1.2.3: refused: "):
         assert line in text, text
     bans(1, "add", "10.1.2.3", "--for", "1h", says="10.0.0.0/8")
     bans(0, "add", "198.51.100.0/24", "--for", "forever", "--ports", "80,22", says="for good")
-    bans(0, "add", "192.0.2.1", "--for", "1m", says="192.0.2.1: ")
-    want("the book", ["198.51.100.0/24", "2001:db8::/64", "192.0.2.1"], networks("list"))
-    want("inside", ["192.0.2.1"], networks("list", "--ip", "192.0.0.0/16"))
+    bans(0, "add", "198.19.7.1", "--for", "1m", says="198.19.7.1: ")
+    want("the book", ["198.51.100.0/24", "2001:db8::/64", "198.19.7.1"], networks("list"))
+    want("inside", ["198.19.7.1"], networks("list", "--ip", "198.19.0.0/16"))
     want("nobody", [], networks("list", "--origin", "rule"))
     bans(3, "list", "--rule", "none", "--fail-empty")
     one = documents("ban", "list", "--ip", "198.51.100.7")[0]
@@ -120,12 +120,12 @@ try:
     exported = documents("ban", "export", "--with-dry-run")
     want("json", 104, len(exported))
     rows = list(csv.DictReader(io.StringIO(bans(0, "export", "--format", "csv", "--with-dry-run"), newline="")))
-    want("csv", (104, 1), (len(rows), len([r for r in rows if r["reason"] == "'=scans" and r["network"] == "192.0.2.1"])))
+    want("csv", (104, 1), (len(rows), len([r for r in rows if r["reason"] == "'=scans" and r["network"] == "198.19.7.1"])))
     nft = os.path.join(scratch, "bans.nft")
     bans(0, "export", "--out", nft, "--with-dry-run", says="1 left out")
     with open(nft) as f:
         nft_text = f.read()
-    assert "192.0.2.1 timeout 3" in nft_text and "2001:db8::/64 timeout" in nft_text, nft_text
+    assert "198.19.7.1 timeout 3" in nft_text and "2001:db8::/64 timeout" in nft_text, nft_text
     assert "198.51.100.0" not in nft_text and not os.path.exists(nft + ".tmp"), nft_text
     if subprocess.run(["unshare", "-rn", "true"], capture_output=True).returncode == 0 and \
        subprocess.run(["sh", "-c", "command -v nft"], capture_output=True).returncode == 0:
@@ -134,7 +134,7 @@ try:
                  " nft list set inet filter banned4")
         r = subprocess.run(["unshare", "-rn", "sh", "-c", loads, nft], capture_output=True, text=True)
         if "Operation not permitted" not in r.stderr:
-            want("nft loads it", (0, True), (r.returncode, "192.0.2.1 timeout" in r.stdout or r.stderr))
+            want("nft loads it", (0, True), (r.returncode, "198.19.7.1 timeout" in r.stdout or r.stderr))
     bans(1, "export", "--out", os.path.join(scratch, "no", "folder"), says="cannot write")
 
     # Taken back, and told.
@@ -145,10 +145,10 @@ try:
     text = bans(0, "remove", "--list", "spam")
     want("a line each", 100, len([line for line in text.splitlines() if ": removed, " in line]))
     assert text.endswith("100 removed\n"), text
-    bans(0, "remove", "192.0.2.1", "--comment", "ours", says="192.0.2.1: removed")
+    bans(0, "remove", "198.19.7.1", "--comment", "ours", says="198.19.7.1: removed")
     # A second ban is longer; a short one ends by itself.
-    bans(0, "add", "192.0.2.1", "--for", "1h")
-    again = documents("ban", "list", "--ip", "192.0.2.1")[0]
+    bans(0, "add", "198.19.7.1", "--for", "1h")
+    again = documents("ban", "list", "--ip", "198.19.7.1")[0]
     want("the second", (2, True), (again["times"], again["remaining_s"] > 80000))
     with open(config) as f:
         short = f.read().replace(", escalate: [1h, 1d]", "")
@@ -156,20 +156,20 @@ try:
     with open(config, "w") as f:
         f.write(short)
     subprocess.run([program, "reload", "--config", config], check=True, capture_output=True)
-    bans(0, "add", "192.0.2.7", "--for", "1s")
-    until("it ends", lambda: [d["state"] for d in documents("ban", "history", "192.0.2.7")] == ["ended"])
-    bans(0, "add", "192.0.2.8", "--for", "1h")
+    bans(0, "add", "198.19.7.7", "--for", "1s")
+    until("it ends", lambda: [d["state"] for d in documents("ban", "history", "198.19.7.7")] == ["ended"])
+    bans(0, "add", "198.19.7.8", "--for", "1h")
 finally:
     daemon.send_signal(signal.SIGTERM)
     code = daemon.wait(30)
 want("the daemon's end", 0, code)
 
 # Without it: what only looks needs nobody.
-want("after the end", ["192.0.2.8"], networks("list"))
-bans(0, "show", "192.0.2.8", says="192.0.2.8 is ")
-bans(0, "export", "--with-dry-run", says="192.0.2.8")
-bans(5, "add", "192.0.2.9", "--for", "1h", says="start it")
-bans(5, "remove", "192.0.2.8", says="start it")
+want("after the end", ["198.19.7.8"], networks("list"))
+bans(0, "show", "198.19.7.8", says="198.19.7.8 is ")
+bans(0, "export", "--with-dry-run", says="198.19.7.8")
+bans(5, "add", "198.19.7.9", "--for", "1h", says="start it")
+bans(5, "remove", "198.19.7.8", says="start it")
 trail = subprocess.run([program, "trail", "show", "--json", "--type", "act", "--limit", "1000", "--config", config], capture_output=True, text=True).stdout
 assert '"ban.add"' in trail and '"ban.remove"' in trail, trail
 print("bans of a daemon: as they should be")
