@@ -64,6 +64,8 @@ static int note_key(struct flat *f, struct slice key)
     for (size_t i = f->first[f->depth]; i < f->nseen; i++)
         if (f->seen[i] == h) {
             f->out->duplicate_key = true;
+            if (f->out->again)
+                f->out->again(f->out->ctx, slice_of(f->path, f->path_n));
             f->skip = true;
             f->skip_depth = f->depth;
             return 1;

@@ -33,6 +33,8 @@ struct json_flat {
     /* path and text live during the call only. */
     int (*scalar)(void *ctx, struct slice path, enum json_type type, struct slice text);
     void *ctx;
+    /* A key that was in the same object before: its value is passed over. May be NULL. */
+    void (*again)(void *ctx, struct slice path);
     bool duplicate_key; /* result: some object had a key twice, also in an array */
     size_t scalars_max; /* 0 = 512; more are an error (-E2BIG) */
 };

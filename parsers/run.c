@@ -469,9 +469,26 @@ static struct slice repair(struct run *r, struct slice s)
     return kept;
 }
 
+/* A writer that does not escape: which of two members of one name is its own? Matters where it says
+ * who. */
+static void json_again(void *ctx, struct slice path)
+{
+    struct run *r = ctx;
+
+    for (size_t i = 0; i < r->f->naliases; i++) {
+        const struct alias *a = r->f->aliases[i];
+
+        if (a && (a->target.kind == TARGET_ADDRESS || a->target.kind == TARGET_ADDRESS6) &&
+            slice_starts(a->name, path) && (a->name.n == path.n || a->name.p[path.n] == '.'))
+            r->doubt = true;
+    }
+}
+
 static bool read_json(struct run *r, struct slice s)
 {
-    struct json_flat flat = { .scalar = json_scalar, .ctx = r, .scalars_max = EVENT_FIELDS_MAX };
+    struct json_flat flat = {
+        .scalar = json_scalar, .again = json_again, .ctx = r, .scalars_max = EVENT_FIELDS_MAX
+    };
     size_t fields = r->ev->nfields;
     struct run before = *r;
     int e = json_flatten(s, &flat, NULL);

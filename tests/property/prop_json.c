@@ -71,8 +71,12 @@ struct limits {
 static bool agree(struct world *w, struct slice text, struct limits limits, bool *ret_ordinary)
 {
     struct told a = { &w->ours, limits.refuse_at }, b = { &w->theirs, limits.refuse_at };
-    struct json_flat ours = { on_scalar, &a, true, limits.scalars_max };
-    struct json_flat theirs = { on_scalar, &b, true, limits.scalars_max };
+    struct json_flat ours = {
+        .scalar = on_scalar, .ctx = &a, .duplicate_key = true, .scalars_max = limits.scalars_max
+    };
+    struct json_flat theirs = {
+        .scalar = on_scalar, .ctx = &b, .duplicate_key = true, .scalars_max = limits.scalars_max
+    };
     struct err our_err = ERR_NONE, their_err = ERR_NONE;
     int r = 0;
 
