@@ -11,6 +11,7 @@
 #define NAMES_CACHED 256
 #define NAME_CACHED_MAX 40
 #define GLANCED 32
+#define FIELDS_OF_JSON (EVENT_FIELDS_MAX - 32) /* what comes of them needs room, too */
 #define MEMBER_FIELDS 4 /* its own name; an address gives three */
 
 /* What the name of a member is to a format. */
@@ -484,6 +485,30 @@ static void json_again(void *ctx, struct slice path)
     }
 }
 
+/* Told before a fault was known. */
+static void take_back(struct run *r, const struct run *before, size_t fields)
+{
+    r->ev->nfields = fields;
+    r->has_time = before->has_time;
+    r->has_level = before->has_level;
+    r->has_address = before->has_address;
+    r->doubt = before->doubt;
+    r->says_who = before->says_who;
+    r->message = before->message;
+}
+
+static void cut_members(struct run *r)
+{
+    r->ev->flags |= EVENT_TRUNCATED;
+    r->doubt = true;
+    if (r->ev->nfields > FIELDS_OF_JSON)
+        r->ev->nfields = FIELDS_OF_JSON;
+}
+
+/*
+ * Beyond a limit (members, depth, length of a name) what was read stays, as a record that is cut:
+ * or who can add a header could have his request go unseen. What stood behind may say other things.
+ */
 static bool read_json(struct run *r, struct slice s)
 {
     struct json_flat flat = {
@@ -493,24 +518,19 @@ static bool read_json(struct run *r, struct slice s)
     struct run before = *r;
     int e = json_flatten(s, &flat, NULL);
 
-    if (e < 0 && !r->failed &&
+    if (e < 0 && e != -E2BIG && !r->failed &&
         (slice_find_byte(s, '\n') != SIZE_MAX || slice_find_byte(s, '\r') != SIZE_MAX)) {
-        r->ev->nfields = fields;
+        take_back(r, &before, fields);
         e = json_flatten(repair(r, s), &flat, NULL);
     }
     r->failed = r->failed || e == -ENOMEM; /* that it is no JSON is not known */
-    if (e < 0) { /* told before the fault was known: taken back */
-        r->ev->nfields = fields;
-        r->has_time = before.has_time;
-        r->has_level = before.has_level;
-        r->has_address = before.has_address;
-        r->doubt = before.doubt;
-        r->says_who = before.says_who;
-        r->message = before.message;
-    }
+    if (e < 0 && e != -E2BIG)
+        take_back(r, &before, fields);
+    else if (e == -E2BIG || r->ev->nfields > FIELDS_OF_JSON)
+        cut_members(r);
     if (flat.duplicate_key)
         r->ev->flags |= EVENT_DUPLICATE_KEY;
-    return e == 0;
+    return e == 0 || e == -E2BIG;
 }
 
 static int logfmt_pair(void *ctx, struct slice key, struct slice value)

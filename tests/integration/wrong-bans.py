@@ -468,6 +468,8 @@ WRITERS = [
            only="plain"),
     Writer("laravel", "JsonFormatter", BAN, laravel_json, file="json.log"),
     Writer("laravel", "LineFormatter, a value", TOLD, laravel_text),
+    Writer("laravel", "LineFormatter, behind the address", TOLD, lambda c, t:
+           f'[{iso(t)}] production.WARNING: Failed login attempt {{"ip":"{c.a}","email":"{monolog(c.p)}"}} '),
     Writer("laravel", "LineFormatter, a message", QUIET, laravel_message),
     Writer("laravel", "LineFormatter, 100 KB of a message", LIMIT, lambda c, t:
            f"[{iso(t)}] production.ERROR: no such user x" + "\n{}" * 33000 + "\n" +
@@ -511,6 +513,8 @@ WRITERS = [
         'FastCGI sent in stderr: "PHP message: no such user {p}" while reading response header from '
         'upstream'), file="php.log", only="LF, a whole line 1, LF and a beginning"),
     Writer("waf", "ModSecurity, audit log", BAN, lambda c, t: waf_record(c.a, c.p, t)),
+    Writer("waf", "ModSecurity, 300 headers", TOLD, lambda c, t: waf_record(c.a, c.p, t).replace(
+        '"headers":{', '"headers":{' + "".join(f'"x{i}":"1",' for i in range(300))), only="plain"),
     Writer("waf", "Coraza, audit log", BAN, lambda c, t: waf_coraza(c.a, c.p, t)),
     Writer("waf", "error log", TOLD, lambda c, t: waf_error(c.a, hexed(c.p), hexed(c.p), t),
            file="error.log"),

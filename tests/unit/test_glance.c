@@ -185,7 +185,7 @@ static void play_format(struct both *t, const struct format *f, unsigned rounds)
         buf_reset(&bytes);
         for (size_t size = 2000 + dice(t, 10000); bytes.n < size;) {
             if (dice(t, 50) == 0)
-                put_crowd(150 + dice(t, 100), &bytes);
+                put_crowd(130 + dice(t, 120), &bytes);
             add_line(t, lines, n, &bytes);
         }
         (void)compare(t, name.p, buf_view(&bytes));
@@ -292,7 +292,7 @@ static void a_field_without_room_in_the_event_is_not_there(void **state)
     size_t found = 0;
 
     (void)state;
-    for (uint64_t members = 200; members < 256; members++) {
+    for (uint64_t members = 160; members < 232; members++) {
         AUTO_BUF line = BUF_INIT;
 
         put_crowd(members, &line);
