@@ -44,9 +44,10 @@ int report_render(const struct report *r, enum report_form form, const struct re
     case FORM_OSCAL:
         return report_oscal(r, out, err);
     case FORM_PDF:
+        return report_pdf(r, out, err);
     case FORMS:
     default:
-        return err_set(err, -ENOTSUP, "this form is not built in");
+        return err_set(err, -EINVAL, "there is no such form");
     }
 }
 
