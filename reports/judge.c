@@ -140,8 +140,8 @@ static enum control_state judge_bans(struct making *m, unsigned days, struct buf
         buf_str(why, "no ban backend is configured");
         return CONTROL_NOT_CONFIGURED;
     }
-    buf_printf(why, "%llu bans, %llu taken back, %llu failed, %llu refused", U(t->banned),
-               U(t->unbanned), U(t->ban_failed), U(t->ban_skipped));
+    buf_printf(why, "%llu bans, %llu only pretended, %llu taken back, %llu failed, %llu refused",
+               U(t->banned), U(t->ban_dry), U(t->unbanned), U(t->ban_failed), U(t->ban_skipped));
     return worst(t->ban_failed > 0);
 }
 

@@ -22,6 +22,7 @@ static void summary(struct making *m)
         { "logins_good", "Good logins recorded", "events", now->class[CLASS_GOOD],
           was -> class[CLASS_GOOD] },
         { "bans", "Bans", "bans", now->banned, was->banned },
+        { "bans_dry", "Bans of a dry run", "bans", now->ban_dry, was->ban_dry },
         { "privileges", "Changes of privileges", "events", now->class[CLASS_PRIVILEGE],
           was -> class[CLASS_PRIVILEGE] },
         { "accounts", "Changes of accounts", "events", now->class[CLASS_ACCOUNT],

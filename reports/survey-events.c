@@ -251,7 +251,8 @@ static struct ev_rule *rule_of(struct survey *e, struct ev_fields *f)
     return r;
 }
 
-static void follow(struct survey *e, const struct line_head *h, struct slice id, enum level level)
+static void follow(struct survey *e, const struct line_head *h, struct slice id, enum level level,
+                   struct ev_who *source)
 {
     struct ev_told *told;
 
@@ -266,16 +267,16 @@ static void follow(struct survey *e, const struct line_head *h, struct slice id,
         e->failed = true;
         return;
     }
-    *told = (struct ev_told){ .recorded_us = h->us, .level = level };
+    *told = (struct ev_told){ .recorded_us = h->us, .level = level, .source = source };
 }
 
 /* Whose doing it was: an address or a user of the group or of the event that fired. */
-static void blame(struct survey *e, const struct line_head *h, struct ev_fields *f, struct seen *s,
-                  uint64_t count)
+static struct ev_who *blame(struct survey *e, const struct line_head *h, struct ev_fields *f,
+                            struct seen *s, uint64_t count)
 {
     struct ev_document document;
     struct ev_channel *c = ev_channel(e, s->channel);
-    struct ev_who *w;
+    struct ev_who *w, *source;
     struct slice raw;
     bool erased;
 
@@ -296,11 +297,13 @@ static void blame(struct survey *e, const struct line_head *h, struct ev_fields 
         if (s->class == CLASS_FAILED && count >= SURVEY_FAILS_MAX && !w->run && !erased)
             open_run(e, w, h->index, s->us, s->us, count);
     }
+    source = w;
     w = document.there ? take_user(e, &document, s) : NULL;
     if (w) {
         w->alerts++;
         ev_sample(&w->samples, h->index);
     }
+    return source;
 }
 
 /* Recorded in one period about another: both sides are said. */
@@ -318,6 +321,7 @@ void survey_alert(struct survey *e, const struct line_head *h, struct ev_fields 
     struct seen s = { .index = h->index, .channel = fields_get(f, "channel") };
     uint64_t count = line_u64(fields_get(f, "count"));
     enum level level = LEVEL_INFORMATIONAL;
+    struct ev_who *source;
     struct ev_totals *t;
     struct ev_rule *r;
 
@@ -346,6 +350,6 @@ void survey_alert(struct survey *e, const struct line_head *h, struct ev_fields 
         ev_sample(&r->samples, h->index);
     }
     ev_add(e, SERIES_ALERTS, s.us, 1);
-    follow(e, h, fields_get(f, "id"), level);
-    blame(e, h, f, &s, count);
+    source = blame(e, h, f, &s, count);
+    follow(e, h, fields_get(f, "id"), level, source);
 }

@@ -39,6 +39,22 @@ static void answer_run(struct survey *e, struct ev_who *w, uint64_t us)
         r->banned_us = us;
 }
 
+/*
+ * Who it is: the address, without ports; for a network (of IPv6) who the alert was about. An
+ * address that nothing else told of is new.
+ */
+static struct ev_who *banned_source(struct survey *e, struct ev_fields *f, struct slice raw)
+{
+    struct slice text = line_text(raw, &e->text);
+    size_t blank = slice_find_byte(text, ' ');
+    struct ev_told *told = table_get(e->told, fields_get(f, "id"));
+
+    text = slice_take(text, blank == SIZE_MAX ? text.n : blank);
+    if (told && told->source && !table_get(e->sources, text))
+        return told->source;
+    return text.n ? ev_who(e, e->sources, text, &e->other_sources) : NULL;
+}
+
 static struct slice banned_address(struct ev_fields *f, bool *ret_erased)
 {
     static const char *const names[] = { "address", "target", "source.ip" };
@@ -55,25 +71,46 @@ static struct slice banned_address(struct ev_fields *f, bool *ret_erased)
 }
 
 /* What an entry about a ban says that became of it. */
-enum ban_fate { FATE_NONE, FATE_BANNED, FATE_FAILED, FATE_SKIPPED, FATE_UNBANNED, FATE_ENDED };
+enum ban_fate {
+    FATE_NONE,
+    FATE_BANNED,
+    FATE_PRETENDED, /* a dry run */
+    FATE_FAILED,
+    FATE_SKIPPED,
+    FATE_UNBANNED,
+    FATE_ENDED,
+};
 
-static enum ban_fate fate_of(const struct line_head *h, struct ev_fields *f)
+/* An order of the book only says how it went: its ban is an entry of its own. */
+static enum ban_fate fate_of_order(struct ev_fields *f)
 {
     struct slice state = fields_get(f, "state"), id = fields_get(f, "id");
 
-    if (slice_is(h->type, "ban.add"))
-        return FATE_BANNED;
-    if (slice_is(h->type, "ban.end"))
-        return FATE_ENDED;
-    if (slice_is(h->type, "ban.remove"))
-        return FATE_UNBANNED;
-    if (slice_is(h->type, "ban.skipped") || slice_is(h->type, "ban.refused"))
-        return FATE_SKIPPED;
-    if (!slice_is(h->type, "ban.order"))
+    if (slice_is(state, "dead"))
+        return FATE_FAILED;
+    if (fields_get(f, "ban").n || !slice_is(state, "sent"))
         return FATE_NONE;
-    if (slice_is(state, "sent"))
-        return slice_find(id, SLICE("-unban-")) == SIZE_MAX ? FATE_BANNED : FATE_UNBANNED;
-    return slice_is(state, "dead") ? FATE_FAILED : FATE_NONE;
+    return slice_find(id, SLICE("-unban-")) == SIZE_MAX ? FATE_BANNED : FATE_UNBANNED;
+}
+
+static enum ban_fate fate_of(const struct line_head *h, struct ev_fields *f)
+{
+    static const struct {
+        const char *type;
+        enum ban_fate fate;
+    } fates[] = { { "ban.add", FATE_BANNED },
+                  { "ban.end", FATE_ENDED },
+                  { "ban.remove", FATE_UNBANNED },
+                  { "ban.skipped", FATE_SKIPPED } };
+
+    if (slice_is(h->type, "ban.order"))
+        return fate_of_order(f);
+    for (size_t i = 0; i < ARRAY_SIZE(fates); i++)
+        if (slice_is(h->type, fates[i].type))
+            return fates[i].fate == FATE_BANNED && slice_is(fields_get(f, "dry_run"), "true")
+                       ? FATE_PRETENDED
+                       : fates[i].fate;
+    return FATE_NONE;
 }
 
 static void count_ban(struct ev_totals *t, enum ban_fate fate)
@@ -83,11 +120,13 @@ static void count_ban(struct ev_totals *t, enum ban_fate fate)
     t->ban_failed += fate == FATE_FAILED;
     t->ban_skipped += fate == FATE_SKIPPED;
     t->ban_ended += fate == FATE_ENDED;
+    t->ban_dry += fate == FATE_PRETENDED;
 }
 
 void survey_ban(struct survey *e, const struct line_head *h, struct ev_fields *f)
 {
-    static const char *const words[] = { "state", "status", "reason", "origin", "for_s", NULL };
+    static const char *const words[] = { "verb",  "state",  "status", "reason",  "origin",
+                                         "until", "held_s", "times",  "dry_run", NULL };
     struct ev_totals *t = ev_slot(e, h->us);
     enum ban_fate fate = fate_of(h, f);
     struct slice address;
@@ -109,9 +148,7 @@ void survey_ban(struct survey *e, const struct line_head *h, struct ev_fields *f
     set_what(e, i, f, words);
     if (fate == FATE_BANNED)
         ev_add(e, SERIES_BANS, h->us, 1);
-    if (fate != FATE_BANNED || !address.n)
-        return;
-    w = ev_who(e, e->sources, line_text(address, &e->text), &e->other_sources);
+    w = fate == FATE_BANNED ? banned_source(e, f, address) : NULL;
     if (!w)
         return;
     w->bans++;

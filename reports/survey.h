@@ -85,6 +85,7 @@ struct ev_receiver {
 /* One alert on its way to people. Times of entries. */
 struct ev_told {
     uint64_t recorded_us, told_us, acked_us;
+    struct ev_who *source; /* NULL: nobody */
     enum level level;
 };
 
@@ -137,7 +138,7 @@ struct ev_totals {
     uint64_t entries, bytes;
     uint64_t level[LEVELS], alerts;
     uint64_t class[CLASSES], events;
-    uint64_t banned, unbanned, ban_failed, ban_skipped, ban_ended;
+    uint64_t banned, unbanned, ban_failed, ban_skipped, ban_ended, ban_dry;
     uint64_t sent, dead, retried;
     uint64_t acked, acts, refused_acts;
     uint64_t troubles, starts, stops, unclean, reloads, role_ends, config_refused;
