@@ -20,6 +20,7 @@ static const struct report_kind kinds[] = {
     { .info = { "compliance", "Compliance report",
                 "evidence for the controls of a standard, in four states; never a score",
                 .period = "30d", .standard = true },
+      .by_day = true,
       .build = kind_compliance },
     { .info = { "capacity", "Capacity report",
                 "growth of the trail, and when the disk is full, with the uncertainty",
@@ -256,6 +257,10 @@ static void name_period(struct making *m)
     buf_str(&b, " to ");
     buf_when(&b, days ? e->to_us - USEC_PER_SEC : e->to_us, m->zone, days ? DOC_DAY : DOC_MINUTE);
     buf_printf(&b, " (%.*s)", SLICE_FMT(zone.n ? zone : SLICE("UTC")));
+    if (m->first_us > e->from_us) {
+        buf_str(&b, "; the trail begins ");
+        buf_when(&b, m->first_us, m->zone, DOC_MINUTE);
+    }
     m->report->period = doc_keep(&m->doc, buf_view(&b));
 }
 

@@ -42,8 +42,25 @@ void show_bans(struct making *m)
     show_list(m, LIST_BAN, "bans", "Bans", NULL, SHOWN);
 }
 
+/* Days of the period, as far as the trail was there, in which a series has nothing. */
+static double empty_days(const struct making *m, enum ev_series series)
+{
+    const struct survey *e = &m->survey;
+    double n = 0;
+
+    for (size_t i = 0; i < e->nbuckets; i++)
+        n += e->bounds[i + 1] > m->first_us && e->bounds[i] < m->report->made_us &&
+             e->series[series][i] == 0;
+    return n;
+}
+
 void show_reviews(struct making *m)
 {
+    if (m->kind->by_day) {
+        doc_figures(&m->doc, "review", "", NULL);
+        doc_figure(&m->doc, "days_without_act", "Days without an act of a person",
+                   empty_days(m, SERIES_ACTS), "days", NAN);
+    }
     show_list(m, LIST_ACT, "acts", "What people did with alerts", NULL, SHOWN);
 }
 
@@ -145,9 +162,41 @@ static void show_channels(struct making *m)
     }
 }
 
+/* What a record of a login, an account or a right says. When, where and what it always says. */
+static void show_content(struct making *m)
+{
+    static const struct doc_column columns[] = {
+        { "channel", "Channel", REPORT_LEFT },
+        { "events", "Logins, accounts, rights", REPORT_RIGHT },
+        { "source", "With an address", REPORT_RIGHT },
+        { "user", "With a user", REPORT_RIGHT },
+    };
+    struct doc *d = &m->doc;
+    size_t n;
+    void **list = survey_sorted(m->arena, m->survey.channels, NULL, &n);
+
+    doc_table(
+        d, "content", "What the records say",
+        "Each has its time, channel and action; whose it was is in those that name an address "
+        "or a user.",
+        ARRAY(columns));
+    for (size_t i = 0; list && i < n; i++) {
+        const struct ev_channel *c = list[i];
+
+        if (!c->opened)
+            continue;
+        doc_row(d);
+        doc_cell(d, c->name);
+        doc_cell_count(d, c->opened);
+        doc_cell_number(d, 100.0 * (double)c->with_source / (double)c->opened, "percent");
+        doc_cell_number(d, 100.0 * (double)c->with_user / (double)c->opened, "percent");
+    }
+}
+
 void show_inputs(struct making *m)
 {
     show_channels(m);
+    show_content(m);
     show_troubles(m);
     show_counters(m);
 }
@@ -198,6 +247,9 @@ void show_trail(struct making *m)
     doc_figure(d, "contradicted", "Contradictions", (double)now->contradicted, "", NAN);
     doc_figure(d, "epochs", "Epoch keys", (double)now->epochs, "keys", NAN);
     doc_figure(d, "gaps", "Gaps", (double)e->gaps, "", NAN);
+    if (m->kind->by_day)
+        doc_figure(d, "silent_days", "Days without an entry", empty_days(m, SERIES_ENTRIES), "days",
+                   NAN);
     if (now->entries) {
         doc_figure_text(d, "first_entry", "First entry",
                         doc_printf(d, "%llu", (unsigned long long)e->first_index));

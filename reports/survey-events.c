@@ -147,7 +147,7 @@ static void describe(struct survey *e, struct ev_item *i, struct slice action,
 /* ---- events ---- */
 
 static void look_inside(struct survey *e, const struct line_head *h, struct ev_fields *f,
-                        const struct seen *s, struct slice action)
+                        const struct seen *s, struct slice action, struct ev_channel *c)
 {
     static const enum ev_list lists[CLASSES] = {
         [CLASS_ACCOUNT] = LIST_ACCOUNT, [CLASS_PRIVILEGE] = LIST_ACCOUNT, [CLASS_ADMIN] = LIST_ADMIN
@@ -162,6 +162,11 @@ static void look_inside(struct survey *e, const struct line_head *h, struct ev_f
 
     (void)fields_personal(f, "event", &raw, &erased);
     document_read(&document, line_text(raw, &e->doc));
+    if (c && document.there) {
+        c->opened++;
+        c->with_source += document.field[EV_SOURCE].n > 0;
+        c->with_user += document.field[EV_USER].n > 0;
+    }
     if (i) {
         i->us = s->us;
         i->channel = ev_keep(e, s->channel);
@@ -213,7 +218,7 @@ void survey_event(struct survey *e, const struct line_head *h, struct ev_fields 
             c->last_us = s.us;
     }
     if (s.class != CLASS_OTHER)
-        look_inside(e, h, f, &s, action);
+        look_inside(e, h, f, &s, action, c);
 }
 
 /* ---- alerts ---- */

@@ -224,6 +224,7 @@ static void on_act(struct survey *e, const struct line_head *h, struct ev_fields
         return;
     }
     t->acts++;
+    ev_add(e, SERIES_ACTS, h->us, 1);
     t->refused_acts += !done;
     if (done && (slice_is(act, "ack") || slice_is(act, "close"))) {
         t->acked++;

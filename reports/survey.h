@@ -73,6 +73,7 @@ struct ev_rule {
 struct ev_channel {
     struct slice name;
     uint64_t events, class[CLASSES], alerts, alerts_failed, events_failed, first_us, last_us;
+    uint64_t opened, with_source, with_user; /* events whose document was looked into */
     uint64_t troubles;
 };
 
@@ -154,6 +155,7 @@ enum ev_series {
     SERIES_ENTRIES,
     SERIES_BYTES,
     SERIES_EVENTS,
+    SERIES_ACTS,
     EV_SERIES
 };
 

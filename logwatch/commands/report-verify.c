@@ -33,7 +33,7 @@ struct verifying {
     struct buf companion; /* of CSV: what the trail notes */
     enum report_form form;
     const struct json *asked; /* the request, read */
-    uint64_t noted, erased; /* entries behind the report's; UINT64_MAX: none */
+    uint64_t noted, erased, pruned; /* entries behind the report's; UINT64_MAX: none */
     char digest[2 * SHA256_SIZE + 1];
 };
 
@@ -109,6 +109,8 @@ static int on_line(void *ctx, uint64_t index, struct slice line)
         return 0;
     if (slice_is(h.type, "pii.erase") && v->erased == UINT64_MAX)
         v->erased = index;
+    if (slice_is(h.type, "trail.prune") && v->pruned == UINT64_MAX)
+        v->pruned = index;
     if (v->noted == UINT64_MAX && slice_find(line, slice_str(v->digest)) != SIZE_MAX &&
         (slice_is(h.type, "report.made") || slice_is(h.type, "act")))
         v->noted = index;
@@ -124,7 +126,7 @@ static void look_later(struct verifying *v)
     sha256(noted.p, noted.n, digest);
     buf_hex(&hex, digest, sizeof digest);
     snprintf(v->digest, sizeof v->digest, "%s", hex.p ? hex.p : "-");
-    v->noted = v->erased = UINT64_MAX;
+    v->noted = v->erased = v->pruned = UINT64_MAX;
     (void)audit_each(v->x.folder, v->x.report->size, on_line, v, NULL);
 }
 
@@ -167,6 +169,10 @@ static void print_difference(const struct verifying *v, struct slice again)
         printf("personal values were erased since it was made (entry %llu): what they were is not "
                "there to compare\n",
                (unsigned long long)v->erased);
+    if (v->pruned != UINT64_MAX)
+        printf("the trail was pruned since it was made (entry %llu): it may have rested on what is "
+               "gone\n",
+               (unsigned long long)v->pruned);
 }
 
 static int print_good(const struct verifying *v)
