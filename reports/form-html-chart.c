@@ -11,7 +11,7 @@ enum {
     WIDE = 1000, /* units of a standing chart */
     HIGH = 200,
     TICKS = 4,
-    LYING_MAX = 24, /* bars with names */
+    LYING_MAX = 36, /* bars with names */
     X_LABELS = 7,
     BAR = 15, /* pixels of lying bars */
     NAME_MAX = 60, /* characters */
@@ -39,18 +39,30 @@ static void put_line(struct html_form *f, const struct plot *p, size_t series)
 {
     bool pen = false;
 
-    buf_printf(f->out, "<path class=\"l c%zu\" d=\"", series);
+    buf_printf(f->out, "<path class=\"l c%zu\" d=\"M0 0", series);
     for (size_t i = 0; i < p->p.n; i++) {
         double v = form_point(p->b, &p->p, series, i);
         bool next = i + 1 < p->p.n && !isnan(form_point(p->b, &p->p, series, i + 1));
 
         if (!isnan(v))
             buf_printf(f->out, "%c%.1f %.1f", pen ? 'L' : 'M', x_of(p, (double)i), y_of(p, v));
-        if (!isnan(v) && !pen && !next)
-            html_put(f, "h.1"); /* a point alone is a dot */
-        pen = !isnan(v);
+        pen = !isnan(v) && (pen || next);
     }
     html_put(f, "\"/>\n");
+}
+
+/* A point with gaps on both sides is a dot. */
+static void put_dots(struct html_form *f, const struct plot *p, size_t series)
+{
+    for (size_t i = 0; i < p->p.n; i++) {
+        double v = form_point(p->b, &p->p, series, i);
+
+        if (isnan(v) || (i && !isnan(form_point(p->b, &p->p, series, i - 1))) ||
+            (i + 1 < p->p.n && !isnan(form_point(p->b, &p->p, series, i + 1))))
+            continue;
+        buf_printf(f->out, "<path class=\"l c%zu dot\" d=\"M%.1f %.1fh.01\"/>\n", series,
+                   x_of(p, (double)i), y_of(p, v));
+    }
 }
 
 static void put_standing_bars(struct html_form *f, const struct plot *p, size_t series)
@@ -156,6 +168,8 @@ static void put_standing(struct html_form *f, const struct plot *p)
         buf_printf(f->out, "<path class=\"grid\" d=\"M0 %dH%d\"/>\n", HIGH * i / TICKS, WIDE);
     for (size_t s = 0; s < p->nseries; s++)
         (p->b->chart == CHART_LINE ? put_line : put_standing_bars)(f, p, s);
+    for (size_t s = 0; s < p->nseries && p->b->chart == CHART_LINE; s++)
+        put_dots(f, p, s);
     buf_printf(f->out, "<path class=\"base\" d=\"M0 %.1fH%d\"/></svg>\n", y_of(p, 0), WIDE);
     put_x(f, p);
     html_put(f, "</div>\n");
@@ -259,7 +273,7 @@ static void put_notes(struct html_form *f, const struct plot *p)
 static void put_chart(struct html_form *f, const struct plot *p)
 {
     put_legend(f, p);
-    if (p->b->chart == CHART_BARS && p->p.n <= LYING_MAX && p->p.low >= 0)
+    if (p->b->chart == CHART_BARS && p->p.n * p->nseries <= LYING_MAX && p->p.low >= 0)
         put_lying(f, p);
     else
         put_standing(f, p);

@@ -93,6 +93,7 @@ const char html_style[] =
     ".l.c4{stroke-dasharray:14 5}.l.c5{stroke-dasharray:5 3 1 3 1 3}"
     ".l.c0{stroke:var(--c0)}.l.c1{stroke:var(--c1)}.l.c2{stroke:var(--c2)}"
     ".l.c3{stroke:var(--c3)}.l.c4{stroke:var(--c4)}.l.c5{stroke:var(--c5)}"
+    ".l.dot{stroke-width:5;stroke-dasharray:none}"
     ".b.c0{fill:var(--c0)}.b.c1{fill:var(--c1)}.b.c2{fill:var(--c2)}"
     ".b.c3{fill:var(--c3)}.b.c4{fill:var(--c4)}.b.c5{fill:var(--c5)}"
     "summary{cursor:pointer;color:var(--link);font-size:.875rem;padding:.2rem 0;width:fit-content}"

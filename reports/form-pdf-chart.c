@@ -6,7 +6,7 @@
 
 #include "reports/form-pdf-private.h"
 
-enum { TICKS = 4, LYING_MAX = 24, X_LABELS = 6 };
+enum { TICKS = 4, LYING_MAX = 36, X_LABELS = 6 };
 #define AXIS 36.0 /* room for the numbers of the y axis */
 #define PLOT_HEIGHT 130.0
 #define NAMES 150.0
@@ -65,12 +65,25 @@ static void draw_line(struct pdf_plot *c, size_t series)
             cairo_line_to(cr, x_of(c, (double)i), y_of(c, v));
         else if (!isnan(v))
             cairo_move_to(cr, x_of(c, (double)i), y_of(c, v));
-        if (!isnan(v) && !pen && !next)
-            cairo_rel_line_to(cr, 0.8, 0); /* a point alone is a dot */
-        pen = !isnan(v);
+        pen = !isnan(v) && (pen || next);
     }
     cairo_stroke(cr);
     cairo_set_dash(cr, NULL, 0, 0);
+}
+
+/* A point with gaps on both sides is a dot. */
+static void draw_dots(struct pdf_plot *c, size_t series)
+{
+    for (size_t i = 0; i < c->points.n; i++) {
+        double v = value(c, series, i);
+
+        if (isnan(v) || (i && !isnan(value(c, series, i - 1))) ||
+            (i + 1 < c->points.n && !isnan(value(c, series, i + 1))))
+            continue;
+        pdf_colour(c->p, COLOUR_SERIES + (enum pdf_colour)series);
+        cairo_arc(c->p->cr, x_of(c, (double)i), y_of(c, v), 1.8, 0, 2 * G_PI);
+        cairo_fill(c->p->cr);
+    }
 }
 
 static void draw_bars(struct pdf_plot *c, size_t series)
@@ -150,6 +163,8 @@ static void put_standing(struct pdf_plot *c)
         draw_axes(c);
         for (size_t s = 0; s < c->nseries; s++)
             (c->b->chart == CHART_LINE ? draw_line : draw_bars)(c, s);
+        for (size_t s = 0; s < c->nseries && c->b->chart == CHART_LINE; s++)
+            draw_dots(c, s);
         pdf_rule(c->p, c->x, y_of(c, 0), c->width, 0.7, COLOUR_QUIET);
     }
     c->p->y += PLOT_HEIGHT + 22;
@@ -245,7 +260,7 @@ void pdf_chart(struct pdf *p, const struct report_block *b)
     c.nseries = b->nseries < FORM_SERIES_MAX ? b->nseries : FORM_SERIES_MAX;
     if (c.points.any) {
         put_legend(&c);
-        if (b->chart == CHART_BARS && c.points.n <= LYING_MAX && c.points.low >= 0)
+        if (b->chart == CHART_BARS && c.points.n * c.nseries <= LYING_MAX && c.points.low >= 0)
             put_lying(&c);
         else
             put_standing(&c);

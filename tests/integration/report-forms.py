@@ -6,6 +6,7 @@ import hashlib
 import html.parser
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -143,6 +144,28 @@ def check_html():
         fault("HTML has a cell without a limit")
 
 
+def check_contrast():
+    """WCAG AA: 4.5 for text, 3 for what is drawn, in light and dark."""
+    style = Page(read("report.html").decode()).style
+
+    def light(colour):
+        colour = colour if len(colour) == 6 else "".join(c * 2 for c in colour)
+        parts = [int(colour[i:i + 2], 16) / 255 for i in (0, 2, 4)]
+        parts = [c / 12.92 if c <= 0.03928 else ((c + 0.055) / 1.055) ** 2.4 for c in parts]
+        return 0.2126 * parts[0] + 0.7152 * parts[1] + 0.0722 * parts[2]
+
+    themes = re.findall(r":root\{(?:color-scheme:[a-z ]+;)?([^}]*)\}", style)
+    if len(themes) != 3:
+        fault("HTML has %d themes" % len(themes))
+    for theme in themes:
+        colours = {k: light(v) for k, v in re.findall(r"--([a-z0-9]+):#([0-9a-f]+)", theme)}
+        for name, least in [(n, 4.5) for n in ("fg", "quiet", "link", "good", "attention", "bad")] + [("c%d" % i, 3) for i in range(6)]:
+            for ground in ("bg", "soft") if least > 4 else ("bg", "gap"):
+                a, b = sorted((colours[name], colours[ground]))
+                if (b + 0.05) / (a + 0.05) < least:
+                    fault("too little contrast: %s on %s, %.2f" % (name, ground, (b + 0.05) / (a + 0.05)))
+
+
 def check_pdf():
     path = os.path.join(folder, "report.pdf")
     if not os.path.exists(path):
@@ -191,6 +214,7 @@ csv.field_size_limit(1 << 20)
 check_json()
 check_csv()
 check_html()
+check_contrast()
 check_pdf()
 print("%d faults" % bad)
 sys.exit(1 if bad else 0)
