@@ -1,4 +1,5 @@
 /* What a chart shows, before it is drawn: how many points, from where to where, and in words. */
+#include <float.h>
 #include <math.h>
 
 #include "reports/form-private.h"
@@ -23,7 +24,7 @@ struct slice form_point_label(const struct report_block *b, const struct form_po
 
 struct form_points form_points(const struct report_block *b, size_t max)
 {
-    struct form_points p = { .each = 1 };
+    struct form_points p = { .each = 1, .whole = true };
 
     if (max && b->nlabels > max)
         p.each = (b->nlabels + max - 1) / max;
@@ -35,6 +36,7 @@ struct form_points form_points(const struct report_block *b, size_t max)
             if (isnan(v))
                 continue;
             p.any = true;
+            p.whole = p.whole && v == floor(v);
             p.low = fmin(p.low, v);
             p.high = fmax(p.high, v);
         }
@@ -43,18 +45,41 @@ struct form_points form_points(const struct report_block *b, size_t max)
     return p;
 }
 
-double form_round_up(double v)
+/* 1, 2 or 5 times a power of ten, at or above v > 0. */
+static double round_step(double v)
 {
-    static const double steps[] = { 1, 2, 2.5, 5, 10 };
-    double base;
+    double base = pow(10, floor(log10(v)));
 
-    if (!(v > 0))
-        return 0;
-    base = pow(10, floor(log10(v)));
-    for (size_t i = 0; i < ARRAY_SIZE(steps); i++)
-        if (steps[i] * base >= v)
-            return steps[i] * base;
-    return v;
+    return v <= base ? base : v <= 2 * base ? 2 * base : v <= 5 * base ? 5 * base : 10 * base;
+}
+
+struct form_axis form_axis_of(const struct form_points *p)
+{
+    enum { STEPS = 4 }; /* about so many */
+    struct form_axis a = { .step = round_step((p->high - p->low) / STEPS) };
+
+    if (p->whole && a.step < 1)
+        a.step = 1;
+    if (!isfinite(a.step) || !(a.step > 0))
+        a.step = DBL_MAX / 8;
+    a.low = floor(p->low / a.step) * a.step;
+    a.n = (unsigned)ceil((p->high - a.low) / a.step);
+    a.n = a.n < 1 ? 1 : a.n > 2 * STEPS ? 2 * STEPS : a.n;
+    a.high = a.low + a.step * a.n;
+    return a;
+}
+
+bool form_says_unit(const struct report_block *b)
+{
+    return b->unit.n && !slice_eq_nocase(b->unit, b->title);
+}
+
+bool form_has_before(const struct report_block *b)
+{
+    for (size_t i = 0; i < b->nfigures; i++)
+        if (b->figures[i].before.n)
+            return true;
+    return false;
 }
 
 static void series_words(struct buf *b, const struct report_block *block, size_t series)

@@ -10,7 +10,6 @@
 enum {
     WIDE = 1000, /* units of a standing chart */
     HIGH = 200,
-    TICKS = 4,
     LYING_MAX = 36, /* bars with names */
     X_LABELS = 7,
     BAR = 15, /* pixels of lying bars */
@@ -21,7 +20,7 @@ enum {
 struct plot {
     const struct report_block *b;
     struct form_points p;
-    double low, high;
+    struct form_axis axis;
     size_t nseries;
 };
 
@@ -32,7 +31,7 @@ static double x_of(const struct plot *p, double point)
 
 static double y_of(const struct plot *p, double v)
 {
-    return HIGH * (p->high - v) / (p->high - p->low);
+    return HIGH * (p->axis.high - v) / (p->axis.high - p->axis.low);
 }
 
 static void put_line(struct html_form *f, const struct plot *p, size_t series)
@@ -133,9 +132,9 @@ static void put_words(struct html_form *f, const struct plot *p)
 static void put_y(struct html_form *f, const struct plot *p)
 {
     html_put(f, "<div class=\"y\" aria-hidden=\"true\">");
-    for (int i = TICKS; i >= 0; i--) {
+    for (unsigned i = p->axis.n + 1; i-- > 0;) {
         html_put(f, "<span>");
-        form_number_grouped(f->out, p->low + (p->high - p->low) * i / TICKS);
+        form_number_grouped(f->out, p->axis.low + p->axis.step * i);
         html_put(f, "</span>");
     }
     html_put(f, "</div>\n");
@@ -164,8 +163,9 @@ static void put_standing(struct html_form *f, const struct plot *p)
                WIDE, HIGH);
     put_words(f, p);
     put_gaps(f, p);
-    for (int i = 0; i <= TICKS; i++)
-        buf_printf(f->out, "<path class=\"grid\" d=\"M0 %dH%d\"/>\n", HIGH * i / TICKS, WIDE);
+    for (unsigned i = 0; i <= p->axis.n; i++)
+        buf_printf(f->out, "<path class=\"grid\" d=\"M0 %.1fH%d\"/>\n",
+                   (double)HIGH * i / p->axis.n, WIDE);
     for (size_t s = 0; s < p->nseries; s++)
         (p->b->chart == CHART_LINE ? put_line : put_standing_bars)(f, p, s);
     for (size_t s = 0; s < p->nseries && p->b->chart == CHART_LINE; s++)
@@ -285,16 +285,18 @@ void html_chart(struct html_form *f, const struct report_block *b)
 {
     struct plot p = { .b = b, .p = form_points(b, FORM_POINTS_MAX) };
 
-    p.low = -form_round_up(-p.p.low);
-    p.high = form_round_up(p.p.high);
+    p.axis = form_axis_of(&p.p);
     p.nseries = b->nseries < FORM_SERIES_MAX ? b->nseries : FORM_SERIES_MAX;
     html_put(f, "<figure>\n");
-    if (b->title.n || b->unit.n) {
+    if (b->title.n || form_says_unit(b)) {
         html_put(f, "<figcaption>");
         html_text(f, b->title);
-        html_put(f, b->unit.n ? " <span class=\"quiet\">(" : "");
-        html_text(f, b->unit);
-        html_put(f, b->unit.n ? ")</span></figcaption>\n" : "</figcaption>\n");
+        if (form_says_unit(b)) {
+            html_put(f, " <span class=\"quiet\">(");
+            html_text(f, b->unit);
+            html_put(f, ")</span>");
+        }
+        html_put(f, "</figcaption>\n");
     }
     if (b->text.n) {
         html_put(f, "<p class=\"quiet\">");

@@ -3,6 +3,7 @@
 
 enum {
     LONG_CELL = 34, /* columns; from there on a cell wraps in a box of its own */
+    LONGER_CELL = 110,
 };
 
 static const char *cell_class(const struct report_column *c, enum report_tone tone)
@@ -18,16 +19,16 @@ static const char *cell_class(const struct report_column *c, enum report_tone to
 
 static void put_text(struct html_form *f, struct slice raw, const char *mark)
 {
-    bool wide;
+    size_t n;
 
     buf_reset(&f->scratch);
     form_show(&f->scratch, raw, FORM_CELL_MAX);
-    wide = form_width(buf_view(&f->scratch)) > LONG_CELL;
-    html_put(f, wide ? "<div class=\"w\">" : "");
+    n = form_width(buf_view(&f->scratch));
+    html_put(f, n > LONGER_CELL ? "<div class=\"w x\">" : n > LONG_CELL ? "<div class=\"w\">" : "");
     if (mark[0])
         buf_printf(f->out, "<span aria-hidden=\"true\">%s\xc2\xa0</span>", mark);
     html_shown(f, buf_view(&f->scratch));
-    html_put(f, wide ? "</div>" : "");
+    html_put(f, n > LONG_CELL ? "</div>" : "");
     if (!buf_ok(&f->scratch))
         f->out->failed = true;
 }

@@ -147,15 +147,20 @@ static void put_contents(struct html_form *f, const struct report *r)
 
 static void put_figures(struct html_form *f, const struct report_block *b)
 {
+    bool before = form_has_before(b);
+
     html_put(f, "<dl class=\"figures\">\n");
     for (size_t i = 0; i < b->nfigures; i++) {
         html_put(f, "<div><dt>");
         html_text(f, b->figures[i].label);
         html_put(f, "</dt><dd>");
         html_text(f, b->figures[i].text);
-        html_put(f, "<small>");
-        html_text(f, b->figures[i].before);
-        html_put(f, "</small></dd></div>\n");
+        if (before) {
+            html_put(f, "<small>");
+            html_text(f, b->figures[i].before);
+            html_put(f, "</small>");
+        }
+        html_put(f, "</dd></div>\n");
     }
     html_put(f, "</dl>\n");
 }

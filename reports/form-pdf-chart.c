@@ -6,7 +6,7 @@
 
 #include "reports/form-pdf-private.h"
 
-enum { TICKS = 4, LYING_MAX = 36, X_LABELS = 6 };
+enum { LYING_MAX = 36, X_LABELS = 6 };
 #define AXIS 36.0 /* room for the numbers of the y axis */
 #define PLOT_HEIGHT 130.0
 #define NAMES 150.0
@@ -16,7 +16,8 @@ struct pdf_plot {
     struct pdf *p;
     const struct report_block *b;
     struct form_points points;
-    double low, high, x, y, width, height;
+    struct form_axis axis;
+    double x, y, width, height;
     size_t nseries;
 };
 
@@ -27,7 +28,7 @@ static double x_of(const struct pdf_plot *c, double point)
 
 static double y_of(const struct pdf_plot *c, double v)
 {
-    return c->y + c->height * (c->high - v) / (c->high - c->low);
+    return c->y + c->height * (c->axis.high - v) / (c->axis.high - c->axis.low);
 }
 
 static double value(const struct pdf_plot *c, size_t series, size_t point)
@@ -132,8 +133,8 @@ static void draw_axes(struct pdf_plot *c)
 {
     size_t n = c->points.n < X_LABELS ? c->points.n : X_LABELS;
 
-    for (int i = 0; i <= TICKS; i++) {
-        double v = c->low + (c->high - c->low) * i / TICKS;
+    for (unsigned i = 0; i <= c->axis.n; i++) {
+        double v = c->axis.low + c->axis.step * i;
 
         pdf_rule(c->p, c->x, y_of(c, v), c->width, 0.5, COLOUR_LINE);
         buf_reset(&c->p->scratch);
@@ -255,8 +256,7 @@ void pdf_chart(struct pdf *p, const struct report_block *b)
 {
     struct pdf_plot c = { .p = p, .b = b, .points = form_points(b, FORM_POINTS_MAX) };
 
-    c.low = -form_round_up(-c.points.low);
-    c.high = form_round_up(c.points.high);
+    c.axis = form_axis_of(&c.points);
     c.nseries = b->nseries < FORM_SERIES_MAX ? b->nseries : FORM_SERIES_MAX;
     if (c.points.any) {
         put_legend(&c);

@@ -11,9 +11,9 @@
 #include "reports/form-pdf-private.h"
 
 enum {
-    CELL_LINES = 12, /* so that a row fits on a page */
+    CELL_LINES = 24, /* so that a row fits on a page */
     MEASURED = 300, /* rows that say how wide columns want to be */
-    ROW_MAX = 800, /* characters of all cells together: shaping them is what takes time */
+    ROW_MAX = 1000, /* bytes of all cells together: shaping them is what takes time */
     SHORT_CELL = 40, /* always whole */
 };
 #define PAD_X 4.0
@@ -41,11 +41,14 @@ static enum pdf_colour tone_colour(enum report_tone tone)
     return (size_t)tone < ARRAY_SIZE(colours) ? colours[tone] : COLOUR_TEXT;
 }
 
-static size_t cell_max(const struct pdf_grid *g)
+/* A row of ordinary texts is shown whole; of a monster each cell gets its share. */
+static size_t cell_max(const struct pdf_grid *g, const struct report_row *row)
 {
-    size_t each = ROW_MAX / g->ncolumns;
+    size_t all = 0, each = ROW_MAX / g->ncolumns;
 
-    return each < SHORT_CELL ? SHORT_CELL : each > FORM_CELL_MAX ? FORM_CELL_MAX : each;
+    for (size_t c = 0; c < g->b->ncolumns && all <= ROW_MAX; c++)
+        all += row->cells[c].text.n;
+    return all <= ROW_MAX ? FORM_CELL_MAX : each < SHORT_CELL ? SHORT_CELL : each;
 }
 
 /* What stands in a column of a row (NULL: of the heading): in p->scratch. */
@@ -63,7 +66,7 @@ static struct slice cell_text(struct pdf_grid *g, const struct report_row *row, 
 
         if (mark[0])
             buf_printf(out, "%s\xc2\xa0", mark);
-        form_show(out, row->cells[column].text, cell_max(g));
+        form_show(out, row->cells[column].text, cell_max(g, row));
     } else {
         form_show(out, g->b->columns[column].label, FORM_CELL_MAX);
     }

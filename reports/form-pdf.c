@@ -135,7 +135,7 @@ static void put_figure(struct pdf *p, const struct report_figure *f, double x, d
 static void put_figures(struct pdf *p, const struct report_block *b)
 {
     enum { ACROSS = 3 };
-    double width = PDF_CONTENT / ACROSS, height = 64;
+    double width = PDF_CONTENT / ACROSS, height = form_has_before(b) ? 64 : 52;
 
     for (size_t i = 0; i < b->nfigures; i++) {
         if (i % ACROSS == 0) {
@@ -154,7 +154,7 @@ static void put_block_title(struct pdf *p, const struct report_block *b)
     AUTO_BUF title = BUF_INIT;
 
     form_show(&title, b->title, FORM_CELL_MAX);
-    if (b->kind == BLOCK_CHART && b->unit.n) {
+    if (b->kind == BLOCK_CHART && form_says_unit(b)) {
         buf_str(&title, title.n ? " (" : "(");
         form_show(&title, b->unit, FORM_CELL_MAX);
         buf_str(&title, ")");

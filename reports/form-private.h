@@ -65,14 +65,22 @@ struct form_points {
     size_t each; /* values in one point */
     double low, high; /* of what is shown; 0 is among them; low < high */
     bool any; /* a value at all */
+    bool whole; /* all of them whole numbers */
 };
 struct form_points form_points(const struct report_block *b, size_t max);
 double form_point(const struct report_block *b, const struct form_points *p, size_t series,
                   size_t point);
 struct slice form_point_label(const struct report_block *b, const struct form_points *p,
                               size_t point);
-/* A round number at or above v: where an axis ends. */
-double form_round_up(double v);
+/* An axis in steps of round numbers, whole ones where all values are: low + i * step, i up to n. */
+struct form_axis {
+    double low, high, step;
+    unsigned n;
+};
+struct form_axis form_axis_of(const struct form_points *p);
+/* Is a unit worth saying behind the title? "Alerts (alerts)" says nothing. */
+bool form_says_unit(const struct report_block *b);
+bool form_has_before(const struct report_block *b);
 /* One sentence: what the chart says, for those who do not see it. Shown text. */
 void form_chart_words(struct buf *b, const struct report_block *block);
 

@@ -36,33 +36,41 @@ void text_styled(struct text_form *f, enum text_style style, struct slice shown)
         buf_str(f->out, "\033[0m");
 }
 
-/* Bytes of the longest start that fits in `width`; *ret_blank: of the one before its last blank. */
-static size_t fits(struct slice s, size_t width, size_t *ret_blank)
+/*
+ * Bytes of the longest start that fits in `width`; *ret_break: where it would rather end, before a
+ * blank, or, in a word without one, behind a hyphen or a slash of its second half.
+ */
+static size_t fits(struct slice s, size_t width, size_t *ret_break)
 {
     size_t used = 0, at = 0;
+    bool blank = false;
 
-    *ret_blank = 0;
+    *ret_break = 0;
     while (at < s.n) {
         uint32_t cp = 0;
         unsigned len = utf8_decode(slice_skip(s, at), &cp), w = len ? form_char_width(cp) : 1;
 
-        if (cp == ' ' && at)
-            *ret_blank = at;
+        if (cp == ' ' && at) {
+            *ret_break = at;
+            blank = true;
+        }
         if (used + w > width && at)
             break;
         used += w;
         at += len ? len : 1;
+        if (!blank && (cp == '-' || cp == '/') && used > width / 2)
+            *ret_break = at;
     }
     return at;
 }
 
 struct slice text_wrap(struct slice *rest, size_t width)
 {
-    size_t blank, n = fits(*rest, width, &blank);
+    size_t at, n = fits(*rest, width, &at);
     struct slice line;
 
-    if (n < rest->n && blank)
-        n = blank;
+    if (n < rest->n && at)
+        n = at;
     line = slice_take(*rest, n);
     *rest = slice_skip(*rest, n);
     while (rest->n && rest->p[0] == ' ')
@@ -210,7 +218,8 @@ static int put_block(struct text_form *f, const struct report_block *b, struct e
     buf_char(f->out, '\n');
     if (b->title.n)
         put_title(f, "", b->title, NULL);
-    put_lines(f, 0, b->text);
+    if (b->text.n)
+        put_lines(f, 0, b->text);
     return b->kind < ARRAY_SIZE(put) && put[b->kind] ? put[b->kind](f, b, err) : 0;
 }
 

@@ -618,6 +618,36 @@ static void json_refuses_a_name_that_comes_twice_and_a_broken_request(void **sta
     assert_string_equal(err.text, "the name 'user' is there twice in one table of the report");
 }
 
+static void an_axis_has_round_steps(void **state)
+{
+    static const struct {
+        double low, high;
+        bool whole;
+        double step, ret_low, ret_high;
+    } cases[] = { { 0, 39, true, 10, 0, 40 },       { 0, 1, true, 1, 0, 1 },
+                  { 0, 1, false, 0.5, 0, 1 },       { 0, 780, true, 200, 0, 800 },
+                  { -30, 100, true, 50, -50, 100 }, { -7, 0, true, 2, -8, 0 },
+                  { 0, 2, true, 1, 0, 2 },          { 0, 0.003, false, 0.001, 0, 0.003 },
+                  { 0, 1e15, true, 5e14, 0, 1e15 } };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        const struct form_points p = { .low = cases[i].low,
+                                       .high = cases[i].high,
+                                       .whole = cases[i].whole };
+        struct form_axis a = form_axis_of(&p);
+
+        assert_true(fabs(a.step - cases[i].step) <= cases[i].step * 1e-9);
+        assert_true(fabs(a.low - cases[i].ret_low) <= 1e-9);
+        assert_true(fabs(a.high - cases[i].ret_high) <= fabs(a.high) * 1e-9);
+    }
+    for (double v = 1e-300; v < 1e305; v *= 1e7) {
+        struct form_axis a = form_axis_of(&(struct form_points){ .high = v });
+
+        assert_true(a.n >= 1 && a.n <= 8 && a.high >= v * 0.999 && isfinite(a.high));
+    }
+}
+
 static void the_request_is_found_in_each_form(void **state)
 {
     static const char *const forms[] = { "text", "html", "pdf", "json" };
@@ -833,6 +863,7 @@ int main(int argc, char **argv)
         TEST(csv_disarms_formulas_and_keeps_numbers_plain),
         TEST(json_has_every_key_and_a_null_for_no_number),
         TEST(json_refuses_a_name_that_comes_twice_and_a_broken_request),
+        TEST(an_axis_has_round_steps),
         TEST(the_request_is_found_in_each_form),
         TEST(a_file_without_a_request_says_so),
         TEST(pdf_has_its_facts_and_no_date_of_today),
