@@ -1,0 +1,665 @@
+#include "logwatch/core-forward.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+
+#include "audit/cursor.h"
+#include "base/fault.h"
+#include "base/ipc.h"
+#include "base/log.h"
+#include "logwatch/config.h"
+
+/* What one turn reads for one receiver, also when its filter takes nothing of it. */
+#define SCAN_BYTES (4u << 20)
+#define LINE_MAX_BYTES (FORWARD_PACKET_MAX - 4096)
+/* Further back than that no receiver may ask for. */
+#define AGAIN_MAX 65536
+#define RESTART_US (5 * USEC_PER_SEC)
+#define TRAIL_RETRY_US (5 * USEC_PER_SEC)
+
+struct forward {
+    const struct config_forward *config;
+    struct machine *machine;
+    struct audit_cursor *cursor;
+    pid_t pid;
+    int fd;
+    uint64_t restart_us; /* monotonic */
+    bool loaded; /* the position was read from the state */
+    struct forward_position at; /* as it will be with the next commit */
+    uint64_t not_before_us; /* wall */
+    unsigned failures; /* in a row */
+    bool failing, broken_told;
+    /* In work: entries [at.next, to), of which `batch` were handed out. */
+    bool busy;
+    uint64_t number, to, to_time_us;
+    uint64_t *batch;
+    bool *own; /* that entry tells of dead ones: when it dies itself, no other entry says so */
+    size_t nbatch;
+    uint64_t *done; /* behind at.next, in order: not to be sent again */
+    size_t ndone;
+    struct log_gate gate;
+};
+
+struct core_forward {
+    const struct config *config;
+    const struct clock *clock;
+    struct forward *items;
+    size_t n;
+    bool forks;
+    struct buf packet;
+    char *answer;
+    struct arena *arena;
+};
+
+/* ---- processes ---- */
+
+static int child_start(struct core_forward *x, struct forward *f, struct err *err)
+{
+    int fds[2];
+    sigset_t none;
+
+    if (ipc_pair(SOCK_SEQPACKET, fds, err) < 0)
+        return err_code(err);
+    f->pid = fork();
+    if (f->pid < 0) {
+        close(fds[0]);
+        close(fds[1]);
+        return err_set(err, -errno, "fork: %s", err_name(errno));
+    }
+    if (f->pid == 0) {
+        for (size_t i = 0; i < x->n; i++)
+            if (&x->items[i] != f && x->items[i].fd >= 0)
+                close(x->items[i].fd);
+        close(fds[0]);
+        sigemptyset(&none);
+        sigprocmask(SIG_SETMASK, &none, NULL);
+        signal(SIGTERM, SIG_DFL);
+        signal(SIGINT, SIG_IGN);
+        prctl(PR_SET_PDEATHSIG, SIGTERM);
+        forward_work(f->machine, x->config->host, fds[1]);
+        _exit(0);
+    }
+    close(fds[1]);
+    f->fd = fds[0];
+    return 0;
+}
+
+static void child_end(struct forward *f)
+{
+    if (f->fd >= 0)
+        close(f->fd);
+    f->fd = -1;
+    if (f->pid > 0) {
+        kill(f->pid, SIGTERM);
+        while (waitpid(f->pid, NULL, 0) < 0 && errno == EINTR)
+            ;
+    }
+    f->pid = 0;
+    f->busy = false;
+}
+
+static int new_one(struct core_forward *x, size_t i, struct err *err)
+{
+    struct forward *f = &x->items[i];
+
+    f->config = &x->config->forwards[i];
+    f->machine = forward_machine(x->config, i);
+    f->batch = calloc(FORWARD_BATCH_MAX, sizeof *f->batch);
+    f->own = calloc(FORWARD_BATCH_MAX, sizeof *f->own);
+    f->done = calloc(FORWARD_BATCH_MAX, sizeof *f->done);
+    return f->batch && f->own && f->done ? 0 : err_nomem(err);
+}
+
+int core_forward_new(const struct config *c, const struct clock *clock, bool forks,
+                     struct core_forward **ret, struct err *err)
+{
+    AUTO(core_forward) x = calloc(1, sizeof *x);
+
+    if (!x)
+        return err_nomem(err);
+    x->config = c;
+    x->clock = clock;
+    x->forks = forks;
+    x->items = calloc(c->nforwards + 1, sizeof *x->items);
+    x->answer = malloc(FORWARD_ANSWER_MAX);
+    x->arena = arena_new(4096, 1 << 20);
+    x->packet.limit = FORWARD_PACKET_MAX;
+    if (!x->items || !x->answer || !x->arena)
+        return err_nomem(err);
+    for (x->n = 0; x->n < c->nforwards; x->n++) {
+        x->items[x->n].fd = -1;
+        if (new_one(x, x->n, err) < 0)
+            return err_code(err);
+    }
+    for (size_t i = 0; forks && i < x->n; i++)
+        if (child_start(x, &x->items[i], err) < 0)
+            return err_code(err);
+    *ret = TAKE(x);
+    return 0;
+}
+
+void core_forward_free(struct core_forward *x)
+{
+    if (!x)
+        return;
+    for (size_t i = 0; x->items && i < x->config->nforwards; i++) {
+        struct forward *f = &x->items[i];
+
+        if (i < x->n)
+            child_end(f);
+        audit_cursor_free(f->cursor);
+        free(f->batch);
+        free(f->own);
+        free(f->done);
+    }
+    free(x->items);
+    free(x->answer);
+    buf_fini(&x->packet);
+    arena_free(x->arena);
+    free(x);
+}
+
+int core_forward_attach(struct core_forward *x, size_t i, int fd, struct err *err)
+{
+    if (i >= x->n) {
+        close(fd);
+        return err_set(err, -EPROTO, "no receiver of entries has the number %zu", i);
+    }
+    child_end(&x->items[i]);
+    x->items[i].fd = fd;
+    return 0;
+}
+
+size_t core_forward_poll(const struct core_forward *x, struct pollfd *fds, size_t max)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < x->n && n < max; i++)
+        if (x->items[i].fd >= 0)
+            fds[n++] = (struct pollfd){ .fd = x->items[i].fd, .events = POLLIN };
+    return n;
+}
+
+size_t core_forward_busy(const struct core_forward *x)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < x->n; i++)
+        n += x->items[i].busy;
+    return n;
+}
+
+/* ---- the position ---- */
+
+struct loading {
+    struct forward *f;
+    struct slice origin;
+    bool found;
+};
+
+static int on_cursor(void *ctx, const struct cursor *c)
+{
+    struct loading *l = ctx;
+
+    if (slice_is(c->stream, FORWARD_STREAM))
+        l->found = forward_position_read(c->value, l->origin, &l->f->at);
+    return 0;
+}
+
+static int put_position(struct core_forward *x, struct forward *f, struct core *core,
+                        struct err *err)
+{
+    AUTO_BUF value = BUF_INIT;
+    char *input;
+
+    arena_reset(x->arena);
+    input = forward_input(x->arena, f->machine->name);
+    forward_position_write(&f->at, slice_str(audit_origin(core_audit(core))), &value);
+    if (!input || !buf_ok(&value))
+        return err_nomem(err);
+    return core_cursor(core, slice_str(input),
+                       (struct cursor){ SLICE(FORWARD_STREAM), buf_view(&value) }, err);
+}
+
+/* Where it was; a receiver that is new, or a trail that is, begins as configured. */
+static int load(struct core_forward *x, struct forward *f, struct core *core, struct err *err)
+{
+    struct loading l = { .f = f, .origin = slice_str(audit_origin(core_audit(core))) };
+    uint64_t end = audit_end(core_audit(core)).count;
+    char *input;
+
+    arena_reset(x->arena);
+    input = forward_input(x->arena, f->machine->name);
+    if (!input)
+        return err_nomem(err);
+    if (store_cursors_each(core_store(core), slice_str(input), on_cursor, &l, err) < 0)
+        return err_code(err);
+    f->loaded = true;
+    if (l.found && f->at.next <= end)
+        return 0;
+    f->at = (struct forward_position){ .next = f->config->from == FORWARD_FROM_NOW ? end : 0 };
+    return put_position(x, f, core, err);
+}
+
+/* ---- handing out ---- */
+
+struct gathering {
+    struct core_forward *x;
+    struct forward *f;
+    uint64_t next, time_us; /* behind the last one that was looked at */
+    size_t scanned, at_done;
+};
+
+/* {"i":7,"t":"2026-11-21T06:13:58.000000Z",... */
+static uint64_t time_of(struct slice line)
+{
+    size_t at = slice_find(slice_take(line, 64), SLICE(",\"t\":\""));
+    uint64_t us = 0;
+
+    if (at != SIZE_MAX)
+        (void)time_parse_rfc3339(slice_take(slice_skip(line, at + 6), 27), &us);
+    return us;
+}
+
+static bool is_done(struct gathering *g, uint64_t index)
+{
+    while (g->at_done < g->f->ndone && g->f->done[g->at_done] < index)
+        g->at_done++;
+    return g->at_done < g->f->ndone && g->f->done[g->at_done] == index;
+}
+
+/* A line that would not cross goes without its personal values; they are the most of it. */
+static void put_line(struct buf *packet, struct slice line)
+{
+    size_t tab = slice_find_byte(line, '\t');
+
+    if (line.n > LINE_MAX_BYTES && tab != SIZE_MAX) {
+        buf_slice(packet, slice_take(line, tab));
+        buf_char(packet, '}');
+    } else {
+        buf_slice(packet, line);
+    }
+    buf_char(packet, '\n');
+}
+
+static int gather(void *ctx, uint64_t index, struct slice line)
+{
+    struct gathering *g = ctx;
+    struct forward *f = g->f;
+    size_t need = line.n <= LINE_MAX_BYTES ? line.n + 1 : slice_find_byte(line, '\t') + 2;
+
+    if (g->scanned >= SCAN_BYTES || f->nbatch == f->config->batch)
+        return 1;
+    if (forward_takes(f->config, line) && !is_done(g, index)) {
+        if (f->nbatch && g->x->packet.n + need > FORWARD_PACKET_MAX)
+            return 1;
+        put_line(&g->x->packet, line);
+        f->own[f->nbatch] = slice_find(slice_take(line, 96), SLICE(",\"type\":\"forward.")) !=
+                            SIZE_MAX;
+        f->batch[f->nbatch++] = index;
+    }
+    g->scanned += line.n;
+    g->next = index + 1;
+    g->time_us = time_of(line);
+    return 0;
+}
+
+static int begin_packet(struct core_forward *x, struct core *core, struct err *err)
+{
+    struct slice origin = slice_str(audit_origin(core_audit(core)));
+    struct forward_order o = { .origin_n = (uint32_t)origin.n };
+
+    buf_reset(&x->packet);
+    buf_add(&x->packet, &o, sizeof o);
+    buf_slice(&x->packet, origin);
+    return buf_ok(&x->packet) ? 0 : err_nomem(err);
+}
+
+static int send_packet(struct core_forward *x, struct forward *f)
+{
+    struct forward_order o;
+
+    memcpy(&o, x->packet.p, sizeof o);
+    o.number = ++f->number;
+    o.n = (uint32_t)f->nbatch;
+    memcpy(x->packet.p, &o, sizeof o);
+    fault_point(FAULT_SEND_BEFORE);
+    return send(f->fd, x->packet.p, x->packet.n, MSG_NOSIGNAL | MSG_DONTWAIT) < 0 ? -errno : 0;
+}
+
+/* All up to `to` is done, or is not for this receiver. */
+static int advance(struct core_forward *x, struct forward *f, struct core *core, uint64_t to,
+                   uint64_t time_us, struct err *err)
+{
+    f->at = (struct forward_position){ to, time_us ? time_us : f->at.time_us };
+    f->ndone = 0;
+    return put_position(x, f, core, err);
+}
+
+/* The trail cannot be read: that is told, and tried again; the core goes on. */
+static void trail_fault(struct core_forward *x, struct forward *f, const struct err *err)
+{
+    uint64_t missed;
+
+    f->not_before_us = clock_now(x->clock) + TRAIL_RETRY_US;
+    if (log_gate(&f->gate, clock_mono(x->clock), &missed))
+        log_error("receiver '%s': %s", f->machine->name, err->text);
+}
+
+static int read_batch(struct core_forward *x, struct forward *f, struct core *core,
+                      struct gathering *g, struct err *err)
+{
+    struct err fault = ERR_NONE;
+    uint64_t end = audit_end(core_audit(core)).count;
+
+    if (begin_packet(x, core, err) < 0)
+        return err_code(err);
+    if ((!f->cursor && audit_cursor_new(x->config->trail, &f->cursor, &fault) < 0) ||
+        audit_cursor_read(f->cursor, f->at.next, end, gather, g, &fault) < 0) {
+        trail_fault(x, f, &fault);
+        return 0;
+    }
+    return buf_ok(&x->packet) ? 1 : err_nomem(err);
+}
+
+static int hand_out(struct core_forward *x, struct forward *f, struct core *core, struct err *err)
+{
+    struct gathering g = { .x = x, .f = f, .next = f->at.next };
+    int r;
+
+    f->nbatch = 0;
+    r = read_batch(x, f, core, &g, err);
+    if (r <= 0)
+        return r;
+    if (f->nbatch == 0)
+        return g.next > f->at.next ? advance(x, f, core, g.next, g.time_us, err) : 0;
+    if (send_packet(x, f) < 0)
+        return 0; /* its process has ended: the next collect says so */
+    f->busy = true;
+    f->to = g.next;
+    f->to_time_us = g.time_us;
+    return 0;
+}
+
+static bool may_be_given(const struct core_forward *x, const struct forward *f, uint64_t end)
+{
+    return f->fd >= 0 && !f->busy && f->at.next < end && f->not_before_us <= clock_now(x->clock);
+}
+
+int core_forward_dispatch(struct core_forward *x, struct core *core, struct err *err)
+{
+    uint64_t end = audit_end(core_audit(core)).count;
+
+    for (size_t i = 0; i < x->n; i++) {
+        struct forward *f = &x->items[i];
+        int r = f->loaded ? 0 : load(x, f, core, err);
+
+        if (r == 0 && may_be_given(x, f, end))
+            r = hand_out(x, f, core, err);
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
+uint64_t core_forward_due_us(const struct core_forward *x, struct core *core)
+{
+    uint64_t end = audit_end(core_audit(core)).count, due = UINT64_MAX;
+
+    for (size_t i = 0; i < x->n; i++) {
+        const struct forward *f = &x->items[i];
+
+        if (f->fd >= 0 && !f->busy && f->loaded && f->at.next < end && f->not_before_us < due)
+            due = f->not_before_us;
+    }
+    return due;
+}
+
+/* ---- what became of it ---- */
+
+struct answer {
+    struct forward_answer head;
+    const char *states;
+    struct forward_reason reasons[FORWARD_REASONS_MAX];
+    size_t ndead, nsent;
+};
+
+/* Of a process that talks to strangers: only what can be the answer to what it was given. */
+static bool read_answer(const struct forward *f, const char *p, size_t n, struct answer *ret)
+{
+    struct forward_answer *h = &ret->head;
+
+    ret->ndead = ret->nsent = 0;
+    if (n < sizeof *h)
+        return false;
+    memcpy(h, p, sizeof *h);
+    if (!f->busy || h->number != f->number || h->n != f->nbatch ||
+        h->nreasons > FORWARD_REASONS_MAX ||
+        n != sizeof *h + h->n + h->nreasons * sizeof(struct forward_reason))
+        return false;
+    h->status[sizeof h->status - 1] = '\0';
+    ret->states = p + sizeof *h;
+    memcpy(ret->reasons, ret->states + h->n, h->nreasons * sizeof *ret->reasons);
+    for (size_t i = 0; i < h->n; i++) {
+        if (ret->states[i] != DELIVERY_SENT && ret->states[i] != DELIVERY_RETRY &&
+            ret->states[i] != DELIVERY_DEAD)
+            return false;
+        ret->ndead += ret->states[i] == DELIVERY_DEAD;
+        ret->nsent += ret->states[i] == DELIVERY_SENT;
+    }
+    for (size_t i = 0; i < h->nreasons; i++) {
+        ret->reasons[i].text[sizeof ret->reasons[i].text - 1] = '\0';
+        if (ret->reasons[i].which >= h->n)
+            return false;
+    }
+    return true;
+}
+
+static int note(struct core *core, const char *type, const struct buf *members, struct err *err)
+{
+    return buf_ok(members) ? core_note(core, type, buf_view(members), err) : err_nomem(err);
+}
+
+/* One entry for all that died in a batch. It is the receiver that says why: the text is cleaned. */
+static int note_dead(struct forward *f, struct core *core, const struct answer *a, struct err *err)
+{
+    AUTO_BUF members = BUF_INIT;
+    struct json_writer w = json_writer(&members);
+    size_t told = 0, n = 0;
+
+    for (size_t i = 0; i < a->head.n; i++)
+        n += a->states[i] == DELIVERY_DEAD && !f->own[i];
+    if (a->ndead)
+        log_warning("receiver '%s' refused %zu entries: %s", f->machine->name, a->ndead,
+                    a->head.nreasons ? a->reasons[0].text : "");
+    if (n == 0)
+        return 0;
+    json_member_str(&w, "receiver", f->machine->name);
+    json_member_str(&w, "state", "dead");
+    json_member_u64(&w, "count", n);
+    json_member_str(&w, "status", a->head.nreasons ? a->reasons[0].text : "");
+    json_key(&w, "entries");
+    json_array(&w);
+    for (size_t i = 0; i < a->head.n && told < 200; i++)
+        if (a->states[i] == DELIVERY_DEAD && !f->own[i]) {
+            json_put_u64(&w, f->batch[i]);
+            told++;
+        }
+    json_array_end(&w);
+    return note(core, "forward.dead", &members, err);
+}
+
+/* The first failure and the end of it are entries; an outage of a day must not fill the trail. */
+static int note_change(struct forward *f, struct core *core, bool failing, const char *status,
+                       struct err *err)
+{
+    AUTO_BUF members = BUF_INIT;
+    struct json_writer w = json_writer(&members);
+
+    if (f->failing == failing)
+        return 0;
+    f->failing = failing;
+    json_member_str(&w, "receiver", f->machine->name);
+    json_member_str(&w, "status", status);
+    if (failing)
+        log_warning("receiver '%s': %s", f->machine->name, status);
+    else
+        log_notice("receiver '%s' takes entries again", f->machine->name);
+    return note(core, failing ? "forward.failed" : "forward.recovered", &members, err);
+}
+
+static int tell_broken(struct forward *f, struct core *core, const char *status, struct err *err)
+{
+    AUTO_BUF text = BUF_INIT;
+
+    if (f->broken_told)
+        return 0;
+    f->broken_told = true;
+    buf_printf(&text, "%s. No entry gets through to it; they wait in the trail. Mend its token or "
+                      "address, then: trailwarden reload",
+               status);
+    if (!buf_ok(&text))
+        return err_nomem(err);
+    return core_alarm(core,
+                      &(struct core_alarm){ .rule = "trailwarden-forward-broken",
+                                            .title = "A receiver of entries refuses all of them",
+                                            .subject = slice_str(f->machine->name),
+                                            .description = buf_view(&text) },
+                      err);
+}
+
+/* Up to the first that must be sent again; those behind it that are done are remembered. */
+static int settle(struct core_forward *x, struct forward *f, struct core *core,
+                  const struct answer *a, struct err *err)
+{
+    size_t first = 0, ndone = 0;
+
+    while (first < a->head.n && a->states[first] != DELIVERY_RETRY)
+        first++;
+    if (first == a->head.n)
+        return advance(x, f, core, f->to, f->to_time_us, err);
+    /* What an earlier answer said of entries behind this batch's first is in `done` already. */
+    for (size_t i = 0; i < f->ndone; i++)
+        if (f->done[i] > f->batch[first])
+            f->done[ndone++] = f->done[i];
+    f->ndone = ndone;
+    for (size_t i = first + 1; i < a->head.n && f->ndone < FORWARD_BATCH_MAX; i++)
+        if (a->states[i] != DELIVERY_RETRY)
+            f->done[f->ndone++] = f->batch[i];
+    for (size_t i = 1; i < f->ndone; i++) /* few: two sorted runs */
+        for (size_t k = i; k > 0 && f->done[k - 1] > f->done[k]; k--) {
+            uint64_t swap = f->done[k];
+
+            f->done[k] = f->done[k - 1];
+            f->done[k - 1] = swap;
+        }
+    f->at.next = f->batch[first];
+    return put_position(x, f, core, err);
+}
+
+static void wait_a_while(struct core_forward *x, struct forward *f, const struct answer *a)
+{
+    uint64_t pause = a->head.retry_after_us;
+
+    f->failures = a->nsent || a->ndead ? 1 : f->failures + 1;
+    if (pause == 0)
+        pause = sink_backoff_us(f->failures, f->at.next);
+    if (pause > 86400 * USEC_PER_SEC)
+        pause = 86400 * USEC_PER_SEC;
+    f->not_before_us = clock_now(x->clock) + pause;
+}
+
+/* The connection broke: what it may have lost is sent again, at once. */
+static int go_back(struct core_forward *x, struct forward *f, struct core *core, uint64_t from,
+                   struct err *err)
+{
+    if (from >= f->at.next)
+        return 0;
+    if (f->at.next - from > AGAIN_MAX)
+        from = f->at.next - AGAIN_MAX;
+    log_notice("receiver '%s' lost its connection: entries from %llu on are sent again",
+               f->machine->name, (unsigned long long)from);
+    f->at.next = from;
+    f->ndone = 0;
+    f->not_before_us = 0;
+    return put_position(x, f, core, err);
+}
+
+static int take_answer(struct core_forward *x, struct forward *f, struct core *core,
+                       const struct answer *a, struct err *err)
+{
+    bool failed = a->nsent + a->ndead < a->head.n;
+    int r = note_dead(f, core, a, err);
+
+    fault_point(FAULT_SEND_BEFORE_MARK);
+    if (r == 0)
+        r = settle(x, f, core, a, err);
+    f->busy = false;
+    if (failed)
+        wait_a_while(x, f, a);
+    else
+        f->failures = 0;
+    if (r == 0 && a->head.rejected)
+        log_warning("receiver '%s': %s", f->machine->name, a->head.status);
+    if (r == 0 && (failed ? f->failures > 1 || a->head.broken : f->failing))
+        r = note_change(f, core, failed, a->head.status, err);
+    if (r == 0 && a->head.broken)
+        r = tell_broken(f, core, a->head.status, err);
+    if (!failed)
+        f->broken_told = false;
+    if (r == 0 && a->head.again)
+        r = go_back(x, f, core, a->head.again_from, err);
+    return r;
+}
+
+static void child_died(struct core_forward *x, struct forward *f)
+{
+    log_warning("receiver '%s': its process ended", f->machine->name);
+    child_end(f);
+    f->restart_us = clock_mono(x->clock) + RESTART_US;
+}
+
+/* 1 = an answer, 0 = nothing. */
+static int collect_one(struct core_forward *x, struct forward *f, struct core *core,
+                       struct err *err)
+{
+    static struct answer a;
+    ssize_t n = recv(f->fd, x->answer, FORWARD_ANSWER_MAX, MSG_DONTWAIT);
+    int r;
+
+    if (n < 0 && (errno == EAGAIN || errno == EINTR))
+        return 0;
+    if (n <= 0) {
+        child_died(x, f);
+        return 1;
+    }
+    if (!read_answer(f, x->answer, (size_t)n, &a))
+        return 0; /* an answer to nothing: the child is not believed */
+    r = take_answer(x, f, core, &a, err);
+    return r < 0 ? r : 1;
+}
+
+int core_forward_collect(struct core_forward *x, struct core *core, struct err *err)
+{
+    int total = 0;
+
+    for (size_t i = 0; i < x->n; i++) {
+        struct forward *f = &x->items[i];
+        int r;
+
+        if (f->fd < 0) {
+            if (x->forks && clock_mono(x->clock) >= f->restart_us && child_start(x, f, err) < 0)
+                return err_code(err);
+            continue;
+        }
+        r = collect_one(x, f, core, err);
+        if (r < 0)
+            return r;
+        total += r;
+    }
+    return total;
+}

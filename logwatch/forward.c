@@ -1,0 +1,88 @@
+/* Which entries a receiver gets, and how its position is written down. */
+#include "logwatch/forward.h"
+
+#include "base/num.h"
+#include "logwatch/config.h"
+
+struct machine *forward_machine(const struct config *c, size_t i)
+{
+    return i < c->nforwards ? &c->forwards[i].machine : NULL;
+}
+
+/* ---- the filter ---- */
+
+/* NAME, or NAME with * at its end. */
+static bool listed(const struct option_strs *list, struct slice name)
+{
+    for (size_t i = 0; i < list->n; i++) {
+        struct slice want = slice_str(list->items[i]);
+
+        if (slice_eq(want, name))
+            return true;
+        if (slice_ends(want, SLICE("*")) && slice_starts(name, slice_take(want, want.n - 1)))
+            return true;
+    }
+    return false;
+}
+
+/* A member that is a text, of the part of the line that the tree has; quotes in values are escaped,
+ * so no value can look like one. */
+static struct slice member(struct slice line, struct slice key)
+{
+    size_t tab = slice_find_byte(line, '\t'), at, end;
+
+    line = slice_take(line, tab == SIZE_MAX ? line.n : tab);
+    at = slice_find(line, key);
+    if (at == SIZE_MAX)
+        return SLICE_NONE;
+    line = slice_skip(line, at + key.n);
+    end = slice_find_byte(line, '"');
+    return slice_take(line, end == SIZE_MAX ? 0 : end);
+}
+
+static bool passes(const struct option_strs *list, struct slice line, struct slice key, bool must)
+{
+    struct slice value;
+
+    if (list->n == 0)
+        return true;
+    value = member(line, key);
+    return value.p ? listed(list, value) : !must;
+}
+
+/* What has no level or channel is not held back by a list of them. */
+bool forward_takes(const struct config_forward *f, struct slice line)
+{
+    return passes(&f->types, line, SLICE(",\"type\":\""), true) &&
+           passes(&f->levels, line, SLICE(",\"level\":\""), false) &&
+           passes(&f->channels, line, SLICE(",\"channel\":\""), false);
+}
+
+/* ---- the position ---- */
+
+char *forward_input(struct arena *a, const char *name)
+{
+    return arena_printf(a, "forward/%s", name);
+}
+
+bool forward_position_read(struct slice value, struct slice origin, struct forward_position *ret)
+{
+    struct slice next, time;
+    struct forward_position p;
+
+    if (!slice_split(&value, ' ', &next) || !slice_split(&value, ' ', &time) ||
+        !slice_eq(value, origin) || parse_u64(next, 0, UINT64_MAX, &p.next) < 0 ||
+        parse_u64(time, 0, UINT64_MAX, &p.time_us) < 0)
+        return false;
+    *ret = p;
+    return true;
+}
+
+void forward_position_write(const struct forward_position *p, struct slice origin, struct buf *out)
+{
+    buf_u64(out, p->next);
+    buf_char(out, ' ');
+    buf_u64(out, p->time_us);
+    buf_char(out, ' ');
+    buf_slice(out, origin);
+}
