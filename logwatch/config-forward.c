@@ -2,8 +2,6 @@
 #include "logwatch/config-private.h"
 #include "logwatch/forward.h"
 
-#define FORWARDS_MAX 16
-
 static const char *const from_choices[] = { "begin", "now", NULL };
 
 static const struct option filter_options[] = {
@@ -94,8 +92,9 @@ void config_build_forwards(struct build *b, const struct yaml *node)
     if (!node)
         return;
     if (node->kind != YAML_MAP || node->nchildren > FORWARDS_MAX) {
-        diag_error(b->d, config_place(node), "forward must be a map of at most %d: NAME: {type: "
-                                             "...}",
+        diag_error(b->d, config_place(node),
+                   "forward must be a map of at most %d: NAME: {type: "
+                   "...}",
                    FORWARDS_MAX);
         return;
     }

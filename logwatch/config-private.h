@@ -9,7 +9,7 @@
 struct top {
     const char *host, *state;
     const struct yaml *channels, *notifiers, *routes, *priorities, *inhibit, *maintenance, *digests,
-        *bans, *anchors;
+        *bans, *anchors, *forward;
     const char *trail_folder, *trail_keys, *trail_origin;
     const char *user;
     uint64_t heartbeat_us, epoch_us, anchor_every_us, verify_us, block_bytes, groups_max,
@@ -61,6 +61,10 @@ void config_sink_close(struct sink *s);
 extern const struct option config_bans_options[];
 void config_build_bans(struct build *b, const struct yaml *node);
 void config_bans_close(struct config *c);
+
+/* config-forward.c */
+extern const struct option config_forward_options[];
+void config_build_forwards(struct build *b, const struct yaml *node);
 
 /* config-manners.c: keys that every notifier knows, beside those of its kind. */
 extern const struct option config_notifier_options[];

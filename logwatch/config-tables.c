@@ -207,6 +207,11 @@ const struct option config_top_options[] = {
       .type = OPTION_NODE,
       .offset = AT(struct top, bans),
       .help = "How addresses are kept out: backend and its options." },
+    { .name = "forward",
+      .type = OPTION_NODE,
+      .offset = AT(struct top, forward),
+      .help = "Programs elsewhere that get the trail's entries: name of each, with its type and "
+              "options." },
     { .name = "trail", .type = OPTION_GROUP, .sub = trail_options, .help = "The audit trail." },
     { .name = "limits", .type = OPTION_GROUP, .sub = limits_options, .help = "Bounds." },
     { .name = "processes",

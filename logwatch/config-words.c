@@ -1,5 +1,6 @@
 /* The configuration in words, for people and as a JSON Schema: from the tables. */
 #include "logwatch/config-private.h"
+#include "logwatch/forward.h"
 
 static void kind_help(struct buf *out, const char *key, const char *name, const char *summary,
                       const struct option *options)
@@ -49,6 +50,12 @@ void config_help(struct buf *out)
     for (size_t i = 0; anchor_kinds[i]; i++)
         kind_help(out, "type", anchor_kinds[i]->name, anchor_kinds[i]->summary,
                   anchor_kinds[i]->options);
+    buf_str(out, "\nforward: NAME:\n");
+    option_help(config_forward_options, out, "  ");
+    for (size_t k = 0; machine_kinds[k]; k++) {
+        buf_printf(out, "\n  type %s: %s\n", machine_kinds[k]->name, machine_kinds[k]->summary);
+        option_help(machine_kinds[k]->options, out, "    ");
+    }
 }
 
 /* One object schema from the table all kinds share and the table of one kind. */
@@ -122,6 +129,18 @@ static void anchors_schema(struct json_writer *w)
     json_object_end(w);
 }
 
+static void forwards_schema(struct json_writer *w)
+{
+    json_object(w);
+    json_key(w, "oneOf");
+    json_array(w);
+    for (size_t i = 0; machine_kinds[i]; i++)
+        kind_schema(config_forward_options, machine_kinds[i]->options, "type",
+                    machine_kinds[i]->name, w);
+    json_array_end(w);
+    json_object_end(w);
+}
+
 static void map_of(struct json_writer *w, const char *property, const char *each, bool list)
 {
     json_key(w, property);
@@ -172,6 +191,8 @@ static void defs_schema(struct json_writer *w)
     bans_schema(w);
     json_key(w, "anchor");
     anchors_schema(w);
+    json_key(w, "receiver");
+    forwards_schema(w);
     json_object_end(w);
 }
 
@@ -209,6 +230,7 @@ void config_schema(struct json_writer *w)
     json_object_end(w);
     json_object_end(w);
     map_of(w, "notifiers", "#/$defs/notifier", false);
+    map_of(w, "forward", "#/$defs/receiver", false);
     map_of(w, "routes", "#/$defs/route", true);
     map_of(w, "inhibit", "#/$defs/inhibition", true);
     map_of(w, "maintenance", "#/$defs/maintenance", true);

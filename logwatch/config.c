@@ -131,6 +131,7 @@ int config_load(const struct config_request *request, struct diag *d, struct con
     config_build_digests(&b, top.digests);
     config_build_bans(&b, top.bans);
     config_build_anchors(&b, top.anchors);
+    config_build_forwards(&b, top.forward);
     if (b.failed)
         return b.failed;
     *ret_config = TAKE(c);
@@ -146,6 +147,7 @@ void config_free(struct config *c)
     config_bans_close(c);
     for (size_t i = 0; i < c->nanchors; i++)
         config_sink_close(c->anchors[i].sink);
+    config_forget_forwards(c, NULL);
     for (struct config_zone *z = c->zones; z; z = z->next)
         zone_free(z->zone);
     engine_free(c->engine);

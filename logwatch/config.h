@@ -113,6 +113,8 @@ struct config {
     struct config_bans bans;
     struct config_anchor *anchors;
     size_t nanchors;
+    struct config_forward *forwards; /* forward.h */
+    size_t nforwards;
     uint8_t digest[32]; /* of the texts as loaded */
 };
 
@@ -129,6 +131,8 @@ DEFINE_AUTO(config)
 
 /* Closes all receivers but `keep` (NULL: all): their secrets are wiped from this process. */
 void config_forget_sinks(struct config *c, const struct sink *keep);
+struct machine;
+void config_forget_forwards(struct config *c, const struct machine *keep); /* the same */
 
 /* JSON Schema of the whole file, and its help text. */
 void config_schema(struct json_writer *w);

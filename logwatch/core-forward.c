@@ -298,8 +298,8 @@ static int gather(void *ctx, uint64_t index, struct slice line)
         if (f->nbatch && g->x->packet.n + need > FORWARD_PACKET_MAX)
             return 1;
         put_line(&g->x->packet, line);
-        f->own[f->nbatch] = slice_find(slice_take(line, 96), SLICE(",\"type\":\"forward.")) !=
-                            SIZE_MAX;
+        f->own[f->nbatch] =
+            slice_find(slice_take(line, 96), SLICE(",\"type\":\"forward.")) != SIZE_MAX;
         f->batch[f->nbatch++] = index;
     }
     g->scanned += line.n;
@@ -519,8 +519,9 @@ static int tell_broken(struct forward *f, struct core *core, const char *status,
     if (f->broken_told)
         return 0;
     f->broken_told = true;
-    buf_printf(&text, "%s. No entry gets through to it; they wait in the trail. Mend its token or "
-                      "address, then: trailwarden reload",
+    buf_printf(&text,
+               "%s. No entry gets through to it; they wait in the trail. Mend its token or "
+               "address, then: trailwarden reload",
                status);
     if (!buf_ok(&text))
         return err_nomem(err);

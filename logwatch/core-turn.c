@@ -5,8 +5,9 @@
 #define COMMIT_US (1 * USEC_PER_SEC) /* progress alone is committed this often */
 #define RETRY_US (1 * USEC_PER_SEC) /* a failed commit is tried again after this */
 #define KEEP_US (2 * USEC_PER_MSEC) /* between two steps of compressing or pruning */
+#define FORWARD_US (2 * USEC_PER_SEC)
 #define IDLE_US (30 * USEC_PER_SEC)
-#define RECEIVERS_MAX 64
+#define RECEIVERS_MAX 80
 
 bool core_turn_blocked(const struct core_turn *t)
 {
@@ -69,6 +70,8 @@ int core_turn(struct core_turn *t, struct err *err)
 
     if (r >= 0)
         r = blocking_collect(t->blocking, t->core, err);
+    if (r >= 0)
+        r = core_forward_collect(t->forward, t->core, err);
     if (r < 0)
         return r;
     t->full = !core_has_room(t->core);
@@ -80,6 +83,8 @@ int core_turn(struct core_turn *t, struct err *err)
         r = blocking_dispatch(t->blocking, t->core, err); /* first: the others take their time */
         if (r == 0)
             r = sender_dispatch(t->sender, t->core, err);
+        if (r == 0)
+            r = core_forward_dispatch(t->forward, t->core, err);
         checkpoint(t, false);
     }
     if (!core_turn_blocked(t)) /* old entries: when all else is done */
@@ -115,6 +120,7 @@ uint64_t core_turn_wait_us(const struct core_turn *t)
         return 0;
     wait = sooner(wait, sender_due_us(t->sender, t->core), wall);
     wait = sooner(wait, blocking_due_us(t->blocking, t->core), wall);
+    wait = sooner(wait, core_forward_due_us(t->forward, t->core), wall);
     wait = sooner(wait, audit_due_us(core_audit(t->core)), wall);
     wait = sooner(wait, core_anchor_due_us(t->core), wall);
     wait = sooner(wait, core_people_next_us(t->core), wall);
@@ -130,24 +136,36 @@ uint64_t core_turn_wait_us(const struct core_turn *t)
 bool core_turn_finished(const struct core_turn *t)
 {
     return !core_turn_blocked(t) && !core_dirty(t->core) && sender_busy(t->sender) == 0 &&
-           !blocking_busy(t->blocking, t->core) &&
+           !blocking_busy(t->blocking, t->core) && core_forward_busy(t->forward) == 0 &&
+           core_forward_due_us(t->forward, t->core) > clock_now(t->clock) &&
            sender_due_us(t->sender, t->core) > clock_now(t->clock);
+}
+
+/* What is with a SIEM is sent again when nobody waits for it: a moment is enough. */
+static bool any_busy(const struct core_turn *t, uint64_t since_us)
+{
+    return sender_busy(t->sender) || blocking_busy(t->blocking, t->core) ||
+           (core_forward_busy(t->forward) && clock_mono(t->clock) < since_us + FORWARD_US);
 }
 
 static void wait_for_receivers(struct core_turn *t, uint64_t patience_us)
 {
-    uint64_t end = clock_mono(t->clock) + patience_us, now;
+    uint64_t since = clock_mono(t->clock), end = since + patience_us, now;
     struct pollfd fds[RECEIVERS_MAX];
     struct err err = ERR_NONE;
 
-    while ((sender_busy(t->sender) || blocking_busy(t->blocking, t->core)) &&
-           (now = clock_mono(t->clock)) < end) {
+    while (any_busy(t, since) && (now = clock_mono(t->clock)) < end) {
         size_t n = blocking_poll(t->blocking, fds, 1);
 
         n += sender_poll(t->sender, fds + n, RECEIVERS_MAX - n);
-        (void)poll(fds, n, (int)((end - now) / 1000) + 1);
+        n += core_forward_poll(t->forward, fds + n, RECEIVERS_MAX - n);
+        if (core_forward_busy(t->forward) && since + FORWARD_US > now && since + FORWARD_US < end)
+            (void)poll(fds, n, (int)((since + FORWARD_US - now) / 1000) + 1);
+        else
+            (void)poll(fds, n, (int)((end - now) / 1000) + 1);
         if (sender_collect(t->sender, t->core, &err) < 0 ||
-            blocking_collect(t->blocking, t->core, &err) < 0)
+            blocking_collect(t->blocking, t->core, &err) < 0 ||
+            core_forward_collect(t->forward, t->core, &err) < 0)
             return;
         if (core_dirty(t->core))
             commit(t); /* and nobody is given another row */

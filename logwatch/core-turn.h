@@ -10,6 +10,7 @@
 
 #include "base/log.h"
 #include "logwatch/blocking.h"
+#include "logwatch/core-forward.h"
 #include "logwatch/core-keep.h"
 #include "logwatch/sender.h"
 
@@ -18,6 +19,7 @@ struct core_turn {
     const struct clock *clock;
     struct core *core;
     struct sender *sender;
+    struct core_forward *forward;
     struct blocking *blocking; /* NULL: no bans */
     uint64_t last_commit_us, blocked_until_us; /* monotonic */
     struct log_gate gate;

@@ -15,6 +15,8 @@
 
 struct config;
 
+#define FORWARDS_MAX 16
+
 struct config_forward {
     struct machine machine;
     const char *type;
@@ -44,8 +46,7 @@ struct forward_position {
 char *forward_input(struct arena *a, const char *name);
 /* Of another trail it is none: false. */
 bool forward_position_read(struct slice value, struct slice origin, struct forward_position *ret);
-void forward_position_write(const struct forward_position *p, struct slice origin,
-                            struct buf *out);
+void forward_position_write(const struct forward_position *p, struct slice origin, struct buf *out);
 
 /* ---- what crosses to the receiver's process and back: one packet each (SOCK_SEQPACKET) ---- */
 

@@ -10,6 +10,7 @@
 #include <sys/wait.h>
 
 #include "base/log.h"
+#include "logwatch/forward.h"
 #include "logwatch/sender.h"
 
 #define RESTART_FIRST_US (100 * USEC_PER_MSEC)
@@ -17,6 +18,13 @@
 #define STEADY_US (60 * USEC_PER_SEC) /* who lived so long begins again with the first wait */
 #define PING_US (10 * USEC_PER_SEC) /* or oftener: a part of the watchdog's time, or of `stall` */
 #define PINGS_A_WAIT 4
+
+const char *parent_receiver(const struct parent *p, const struct child *c)
+{
+    if (c->role == ROLE_FORWARDER)
+        return forward_machine(p->config, c->index)->name;
+    return c->role == ROLE_SENDER ? sender_sink(p->config, c->index)->name : "";
+}
 
 /* ---- forking ---- */
 
@@ -66,8 +74,8 @@ static void keep_own(const struct parent *p, const struct child *c, const struct
 static int child_main(struct parent *p, const struct child *c, const struct role_start *s,
                       pid_t parent_pid)
 {
-    static const char *const names[] = { "tw-parent", "tw-reader", "tw-core",
-                                         "tw-send",   "tw-block",  "tw-names" };
+    static const char *const names[] = { "tw-parent", "tw-reader", "tw-core",   "tw-send",
+                                         "tw-block",  "tw-names",  "tw-forward" };
 
     (void)prctl(PR_SET_NAME, names[c->role]);
     (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -76,6 +84,8 @@ static int child_main(struct parent *p, const struct child *c, const struct role
     keep_own(p, c, s);
     config_forget_sinks(p->config,
                         c->role == ROLE_SENDER ? sender_sink(p->config, c->index) : NULL);
+    config_forget_forwards(p->config,
+                           c->role == ROLE_FORWARDER ? forward_machine(p->config, c->index) : NULL);
     signal(SIGINT, SIG_IGN); /* Ctrl-C reaches all: the parent says who ends when */
     signal(SIGHUP, SIG_IGN);
     signal(SIGTERM, SIG_DFL);
@@ -92,6 +102,8 @@ static int child_main(struct parent *p, const struct child *c, const struct role
         return role_blocker(s);
     if (c->role == ROLE_RESOLVER)
         return role_resolver(s);
+    if (c->role == ROLE_FORWARDER)
+        return role_forwarder(s);
     return c->role == ROLE_CORE ? role_core(s) : role_sender(s);
 }
 
@@ -190,13 +202,13 @@ static int start_child(struct parent *p, struct child *c, const char *why, struc
 /* A configuration's set of children, none of them running. */
 int parent_make_children(struct parent *p, struct err *err)
 {
-    size_t senders = sender_count(p->config), n = 2 + senders;
+    size_t senders = sender_count(p->config), n = 2 + senders, forwards = p->config->nforwards;
     bool blocker = p->config->bans.blocker != NULL;
     bool resolver = blocker && p->config->bans.allow_names.n;
 
     free(p->children);
-    p->children = calloc(n + blocker + resolver, sizeof *p->children);
-    p->n = p->children ? n + blocker + resolver : 0;
+    p->children = calloc(n + forwards + blocker + resolver, sizeof *p->children);
+    p->n = p->children ? n + forwards + blocker + resolver : 0;
     if (!p->children)
         return err_nomem(err);
     p->children[0].role = ROLE_CORE;
@@ -204,6 +216,10 @@ int parent_make_children(struct parent *p, struct err *err)
     for (size_t i = 0; i < senders; i++) {
         p->children[2 + i].role = ROLE_SENDER;
         p->children[2 + i].index = i;
+    }
+    for (size_t i = 0; i < forwards; i++) {
+        p->children[n].role = ROLE_FORWARDER;
+        p->children[n++].index = i;
     }
     if (blocker)
         p->children[n].role = ROLE_BLOCKER;
@@ -313,7 +329,7 @@ static void core_ended(struct parent *p, struct child *c, int status)
 
 static void child_ended(struct parent *p, struct child *c, int status)
 {
-    const char *receiver = c->role == ROLE_SENDER ? sender_sink(p->config, c->index)->name : "";
+    const char *receiver = parent_receiver(p, c);
     char text[64];
 
     c->pid = 0;

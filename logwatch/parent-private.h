@@ -67,6 +67,8 @@ void parent_take_notes(struct parent *p); /* what the core has said so far */
 
 /* ---- parent-child.c ---- */
 
+/* Name of the receiver whose process it is; "" for the others. */
+const char *parent_receiver(const struct parent *p, const struct child *c);
 /* A note to the core, with a descriptor or -1. */
 void parent_tell(struct parent *p, unsigned type, const struct buf *body, int with_fd);
 /* An entry for the trail. */

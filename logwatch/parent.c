@@ -147,8 +147,7 @@ static void renew_rights(struct parent *p)
         if (memcmp(mark, c->mark, sizeof mark) == 0)
             continue;
         log_notice("folders of the %s%s%s changed: it begins anew with rights to them",
-                   role_name(c->role), c->role == ROLE_SENDER ? " to " : "",
-                   c->role == ROLE_SENDER ? sender_sink(p->config, c->index)->name : "");
+                   role_name(c->role), *parent_receiver(p, c) ? " to " : "", parent_receiver(p, c));
         c->renewed = true;
         kill(c->pid, SIGTERM);
     }

@@ -72,6 +72,8 @@ static int open_all(struct pipeline *p, struct err *err)
         return err_code(err);
     if (blocking_new(p->config, &p->clock, true, &p->turn.blocking, err) < 0)
         return err_code(err);
+    if (core_forward_new(p->config, &p->clock, true, &p->turn.forward, err) < 0)
+        return err_code(err);
     if (core_open(p->config, &p->clock, "daemon.start", &p->turn.core, err) < 0)
         return err_code(err);
     return open_follow(p, err);
@@ -81,6 +83,7 @@ static void close_all(struct pipeline *p)
 {
     follow_free(p->follow);
     sender_free(p->turn.sender);
+    core_forward_free(p->turn.forward);
     blocking_free(p->turn.blocking);
     core_free(p->turn.core);
     arena_free(p->arena);
@@ -108,6 +111,7 @@ static void wait_for_work(struct pipeline *p)
 
     fds[n++] = (struct pollfd){ .fd = p->signal_fd, .events = POLLIN };
     n += blocking_poll(p->turn.blocking, fds + n, 1);
+    n += core_forward_poll(p->turn.forward, fds + n, FORWARDS_MAX);
     n += sender_poll(p->turn.sender, fds + n, RECEIVERS_MAX - n);
     if (!core_turn_blocked(&p->turn)) {
         n += follow_poll(p->follow, fds + n, POLLFDS_MAX - n);

@@ -179,6 +179,8 @@ static int attach(struct role_core *c, struct wire *w, int fd, struct err *err)
         return attach_reader(c, fd, err);
     if (role == ROLE_RESOLVER)
         return names_attach(c->names, fd, err);
+    if (role == ROLE_FORWARDER)
+        return core_forward_attach(c->turn.forward, index, fd, err);
     return role == ROLE_BLOCKER ? blocking_attach(c->turn.blocking, fd, c->turn.core, err)
                                 : sender_attach(c->turn.sender, index, fd, c->turn.core, err);
 }
@@ -285,7 +287,7 @@ static int take_notes(struct role_core *c, struct err *err)
 
 static void wait_for_work(struct role_core *c)
 {
-    struct pollfd fds[2 + RECEIVERS_MAX];
+    struct pollfd fds[2 + FORWARDS_MAX + RECEIVERS_MAX];
     uint64_t wait = core_turn_wait_us(&c->turn);
     size_t n = 0;
 
@@ -298,6 +300,7 @@ static void wait_for_work(struct role_core *c)
     }
     n += blocking_poll(c->turn.blocking, fds + n, 1);
     n += names_poll(c->names, fds + n, 1);
+    n += core_forward_poll(c->turn.forward, fds + n, FORWARDS_MAX);
     n += sender_poll(c->turn.sender, fds + n, RECEIVERS_MAX - 2);
     (void)poll(fds, n, (int)(wait / 1000 + 1));
 }
@@ -359,6 +362,7 @@ static int open_all(struct role_core *c, struct err *err)
         return err_code(err);
     if (sender_new(c->start->config, &c->clock, false, &c->turn.sender, err) < 0 ||
         blocking_new(c->start->config, &c->clock, false, &c->turn.blocking, err) < 0 ||
+        core_forward_new(c->start->config, &c->clock, false, &c->turn.forward, err) < 0 ||
         names_new(c->start->config, &c->names, err) < 0)
         return err_code(err);
     return open_core(c, err);
@@ -388,6 +392,7 @@ int role_core(const struct role_start *s)
         buf_fini(&c.asked[i].text);
     ipc_close(&c.reader);
     sender_free(c.turn.sender);
+    core_forward_free(c.turn.forward);
     blocking_free(c.turn.blocking);
     names_free(c.names);
     core_free(c.turn.core);

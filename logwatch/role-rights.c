@@ -14,6 +14,7 @@
 #include "base/hash.h"
 #include "base/log.h"
 #include "base/privileges.h"
+#include "logwatch/forward.h"
 #include "logwatch/names.h"
 #include "logwatch/roles.h"
 #include "logwatch/sender.h"
@@ -203,6 +204,27 @@ static unsigned sender_may(const struct sink *s, const struct paths *write)
     return write->n ? may | MAY_WRITE_FILES : may;
 }
 
+static int forwarder_paths(struct paths *read, struct paths *write, const struct machine *m)
+{
+    static const char *const libraries[] = { "/usr/lib", "/lib", "/etc/ld.so.cache", NULL };
+    int r = m->ops->stays_here ? 0 : add_all(read, network);
+
+    if (r == 0 && m->ops->loads_libraries)
+        r = add_all(read, libraries);
+    if (r == 0)
+        r = option_paths(m->ops->options, m->state, PATH_READ, add_read, read);
+    return r ? r : option_paths(m->ops->options, m->state, PATH_WRITE, add_write, write);
+}
+
+static unsigned forwarder_may(const struct machine *m, const struct paths *write)
+{
+    unsigned may = m->ops->stays_here ? 0 : MAY_CONNECT | MAY_THREAD | MAY_FORK | MAY_PASS;
+
+    if (m->ops->loads_libraries)
+        may |= MAY_LOAD;
+    return write->n ? may | MAY_WRITE_FILES : may;
+}
+
 /* Addresses of our own, of neighbours and of who is logged in: never to be banned. */
 static int blocker_paths(struct paths *read, struct paths *write, const struct blocker *b)
 {
@@ -263,6 +285,8 @@ void role_rights_mark(enum role role, const struct role_start *s, uint8_t ret_ma
         r = sender_paths(&read, &write, sender_sink(s->config, s->index));
     else if (role == ROLE_BLOCKER)
         r = blocker_paths(&read, &write, s->config->bans.blocker);
+    else if (role == ROLE_FORWARDER)
+        r = forwarder_paths(&read, &write, forward_machine(s->config, s->index));
     if (r == 0) {
         mark_each(&h, &read);
         mark_each(&h, &write);
@@ -303,6 +327,11 @@ int role_drop_rights(enum role role, const struct role_start *s, struct err *err
         if (r == 0)
             r = add_all(&read, resolver_modules);
         p.may = MAY_CONNECT | MAY_LOAD | MAY_THREAD;
+    } else if (r == 0 && role == ROLE_FORWARDER) {
+        const struct machine *machine = forward_machine(s->config, s->index);
+
+        r = forwarder_paths(&read, &write, machine);
+        p.may = forwarder_may(machine, &write);
     } else if (r == 0 && role == ROLE_BLOCKER) {
         const struct blocker *blocker = s->config->bans.blocker;
 
@@ -343,6 +372,22 @@ int role_sender(const struct role_start *s)
     }
     (void)sigaction(SIGTERM, &on_term, NULL); /* what is being delivered is delivered */
     sender_work(sender_sink(s->config, s->index), s->config->host, s->core);
+    return ROLE_DONE;
+}
+
+/* ---- the forwarder ---- */
+
+int role_forwarder(const struct role_start *s)
+{
+    const struct sigaction on_term = { .sa_handler = sender_stop };
+    struct err err = ERR_NONE;
+
+    if (role_drop_rights(ROLE_FORWARDER, s, &err) < 0) {
+        log_err(LOG_LEVEL_ERROR, &err);
+        return ROLE_FAILED;
+    }
+    (void)sigaction(SIGTERM, &on_term, NULL);
+    forward_work(forward_machine(s->config, s->index), s->config->host, s->core);
     return ROLE_DONE;
 }
 

@@ -6,6 +6,7 @@
  *     core     steps 6-9: writes state and trail, holds the keys; parses nothing foreign
  *     sender   step 10, one for each receiver: network and its secret; no logs, no state
  *     blocker  bans: CAP_NET_ADMIN and requests of a fixed size; no logs, no state, no network
+ *     forwarder entries to a program elsewhere, one for each: as a sender (forward.h)
  *     resolver names of the allow list: DNS, and nothing else (names.h)
  *
  * They are forked, not executed again: all have the one configuration that the
@@ -29,7 +30,7 @@ struct role_start {
     struct config *config;
     int parent; /* core: line of notes to the parent */
     int core; /* reader, sender, blocker: line to the core */
-    size_t index; /* sender: which receiver */
+    size_t index; /* sender, forwarder: which receiver */
     const char *why; /* core: "daemon.start", "daemon.reload", "daemon.restart" */
     bool once;
 };
@@ -39,6 +40,7 @@ int role_core(const struct role_start *s);
 int role_sender(const struct role_start *s);
 int role_blocker(const struct role_start *s);
 int role_resolver(const struct role_start *s);
+int role_forwarder(const struct role_start *s);
 
 /* ---- role-rights.c ---- */
 

@@ -80,6 +80,11 @@ void sender_stop(int sig)
     stopped = 1;
 }
 
+bool sender_stopped(void)
+{
+    return stopped;
+}
+
 /* ---- what people want ---- */
 
 #define ACTS_PENDING 16

@@ -51,4 +51,5 @@ size_t sender_poll(const struct sender *s, struct pollfd *fds, size_t max);
 /* The process of one receiver: takes rows and delivers them until the line ends, or until
  * sender_stop(), a signal handler: then the row in work is the last one. */
 void sender_stop(int sig);
+bool sender_stopped(void); /* that signal came */
 void sender_work(struct sink *sink, const char *host, int fd);

@@ -29,9 +29,8 @@ static const struct {
 
 const char *role_name(enum role r)
 {
-    static const char *const names[] = {
-        "parent", "reader", "core", "sender", "blocker", "resolver"
-    };
+    static const char *const names[] = { "parent",  "reader",   "core",     "sender",
+                                         "blocker", "resolver", "forwarder" };
 
     return names[r];
 }

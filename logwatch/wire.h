@@ -19,6 +19,7 @@ enum role {
     ROLE_SENDER,
     ROLE_BLOCKER,
     ROLE_RESOLVER,
+    ROLE_FORWARDER,
 };
 const char *role_name(enum role r);
 
