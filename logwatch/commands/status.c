@@ -7,6 +7,7 @@
 #include "base/term.h"
 #include "base/utf8.h"
 #include "logwatch/commands/common.h"
+#include "logwatch/commands/status-forward.h"
 #include "logwatch/core-windows.h"
 #include "store/store.h"
 
@@ -332,6 +333,8 @@ int command_status(struct cli *cli)
         totals_text(&s, &t, c, daemon_runs(path.p));
         guard_text(&s, c);
         windows_text(&s, store);
+        if (status_forward_text(cli, c, store, t.trail_entries, &err) < 0)
+            return cli_error(&err);
         fputc('\n', cli->out);
         return status_text(&s, store, &err) < 0 ? cli_error(&err) : EXIT_DONE;
     }
@@ -339,6 +342,8 @@ int command_status(struct cli *cli)
     totals_json(&s, &t, c, daemon_runs(path.p));
     guard_json(&s, c);
     windows_json(&s, store);
+    if (status_forward_json(&s.w, c, store, t.trail_entries, &err) < 0)
+        return cli_error(&err);
     if (status_json(&s, store, &err) < 0)
         return cli_error(&err);
     json_object_end(&s.w);

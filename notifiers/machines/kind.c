@@ -321,6 +321,9 @@ static const struct record_kind actions[] = {
 static const struct record_kind types[] = {
     { "alert", "Alert", 5, NULL, "alert", ATTACK, { "info" }, OCSF_FINDING, 1 },
     { "ban.order", "Ban ordered", 4, NULL, "event", BLOCKED, { "denied" }, OCSF_FINDING, 1 },
+    { "ban.add", "Address banned", 4, "success", "event", BLOCKED, { "denied" }, OCSF_FINDING, 1 },
+    { "ban.remove", "Ban lifted", 3, "success", "event", BLOCKED, { "info" }, OCSF_FINDING, 3 },
+    { "ban.end", "Ban over", 2, "success", "event", BLOCKED, { "info" }, OCSF_FINDING, 3 },
     { "ban.skipped", "Ban not ordered", 3, "failure", "event", BLOCKED, { "info" }, OCSF_BASE, 99 },
     { "ban.", "Ban", 4, NULL, "event", BLOCKED, { "info" }, OCSF_BASE, 99 },
     { "delivery", "Message to a receiver", 1, NULL, "event", PROCESS, { "info" }, OCSF_BASE, 99 },
