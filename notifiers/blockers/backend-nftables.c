@@ -49,9 +49,12 @@ struct nftables {
     struct ban_target scopes[SCOPES_MAX];
     size_t nscopes;
     uint32_t generation; /* of the rule set, when all was as we left it */
-    bool linked, changed; /* others changed it, and check() has not seen to it */
-    bool lost; /* made anew, and not told yet */
-    char *shape; /* our table without elements, as it is listed */
+    bool changed; /* others changed it, and it was not looked at */
+    bool crowded; /* no room for one scope more: the empty ones go */
+    bool lost, doubt; /* found when it was looked at, and check() has not said so */
+    bool alone; /* the last transaction was the only one, and left this generation: */
+    uint32_t after;
+    uint8_t shape[SHA256_SIZE]; /* of our table, without elements */
     struct buf text;
 #endif
 };
@@ -205,71 +208,47 @@ static int nft_fault(struct nftables *n, struct err *err)
 static int run(struct nftables *n, const struct buf *text, struct err *err)
 {
     uint32_t before = 0, after = 0;
-    bool alone;
     int r;
 
     if (!buf_ok(text))
         return err_nomem(err);
-    alone = nft_link_generation(&n->link, &before, NULL) == 0 && before == n->generation;
+    n->alone = nft_link_generation(&n->link, &before, NULL) == 0;
     r = nft_run_cmd_from_buffer(n->nft, text->p);
     if (r)
         nft_fault(n, err);
-    alone = nft_link_generation(&n->link, &after, NULL) == 0 && alone && after == before + (r == 0);
-    if (alone) {
+    n->alone &= nft_link_generation(&n->link, &after, NULL) == 0 && after == before + (r == 0);
+    if (n->alone && before == n->generation && !n->changed) {
         n->generation = after;
         nft_link_drain(&n->link);
     } else {
         n->changed = true;
     }
+    n->after = after;
     return r ? err_code(err) : 0;
 }
 
-/* Our table without what changes by itself. New; NULL: it is not there. */
-static char *list_shape(struct nftables *n)
+/* As wanted, and remembered so; again when others changed something between the two. */
+static int make_table(struct nftables *n, bool without_old, struct err *err)
 {
-    AUTO_BUF text = BUF_INIT;
-    char *shape = NULL;
+    for (unsigned attempt = 0; attempt < 5; attempt++) {
+        uint32_t generation;
 
-    buf_printf(&text, "list table inet %s\n", n->table);
-    nft_ctx_output_set_flags(n->nft, NFT_CTX_OUTPUT_TERSE | NFT_CTX_OUTPUT_STATELESS |
-                                         NFT_CTX_OUTPUT_NUMERIC_ALL);
-    if (buf_ok(&text) && nft_run_cmd_from_buffer(n->nft, text.p) == 0)
-        shape = strdup(nft_ctx_get_output_buffer(n->nft));
-    nft_ctx_get_error_buffer(n->nft);
-    return shape;
-}
-
-/* What there is now is what we wanted. */
-static int settle(struct nftables *n, struct err *err)
-{
-    uint32_t generation;
-
-    nft_link_drain(&n->link);
-    if (nft_link_generation(&n->link, &generation, err) < 0)
-        return err_code(err);
-    free(n->shape);
-    n->shape = list_shape(n);
-    if (!n->shape)
-        return err_set(err, -EIO, "nft: our table cannot be listed");
-    n->generation = generation;
-    n->changed = false;
+        buf_reset(&n->text);
+        if (without_old)
+            buf_printf(&n->text, "add table inet %s\ndelete table inet %s\n", n->table, n->table);
+        nft_put_table(&n->text, &n->look, n->scopes, n->nscopes);
+        if (run(n, &n->text, err) < 0)
+            return err_code(err);
+        nft_link_drain(&n->link);
+        if (nft_link_shape(&n->link, n->table, n->shape, err) < 0 ||
+            nft_link_generation(&n->link, &generation, err) < 0)
+            return err_code(err);
+        n->generation = generation;
+        n->changed = false;
+        if (n->alone && generation == n->after)
+            break;
+    }
     return 0;
-}
-
-static int make_table(struct nftables *n, struct err *err)
-{
-    buf_reset(&n->text);
-    nft_put_table(&n->text, &n->look, n->scopes, n->nscopes);
-    return run(n, &n->text, err) < 0 ? err_code(err) : settle(n, err);
-}
-
-/* A table of another making, which ours does not fit into. */
-static int remake_table(struct nftables *n, struct err *err)
-{
-    buf_reset(&n->text);
-    buf_printf(&n->text, "add table inet %s\ndelete table inet %s\n", n->table, n->table);
-    nft_put_table(&n->text, &n->look, n->scopes, n->nscopes);
-    return run(n, &n->text, err) < 0 ? err_code(err) : settle(n, err);
 }
 
 /* ---- scopes ---- */
@@ -320,39 +299,15 @@ static void drop_empty(struct nftables *n)
             gone[ngone++] = n->scopes[i];
         else
             n->scopes[kept++] = n->scopes[i];
-    if (ngone == 0)
-        return;
     n->nscopes = kept;
+    if (ngone == 0 || make_table(n, false, NULL) < 0)
+        return; /* those that are left over are found at the next start */
     buf_reset(&n->text);
-    nft_put_table(&n->text, &n->look, n->scopes, n->nscopes);
     for (size_t i = 0; i < ngone; i++)
         nft_put_removal(&n->text, &n->look, &gone[i]);
     if (run(n, &n->text, NULL) == 0)
-        settle(n, NULL);
-    else /* they are still there, and a later start finds them */
-        n->changed = true;
+        make_table(n, false, NULL);
 }
-
-static int need_scope(struct nftables *n, const struct ban_target *t, struct err *err)
-{
-    if (find_scope(n, t) < n->nscopes)
-        return 0;
-    if (n->nscopes == SCOPES_MAX)
-        drop_empty(n);
-    if (n->nscopes == SCOPES_MAX)
-        return err_set(err, -ENOSPC, "more than %d kinds of bans (lengths, ports) at once",
-                       SCOPES_MAX);
-    n->scopes[n->nscopes++] = *t;
-    buf_reset(&n->text);
-    nft_put_scope(&n->text, &n->look, n->scopes, n->nscopes);
-    if (run(n, &n->text, err) < 0) {
-        n->nscopes--;
-        return err_code(err);
-    }
-    return n->changed ? 0 : settle(n, err);
-}
-
-/* ---- start, check ---- */
 
 /* Around the sets that are there, with the bans that they hold. */
 static int begin_table(struct nftables *n, struct err *err)
@@ -360,11 +315,42 @@ static int begin_table(struct nftables *n, struct err *err)
     n->nscopes = 0;
     if (nft_link_sets(&n->link, n->table, found_set, n, err) < 0)
         return err_code(err);
-    if (make_table(n, err) == 0)
+    if (make_table(n, false, err) == 0)
         return 0;
     n->nscopes = 0; /* what is there does not fit */
-    return remake_table(n, err);
+    return make_table(n, true, err);
 }
+
+/* 1 = nobody was there; else as check() says it. */
+static int look_at_table(struct nftables *n, struct err *err)
+{
+    uint32_t generation;
+    uint8_t shape[SHA256_SIZE];
+
+    if (nft_link_generation(&n->link, &generation, err) < 0)
+        return err_code(err);
+    if (!n->changed && generation == n->generation)
+        return 1;
+    if (nft_link_shape(&n->link, n->table, shape, err) < 0)
+        return err_code(err);
+    if (memcmp(shape, n->shape, sizeof shape) != 0)
+        return begin_table(n, err);
+    n->generation = generation;
+    n->changed = false;
+    return 2;
+}
+
+/* In the middle of other work; check() tells it later. */
+static bool looked(struct nftables *n)
+{
+    int r = look_at_table(n, NULL);
+
+    n->lost |= r == 0;
+    n->doubt |= r == 2;
+    return r == 0;
+}
+
+/* ---- start, check ---- */
 
 static int nftables_start(struct blocker *b, struct err *err)
 {
@@ -390,36 +376,21 @@ static int nftables_watch(struct blocker *b)
     return n->link.notify;
 }
 
-/* 1 = ours is as it was, 0 = it was made anew. */
-static int look_at_table(struct nftables *n, uint32_t generation, struct err *err)
-{
-    AUTO_FREE char *shape = list_shape(n);
-
-    if (shape && n->shape && strcmp(shape, n->shape) == 0) {
-        n->generation = generation;
-        n->changed = false;
-        return 1;
-    }
-    return begin_table(n, err);
-}
-
 static int nftables_check(struct blocker *b, struct err *err)
 {
     struct nftables *n = b->state;
-    uint32_t generation;
     int r;
 
     nft_link_drain(&n->link);
-    if (n->lost) {
-        n->lost = false;
-        return 0;
-    }
-    if (nft_link_generation(&n->link, &generation, err) < 0)
-        return err_code(err);
-    if (!n->changed && generation == n->generation)
-        return 1;
-    r = look_at_table(n, generation, err);
-    return r == 1 ? 2 : r;
+    r = look_at_table(n, err);
+    if (r < 0)
+        return r;
+    if (n->lost)
+        r = 0;
+    else if (n->doubt && r == 1)
+        r = 2;
+    n->lost = n->doubt = false;
+    return r;
 }
 
 /* ---- bans ---- */
@@ -452,7 +423,8 @@ static void scope_of(const struct ban_request *q, struct ban_target *t)
 }
 
 /* Neighbours of one scope are one command: `which` is sorted by scope. */
-static void put_lot(struct nftables *n, const struct lot *l, const uint32_t *which, size_t nwhich)
+static int do_how(struct nftables *n, const struct lot *l, const uint32_t *which, size_t nwhich,
+                  enum nft_how how, struct err *err)
 {
     size_t from = 0;
 
@@ -467,41 +439,22 @@ static void put_lot(struct nftables *n, const struct lot *l, const uint32_t *whi
             if (!nft_scope_eq(&a, &b))
                 break;
         }
-        nft_put_elements(&n->text, &n->look, l->q, which + from, to - from, l->verb);
+        nft_put_elements(&n->text, &n->look, l->q, which + from, to - from, how);
         from = to;
     }
+    return run(n, &n->text, err);
 }
 
-/* The table went while we worked: made anew once, and told at the next check. */
-static bool repaired(struct nftables *n)
+/* The sure way; halves until the bad one is alone. */
+static void do_sure(struct nftables *n, const struct lot *l, const uint32_t *which, size_t nwhich)
 {
-    uint32_t generation;
-    int r;
-
-    if (!n->changed || nft_link_generation(&n->link, &generation, NULL) < 0)
-        return false;
-    r = look_at_table(n, generation, NULL);
-    n->lost |= r == 0;
-    return r == 0;
-}
-
-/* Halves until the bad one is alone. */
-static void do_lot(struct nftables *n, const struct lot *l, const uint32_t *which, size_t nwhich)
-{
+    enum nft_how how = l->verb == BAN_REMOVE ? NFT_REMOVE : NFT_RENEW;
     struct err err = ERR_NONE;
-    int r;
+    int r = do_how(n, l, which, nwhich, how, &err);
 
-    if (nwhich == 0)
-        return;
-    put_lot(n, l, which, nwhich);
-    r = run(n, &n->text, &err);
-    if (r < 0 && repaired(n)) {
-        put_lot(n, l, which, nwhich);
-        r = run(n, &n->text, &err);
-    }
     if (r < 0 && nwhich > 1) {
-        do_lot(n, l, which, nwhich / 2);
-        do_lot(n, l, which + nwhich / 2, nwhich - nwhich / 2);
+        do_sure(n, l, which, nwhich / 2);
+        do_sure(n, l, which + nwhich / 2, nwhich - nwhich / 2);
         return;
     }
     for (size_t i = 0; i < nwhich; i++)
@@ -511,32 +464,72 @@ static void do_lot(struct nftables *n, const struct lot *l, const uint32_t *whic
             done(n, &l->q[which[i]], &l->ret[which[i]]);
 }
 
-/* A set for each, where there is none; SCOPES_MAX when there cannot be: that one is answered. */
-static void find_scopes(struct nftables *n, const struct lot *l, size_t from, size_t to,
-                        uint16_t *scope_at)
+static void do_lot(struct nftables *n, const struct lot *l, const uint32_t *which, size_t nwhich)
 {
+    enum nft_how quick = l->verb == BAN_REMOVE ? NFT_DELETE : NFT_CREATE;
+
+    if (nwhich == 0)
+        return;
+    if (do_how(n, l, which, nwhich, quick, NULL) == 0) {
+        for (size_t i = 0; i < nwhich; i++)
+            done(n, &l->q[which[i]], &l->ret[which[i]]);
+        return;
+    }
+    if (n->changed) /* the table may have gone while we worked */
+        looked(n);
+    do_sure(n, l, which, nwhich);
+}
+
+/* A set for each scope of the lot, where there is none: all of them in one transaction. */
+static void make_scopes(struct nftables *n, const struct lot *l, size_t from, size_t to,
+                        struct err *err)
+{
+    size_t had = n->nscopes;
+    bool known = false;
+
     for (size_t i = from; i < to; i++) {
-        struct err err = ERR_NONE;
         struct ban_target t;
 
         scope_of(&l->q[i], &t);
-        scope_at[i] = 0;
-        if (l->verb == BAN_ADD && need_scope(n, &t, &err) < 0) {
-            fail(&l->ret[i], &err);
-            scope_at[i] = SCOPES_MAX;
+        if (find_scope(n, &t) < n->nscopes)
+            continue;
+        if (!known) { /* what others did must not be taken for ours */
+            looked(n);
+            had = n->nscopes;
+            known = true;
         }
+        if (n->nscopes == SCOPES_MAX) {
+            err_set(err, -ENOSPC, "more than %d kinds of bans (lengths, ports) at once",
+                    SCOPES_MAX);
+            n->crowded = true;
+            break;
+        }
+        if (find_scope(n, &t) == n->nscopes)
+            n->scopes[n->nscopes++] = t;
     }
-    for (size_t i = from; i < to; i++) { /* making one may have moved the others */
+    if (n->nscopes > had && make_table(n, false, err) < 0)
+        n->nscopes = had;
+}
+
+/* Where each belongs; SCOPES_MAX for those that are answered already. */
+static void find_scopes(struct nftables *n, const struct lot *l, size_t from, size_t to,
+                        uint16_t *scope_at)
+{
+    struct err err = ERR_NONE;
+
+    if (l->verb == BAN_ADD)
+        make_scopes(n, l, from, to, &err);
+    for (size_t i = from; i < to; i++) {
         struct ban_target t;
         size_t at;
 
         scope_of(&l->q[i], &t);
         at = find_scope(n, &t);
-        if (at == n->nscopes && l->verb == BAN_REMOVE) /* nothing of its kind is there */
+        scope_at[i] = (uint16_t)(at < n->nscopes ? at : SCOPES_MAX);
+        if (at == n->nscopes && l->verb == BAN_ADD)
+            fail(&l->ret[i], &err);
+        else if (at == n->nscopes) /* nothing of its kind is there */
             done(n, &l->q[i], &l->ret[i]);
-        if (at == n->nscopes || scope_at[i] == SCOPES_MAX)
-            at = SCOPES_MAX;
-        scope_at[i] = (uint16_t)at;
     }
 }
 
@@ -576,6 +569,9 @@ static void nftables_apply(struct blocker *b, const struct ban_request *q, size_
         find_scopes(n, &l, from, to, scope_at);
         do_lot(n, &l, which, sort_lot(from, to, scope_at, which));
     }
+    if (n->crowded)
+        drop_empty(n);
+    n->crowded = false;
     nft_close(&n->close, q, ret, nq);
 }
 
@@ -625,8 +621,6 @@ static void nftables_close(struct blocker *b)
     if (n->nft)
         nft_ctx_free(n->nft);
     n->nft = NULL;
-    free(n->shape);
-    n->shape = NULL;
     buf_fini(&n->text);
 }
 

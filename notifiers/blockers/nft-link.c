@@ -283,6 +283,73 @@ int nft_link_sets(struct nft_link *l, const char *table, int (*fn)(void *ctx, st
     return r < 0 ? err_set(err, r, "cannot list sets: %s", err_name(r)) : 0;
 }
 
+/* What of each is hashed; the first names the table. Ends with 0. */
+static const struct kind {
+    unsigned ask, type;
+    uint16_t attributes[8];
+} kinds[] = {
+    { NFT_MSG_GETTABLE,
+      NFT_MSG_NEWTABLE,
+      { NFTA_TABLE_NAME, NFTA_TABLE_FLAGS, NFTA_TABLE_HANDLE } },
+    { NFT_MSG_GETCHAIN,
+      NFT_MSG_NEWCHAIN,
+      { NFTA_CHAIN_TABLE, NFTA_CHAIN_NAME, NFTA_CHAIN_HANDLE, NFTA_CHAIN_HOOK, NFTA_CHAIN_POLICY,
+        NFTA_CHAIN_TYPE } },
+    { NFT_MSG_GETRULE,
+      NFT_MSG_NEWRULE,
+      { NFTA_RULE_TABLE, NFTA_RULE_CHAIN, NFTA_RULE_HANDLE, NFTA_RULE_EXPRESSIONS } },
+    { NFT_MSG_GETSET,
+      NFT_MSG_NEWSET,
+      { NFTA_SET_TABLE, NFTA_SET_NAME, NFTA_SET_HANDLE, NFTA_SET_FLAGS, NFTA_SET_KEY_TYPE,
+        NFTA_SET_KEY_LEN } },
+};
+
+struct shape {
+    const struct kind *kind;
+    const char *table;
+    struct sha256 hash;
+};
+
+static int hash_message(void *ctx, struct slice attributes)
+{
+    struct shape *s = ctx;
+
+    if (!slice_is(text_of(attribute(attributes, s->kind->attributes[0])), s->table))
+        return 0;
+    for (size_t i = 0; s->kind->attributes[i]; i++) {
+        struct slice v = attribute(attributes, s->kind->attributes[i]);
+        const uint32_t head[2] = { s->kind->attributes[i], (uint32_t)v.n };
+
+        sha256_add(&s->hash, head, sizeof head);
+        if (v.n)
+            sha256_add(&s->hash, v.p, v.n);
+    }
+    return 0;
+}
+
+int nft_link_shape(struct nft_link *l, const char *table, uint8_t ret[SHA256_SIZE], struct err *err)
+{
+    struct shape s = { .table = table };
+
+    if (sha256_init(&s.hash) < 0)
+        return err_nomem(err);
+    for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
+        struct request q = ask(kinds[i].ask, NLM_F_DUMP);
+        struct dump d = { .type = kinds[i].type, .message = hash_message, .ctx = &s };
+        int r;
+
+        s.kind = &kinds[i];
+        if (kinds[i].type == NFT_MSG_NEWRULE) /* the kernel picks; of the others there are few */
+            put_text(&q, NFTA_RULE_TABLE, table);
+        r = talk(l, &q, &d);
+        if (r < 0 && r != -ENOENT)
+            return err_set(err, r, "cannot look at table '%s': %s", table, err_name(r));
+    }
+    sha256_end(&s.hash, ret);
+    sha256_fini(&s.hash);
+    return 0;
+}
+
 struct elements {
     int (*fn)(void *ctx, const struct nft_element *e);
     void *ctx;

@@ -4,6 +4,8 @@
  *     generation   counts the transactions of all tools: it tells whether others changed anything
  *     watch        a descriptor that wakes at each transaction (one message each, by a filter)
  *     sets         their names, of one table
+ *     shape        a hash of a table, its chains, rules and sets, without elements and counters:
+ *                  libnftables reads all elements even for a list without them
  *     elements     of one set, a part at a time: 100,000 need no more memory than one
  *
  * Only asks; never changes. What comes is the kernel's, and is read within its bounds anyway.
@@ -11,6 +13,7 @@
 #pragma once
 
 #include "base/err.h"
+#include "base/hash.h"
 #include "base/slice.h"
 
 struct nft_link {
@@ -31,6 +34,9 @@ void nft_link_drain(struct nft_link *l); /* what woke the watch */
 
 int nft_link_sets(struct nft_link *l, const char *table, int (*fn)(void *ctx, struct slice name),
                   void *ctx, struct err *err);
+
+int nft_link_shape(struct nft_link *l, const char *table, uint8_t ret[SHA256_SIZE],
+                   struct err *err);
 
 struct nft_element {
     struct slice key; /* as in the packet */

@@ -171,13 +171,6 @@ void nft_put_table(struct buf *out, const struct nft_look *l, const struct ban_t
     put_chains(out, l);
 }
 
-void nft_put_scope(struct buf *out, const struct nft_look *l, const struct ban_target *scopes,
-                   size_t n)
-{
-    put_set(out, l, &scopes[n - 1]);
-    put_rules(out, l, scopes, n);
-}
-
 void nft_put_removal(struct buf *out, const struct nft_look *l, const struct ban_target *scope)
 {
     char name[NFT_NAME_SIZE];
@@ -231,10 +224,23 @@ static void put_command(struct buf *out, const struct nft_look *l, const char *c
 }
 
 void nft_put_elements(struct buf *out, const struct nft_look *l, const struct ban_request *q,
-                      const uint32_t *which, size_t n, uint8_t verb)
+                      const uint32_t *which, size_t n, enum nft_how how)
 {
-    put_command(out, l, "add", q, which, n, false);
-    put_command(out, l, "delete", q, which, n, false);
-    if (verb == BAN_ADD)
+    switch (how) {
+    case NFT_CREATE:
+        put_command(out, l, "create", q, which, n, true);
+        return;
+    case NFT_RENEW:
+        put_command(out, l, "add", q, which, n, false);
+        put_command(out, l, "delete", q, which, n, false);
         put_command(out, l, "add", q, which, n, true);
+        return;
+    case NFT_DELETE:
+        put_command(out, l, "delete", q, which, n, false);
+        return;
+    case NFT_REMOVE:
+        put_command(out, l, "add", q, which, n, false);
+        put_command(out, l, "delete", q, which, n, false);
+        return;
+    }
 }

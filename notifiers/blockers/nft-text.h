@@ -33,12 +33,18 @@ extern const char *const nft_chain_names[NFT_CHAINS + 1]; /* ends with NULL */
 /* Table, chains and rules anew, in one transaction; sets and their elements stay. */
 void nft_put_table(struct buf *out, const struct nft_look *l, const struct ban_target *scopes,
                    size_t n);
-/* One set more, and the rules for all. */
-void nft_put_scope(struct buf *out, const struct nft_look *l, const struct ban_target *scopes,
-                   size_t n);
 void nft_put_removal(struct buf *out, const struct nft_look *l, const struct ban_target *scope);
 
-/* BAN_ADD or BAN_REMOVE of these (indexes into q), all of one scope. Works for what is there and
- * for what is not: no command of nft does so alone. */
+/*
+ * No command of nft works both for what is there and for what is not: so the quick one first, and
+ * when the transaction fails, the sure one.
+ */
+enum nft_how {
+    NFT_CREATE, /* fails when one of them is there */
+    NFT_RENEW, /* sure: added, deleted, added again with its time */
+    NFT_DELETE, /* fails when one of them is not there */
+    NFT_REMOVE, /* sure: added, deleted */
+};
+/* These (indexes into q), all of one scope. */
 void nft_put_elements(struct buf *out, const struct nft_look *l, const struct ban_request *q,
-                      const uint32_t *which, size_t n, uint8_t verb);
+                      const uint32_t *which, size_t n, enum nft_how how);

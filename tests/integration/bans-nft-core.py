@@ -53,9 +53,9 @@ class Blocker:
         """Sends and returns {id: (said, why)} of all of them."""
         want, got = {REQUEST.unpack(r)[0] for r in requests}, {}
         queue, end = list(requests), time.monotonic() + patience
-        while want - set(got):
+        while len(got) < len(want):
             if time.monotonic() > end:
-                raise TimeoutError(f"{len(want - set(got))} answers are missing")
+                raise TimeoutError(f"{len(want) - len(got)} answers are missing")
             if queue and select.select([], [self.line], [], 0)[1]:
                 try:
                     self.line.send(b"".join(queue[:BATCH]), socket.MSG_DONTWAIT)
