@@ -180,6 +180,14 @@ struct literals filter_literals(const struct filter *x, struct slice field, stru
                               : literals_none("every line has it, also one of no failure");
 }
 
+bool filter_only_failures(const struct format *f, const struct glance_ask *ask)
+{
+    for (uint32_t id = 0; id < field_count(f->names); id++)
+        if (ask->field(ask->ctx, id) && !of_failures(field_name(f->names, id)))
+            return false;
+    return true;
+}
+
 /* ---- one record ---- */
 
 struct filtering {

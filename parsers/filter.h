@@ -22,6 +22,12 @@ const struct fail2ban *filter_of(const struct filter *x);
 struct literals filter_literals(const struct filter *x, struct slice field,
                                 struct literal_maker *m);
 
+/*
+ * Is nothing asked for but what only failures have? Then a glance at any other line is an event
+ * without a field.
+ */
+bool filter_only_failures(const struct format *f, const struct glance_ask *ask);
+
 struct filter_line {
     const struct record *record;
     uint64_t received_us;

@@ -13,6 +13,7 @@
  */
 #include <errno.h>
 
+#include "parsers/filter.h"
 #include "parsers/format.h"
 
 #define VALUES_MAX 1000 /* of a group */
@@ -366,8 +367,10 @@ const struct glance *glance_new(const struct format *f, const struct glance_ask 
 {
     struct asking_marks marks = { f, ask };
     const struct glance_ask all = { mark_field, mark_value, &marks };
-    struct making m = { .f = f, .ask = &all, .g = f->filter ? NULL : room(f, a) };
+    struct making m = { .f = f, .ask = &all, .g = room(f, a) };
 
+    if (f->filter)
+        return m.g && filter_only_failures(f, ask) ? m.g : NULL;
     if (!m.g)
         return NULL;
     add_fields(&m);

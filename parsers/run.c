@@ -32,6 +32,10 @@ struct member_name {
 struct parser_scratch {
     struct regex_scratch *regex;
     struct fail2ban_scratch *filter; /* made by the first record that needs it */
+    /* What a glance found by a filter, for who reads the same record whole: it is asked once. */
+    struct filtered found;
+    const char *found_text;
+    uint64_t found_at;
     struct slice groups[GROUPS_MAX];
     const struct format *format; /* of the names */
     uint32_t nnames; /* that were interned when they were looked up */
@@ -849,13 +853,44 @@ static bool ready_filter(struct run *r, const struct record *record, struct filt
     return line->scratch && (line->state || !source->kept);
 }
 
+static bool ask_filter(struct run *r, const struct record *record, struct filtered *ret)
+{
+    struct parser_scratch *s = r->scratch;
+    struct filter_line line;
+
+    if (s->found_text && s->found_text == record->text.p && s->found_at == record->position) {
+        *ret = s->found;
+        s->found_text = NULL;
+        return true;
+    }
+    return ready_filter(r, record, &line) && filter_read(r->f->filter, &line, r->a, ret) == 0;
+}
+
+/* As parser_glance(). */
+static int glance_filtered(struct run *r, const struct record *record, uint64_t received_us)
+{
+    struct filtered found;
+
+    init_event(r, record, received_us);
+    r->ev->fields = r->scratch->glanced;
+    r->scratch->found_text = NULL;
+    if (!ask_filter(r, record, &found))
+        return -ENOMEM;
+    r->scratch->found = found;
+    r->scratch->found_text = record->text.p;
+    r->scratch->found_at = record->position;
+    if (found.time_known)
+        r->ev->time_us = found.time_us;
+    if (found.gave_up)
+        r->ev->flags |= EVENT_UNPARSED;
+    return found.n == 0;
+}
+
 static void read_filtered(struct run *r, const struct record *record)
 {
-    struct filter_line line;
     struct filtered found = { 0 };
 
-    r->failed = r->failed || !ready_filter(r, record, &line) ||
-                filter_read(r->f->filter, &line, r->a, &found) < 0;
+    r->failed = r->failed || !ask_filter(r, record, &found);
     r->has_time = found.time_known;
     if (found.time_known)
         r->ev->time_us = found.time_us;
@@ -906,8 +941,11 @@ int parser_glance(const struct parser_source *source, struct parser_scratch *scr
                      .a = a,
                      .ev = ret_event,
                      .glance = g };
-    int e = read_record(&r, record, received_us);
+    int e;
 
+    if (source->format->filter)
+        return glance_filtered(&r, record, received_us);
+    e = read_record(&r, record, received_us);
     if (e < 0)
         return e;
     /* Where the whole event has no room for all, it is not known which fields it has. */

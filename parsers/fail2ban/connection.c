@@ -17,6 +17,11 @@ static void free_value(struct connection *c, struct slice *v)
     *v = SLICE_NONE;
 }
 
+struct connection *f2b_connection_new(const struct fail2ban *f)
+{
+    return calloc(1, offsetof(struct connection, groups.v) + f->nnames * sizeof(struct slice));
+}
+
 void f2b_connection_free(struct connection *c)
 {
     if (!c)
@@ -216,7 +221,7 @@ static bool add(struct connection *c, const struct merging *m, struct signs *sig
 
 static struct connection *first_line(const struct merging *m, struct signs *signs)
 {
-    struct connection *c = calloc(1, sizeof *c);
+    struct connection *c = f2b_connection_new(m->f);
 
     if (!c)
         return NULL;
@@ -244,11 +249,28 @@ static struct connection *next_line(const struct merging *m, struct signs *signs
     return added ? c : NULL;
 }
 
+/*
+ * Connections run out by the time of their own lines. Other lines must not count: which of them are
+ * read at all depends on blocks. Nor must what is not kept over a restart: without a connection
+ * time begins anew.
+ */
+static void advance(struct fail2ban_state *s, uint64_t time_us)
+{
+    bool any = s->connections && table_count(s->connections);
+
+    if (time_us && (!any || time_us > s->clock_us))
+        s->clock_us = time_us;
+    else if (!any)
+        s->clock_us = 0;
+}
+
 struct connection *f2b_connection_merge(const struct merging *m)
 {
     struct signs signs = signs_of(m->groups);
     struct connection *c;
 
+    if (m->state)
+        advance(m->state, m->time_us);
     if (m->state && m->state->bytes > STATE_BYTES_MAX)
         make_room(m->state, SIZE_MAX, STATE_BYTES_MAX);
     c = known(m->state, m->groups->v[NAME_MLFID]);

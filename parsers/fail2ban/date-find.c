@@ -48,6 +48,41 @@ bool date_find(const struct date_set *set, struct regex_scratch *s, struct slice
 
 /* ---- the line before ---- */
 
+#define YEARLY_US (UINT64_C(300) * 86400 * USEC_PER_SEC)
+
+static bool is_second(const char *p)
+{
+    return p[0] >= '0' && p[0] <= '5' && p[1] >= '0' && p[1] <= '9';
+}
+
+static unsigned second(const char *p)
+{
+    return (unsigned)(p[0] - '0') * 10 + (unsigned)(p[1] - '0');
+}
+
+/*
+ * Where the second stands when nothing else depends on it: another one from 00 to 59 fits the same
+ * template in the same way, which is the first that is asked, and it is far from where the present
+ * decides about the year or the day. 0: it does not stand so.
+ */
+static size_t second_of(const struct dating *d, struct slice line, const struct date_match *m,
+                        uint64_t time_us)
+{
+    const struct date_template *t = m->template, *first;
+    bool day = false;
+    size_t at = 0;
+
+    first = &d->set->list[d->set->by_first[(unsigned char)line.p[0]][0]];
+    if (t != first || time_us > d->now_us || time_us + YEARLY_US < d->now_us)
+        return 0;
+    for (size_t i = 1; i < t->ngroups; i++) {
+        if (t->keys[i] == 'S' && m->groups[i].n == 2 && is_second(m->groups[i].p))
+            at = (size_t)(m->groups[i].p - line.p);
+        day = day || (t->keys[i] == 'd' && m->groups[i].p);
+    }
+    return day ? at : 0;
+}
+
 /*
  * Built-in templates go on behind what they found with a fraction, a year, a zone or the minutes of
  * one: behind blanks a digit, a sign or a letter of Z, UTC, GMT. Where another byte stands, a line
@@ -71,15 +106,35 @@ static void remember(const struct dating *d, struct slice line, const struct dat
     mem->cut_from = (size_t)(x->cut.p - line.p);
     mem->cut_n = x->cut.n;
     mem->time_us = x->time_us;
+    mem->second_at = second_of(d, line, m, x->time_us);
+}
+
+static bool same_but_second(const struct date_memory *mem, struct slice line, uint64_t *ret_us)
+{
+    size_t at = mem->second_at;
+
+    *ret_us = mem->time_us;
+    if (line.n < mem->nseen)
+        return false;
+    if (at == 0)
+        return memcmp(line.p, mem->seen, mem->nseen) == 0;
+    if (!is_second(line.p + at) ||
+        memcmp(line.p + at + 2, mem->seen + at + 2, mem->nseen - at - 2) ||
+        memcmp(line.p, mem->seen, at) != 0)
+        return false;
+    *ret_us += (uint64_t)second(line.p + at) * USEC_PER_SEC;
+    *ret_us -= (uint64_t)second(mem->seen + at) * USEC_PER_SEC;
+    return true;
 }
 
 static bool repeats(const struct dating *d, struct slice line, struct dated *ret)
 {
     const struct date_memory *mem = d->memory;
+    uint64_t time_us;
 
-    if (mem->nseen == 0 || line.n < mem->nseen || memcmp(line.p, mem->seen, mem->nseen) != 0)
+    if (mem->nseen == 0 || !same_but_second(mem, line, &time_us))
         return false;
-    *ret = (struct dated){ slice_of(line.p + mem->cut_from, mem->cut_n), mem->time_us, true };
+    *ret = (struct dated){ slice_of(line.p + mem->cut_from, mem->cut_n), time_us, true };
     return true;
 }
 

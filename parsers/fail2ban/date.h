@@ -106,6 +106,7 @@ struct date_memory {
         seen[96]; /* the beginning of the last line: its date, and the byte where it cannot go on */
     size_t nseen; /* 0: not the same again */
     size_t cut_from, cut_n;
+    size_t second_at; /* two digits that may be others; 0: all must be the same */
     uint64_t time_us;
 };
 

@@ -305,7 +305,12 @@ static bool put_failure(struct looking *l, const struct groups *g)
 /* Merged with what the lines of its connection said before. */
 static int put_connection(struct looking *l)
 {
-    struct merging m = { l->f, l->s, l->state, l->groups, (unsigned)l->matched.n };
+    struct merging m = { .f = l->f,
+                         .scratch = l->s,
+                         .state = l->state,
+                         .groups = l->groups,
+                         .matched = (unsigned)l->matched.n,
+                         .time_us = l->ret->time_known ? l->ret->time_us : 0 };
     struct connection *c = f2b_connection_merge(&m);
 
     if (!c)
@@ -564,23 +569,19 @@ static struct slice without_date(struct looking *l, const struct fail2ban_line *
  * Lines that are looked at together need not all have a date: the others are of the time of the
  * one before.
  */
-static void keep_time(const struct looking *l)
+static void share_time(const struct looking *l)
 {
     struct fail2ban_state *s = l->state;
     struct fail2ban_result *r = l->ret;
 
-    if (!s)
+    if (!s || l->f->maxlines == 1)
         return;
-    if (!r->time_known && s->last_us) {
+    if (r->time_known) {
+        s->last_us = r->time_us;
+    } else if (s->last_us) {
         r->time_us = s->last_us;
         r->time_known = true;
     }
-    if (!r->time_known)
-        return; /* the present is no time of the log's */
-    if (l->f->maxlines > 1)
-        s->last_us = r->time_us;
-    if (r->time_us > s->clock_us)
-        s->clock_us = r->time_us;
 }
 
 int fail2ban_line(const struct fail2ban *f, struct fail2ban_scratch *scratch,
@@ -598,6 +599,6 @@ int fail2ban_line(const struct fail2ban *f, struct fail2ban_scratch *scratch,
     } else {
         text = without_date(&l, line);
     }
-    keep_time(&l);
+    share_time(&l);
     return look_at_line(&l, text);
 }

@@ -78,14 +78,14 @@ struct groups {
 };
 
 struct connection {
-    struct groups groups; /* own copies */
-    uint64_t set; /* which of them were set once: NAMES_MAX bits */
+    uint64_t set; /* which groups were set once: NAMES_MAX bits */
     struct slice users[USERS_MAX];
     size_t nusers;
     bool pending; /* a failure whose address is not known yet */
     unsigned matches, nofail_matches;
     uint64_t until_us;
     size_t bytes; /* of its copies */
+    struct groups groups; /* own copies; room for the names that the filter has */
 };
 
 /* What one line needs; nothing in it is for the next one but what saves work. */
@@ -108,7 +108,7 @@ struct fail2ban_state {
     struct arena *kept, *spare; /* the text of the lines */
     struct table *connections; /* by the text of F-MLFID; NULL until there is one */
     size_t bytes; /* of all connections */
-    uint64_t clock_us; /* the newest time that a line had */
+    uint64_t clock_us; /* the newest time of a line of a connection, while there is one */
     uint64_t last_us; /* of the last line that had one, for those without; 0: none */
 };
 
@@ -126,11 +126,13 @@ struct merging {
     struct fail2ban_state *state; /* NULL: the line stands alone */
     struct groups *groups;
     unsigned matched; /* lines */
+    uint64_t time_us; /* of the line; 0: not known */
 };
 /* What is known of the connection with the groups of this line; NULL: out of memory. */
 struct connection *f2b_connection_merge(const struct merging *m);
 void f2b_connection_free(struct connection *c);
 void f2b_connections_free(struct table *t);
+struct connection *f2b_connection_new(const struct fail2ban *f);
 /* A connection as it was packed (state.c); takes it. */
 int f2b_connection_put(struct fail2ban_state *s, struct connection *c);
 bool f2b_connection_value(struct connection *c, struct slice *into, struct slice v);

@@ -104,7 +104,7 @@ int fail2ban_state_pack(const struct fail2ban_state *s, struct buf *out)
     struct slice key;
     void *c;
 
-    if (s->nlines == 0 && count_connections(s) == 0)
+    if (s->nlines == 0 && s->last_us == 0 && count_connections(s) == 0)
         return 0;
     put_number(out, VERSION);
     put_number(out, s->filter->digest);
@@ -193,7 +193,7 @@ static bool fill_connection(struct packed *p, const struct fail2ban *f, struct c
 
 static int get_connection(struct packed *p, struct fail2ban_state *s)
 {
-    struct connection *c = calloc(1, sizeof *c);
+    struct connection *c = f2b_connection_new(s->filter);
     int r = c && fill_connection(p, s->filter, c) ? 0 : -ENOMEM;
 
     if (r == 0)

@@ -139,4 +139,5 @@ def main():
         print(f"{name}: {len(want)} failures of 1500 lines")
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -305,6 +305,16 @@ static void assert_sound(const struct fail2ban *f, const struct fail2ban_result 
         assert_true(r->fields[i].name && r->fields[i].value.p);
 }
 
+/* Another digit in its date: mostly it is of another second then. */
+static void change_digit(struct world *w, struct buf *line)
+{
+    for (size_t i = roll(&w->d, 30); i < line->n && i < 30; i++)
+        if (line->p[i] >= '0' && line->p[i] <= '9') {
+            line->p[i] = (char)('0' + roll(&w->d, 10));
+            return;
+        }
+}
+
 /* What a restart leaves of a state is all of it. */
 static void restart(const struct fail2ban *f, struct fail2ban_state **s)
 {
@@ -347,6 +357,8 @@ static void run_lines(struct world *w, const struct fail2ban *f, struct fail2ban
         struct fail2ban_result a, b;
 
         make_line(w, &line);
+        if (roll(&w->d, 3) == 0)
+            change_digit(w, &line);
         l.text = buf_view(&line);
         assert_int_equal(fail2ban_line(f, scratch, s, &l, &a), 0);
         assert_int_equal(fail2ban_line(all, fresh, t, &l, &b), 0);
