@@ -111,63 +111,55 @@ static struct slice group_of(const struct date_match *m, char key)
     return SLICE_NONE;
 }
 
-static void take(struct parts *p, char key, struct slice v, const struct date_match *m)
+/* Directives that are a number. */
+static const struct {
+    char key;
+    unsigned short at; /* in struct parts */
+    short more;
+} numbers[] = {
+    { 'Y', offsetof(struct parts, year), 0 },   { 'y', offsetof(struct parts, year), 2000 },
+    { 'm', offsetof(struct parts, month), 0 },  { 'd', offsetof(struct parts, day), 0 },
+    { 'H', offsetof(struct parts, hour), 0 },   { 'M', offsetof(struct parts, minute), 0 },
+    { 'S', offsetof(struct parts, second), 0 }, { 'j', offsetof(struct parts, yearday), 0 },
+    { 'U', offsetof(struct parts, week), 0 },   { 'W', offsetof(struct parts, week), 0 },
+};
+
+static bool take_number(struct parts *p, char key, struct slice v)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(numbers); i++)
+        if (numbers[i].key == key) {
+            int n = number(v) + numbers[i].more;
+
+            memcpy((char *)p + numbers[i].at, &n, sizeof n);
+            p->week_from_monday = p->week_from_monday || key == 'W';
+            return true;
+        }
+    return false;
+}
+
+static void take_zone(struct parts *p, struct slice v)
 {
     struct date_zone zone;
 
-    switch (key) {
-    case 'y':
-        p->year = number(v) + 2000;
-        break;
-    case 'Y':
-        p->year = number(v);
-        break;
-    case 'm':
-        p->month = number(v);
-        break;
-    case 'b':
-    case 'B':
+    p->bad = p->bad || !date_zone_parse(v, &zone);
+    p->zoned = true;
+    p->zone = p->bad ? 0 : zone.minutes;
+}
+
+static void take(struct parts *p, char key, struct slice v, const struct date_match *m)
+{
+    if (take_number(p, key, v))
+        return;
+    if (key == 'b' || key == 'B')
         p->month = word(v, MONTHS) + 1;
-        break;
-    case 'd':
-        p->day = number(v);
-        break;
-    case 'H':
-        p->hour = number(v);
-        break;
-    case 'I':
+    else if (key == 'I')
         p->hour = hour_of_12(number(v), group_of(m, 'p'));
-        break;
-    case 'M':
-        p->minute = number(v);
-        break;
-    case 'S':
-        p->second = number(v);
-        break;
-    case 'a':
-    case 'A':
+    else if (key == 'a' || key == 'A')
         p->weekday = word(v, WEEKDAYS);
-        break;
-    case 'w':
+    else if (key == 'w')
         p->weekday = (number(v) + 6) % 7;
-        break;
-    case 'j':
-        p->yearday = number(v);
-        break;
-    case 'U':
-    case 'W':
-        p->week = number(v);
-        p->week_from_monday = key == 'W';
-        break;
-    case 'z':
-    case 'Z':
-        p->bad = p->bad || !date_zone_parse(v, &zone);
-        p->zoned = true;
-        p->zone = p->bad ? 0 : zone.minutes;
-        break;
-    default:
-        break;
-    }
+    else if (key == 'z' || key == 'Z')
+        take_zone(p, v);
 }
 
 /* ---- the day ---- */

@@ -26,37 +26,6 @@ struct looking {
     struct groups *pref, *groups; /* only the names that the filter has are filled */
 };
 
-/* ---- memory ---- */
-
-struct fail2ban_scratch *fail2ban_scratch_new(void)
-{
-    AUTO(fail2ban_scratch) s = calloc(1, sizeof *s);
-
-    if (!s)
-        return NULL;
-    s->regex = regex_scratch_new();
-    s->result = arena_new(4 << 10, 4 << 20);
-    return s->regex && s->result ? TAKE(s) : NULL;
-}
-
-void fail2ban_scratch_free(struct fail2ban_scratch *s)
-{
-    if (!s)
-        return;
-    regex_scratch_free(s->regex);
-    f2b_connection_free(s->parting);
-    arena_free(s->result);
-    buf_fini(&s->text);
-    buf_fini(&s->content);
-    buf_fini(&s->lower);
-    free(s);
-}
-
-uint64_t fail2ban_given_up(const struct fail2ban_scratch *s)
-{
-    return s->given_up;
-}
-
 /* ---- searching ---- */
 
 /* In lower case; asked for by many expressions, made once for a text. */

@@ -1,6 +1,6 @@
 /*
- * What lines leave to those behind them, and how it is packed: numbers of eight bytes, the lowest
- * first, and texts with their length in front.
+ * The memory of one line, and what lines leave to those behind them, packed: numbers of eight
+ * bytes, the lowest first, and texts with their length in front.
  *
  *     1, digest of the filter, clock, last time
  *     lines: number, each text
@@ -15,6 +15,35 @@
 #include "parsers/fail2ban/private.h"
 
 #define VERSION 1
+
+struct fail2ban_scratch *fail2ban_scratch_new(void)
+{
+    AUTO(fail2ban_scratch) s = calloc(1, sizeof *s);
+
+    if (!s)
+        return NULL;
+    s->regex = regex_scratch_new();
+    s->result = arena_new(4 << 10, 4 << 20);
+    return s->regex && s->result ? TAKE(s) : NULL;
+}
+
+void fail2ban_scratch_free(struct fail2ban_scratch *s)
+{
+    if (!s)
+        return;
+    regex_scratch_free(s->regex);
+    f2b_connection_free(s->parting);
+    arena_free(s->result);
+    buf_fini(&s->text);
+    buf_fini(&s->content);
+    buf_fini(&s->lower);
+    free(s);
+}
+
+uint64_t fail2ban_given_up(const struct fail2ban_scratch *s)
+{
+    return s->given_up;
+}
 
 struct fail2ban_state *fail2ban_state_new(const struct fail2ban *f)
 {
