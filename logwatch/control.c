@@ -78,15 +78,11 @@ void control_answer(int fd, const char *text)
     close(fd);
 }
 
-int control_ask(const char *state, const char *request, uint64_t timeout_us, struct buf *out,
-                struct err *err)
+int control_send(const char *state, const char *request, int *ret_fd, struct err *err)
 {
     AUTO_FD fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
-    char answer[CONTROL_ANSWER_MAX];
-    struct pollfd p = { .fd = fd, .events = POLLIN };
     struct sockaddr_un at;
     AUTO_FD dir = -1;
-    ssize_t n;
     int r = fd < 0 ? -errno : address(state, &at, &dir);
 
     if (r == 0 && connect(fd, (struct sockaddr *)&at, sizeof at) < 0)
@@ -99,6 +95,16 @@ int control_ask(const char *state, const char *request, uint64_t timeout_us, str
                    : err_set(err, r, "control socket in '%s': %s", state, err_name(r));
     if (send(fd, request, strlen(request), MSG_NOSIGNAL) < 0)
         return err_set(err, -errno, "control socket: %s", err_name(errno));
+    *ret_fd = TAKE_FD(fd);
+    return 0;
+}
+
+int control_receive(int fd, uint64_t timeout_us, struct buf *out, struct err *err)
+{
+    char answer[CONTROL_ANSWER_MAX];
+    struct pollfd p = { .fd = fd, .events = POLLIN };
+    ssize_t n;
+
     if (poll(&p, 1, (int)(timeout_us / 1000)) <= 0)
         return err_set(err, -ETIMEDOUT, "the daemon does not answer");
     n = recv(fd, answer, sizeof answer, 0);
@@ -106,4 +112,13 @@ int control_ask(const char *state, const char *request, uint64_t timeout_us, str
         return err_set(err, -EPIPE, "the daemon closed the connection without an answer");
     buf_add(out, answer, (size_t)n);
     return buf_ok(out) ? 0 : err_nomem(err);
+}
+
+int control_ask(const char *state, const char *request, uint64_t timeout_us, struct buf *out,
+                struct err *err)
+{
+    AUTO_FD fd = -1;
+    int r = control_send(state, request, &fd, err);
+
+    return r < 0 ? r : control_receive(fd, timeout_us, out, err);
 }

@@ -23,6 +23,11 @@ int control_accept(int listener, char request[CONTROL_REQUEST_MAX], int *ret_fd,
 /* Answers and closes. */
 void control_answer(int fd, const char *text);
 
-/* A command's side. -ECONNREFUSED: no daemon. -EACCES. The answer is added to `out`. */
+/*
+ * A command's side. -ECONNREFUSED: no daemon. -EACCES. The answer is added to `out`. In two steps
+ * several requests may be on their way; each has its own line.
+ */
+int control_send(const char *state, const char *request, int *ret_fd, struct err *err);
+int control_receive(int fd, uint64_t timeout_us, struct buf *out, struct err *err);
 int control_ask(const char *state, const char *request, uint64_t timeout_us, struct buf *out,
                 struct err *err);

@@ -122,6 +122,19 @@ static struct slice list_origin(struct act *a)
     return origin ? slice_str(origin) : SLICE_NONE;
 }
 
+/* In numbers, for the list may be longer than an answer. */
+static void count(struct act *a, const struct adding *all)
+{
+    struct json_writer w = json_writer(&a->counts);
+
+    json_member_u64(&w, "banned", all->done);
+    json_member_u64(&w, "held", all->held);
+    json_member_u64(&w, "refused", all->refused);
+    buf_printf(&a->text, "%zu banned, %zu held already, %zu refused", all->done, all->held,
+               all->refused);
+    a->refused = all->done + all->held == 0;
+}
+
 int act_ban_add(struct act *a)
 {
     const struct json *targets = json_get(a->request, "targets");
@@ -147,9 +160,7 @@ int act_ban_add(struct act *a)
         if (add_one(a, &all, &t, m->text) < 0)
             return err_code(a->err);
     json_array_end(&t.w);
-    buf_printf(&a->text, "%zu banned, %zu held already, %zu refused", all.done, all.held,
-               all.refused);
-    a->refused = all.done + all.held == 0;
+    count(a, &all);
     return 0;
 }
 

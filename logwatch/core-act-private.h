@@ -15,6 +15,7 @@ struct act {
     uint64_t number; /* of what was made or changed; 0 = none */
     struct buf text; /* the answer */
     struct buf list; /* JSON array: each ban, and what became of it; empty: none */
+    struct buf counts; /* JSON members: how many of them; empty: none */
     bool refused;
     struct err *err;
 };

@@ -473,13 +473,16 @@ int core_act(struct core *core, struct slice request, const struct core_actor *a
     json_member_buf(&w, "text", &a.text);
     if (a.number)
         json_member_u64(&w, "id", a.number);
+    if (a.counts.n)
+        buf_printf(answer, ",%.*s", SLICE_FMT(buf_view(&a.counts)));
     if (a.list.n) {
         json_key(&w, "bans");
         json_put_raw(&w, buf_view(&a.list));
     }
     json_object_end(&w);
-    r = r == 0 && !buf_ok(answer) ? err_nomem(err) : r;
+    r = r == 0 && !(buf_ok(answer) && buf_ok(&a.counts)) ? err_nomem(err) : r;
     buf_fini(&a.text);
+    buf_fini(&a.counts);
     buf_fini(&a.list);
     return r;
 }

@@ -70,6 +70,7 @@ struct silence {
  * ban.sync        list, stamp (wall, microseconds): bans of the list that were not added or
  *                 renewed since then are removed
  * The answer: {"ok":true,"text":"acknowledged: Failed logins ...", "id":...} or
- * {"ok":false,"text":"no alert begins with 'abcd'"}. Of ban.* it may have what became of each:
- * "bans": [{"id":17,"target":"192.0.2.1","text":"banned for 1h"}].
+ * {"ok":false,"text":"no alert begins with 'abcd'"}. Of ban.* it may have what became of each, as
+ * many as an answer holds: "bans": [{"id":17,"target":"192.0.2.1","text":"banned for 1h"}]. That of
+ * ban.add has "banned", "held" (already) and "refused": how many.
  */
