@@ -219,6 +219,7 @@ static void print_bans(const struct desk *d, const struct json *bans)
 
 static int answer_json(struct desk *d, const struct json *answer, bool good)
 {
+    static const char *const counts[] = { "banned", "held", "refused" };
     const struct json *bans = json_get(answer, "bans");
     uint64_t id = json_u64(answer, "id", 0);
 
@@ -227,6 +228,9 @@ static int answer_json(struct desk *d, const struct json *answer, bool good)
     json_member_slice(&d->w, "text", json_text(answer, "text"));
     if (id)
         json_member_u64(&d->w, "id", id);
+    for (size_t i = 0; i < ARRAY_SIZE(counts); i++)
+        if (json_get(answer, counts[i]))
+            json_member_u64(&d->w, counts[i], json_u64(answer, counts[i], 0));
     if (bans) {
         json_key(&d->w, "bans");
         json_put_tree(&d->w, bans);
@@ -267,13 +271,24 @@ static int no_answer(const struct desk *d, const struct err *err)
     return cli_error(err);
 }
 
-static int ask(struct desk *d, struct act *a, const struct json **ret_answer)
+int act_post(struct desk *d, struct act *a, int *ret_fd)
+{
+    struct err err = ERR_NONE;
+    int r = act_end(d, a);
+
+    if (r == EXIT_DONE && control_send(d->config->state, a->text.p, ret_fd, &err) < 0)
+        r = no_answer(d, &err);
+    buf_fini(&a->text);
+    return r;
+}
+
+int act_take(struct desk *d, int fd, const struct json **ret_answer)
 {
     AUTO_BUF answer = BUF_INIT;
     struct err err = ERR_NONE;
     const struct json *doc;
 
-    if (control_ask(d->config->state, a->text.p, ANSWER_US, &answer, &err) < 0)
+    if (control_receive(fd, ANSWER_US, &answer, &err) < 0)
         return no_answer(d, &err);
     arena_reset(d->arena);
     doc = json_load(d->arena, buf_view(&answer), NULL);
@@ -298,12 +313,10 @@ bool act_has_room(const struct desk *d, const struct act *a, size_t more)
 
 int act_ask(struct desk *d, struct act *a, const struct json **ret_answer)
 {
-    int r = act_end(d, a);
+    AUTO_FD fd = -1;
+    int r = act_post(d, a, &fd);
 
-    if (r == EXIT_DONE)
-        r = ask(d, a, ret_answer);
-    buf_fini(&a->text);
-    return r;
+    return r == EXIT_DONE ? act_take(d, fd, ret_answer) : r;
 }
 
 int act_send(struct desk *d, struct act *a)

@@ -50,6 +50,9 @@ int act_send(struct desk *d, struct act *a);
  * it is a refusal; it lives in d->arena until the next one.
  */
 int act_ask(struct desk *d, struct act *a, const struct json **ret_answer);
+/* In two steps: several may be on their way at once. The caller closes *ret_fd. */
+int act_post(struct desk *d, struct act *a, int *ret_fd);
+int act_take(struct desk *d, int fd, const struct json **ret_answer);
 /* The answer as act_send() prints it. An exit code. */
 int act_print(struct desk *d, const struct json *answer);
 /* A text that is shown on terminals and in chats: UTF-8 on one line, no control characters. */

@@ -20,6 +20,7 @@
 #define LIST_BYTES_MAX (64u << 20)
 #define NETWORKS_MAX 1000000
 #define FAULTS_SHOWN 20
+#define IN_FLIGHT 8
 #define TRIES 20 /* while the daemon says "not now", a second apart */
 
 struct import {
@@ -27,7 +28,7 @@ struct import {
     const char *path;
     struct ban_target *targets;
     size_t n, cap, repeated, faults;
-    uint64_t refused;
+    uint64_t banned, held, refused;
     uint64_t stamp_us; /* when it began */
     struct progress progress;
 };
@@ -111,19 +112,15 @@ static int read_list(struct import *m, enum ban_form form)
 
 /* ---- asking ---- */
 
-static void count_refused(struct import *m, const struct json *bans)
-{
-    for (const struct json *b = bans ? bans->child : NULL; b; b = b->next)
-        m->refused += slice_starts(json_text(b, "text"), SLICE("refused"));
-}
-
 /* The daemon was asked, and did it, or says why it does not at all. */
 static int judge(struct import *m, const struct json *answer)
 {
     AUTO_BUF clean = BUF_INIT;
 
-    count_refused(m, json_get(answer, "bans"));
-    if (json_bool(answer, "ok", false) || json_get(answer, "bans"))
+    m->banned += json_u64(answer, "banned", 0);
+    m->held += json_u64(answer, "held", 0);
+    m->refused += json_u64(answer, "refused", 0);
+    if (json_bool(answer, "ok", false) || json_get(answer, "refused"))
         return EXIT_DONE;
     buf_printable(&clean, json_text(answer, "text"));
     fprintf(stderr, "trailwarden: %.*s\n", SLICE_FMT(buf_view(&clean)));
@@ -136,29 +133,53 @@ static bool not_now(const struct json *answer)
            slice_starts(json_text(answer, "text"), SLICE("not now"));
 }
 
-/* The next networks, again while its disk or its firewall keeps the daemon busy. */
-static int ask_next(struct desk *d, struct import *m, struct bans_request *q)
+/* Requests that are on their way: one commit of the daemon answers all of them. */
+struct flight {
+    struct bans_request request; /* before it was begun: to begin it again */
+    size_t n; /* networks in it */
+    int fd;
+};
+
+struct flights {
+    struct flight ring[IN_FLIGHT];
+    size_t first, n;
+};
+
+static int launch(struct desk *d, struct flights *x, struct bans_request *q)
+{
+    struct flight *f = &x->ring[(x->first + x->n) % IN_FLIGHT];
+    struct act a;
+
+    *f = (struct flight){ .request = *q, .fd = -1 };
+    f->n = bans_request_begin(d, q, &a);
+    x->n++;
+    return act_post(d, &a, &f->fd);
+}
+
+/* The oldest; again while its disk or its firewall keeps the daemon busy. */
+static int land(struct desk *d, struct import *m, struct flights *x)
 {
     const struct timespec second = { .tv_sec = 1 };
+    struct flight *f = &x->ring[x->first];
     const struct json *answer = NULL;
-    struct bans_request next;
-    int r = EXIT_DONE;
+    int r = act_take(d, f->fd, &answer);
 
-    for (unsigned i = 0; i < TRIES; i++) {
+    for (unsigned i = 0; r == EXIT_DONE && not_now(answer) && i < TRIES; i++) {
+        struct bans_request again = f->request;
         struct act a;
 
-        next = *q;
-        bans_request_begin(d, &next, &a);
-        r = act_ask(d, &a, &answer);
-        if (r || !not_now(answer))
-            break;
         (void)nanosleep(&second, NULL);
+        bans_request_begin(d, &again, &a);
+        r = act_ask(d, &a, &answer);
     }
-    if (r == EXIT_DONE)
-        r = judge(m, answer);
-    if (r == EXIT_DONE)
-        *q = next;
-    return r;
+    return r == EXIT_DONE ? judge(m, answer) : r;
+}
+
+static void forget(struct flights *x)
+{
+    close(x->ring[x->first].fd);
+    x->first = (x->first + 1) % IN_FLIGHT;
+    x->n--;
 }
 
 static int sync_list(struct desk *d, const struct import *m, struct buf *text)
@@ -189,20 +210,32 @@ static int ask_all(struct desk *d, struct import *m, uint64_t for_s)
                               .for_s = for_s,
                               .reason = cli->values[CLI_BAN_REASON],
                               .list = cli->values[CLI_LIST] };
+    struct flights x = { .n = 0 };
+    size_t done = 0;
     int r = EXIT_DONE;
 
     progress_start(&m->progress, "import", m->n);
     m->progress.unit = "networks";
-    while (r == EXIT_DONE && q.n) {
-        r = ask_next(d, m, &q);
-        progress_step(&m->progress, m->n - q.n, m->n - q.n);
+    while (r == EXIT_DONE && (q.n || x.n)) {
+        if (q.n && x.n < IN_FLIGHT) {
+            r = launch(d, &x, &q);
+            continue;
+        }
+        r = land(d, m, &x);
+        if (r != EXIT_DONE)
+            break;
+        done += x.ring[x.first].n;
+        forget(&x);
+        progress_step(&m->progress, done, done);
     }
     progress_end(&m->progress);
-    if (r != EXIT_DONE && m->n - q.n)
+    while (x.n)
+        forget(&x);
+    if (r != EXIT_DONE && done)
         fprintf(stderr,
                 "trailwarden: it ended after %zu of %zu networks: import again; what is there is"
                 " taken again\n",
-                m->n - q.n, m->n);
+                done, m->n);
     return r;
 }
 
@@ -219,6 +252,8 @@ static int tell(struct desk *d, const struct import *m, const struct buf *synced
         json_member_str(&d->w, "list", cli->values[CLI_LIST]);
         json_member_bool(&d->w, "dry_run", dry);
         json_member_u64(&d->w, "networks", m->n);
+        json_member_u64(&d->w, "banned", m->banned);
+        json_member_u64(&d->w, "held", m->held);
         json_member_u64(&d->w, "refused", m->refused);
         json_member_u64(&d->w, "repeated", m->repeated);
         json_member_u64(&d->w, "bad_lines", m->faults);
@@ -227,10 +262,11 @@ static int tell(struct desk *d, const struct import *m, const struct buf *synced
         json_object_end(&d->w);
         return desk_print(d) < 0 ? EXIT_FAILED : EXIT_DONE;
     }
-    fprintf(cli->out, "list %s: %zu network%s %s", cli->values[CLI_LIST], m->n,
-            m->n == 1 ? "" : "s", dry ? "would be given to the daemon" : "given to the daemon");
-    if (m->refused)
-        fprintf(cli->out, ", %llu of them refused", (unsigned long long)m->refused);
+    fprintf(cli->out, "list %s: %zu network%s", cli->values[CLI_LIST], m->n, m->n == 1 ? "" : "s");
+    if (!dry)
+        fprintf(cli->out, ": %llu banned, %llu held already, %llu refused",
+                (unsigned long long)m->banned, (unsigned long long)m->held,
+                (unsigned long long)m->refused);
     fprintf(cli->out, "; %zu repeated, %zu bad line%s left out\n", m->repeated, m->faults,
             m->faults == 1 ? "" : "s");
     buf_printable(&clean, buf_view(synced));

@@ -112,7 +112,7 @@ try:
     want("all of it", 400, len(networks("list", "--list", "spam", "--limit", "1000")))
     with open(path, "w") as f:
         f.write("\n".join(many[:100]) + "\n10.9.9.9\n")
-    bans(0, "import", path, "--list", "spam", "--for", "1d", "--replace", says="1 of them refused")
+    bans(0, "import", path, "--list", "spam", "--for", "1d", "--replace", says="0 banned, 100 held already, 1 refused")
     want("what is left", sorted(many[:100]), sorted(networks("list", "--list", "spam", "--limit", "1000")))
     want("the others were not touched", 4, len(networks("list", "--limit", "1000")) - 100)
 
