@@ -158,7 +158,18 @@ try:
     subprocess.run([program, "reload", "--config", config], check=True, capture_output=True)
     bans(0, "add", "198.19.7.7", "--for", "1s")
     until("it ends", lambda: [d["state"] for d in documents("ban", "history", "198.19.7.7")] == ["ended"])
+    # Who follows hears of new ones, and only of those that were asked for.
+    follower = subprocess.Popen([program, "bans", "list", "--follow", "--json", "--origin", "manual", "--config", config],
+                                stdout=subprocess.PIPE, text=True)
+    first = subprocess.Popen([program, "bans", "list", "--follow", "--list", "none", "--config", config], stdout=subprocess.PIPE, text=True)
+    want("nothing yet", "N  NETWORK", first.stdout.readline()[:10])
+    bans(0, "add", "198.19.7.9", "--for", "1h", "--list", "other")
     bans(0, "add", "198.19.7.8", "--for", "1h")
+    want("the new one", "198.19.7.8", json.loads(follower.stdout.readline())["network"])
+    for p in (follower, first):
+        p.kill()
+        p.communicate()
+    bans(0, "remove", "198.19.7.9")
 finally:
     daemon.send_signal(signal.SIGTERM)
     code = daemon.wait(30)
