@@ -69,6 +69,21 @@ struct form_axis form_axis_of(const struct form_points *p)
     return a;
 }
 
+bool form_bars_lie(const struct report_block *b, const struct form_points *p)
+{
+    enum { FEW = 10, NAMED = 30, BARS = 36, NAME = 12 };
+    size_t widest = 0;
+
+    if (b->chart != CHART_BARS || p->low < 0 || p->n * b->nseries > BARS || p->n > NAMED)
+        return false;
+    for (size_t i = 0; i < p->n && widest <= NAME; i++) {
+        size_t n = form_width(slice_take(form_point_label(b, p, i), 4 * NAME + 4));
+
+        widest = n > widest ? n : widest;
+    }
+    return p->n <= FEW || widest > NAME;
+}
+
 bool form_says_unit(const struct report_block *b)
 {
     return b->unit.n && !slice_eq_nocase(b->unit, b->title);

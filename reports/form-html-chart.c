@@ -10,7 +10,6 @@
 enum {
     WIDE = 1000, /* units of a standing chart */
     HIGH = 200,
-    LYING_MAX = 36, /* bars with names */
     X_LABELS = 7,
     BAR = 15, /* pixels of lying bars */
     NAME_MAX = 60, /* characters */
@@ -273,7 +272,7 @@ static void put_notes(struct html_form *f, const struct plot *p)
 static void put_chart(struct html_form *f, const struct plot *p)
 {
     put_legend(f, p);
-    if (p->b->chart == CHART_BARS && p->p.n * p->nseries <= LYING_MAX && p->p.low >= 0)
+    if (form_bars_lie(p->b, &p->p))
         put_lying(f, p);
     else
         put_standing(f, p);

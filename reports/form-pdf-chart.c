@@ -6,7 +6,7 @@
 
 #include "reports/form-pdf-private.h"
 
-enum { LYING_MAX = 36, X_LABELS = 6 };
+enum { X_LABELS = 6 };
 #define AXIS 36.0 /* room for the numbers of the y axis */
 #define PLOT_HEIGHT 130.0
 #define NAMES 150.0
@@ -260,7 +260,7 @@ void pdf_chart(struct pdf *p, const struct report_block *b)
     c.nseries = b->nseries < FORM_SERIES_MAX ? b->nseries : FORM_SERIES_MAX;
     if (c.points.any) {
         put_legend(&c);
-        if (b->chart == CHART_BARS && c.points.n * c.nseries <= LYING_MAX && c.points.low >= 0)
+        if (form_bars_lie(b, &c.points))
             put_lying(&c);
         else
             put_standing(&c);

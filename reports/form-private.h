@@ -78,6 +78,8 @@ struct form_axis {
     unsigned n;
 };
 struct form_axis form_axis_of(const struct form_points *p);
+/* Bars lie when they have names, or when they are few; else they stand side by side. */
+bool form_bars_lie(const struct report_block *b, const struct form_points *p);
 /* Is a unit worth saying behind the title? "Alerts (alerts)" says nothing. */
 bool form_says_unit(const struct report_block *b);
 bool form_has_before(const struct report_block *b);

@@ -1,6 +1,6 @@
 /*
- * Charts in text: bars lie, one line for each value; a line stands as columns of eighths, so that a
- * month of hours fits in the width.
+ * Charts in text: bars with names lie, one line for each value; all else stands, in eighths, so
+ * that a month of hours fits in the width.
  */
 #include <math.h>
 
@@ -8,8 +8,9 @@
 
 enum {
     LABEL_MAX = 24, /* columns of a label before a bar */
-    BARS_MAX = 60, /* lines */
-    HEIGHT = 4, /* lines of a line chart */
+    BARS_MAX = 60, /* lines; columns cannot show what is below nought */
+    HEIGHT = 4, /* lines of a standing chart */
+    WIDE = 3, /* columns of one point in it, at most */
 };
 
 static const char *const lying[] = { "",
@@ -99,10 +100,19 @@ static void put_bars(struct text_form *f, const struct report_block *b, const st
     }
 }
 
+static size_t point_width(const struct text_form *f, const struct form_points *p)
+{
+    size_t wide = (f->width - 4) / (p->n ? p->n : 1);
+
+    return wide < 1 ? 1 : wide > WIDE ? WIDE : wide;
+}
+
 /* One line of the columns: what of each stands in the HEIGHTth number `level` (0 = lowest). */
 static void put_level(struct text_form *f, const struct report_block *b,
                       const struct form_points *p, size_t series, int level)
 {
+    size_t wide = point_width(f, p);
+
     text_spaces(f->out, 2);
     for (size_t i = 0; i < p->n; i++) {
         double v = form_point(b, p, series, i);
@@ -111,18 +121,40 @@ static void put_level(struct text_form *f, const struct report_block *b,
         if (!isnan(v) && !eighths)
             eighths = 1; /* nothing there is a gap, not a nought */
         eighths -= level * 8;
-        buf_str(f->out, standing[eighths < 0 ? 0 : eighths > 8 ? 8 : eighths]);
+        for (size_t j = 0; j < wide; j++)
+            buf_str(f->out, standing[eighths < 0 ? 0 : eighths > 8 ? 8 : eighths]);
     }
     while (f->out->n && f->out->p[f->out->n - 1] == ' ')
         f->out->n--;
     buf_char(f->out, '\n');
 }
 
-static void put_line(struct text_form *f, const struct report_block *b, const struct form_points *p,
-                     size_t series)
+/* The first label and the last one, where they belong. */
+static void put_ends(struct text_form *f, const struct report_block *b, const struct form_points *p)
+{
+    size_t room = p->n * point_width(f, p), first, last;
+    AUTO_BUF from = BUF_INIT;
+    AUTO_BUF to = BUF_INIT;
+
+    form_show(&from, form_point_label(b, p, 0), LABEL_MAX);
+    form_show(&to, b->labels[b->nlabels - 1], LABEL_MAX);
+    first = form_width(buf_view(&from));
+    last = form_width(buf_view(&to));
+    if (buf_ok(&from) && buf_ok(&to) && first + last + 1 <= room) {
+        text_spaces(f->out, 2);
+        text_styled(f, STYLE_QUIET, buf_view(&from));
+        text_spaces(f->out, room - first - last);
+        text_styled(f, STYLE_QUIET, buf_view(&to));
+        buf_char(f->out, '\n');
+    }
+}
+
+static void put_standing(struct text_form *f, const struct report_block *b,
+                         const struct form_points *p, size_t series)
 {
     for (int level = HEIGHT - 1; level >= 0; level--)
         put_level(f, b, p, series, level);
+    put_ends(f, b, p);
 }
 
 static void put_heading(struct text_form *f, const struct report_block *b, size_t series)
@@ -137,13 +169,13 @@ static void put_heading(struct text_form *f, const struct report_block *b, size_
 
 void text_chart_put(struct text_form *f, const struct report_block *b)
 {
-    bool bars = b->chart == CHART_BARS;
-    struct form_points p = form_points(b, bars ? BARS_MAX : f->width - 4);
+    struct form_points p = form_points(b, f->width - 4);
+    bool lie = form_bars_lie(b, &p) || (b->chart == CHART_BARS && p.low < 0 && p.n <= BARS_MAX);
     AUTO_BUF words = BUF_INIT;
 
     for (size_t s = 0; s < b->nseries && s < FORM_SERIES_MAX && p.any; s++) {
         put_heading(f, b, s);
-        (bars ? put_bars : put_line)(f, b, &p, s);
+        (lie ? put_bars : put_standing)(f, b, &p, s);
     }
     form_chart_words(&words, b);
     if (p.each > 1)
