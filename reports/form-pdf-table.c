@@ -13,7 +13,9 @@
 enum {
     CELL_LINES = 24, /* so that a row fits on a page */
     MEASURED = 300, /* rows that say how wide columns want to be */
-    ROW_MAX = 1000, /* bytes of all cells together: shaping them is what takes time */
+    ROW_MAX = 1000, /* bytes of all cells together; more make it a monster: */
+    MONSTER_MAX = 500, /* characters of all its cells; shaping them is what takes time */
+    TABLE_MAX = 4 << 20, /* bytes shaped; from there on monsters have short cells only */
     SHORT_CELL = 40, /* always whole */
 };
 #define PAD_X 4.0
@@ -28,6 +30,7 @@ struct pdf_grid {
     double *widths; /* with the padding */
     PangoLayout **layouts;
     enum pdf_colour *tones;
+    size_t spent; /* bytes shaped: the same in both passes */
 };
 
 static enum pdf_colour tone_colour(enum report_tone tone)
@@ -41,10 +44,10 @@ static enum pdf_colour tone_colour(enum report_tone tone)
     return (size_t)tone < ARRAY_SIZE(colours) ? colours[tone] : COLOUR_TEXT;
 }
 
-/* A row of ordinary texts is shown whole; of a monster each cell gets its share. */
+/* A row of ordinary texts is shown whole, of a monster each cell has its share; see TABLE_MAX. */
 static size_t cell_max(const struct pdf_grid *g, const struct report_row *row)
 {
-    size_t all = 0, each = ROW_MAX / g->ncolumns;
+    size_t all = 0, each = g->spent > TABLE_MAX ? SHORT_CELL : MONSTER_MAX / g->ncolumns;
 
     for (size_t c = 0; c < g->b->ncolumns && all <= ROW_MAX; c++)
         all += row->cells[c].text.n;
@@ -72,6 +75,7 @@ static struct slice cell_text(struct pdf_grid *g, const struct report_row *row, 
     }
     if (!buf_ok(out))
         g->p->nomem = true;
+    g->spent += out->n;
     return buf_view(out);
 }
 
@@ -228,7 +232,7 @@ void pdf_table(struct pdf *p, const struct report_block *b)
     AUTO_FREE double *widths = calloc(n + 1, sizeof *widths);
     AUTO_FREE PangoLayout **layouts = calloc(n + 1, sizeof *layouts);
     AUTO_FREE enum pdf_colour *tones = calloc(n + 1, sizeof *tones);
-    struct pdf_grid g = { p, b, n, widths, layouts, tones };
+    struct pdf_grid g = { p, b, n, widths, layouts, tones, 0 };
 
     if (!widths || !layouts || !tones) {
         p->nomem = true;
