@@ -180,6 +180,7 @@ const struct action *action_find(struct slice name);
 
 /* framing.c: for struct framing; ctx is the format. */
 bool format_record_starts(const void *ctx, struct slice line, struct slice previous);
+void format_record_begins(const void *ctx);
 /* Fills start_by; once the expression is compiled. */
 void format_note_starts(struct format *f);
 

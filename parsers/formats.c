@@ -577,6 +577,7 @@ static void load_framing(struct build *b, const struct yaml *y)
         fault(b, y->at, "lines is a number, bytes a size, idle a duration");
     b->f->framing = (struct framing){
         .starts = b->f->start ? format_record_starts : NULL,
+        .begins = format_record_begins,
         .ctx = b->f,
         .lines_max = (unsigned)lines,
         .bytes_max = (size_t)bytes,

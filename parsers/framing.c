@@ -25,37 +25,71 @@ static ALWAYS_INLINE size_t next_sign(struct slice s, size_t i)
     return i;
 }
 
-/* Every string and object that begins in the text ends in it. */
-static bool json_closes(struct slice s)
+/* Strings and objects from some place on, as far as was looked. */
+struct scan {
+    size_t at;
+    long depth;
+    bool quoted;
+};
+
+static void scan_on(struct scan *c, struct slice s)
 {
-    bool quoted = false;
-    long depth = 0;
+    for (; c->at < s.n; c->at++) {
+        char sign;
 
-    for (size_t i = next_sign(s, 0); i < s.n; i = next_sign(s, i + 1)) {
-        char c = s.p[i];
-
-        if (quoted && c == '\\')
-            i++;
-        else if (c == '"')
-            quoted = !quoted;
-        else if (!quoted)
-            depth += c == '{' ? 1 : c == '}' ? -1 : 0;
-        if (i >= s.n) /* a backslash at the end */
+        c->at = next_sign(s, c->at);
+        if (c->at >= s.n)
             break;
+        sign = s.p[c->at];
+        if (c->quoted && sign == '\\')
+            c->at++;
+        else if (sign == '"')
+            c->quoted = !c->quoted;
+        else if (!c->quoted)
+            c->depth += sign == '{' ? 1 : sign == '}' ? -1 : 0;
     }
-    return !quoted && depth <= 0;
+}
+
+/* Every string and object that began there has ended. */
+static bool closes(struct scan *c, struct slice s)
+{
+    scan_on(c, s);
+    return !c->quoted && c->depth <= 0;
 }
 
 #define OBJECTS_TRIED 16
 
-/* Of the last ` {"`: where its brace is; 0 = there is none. */
-static size_t last_object(struct slice s)
-{
-    size_t at = slice_rfind_byte(s, '{');
+/*
+ * A record grows line by line, and each time the question is the same. What was looked at is not
+ * looked at again: or a stranger's record of 64 KiB would cost what megabytes do. A record's first
+ * line begins anew (format_record_begins()).
+ */
+static __thread struct memo {
+    const char *p;
+    size_t n;
+    size_t searched; /* for places where an object begins */
+    unsigned nfirst;
+    struct scan first[OBJECTS_TRIED], last, whole;
+} memo;
 
-    while (at != SIZE_MAX && at > 0 && !(s.p[at - 1] == ' ' && at + 1 < s.n && s.p[at + 1] == '"'))
-        at = slice_rfind_byte(slice_take(s, at), '{');
-    return at == SIZE_MAX ? 0 : at;
+void format_record_begins(const void *ctx UNUSED)
+{
+    memo.p = NULL;
+}
+
+static void find_objects(struct slice s)
+{
+    const struct slice begins = SLICE(" {\"");
+    size_t at;
+
+    while ((at = slice_find(slice_skip(s, memo.searched), begins)) != SIZE_MAX) {
+        memo.searched += at + 1;
+        memo.last = (struct scan){ .at = memo.searched };
+        if (memo.nfirst < OBJECTS_TRIED)
+            memo.first[memo.nfirst++] = memo.last;
+    }
+    if (s.n > memo.searched + begins.n)
+        memo.searched = s.n - begins.n + 1;
 }
 
 /*
@@ -65,24 +99,17 @@ static size_t last_object(struct slice s)
  */
 static bool json_open(struct slice s)
 {
-    const struct slice begins = SLICE(" {\"");
-    size_t from = 0, at;
-
+    if (memo.p != s.p || s.n < memo.n)
+        memo = (struct memo){ .p = s.p };
+    memo.n = s.n;
     if (s.n && s.p[0] == '{')
-        return !json_closes(s);
-    at = last_object(s);
-    if (at == 0)
+        return !closes(&memo.whole, s);
+    find_objects(s);
+    if (memo.nfirst == 0 || closes(&memo.last, s))
         return false;
-    if (json_closes(slice_skip(s, at)))
-        return false;
-    for (unsigned i = 0; i < OBJECTS_TRIED; i++) {
-        at = slice_find(slice_skip(s, from), begins);
-        if (at == SIZE_MAX)
-            break;
-        from += at + 1;
-        if (json_closes(slice_skip(s, from)))
+    for (unsigned i = 0; i < memo.nfirst; i++)
+        if (closes(&memo.first[i], s))
             return false;
-    }
     return true;
 }
 

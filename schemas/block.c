@@ -24,6 +24,8 @@ static size_t record_end(const struct framing *f, struct slice bytes, size_t off
     struct slice text = line;
 
     *ret_full = false;
+    if (f && f->begins)
+        f->begins(f->ctx);
     while (f && f->starts && end < bytes.n) {
         line = line_at(bytes, end, &next);
         if (lines >= f->lines_max || next - offset > f->bytes_max) {

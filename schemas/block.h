@@ -85,6 +85,8 @@ struct framing {
     /* ctx is read-only and shared by threads; previous is the record so far (for unclosed strings),
      * empty at the first line. */
     bool (*starts)(const void *ctx, struct slice line, struct slice previous);
+    /* Told at each record's first line: `previous` is another one from now on. May be NULL. */
+    void (*begins)(const void *ctx);
     const void *ctx;
     unsigned lines_max;
     size_t bytes_max;

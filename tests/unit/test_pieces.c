@@ -347,6 +347,11 @@ static void an_object_holds_its_record_together_until_it_closes(void **state)
             x = x * UINT64_C(6364136223846793005) + 1442695040888963407u;
             text[j] = "{}\"\\}y\x7f\xfb     abcd"[(x >> 33) % 17];
         }
+        f->begins(f->ctx); /* another record; then it grows, as with each line that it takes */
+        for (size_t m = 1 + x % n; m <= n; m += 1 + (x >> 40) % 9)
+            assert_int_equal(f->starts(f->ctx, SLICE("{\"message\":1}"), slice_of(text, m)),
+                             closes(slice_of(text, m)));
+        f->begins(f->ctx);
         assert_int_equal(f->starts(f->ctx, SLICE("{\"message\":1}"), slice_of(text, n)),
                          closes(slice_of(text, n)));
         closed += closes(slice_of(text, n));
