@@ -336,7 +336,7 @@ void show_personal(struct making *m)
 void show_access(struct making *m)
 {
     doc_text(&m->doc, "access",
-             SLICE("The making and the reading of reports by the command are entries. Whoever may "
+             SLICE("That a report was made is an entry when a daemon ran. Whoever may "
                    "read the trail's files may also read them without a trace: the modes of the "
                    "folder say who that is."));
     show_list(m, LIST_ACCESS, "reports", "Reports", NULL, SHOWN);

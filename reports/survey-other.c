@@ -199,30 +199,43 @@ static void on_delivery(struct survey *e, const struct line_head *h, struct ev_f
 
 /* ---- people ---- */
 
+/* Who asked for it: a personal value. */
+static void set_who(struct survey *e, struct ev_item *i, struct ev_fields *f)
+{
+    struct slice raw;
+    bool erased;
+
+    if (!i)
+        return;
+    if (fields_personal(f, "user.name", &raw, &erased))
+        i->who = ev_keep(e, line_text(raw, &e->text));
+    else if (erased)
+        i->who = SLICE(SURVEY_ERASED);
+}
+
 static void on_report(struct survey *e, const struct line_head *h, struct ev_fields *f,
                       struct ev_totals *t)
 {
     static const char *const words[] = { "kind", "from", "to", "form", "digest", NULL };
+    struct ev_item *i = t == &e->now ? ev_list(e, LIST_ACCESS, h) : NULL;
 
-    (void)h;
     t->reports++;
-    if (t == &e->now)
-        set_what(e, ev_list(e, LIST_ACCESS, h), f, words);
+    set_what(e, i, f, words);
+    set_who(e, i, f);
 }
 
+/* That a report was made is an entry of its own: its act is not counted again. */
 static void on_act(struct survey *e, const struct line_head *h, struct ev_fields *f,
                    struct ev_totals *t)
 {
     static const char *const words[] = { "act", "via", "state", "rule", "number", NULL };
-    struct slice act = fields_get(f, "act"), raw;
-    bool done = slice_is(fields_get(f, "done"), "true"), erased;
+    struct slice act = fields_get(f, "act");
+    bool done = slice_is(fields_get(f, "done"), "true");
     struct ev_told *told = table_get(e->told, fields_get(f, "id"));
     struct ev_item *i;
 
-    if (slice_is(act, "report.made")) {
-        on_report(e, h, f, t);
+    if (slice_is(act, "report.made"))
         return;
-    }
     t->acts++;
     ev_add(e, SERIES_ACTS, h->us, 1);
     t->refused_acts += !done;
@@ -231,16 +244,9 @@ static void on_act(struct survey *e, const struct line_head *h, struct ev_fields
         if (told && !told->acked_us)
             told->acked_us = h->us;
     }
-    if (t != &e->now)
-        return;
-    i = ev_list(e, LIST_ACT, h);
+    i = t == &e->now ? ev_list(e, LIST_ACT, h) : NULL;
     set_what(e, i, f, words);
-    if (!i)
-        return;
-    if (fields_personal(f, "user.name", &raw, &erased))
-        i->who = ev_keep(e, line_text(raw, &e->text));
-    else if (erased)
-        i->who = SLICE(SURVEY_ERASED);
+    set_who(e, i, f);
 }
 
 /* ---- what could not be seen ---- */

@@ -81,9 +81,32 @@ said err "the trail does not verify: EDITED"
 # shellcheck disable=SC2086
 "$TW_BIN" report security $NOVEMBER --trail edited-trail > told 2> err; want "a report of an edited trail" 10 $?
 
-# The trail goes on: what was made is still what it says; with a person erased it is not, and why is said.
-"$TW_BIN" run --once --quiet --config c.yaml || fail "second run"
+# The trail goes on: what was made is still what it says, and the daemon notes what is made.
+"$TW_BIN" run --config c.yaml > run.log 2>&1 &
+daemon=$!
+wait_for() { # TEXT CONDITION...
+    text=$1
+    shift
+    n=0
+    until "$@" > /dev/null 2>&1; do
+        n=$((n + 1))
+        [ $n -lt 300 ] || { cat run.log; fail "never: $text"; }
+        sleep 0.1
+    done
+}
+noted() { report security 2026-11 --format html --out noted.html 2> err && ! grep -q 'not noted' err; }
+wait_for "a report that is noted" noted
+digest=$(sha256sum noted.html | cut -d' ' -f1)
+wait_for "its entry" grep -q "\"type\":\"report.made\".*\"digest\":\"$digest\"" state/trail/log/*.jsonl
+"$TW_BIN" report verify noted.html --trail state/trail > told || { cat told; fail "a report beside the daemon"; }
+said told "that it was made is entry"
+kill "$daemon"
+wait "$daemon"
+report access-review 2026-11 --json -q > review
+said review "form html, digest $digest"
 "$TW_BIN" report verify one --trail state/trail > told || { cat told; fail "after the trail went on"; }
+
+# With a person erased it is not what it says, and why is told.
 "$TW_BIN" trail erase --subject user=root --reason test --yes --config c.yaml > told 2>&1 ||
     "$TW_BIN" trail erase --subject user=root --reason test --config c.yaml > told 2>&1 || { cat told; fail "erase"; }
 "$TW_BIN" report verify one --trail state/trail > told; want "after an erasure" 10 $?
