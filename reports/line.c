@@ -164,7 +164,7 @@ static uint32_t four_hex(struct slice s)
     return v;
 }
 
-/* \uXXXX, maybe a pair of them: how much of s was used. */
+/* \u and four digits, maybe a pair of them: how much of s was used. */
 static size_t put_code(struct slice s, struct buf *out)
 {
     uint32_t cp = four_hex(slice_skip(s, 2)), low;

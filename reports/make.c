@@ -1,6 +1,7 @@
 /* From a request to a document: which entries are read, what is proved of them. */
 #include "reports/make.h"
 
+#include <config.h>
 #include <errno.h>
 #include <stdio.h>
 
@@ -8,7 +9,6 @@
 #include "base/clock.h"
 #include "base/hash.h"
 #include "base/num.h"
-#include "config.h"
 #include "reports/making.h"
 
 #define DAY_US (UINT64_C(86400) * USEC_PER_SEC)

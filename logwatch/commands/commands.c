@@ -172,8 +172,7 @@ const struct command commands[] = {
     { "report", "what a period's entries say: security, compliance, capacity, access-review, user",
       "KIND [SUBJECT] [PERIOD]",
       TRAIL_OPTIONS | OPT(JSON) | OPT(FROM) | OPT(TO_TIME) | OPT(TZ) | OPT(CHANNEL) |
-          OPT(STANDARD) | OPT(FORM) | OPT(OUT) | OPT(TABLE) | OPT(SAMPLES) | OPT(SEED) |
-          OPT(QUIET),
+          OPT(STANDARD) | OPT(FORM) | OPT(OUT) | OPT(TABLE) | OPT(SAMPLES) | OPT(SEED) | OPT(QUIET),
       command_report, "trailwarden report security last-month --format html --out /srv/reports" },
     { "state show", "positions, windows, trail end, reserve and lock of the state", "", COMMON,
       command_state_show, "trailwarden state show" },

@@ -7,6 +7,7 @@
  * making of a file with this digest. What the request says of settings and sizes is repeated, not
  * proved.
  */
+#include <config.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -18,7 +19,6 @@
 #include "base/hash.h"
 #include "base/term.h"
 #include "base/utf8.h"
-#include "config.h"
 #include "logwatch/commands/report.h"
 #include "reports/form-request.h"
 #include "reports/line.h"
