@@ -25,6 +25,7 @@ struct making {
     uint64_t start; /* the first entry that was read */
     uint64_t first_us; /* time of the oldest entry that is kept */
     uint64_t first_index;
+    int surveyed; /* what the reading of lines returned */
     struct err *err;
 };
 

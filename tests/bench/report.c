@@ -186,8 +186,10 @@ static int make(const struct bench *b, const char *kind, struct err *err)
 static int measure(const struct bench *b, const char *kind)
 {
     struct rusage use;
+    const struct clock real = CLOCK_REAL;
+    uint64_t begin = clock_mono(&real);
     int status;
-    double s;
+    double s, wall;
     pid_t pid = fork();
 
     if (pid == 0) {
@@ -202,12 +204,14 @@ static int measure(const struct bench *b, const char *kind)
         return -EIO;
     s = (double)(use.ru_utime.tv_sec + use.ru_stime.tv_sec) +
         (double)(use.ru_utime.tv_usec + use.ru_stime.tv_usec) / 1e6;
+    wall = (double)(clock_mono(&real) - begin) / 1e6;
     if (b->json)
-        printf("{\"kind\":\"%s\",\"entries\":%llu,\"seconds\":%.3f,\"rss_kib\":%ld}\n", kind,
-               u(b->entries), s, use.ru_maxrss);
+        printf("{\"kind\":\"%s\",\"entries\":%llu,\"seconds\":%.3f,\"cpu_seconds\":%.3f,"
+               "\"rss_kib\":%ld}\n",
+               kind, u(b->entries), wall, s, use.ru_maxrss);
     else
-        printf("%-14s %12llu entries %8.2f s  %6.2f us each %7ld KiB\n", kind, u(b->entries), s,
-               s * 1e6 / (double)b->entries, use.ru_maxrss);
+        printf("%-14s %12llu entries %8.2f s, %8.2f s of CPU: %5.2f us each %7ld KiB\n", kind,
+               u(b->entries), wall, s, s * 1e6 / (double)b->entries, use.ru_maxrss);
     return 0;
 }
 
