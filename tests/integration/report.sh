@@ -118,6 +118,19 @@ grep -q 'Values  *0' held || fail "something is still held"
 report security $NOVEMBER -q > erased
 said erased "(erased)"
 
+# By mail: the attachment is the file, whole.
+printf '#!/bin/sh\ncat > "%s/mail"\n' "$SCRATCH" > sendmail
+chmod +x sendmail
+SENDMAIL=$SCRATCH/sendmail sh "$TW_SOURCE/contrib/reports/trailwarden-mail-report" out/security-latest.html a@example.org || fail "mail"
+python3 -c 'import email, email.policy
+m = email.message_from_binary_file(open("mail", "rb"), policy=email.policy.default)
+a = list(m.iter_attachments())
+assert m["To"] == "a@example.org" and len(a) == 1 and a[0].get_filename() == "security-2026-11-01..2026-11-30.html", a
+assert a[0].get_payload(decode=True) == open("out/security-latest.html", "rb").read()' || fail "what was mailed"
+rm mail
+REPORT_TO='' SENDMAIL=$SCRATCH/sendmail sh "$TW_SOURCE/contrib/reports/trailwarden-mail-report" out/security-latest.html || fail "nobody to mail to"
+[ ! -f mail ] || fail "a mail to nobody"
+
 # Words that are wrong.
 report 2> err; want "no kind" 2 $?
 said err "report needs a kind: security, compliance, capacity, access-review, user"
