@@ -77,9 +77,11 @@ static void show_troubles(struct making *m)
     struct doc *d = &m->doc;
     size_t shown = 0;
 
-    doc_table(d, "blind", "Blind spots",
-              "Times in which an input could not be seen, or was seen only in part.",
-              ARRAY(columns));
+    doc_table(
+        d, "blind", "Blind spots",
+        "Times in which an input could not be seen, or only in part, or in which a receiver of "
+        "entries took nothing.",
+        ARRAY(columns));
     for (size_t i = 0; i < e->ntroubles; i++) {
         const struct ev_trouble *t = &e->troubles[i];
 

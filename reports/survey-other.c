@@ -261,6 +261,8 @@ static const struct {
     { "source.missing", "source.readable" },
     { "source.unreadable", "source.readable" },
     { "disk.full", "disk.room" },
+    { "forward.failed", "forward.recovered" },
+    { "forward.dead", NULL },
     { "source.blind", NULL },
     { "source.gap", NULL },
     { "source.suppressed", NULL },
@@ -307,7 +309,7 @@ static void begin_trouble(struct survey *e, const struct line_head *h, struct sl
 static void on_trouble(struct survey *e, const struct line_head *h, struct ev_fields *f,
                        struct ev_totals *t)
 {
-    struct slice input = fields_get(f, "input");
+    struct slice input = fields_get(f, fields_get(f, "input").n ? "input" : "receiver");
 
     for (size_t i = 0; i < ARRAY_SIZE(trouble_kinds); i++) {
         uintptr_t at;
@@ -370,6 +372,7 @@ static const struct {
     { "config.refused", LIST_ADMIN, COUNT_REFUSED },
     { "disk.", LIST_FAILURE, COUNT_FULL },
     { "windows.evicted", LIST_FAILURE, COUNT_NONE },
+    { "forward.", LIST_FAILURE, COUNT_NONE },
     { "clock.step", LIST_CLOCK, COUNT_CLOCK },
     { "trail.prune", LIST_KEEP, COUNT_PRUNED },
     { "trail.verify", LIST_TRAIL, COUNT_VERIFIED },

@@ -683,6 +683,60 @@ static void lists_keep_so_many_and_count_all(void **state)
     survey_fini(&e);
 }
 
+/* ---- bans ---- */
+
+#define HEAD "{\"i\":%u,\"t\":\"2026-11-21T00:00:%02u.000000Z\",\"type\":"
+
+/* A ban is counted once: its order only says how it went, and a dry run is none. */
+static void bans_of_the_book_are_counted_once(void **state)
+{
+    static const char *const lines[] = {
+        HEAD
+        "\"alert\",\"id\":\"0a\",\"rule\":\"r\",\"level\":\"high\",\"channel\":\"api\",\"time\":"
+        "\"2026-11-21T00:00:00Z\",\"count\":10,\"sd\":{\"events\":\"x\"}\t,\"pii\":{\"events\":["
+        "\"s\","
+        "\"[{\\\"fields\\\":{\\\"source.ip\\\":\\\"2001:db8::7\\\",\\\"event.action\\\":"
+        "\\\"login_failed\\\"}}]\"]}}",
+        HEAD "\"ban.add\",\"ban\":1,\"id\":\"0a\",\"origin\":\"rule\",\"sd\":{\"address\":\"x\"}\t,"
+             "\"pii\":{"
+             "\"address\":[\"s\",\"2001:db8::/64\"]}}",
+        HEAD "\"ban.order\",\"ban\":1,\"id\":\"0a\",\"verb\":\"add\",\"state\":\"sent\"}",
+        HEAD
+        "\"ban.add\",\"ban\":2,\"dry_run\":true,\"sd\":{\"address\":\"x\"}\t,\"pii\":{\"address\":["
+        "\"s\",\"192.0.2.9 tcp 22\"]}}",
+        HEAD "\"ban.order\",\"ban\":3,\"verb\":\"add\",\"state\":\"dead\"}",
+        HEAD "\"ban.end\",\"ban\":1}",
+        HEAD "\"ban.remove\",\"ban\":4}",
+        HEAD "\"ban.skipped\",\"id\":\"0b\",\"reason\":\"too old\"}",
+    };
+    AUTO(arena) a = arena_new(1 << 20, 0);
+    struct survey e = { .from_us = 1, .to_us = UINT64_MAX / 2 };
+    const struct ev_who *w;
+
+    (void)state;
+    assert_int_equal(survey_init(&e, a, NULL, true, NULL), 0);
+    for (unsigned i = 0; i < ARRAY_SIZE(lines); i++) {
+        char line[700], head[80];
+
+        snprintf(head, sizeof head, HEAD, i, i);
+        snprintf(line, sizeof line, "%s%s", head, lines[i] + strlen(HEAD));
+        survey_take(&e, i, slice_str(line));
+    }
+    assert_int_equal(survey_end(&e, NULL), 0);
+    assert_int_equal(e.now.banned, 1);
+    assert_int_equal(e.now.ban_dry, 1);
+    assert_int_equal(e.now.ban_failed, 1);
+    assert_int_equal(e.now.ban_ended, 1);
+    assert_int_equal(e.now.unbanned, 1);
+    assert_int_equal(e.now.ban_skipped, 1);
+    w = table_get(e.sources, SLICE("2001:db8::7"));
+    assert_non_null(w); /* the ban of its network is its ban */
+    assert_int_equal(w->bans, 1);
+    assert_int_equal(e.nruns, 1);
+    assert_true(e.runs[0].banned_us > e.runs[0].reached_us);
+    survey_fini(&e);
+}
+
 /* ---- lines ---- */
 
 static void members_are_read_and_decoded(void **state)
@@ -816,6 +870,7 @@ int main(void)
         cmocka_unit_test(growth_on_a_line_is_foretold),
         cmocka_unit_test(beyond_its_limit_a_table_counts_the_rest),
         cmocka_unit_test(lists_keep_so_many_and_count_all),
+        cmocka_unit_test(bans_of_the_book_are_counted_once),
         cmocka_unit_test(members_are_read_and_decoded),
         cmocka_unit_test(cut_and_broken_lines_are_read_without_a_step_outside),
         cmocka_unit_test(periods_in_words_are_days_of_the_zone),
