@@ -6,10 +6,7 @@
 #include <string.h>
 
 const struct blocker_ops *const blocker_kinds[] = {
-    &blocker_nftables,
-    &blocker_command,
-    &blocker_dry_run,
-    NULL,
+    &blocker_nftables, &blocker_ipset, &blocker_fail2ban, &blocker_command, &blocker_dry_run, NULL,
 };
 
 const struct blocker_ops *blocker_kind(struct slice name)

@@ -196,9 +196,12 @@ static void put_todo(struct work *w, const struct ban_request *q, const struct b
 
 /* ---- requests ---- */
 
-static bool about_same(uint64_t a, uint64_t b)
+/* Where bans end only when we say so, a time that is not known is as good as any. */
+static bool held_as_told(const struct work *w, const struct standing_entry *e, uint64_t told)
 {
-    return (a > b ? a - b : b - a) <= ABOUT_US;
+    uint64_t a = e->until_us;
+
+    return (a > told ? a - told : told - a) <= ABOUT_US || (a == UINT64_MAX && !w->b->ops->ends);
 }
 
 static void handle_add(struct work *w, const struct ban_request *q)
@@ -223,7 +226,7 @@ static void handle_add(struct work *w, const struct ban_request *q)
     if (facts.known && w->syncing) {
         w->told += !e->told;
         e->told = true;
-        if (about_same(e->until_us, until(q->seconds, now))) {
+        if (held_as_told(w, e, until(q->seconds, now))) {
             w->kept++;
             say(w, q->id, BAN_DONE, "held already");
             return;

@@ -23,6 +23,12 @@ def request(id, verb, network="0.0.0.0/32", seconds=0, protocol=0, ports=(), rul
                         rule.encode(), b"A1")
 
 
+def numbered(id, first, seconds):
+    """A ban of the IPv4 address number id + first: quicker, for many."""
+    return REQUEST.pack(id, ADD, 4, 32, 0, struct.pack(">I12x", first + id), *(0,) * 8, seconds, 1,
+                        b"test", b"A1")
+
+
 class Blocker:
     """One process of the driver; what it says and was not waited for is kept in `others`."""
 

@@ -331,8 +331,7 @@ def many_are_held_and_listed(c):
         f = open(f"/proc/{b.process.pid}/stat").read().split()
         return (int(f[13]) + int(f[14])) / os.sysconf("SC_CLK_TCK")
     b = start()
-    all_ = [core.request(i + 1, ADD, f"100.{64 + (i >> 16)}.{i >> 8 & 255}.{i & 255}", 0)
-            for i in range(100000)]
+    all_ = [core.numbered(i, 0x64400000, 0) for i in range(1, 100001)]
     summary, got = b.sync(all_)
     want(summary, "0 kept, 100000 written, 0 removed, 0 could not be")
     first = cpu()
@@ -341,7 +340,7 @@ def many_are_held_and_listed(c):
     summary, got = b.sync(all_)
     want(summary, "100000 kept, 0 written, 0 removed, 0 could not be")
     before = cpu()
-    got = b.ask([core.request(i, ADD, f"203.0.{i >> 8}.{i & 255}", 60) for i in range(1, 5001)])
+    got = b.ask([core.numbered(i, 0xcb007100, 60) for i in range(1, 5001)])
     want({r[0] for r in got.values()}, {DONE})
     rss = re.search(r"VmRSS:\s*(\d+)", open(f"/proc/{b.process.pid}/status").read())[1]
     print(f"  100000 written: {first:.2f} s of CPU, all kept: {before - first:.2f} s, "
