@@ -5,13 +5,35 @@
  * need) and nothing else: no logs, no state, no secrets, no network. What should be banned is in
  * the core's book; a blocker that begins anew is told all of it. Two layers:
  *
- *     blocker_work()   takes packets of requests, judges each (blocker_judge), hands what may be
+ *     blocker_work()   takes packets of requests, judges each (ban-judge.h), hands what may be
  *                      done to the backend in batches, answers; watches that it stays done
  *     ops              one table for each backend: nftables, ipset, fail2ban, command, dry-run
  *
  * A request is judged here again, whoever sent it: a network that is never banned (never.h), the
  * allow list, a prefix that is too short, a time that is too long, more bans than `max` or faster
  * than `rate` are BAN_NO or BAN_FAILED. BAN_REMOVE is never refused.
+ *
+ * The line: each side may have more to say than the other has taken, so the core must not wait
+ * when it sends; the blocker waits until its answers are taken. Requests are answered one by one,
+ * in packets as they come; BAN_LOST (id 0) may stand between any two. In a sync the ALLOWs come
+ * before the ADDs. Where `ends` is false, the core sends BAN_REMOVE when a ban's time is over.
+ *
+ * What the process needs beside its line:
+ *
+ *     all          sockets of AF_NETLINK, protocol 0 (getifaddrs). Reading /proc/net (a link to
+ *                  /proc/self/net): route, ipv6_route, tcp, tcp6; /etc/resolv.conf,
+ *                  /run/systemd/resolve. What does not exist does no harm; when one of /proc/net
+ *                  cannot be read, nothing is banned. /run/systemd/sessions and /run/utmp: without
+ *                  them an SSH session protects its address only when it is older than 150 s
+ *     nftables     capability net_admin. Sockets of AF_NETLINK, protocol 12 (NETLINK_NETFILTER),
+ *                  also later on (libnftables opens its own anew after an interrupted listing),
+ *                  with bind, sendmsg, recvmsg, getsockname, setsockopt (buffers, patience, a
+ *                  filter, a group). /etc/iproute2, /etc/protocols: their lack does no harm.
+ *                  25 MiB with 100,000 bans. With `close` (ops->runs): exec, as ipset
+ *     ipset        net_admin, which its program must inherit; exec
+ *     fail2ban     exec; the server's socket is root's
+ *     command      exec, and whatever the operator's programs need
+ *     dry-run      writing `file`
  */
 #pragma once
 
