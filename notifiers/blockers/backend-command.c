@@ -222,7 +222,7 @@ static void command_apply(struct blocker *b, const struct ban_request *q, size_t
 {
     const struct command *c = b->state;
 
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < n && !blocker_ending(); i++)
         one(c, &q[i], &ret[i]);
 }
 

@@ -108,8 +108,12 @@ const struct blocker_ops *blocker_kind(struct slice name); /* NULL when unknown 
 bool blocker_say(struct ban_result *ret, uint64_t id, enum ban_said said, const char *fmt, ...)
     PRINTF_LIKE(4, 5);
 
+/* SIGTERM waits: what is slow leaves the rest of its batch undone. */
+bool blocker_ending(void);
+
 /* All networks of the list can be read. */
 int blocker_allow_check(const struct option_strs *allow, struct err *err);
 
-/* The process of the blocker: starts, works until the line (SOCK_SEQPACKET) ends, and closes. */
+/* The process of the blocker: starts, works until the line (SOCK_SEQPACKET) ends or SIGTERM comes
+ * (it stays blocked), and closes. */
 void blocker_work(struct blocker *b, int fd);

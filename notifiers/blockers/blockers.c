@@ -1,6 +1,7 @@
 /* The registry of blockers, and what all of them say. */
 #include "notifiers/blockers/backends.h"
 
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -31,4 +32,11 @@ bool blocker_say(struct ban_result *ret, uint64_t id, enum ban_said said, const 
         if (*p < 0x20 || *p > 0x7e)
             *p = '?';
     return false;
+}
+
+bool blocker_ending(void)
+{
+    sigset_t pending;
+
+    return sigpending(&pending) == 0 && sigismember(&pending, SIGTERM) == 1;
 }

@@ -50,9 +50,19 @@ struct never {
     uint64_t next_us, now_us;
 };
 
-/* What ip_is_special() knows, as networks (and class E): a ban of a network could hold one. */
-static const char *const special[] = {
-    "0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "224.0.0.0/3", "::/127", "fe80::/10", "ff00::/8",
+/*
+ * What ip_is_special() knows, as networks (and class E, and IPv4 inside of IPv6): a ban of a
+ * network could hold one. Bytes, for each ban asks them all.
+ */
+static const struct cidr special[] = {
+    { { 4, { 0 } }, 8 },
+    { { 4, { 127 } }, 8 },
+    { { 4, { 169, 254 } }, 16 },
+    { { 4, { 224 } }, 3 },
+    { { 6, { 0 } }, 127 }, /* ::, ::1 */
+    { { 6, { 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff } }, 96 },
+    { { 6, { 0xfe, 0x80 } }, 10 },
+    { { 6, { 0xff } }, 8 },
 };
 
 bool cidr_overlap(const struct cidr *a, const struct cidr *b)
@@ -60,26 +70,11 @@ bool cidr_overlap(const struct cidr *a, const struct cidr *b)
     return a->bits <= b->bits ? cidr_has(a, &b->net) : cidr_has(b, &a->net);
 }
 
-/* ::ffff:0:0/96 is read as IPv4 by the helper, so it is asked for by its bytes. */
-static bool is_mapped(const struct cidr *net)
-{
-    static const uint8_t prefix[12] = { 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff };
-    struct cidr mapped = { .net.family = 6, .bits = 96 };
-
-    memcpy(mapped.net.bytes, prefix, sizeof prefix);
-    return cidr_overlap(&mapped, net);
-}
-
 static bool is_special(const struct cidr *net)
 {
-    if (ip_is_special(&net->net) || (net->net.family == 6 && is_mapped(net)))
-        return true;
-    for (size_t i = 0; i < ARRAY_SIZE(special); i++) {
-        struct cidr c;
-
-        if (cidr_parse(slice_str(special[i]), &c, NULL) == 0 && cidr_overlap(&c, net))
+    for (size_t i = 0; i < ARRAY_SIZE(special); i++)
+        if (cidr_overlap(&special[i], net))
             return true;
-    }
     return false;
 }
 

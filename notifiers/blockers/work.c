@@ -14,7 +14,9 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <signal.h>
 #include <string.h>
+#include <sys/signalfd.h>
 #include <sys/socket.h>
 
 #include "base/clock.h"
@@ -33,6 +35,7 @@
 struct work {
     struct blocker *b;
     int fd;
+    int stop; /* readable at SIGTERM: we end in good order */
     struct ban_judge judge;
     struct standing *standing; /* what is held */
     struct standing *waiting; /* targets of `todo` */
@@ -62,13 +65,15 @@ static uint64_t now_us(void)
 static void send_packet(struct work *w, const void *p, size_t n)
 {
     while (!w->ended && send(w->fd, p, n, MSG_NOSIGNAL | MSG_DONTWAIT) < 0) {
-        struct pollfd line = { .fd = w->fd, .events = POLLOUT };
+        struct pollfd fds[2] = { { .fd = w->fd, .events = POLLOUT },
+                                 { .fd = w->stop, .events = POLLIN } };
 
         if (errno == EINTR)
             continue;
         if (errno != EAGAIN && errno != ENOBUFS)
             w->ended = true;
-        else if (poll(&line, 1, 1000) > 0 && (line.revents & (POLLERR | POLLHUP)))
+        else if (poll(fds, ARRAY_SIZE(fds), 1000) > 0 &&
+                 ((fds[0].revents & (POLLERR | POLLHUP)) || fds[1].revents))
             w->ended = true;
     }
 }
@@ -508,23 +513,34 @@ static void loop(struct work *w)
     bool woken = false;
 
     while (!w->ended) {
-        struct pollfd fds[2] = { { .fd = w->fd, .events = POLLIN },
+        struct pollfd fds[3] = { { .fd = w->fd, .events = POLLIN },
+                                 { .fd = w->stop, .events = POLLIN },
                                  { .fd = -1, .events = POLLIN } };
 
         look(w, woken);
         woken = false;
         if (w->started && w->b->ops->watch)
-            fds[1].fd = w->b->ops->watch(w->b);
+            fds[2].fd = w->b->ops->watch(w->b);
         if (w->ended || poll(fds, ARRAY_SIZE(fds), patience_ms(w)) < 0)
             continue;
-        woken = fds[1].revents != 0;
-        if (fds[0].revents)
+        woken = fds[2].revents != 0;
+        if (fds[1].revents)
+            w->ended = true;
+        else if (fds[0].revents)
             take_packets(w);
     }
 }
 
 static int open_work(struct work *w, const char *root, struct err *err)
 {
+    sigset_t term;
+
+    sigemptyset(&term);
+    sigaddset(&term, SIGTERM);
+    pthread_sigmask(SIG_BLOCK, &term, NULL);
+    w->stop = signalfd(-1, &term, SFD_CLOEXEC | SFD_NONBLOCK);
+    if (w->stop < 0)
+        return err_set(err, -errno, "signalfd: %s", err_name(errno));
     w->standing = standing_new();
     w->waiting = standing_new();
     w->packet = calloc(BAN_BATCH_MAX, sizeof *w->packet);
@@ -539,9 +555,9 @@ static int open_work(struct work *w, const char *root, struct err *err)
 void blocker_work_under(struct blocker *b, int fd, const char *root)
 {
     size_t batch = b->ops->batch;
-    struct work w = { .b = b,
-                      .fd = fd,
-                      .todo_max = batch && batch < APPLY_MAX ? batch : APPLY_MAX };
+    struct work w = {
+        .b = b, .fd = fd, .stop = -1, .todo_max = batch && batch < APPLY_MAX ? batch : APPLY_MAX
+    };
     struct err err = ERR_NONE;
 
     if (open_work(&w, root, &err) < 0)
@@ -555,6 +571,8 @@ void blocker_work_under(struct blocker *b, int fd, const char *root)
     free(w.todo);
     free(w.said);
     free(w.answers);
+    if (w.stop >= 0)
+        close(w.stop);
     if (b->ops->close)
         b->ops->close(b);
 }

@@ -201,7 +201,8 @@ def programs_are_run_without_a_shell():
     os.unlink(SCRATCH + "/here")
     b.lost()
     want([h.split()[0] for h in hooks() if h.startswith("start")], ["start", "start"])
-    want(b.end(), 0)
+    b.process.terminate()
+    want(b.process.wait(10), 0)
     want(hooks()[-1].strip(), "stop")
     want(os.path.exists(SCRATCH + "/here"), False)
 

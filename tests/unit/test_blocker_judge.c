@@ -158,6 +158,37 @@ static void a_network_around_a_special_one_is_refused_at_any_length(void **state
     ban_judge_close(&j);
 }
 
+/* The list here is bytes, the one of base/ip.c is text: they must not part. */
+static void what_is_special_elsewhere_is_special_here(void **state)
+{
+    struct blocker b = with_settings();
+    struct ban_judge j;
+    unsigned found = 0;
+
+    (void)state;
+    assert_int_equal(ban_judge_open(&j, &b, root, NULL), 0);
+    for (unsigned i = 0; i < 65536; i++)
+        for (unsigned end = 0; end < 2; end++) {
+            struct cidr c4 = {
+                { 4, { (uint8_t)(i >> 8), (uint8_t)i, end ? 255 : 0, end ? 255 : 1 } }, 32
+            };
+            struct cidr c6 = { { 6, { (uint8_t)(i >> 8), (uint8_t)i } }, 128 };
+            const char *why;
+
+            c6.net.bytes[15] = (uint8_t)end;
+            if (ip_is_special(&c4.net)) {
+                found++;
+                assert_int_equal(never_judge(j.never, &c4, 1, &why), 1);
+            }
+            if (ip_is_special(&c6.net)) {
+                found++;
+                assert_int_equal(never_judge(j.never, &c6, 1, &why), 1);
+            }
+        }
+    assert_true(found > 1000);
+    ban_judge_close(&j);
+}
+
 static void our_own_addresses_are_never_banned(void **state)
 {
     struct blocker b = with_settings();
@@ -440,6 +471,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_no_ban_may_touch_is_refused_with_its_reason),
         cmocka_unit_test(a_network_around_a_special_one_is_refused_at_any_length),
+        cmocka_unit_test(what_is_special_elsewhere_is_special_here),
         cmocka_unit_test(our_own_addresses_are_never_banned),
         cmocka_unit_test(a_request_of_a_wrong_form_is_no),
         cmocka_unit_test(new_bans_have_a_pace_and_a_number),
