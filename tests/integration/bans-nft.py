@@ -90,6 +90,7 @@ for line in sys.stdin:
 
 class Client:
     def __init__(self, pid):
+        self.pid = pid
         self.process = subprocess.Popen(["nsenter", "-t", str(pid), "-n", sys.executable, "-c", HELPER],
                                         stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
@@ -273,6 +274,43 @@ def what_is_allowed_or_our_own_is_never_banned(c):
     b.end()
 
 
+HOLDER = ("import socket, sys; s = socket.create_connection(('%s', 8082)); print(1, flush=True); "
+          "sys.stdin.read()" % US4)
+
+
+def open_connections_are_closed_when_asked_for(c):
+    for tool in ("/usr/sbin/conntrack", "/usr/bin/ss"):
+        if not os.access(tool, os.X_OK):
+            print(f"  not tried: no {tool}")
+            return
+    run("nft add table inet foreign; nft add chain inet foreign x '{ type filter hook input priority 0; }';"
+        "nft add rule inet foreign x ct state invalid counter")  # the kernel tracks connections
+
+    def tracked():
+        return run(f"conntrack -L -s {THEM4} 2>/dev/null || true").count("dport=8082")
+    with socket.create_server((US4, 8082)) as server:
+        holder = subprocess.Popen(["nsenter", "-t", str(c.pid), "-n", sys.executable, "-c", HOLDER],
+                                  stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        connection = server.accept()[0]
+        holder.stdout.readline()
+        connection.settimeout(3)
+        want(tracked(), 1)
+        b = start(close="[conntrack, ss]")
+        want(b.one(ADD, THEM4, 600, 6, (22,))[0], DONE)  # closes nothing
+        want(tracked(), 1)
+        want(b.one(ADD, THEM4, 600)[0], DONE)
+        want(tracked(), 0)
+        try:
+            want(connection.recv(1), None)
+        except ConnectionAbortedError:
+            pass
+        except TimeoutError:
+            print("  this kernel closes no sockets for others (CONFIG_INET_DIAG_DESTROY)")
+        b.end()
+        holder.kill()
+        holder.wait()
+
+
 def a_renewal_changes_the_time(c):
     b = start()
 
@@ -359,7 +397,8 @@ def main():
                      what_others_do_elsewhere_is_none_of_our_business,
                      ports_that_are_not_banned_stay_open, networks_are_banned_also_inside_one_another,
                      reject_is_told_at_once, what_is_allowed_or_our_own_is_never_banned,
-                     a_renewal_changes_the_time, what_finds_no_room_fails_alone,
+                     open_connections_are_closed_when_asked_for, a_renewal_changes_the_time,
+                     what_finds_no_room_fails_alone,
                      a_set_in_our_way_is_replaced,
                      a_table_of_another_making_is_replaced, many_are_held_and_listed):
             fresh()
