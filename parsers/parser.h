@@ -5,6 +5,7 @@
  *     formats_load()    files or embedded texts -> struct formats (read-only, shared)
  *     format_find()     the format of a channel
  *     parser_run()      one record -> one event, no state kept between records
+ *                       (but for some filters of fail2ban: parser_source_ordered())
  *
  * A record that no layout of its format knows stays an event: flags has
  * EVENT_UNPARSED, message is the cleaned text. Nothing here fails on log text.

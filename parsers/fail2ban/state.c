@@ -14,7 +14,7 @@
 #include "base/hash.h"
 #include "parsers/fail2ban/private.h"
 
-#define VERSION 1
+#define LAYOUT 1
 
 struct fail2ban_scratch *fail2ban_scratch_new(void)
 {
@@ -135,7 +135,7 @@ int fail2ban_state_pack(const struct fail2ban_state *s, struct buf *out)
 
     if (s->nlines == 0 && s->last_us == 0 && count_connections(s) == 0)
         return 0;
-    put_number(out, VERSION);
+    put_number(out, LAYOUT);
     put_number(out, s->filter->digest);
     put_number(out, s->clock_us);
     put_number(out, s->last_us);
@@ -238,7 +238,7 @@ int fail2ban_state_unpack(struct fail2ban_state *s, struct slice packed)
     size_t n;
     int r;
 
-    if (get_number(&p, UINT64_MAX) != VERSION || get_number(&p, UINT64_MAX) != s->filter->digest)
+    if (get_number(&p, UINT64_MAX) != LAYOUT || get_number(&p, UINT64_MAX) != s->filter->digest)
         return -EINVAL;
     s->clock_us = get_number(&p, UINT64_MAX);
     s->last_us = get_number(&p, UINT64_MAX);
