@@ -30,6 +30,7 @@ int encoder_ready(struct encoder_settings *s, struct err *err)
         return err_set(err, -EINVAL, "'delimiter' must be one sign such as ^, no letter or digit");
     s->leef = text_leef_value;
     s->leef.map[(unsigned char)d[0]] = " ";
+    s->leef.special[0] = d[0];
     return 0;
 }
 

@@ -4,14 +4,20 @@
 
 static void put_key(struct json_put *j, const char *key)
 {
+    char text[80];
+    size_t n = key ? strlen(key) : 0, at = 0;
+
     if (j->comma)
-        buf_char(j->out, ',');
+        text[at++] = ',';
     j->comma = true;
-    if (!key)
-        return;
-    buf_char(j->out, '"');
-    buf_str(j->out, key);
-    buf_add(j->out, "\":", 2);
+    if (key && n < sizeof text - 8) { /* all of ours are */
+        text[at++] = '"';
+        memcpy(text + at, key, n);
+        at += n;
+        text[at++] = '"';
+        text[at++] = ':';
+    }
+    buf_add(j->out, text, at);
 }
 
 void jput_open(struct json_put *j, const char *key, char bracket)

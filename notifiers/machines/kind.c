@@ -501,8 +501,11 @@ static const struct record_kind types[] = {
 
 static bool fits(const struct record_kind *k, struct slice name)
 {
-    struct slice want = slice_str(k->name);
+    struct slice want;
 
+    if (name.n == 0 || k->name[0] != name.p[0])
+        return false;
+    want = slice_str(k->name);
     return slice_ends(want, SLICE(".")) ? slice_starts(name, want) : slice_eq(name, want);
 }
 

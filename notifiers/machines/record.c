@@ -11,8 +11,14 @@
 
 #define SCALARS_MAX 2048
 
+#define CACHE 256
+
 struct record_reader {
     struct field_names *names;
+    struct { /* of the dictionary, where their quick number says */
+        struct slice name;
+        uint32_t id;
+    } cache[CACHE];
     struct slice origin, host;
 };
 
@@ -95,9 +101,25 @@ static bool put_extra(struct reading *x, struct slice name, struct slice value)
     return keep(x, name, &e->name) && keep(x, value, &e->value);
 }
 
+/* The table of names asks a keyed hash, which is dear for a score of names in each record. */
+static uint32_t find_field(struct record_reader *rr, struct slice name)
+{
+    size_t at = slice_ends_mix(slice_ends_of(name), name.n) >> 56;
+    uint32_t id;
+
+    if (slice_eq(rr->cache[at].name, name) && name.n)
+        return rr->cache[at].id;
+    id = field_find(rr->names, name);
+    if (id < FIELD_DICTIONARY) {
+        rr->cache[at].name = field_name(rr->names, id);
+        rr->cache[at].id = id;
+    }
+    return id;
+}
+
 static bool put_field(struct reading *x, struct slice name, struct slice value)
 {
-    uint32_t id = field_find(x->rr->names, name);
+    uint32_t id = find_field(x->rr, name);
 
     if (id >= FIELD_DICTIONARY)
         return put_extra(x, name, value);
@@ -105,32 +127,39 @@ static bool put_field(struct reading *x, struct slice name, struct slice value)
 }
 
 struct place {
-    const char *path;
+    struct slice path;
     unsigned slot;
 };
+#define AT_PATH(literal, slot)                                                                     \
+    {                                                                                              \
+        { (literal), sizeof(literal) - 1 }, (slot)                                                 \
+    }
 
 /* Of the entry itself. */
 static const struct place members[] = {
-    { "channel", RECORD_CHANNEL },    { "action", FIELD_EVENT_ACTION },
-    { "act", FIELD_EVENT_ACTION },    { "key", RECORD_KEY },
-    { "id", RECORD_ALERT },           { "rule", RECORD_RULE },
-    { "title", RECORD_TITLE },        { "rule_sha256", RECORD_RULE_SHA256 },
-    { "level", RECORD_LEVEL },        { "count", RECORD_COUNT },
-    { "tags", RECORD_TAGS },          { "receiver", RECORD_RECEIVER },
-    { "state", RECORD_STATE },        { "status", RECORD_STATUS },
-    { "reason", FIELD_EVENT_REASON }, { "input", FIELD_LOG_FILE_PATH },
+    AT_PATH("channel", RECORD_CHANNEL),    AT_PATH("action", FIELD_EVENT_ACTION),
+    AT_PATH("act", FIELD_EVENT_ACTION),    AT_PATH("key", RECORD_KEY),
+    AT_PATH("id", RECORD_ALERT),           AT_PATH("rule", RECORD_RULE),
+    AT_PATH("title", RECORD_TITLE),        AT_PATH("rule_sha256", RECORD_RULE_SHA256),
+    AT_PATH("level", RECORD_LEVEL),        AT_PATH("count", RECORD_COUNT),
+    AT_PATH("tags", RECORD_TAGS),          AT_PATH("receiver", RECORD_RECEIVER),
+    AT_PATH("state", RECORD_STATE),        AT_PATH("status", RECORD_STATUS),
+    AT_PATH("reason", FIELD_EVENT_REASON), AT_PATH("input", FIELD_LOG_FILE_PATH),
 };
 
 /* Of an event's document; its fields have their own names. */
 static const struct place document_members[] = {
-    { "raw", RECORD_RAW }, { "channel", RECORD_CHANNEL }, { "input", FIELD_LOG_FILE_PATH },
-    { "key", RECORD_KEY }, { "trust", RECORD_TRUST },
+    AT_PATH("raw", RECORD_RAW),
+    AT_PATH("channel", RECORD_CHANNEL),
+    AT_PATH("input", FIELD_LOG_FILE_PATH),
+    AT_PATH("key", RECORD_KEY),
+    AT_PATH("trust", RECORD_TRUST),
 };
 
 static const struct place *find_place(const struct place *list, size_t n, struct slice path)
 {
     for (size_t i = 0; i < n; i++)
-        if (slice_is(path, list[i].path))
+        if (slice_eq(path, list[i].path))
             return &list[i];
     return NULL;
 }
@@ -143,7 +172,7 @@ static int take_document(void *ctx, struct slice path, enum json_type type, stru
     (void)type;
     if (slice_starts(path, SLICE("fields.")))
         return put_field(x, slice_skip(path, 7), text) ? 0 : -ENOMEM;
-    if (slice_is(path, "time")) {
+    if (slice_eq(path, SLICE("time"))) {
         if (!x->timed)
             x->timed = time_parse_rfc3339(text, &x->r->event_us) == 0;
         return 0;
@@ -175,13 +204,13 @@ static int take_member(void *ctx, struct slice path, enum json_type type, struct
     const struct place *p;
 
     (void)type;
-    if (slice_is(path, "i"))
+    if (slice_eq(path, SLICE("i")))
         return parse_u64(text, 0, UINT64_MAX - 1, &r->index);
-    if (slice_is(path, "t"))
+    if (slice_eq(path, SLICE("t")))
         return time_parse_rfc3339(text, &r->time_us);
-    if (slice_is(path, "type"))
+    if (slice_eq(path, SLICE("type")))
         return keep(x, text, &r->type) ? 0 : -ENOMEM;
-    if (slice_is(path, "time")) {
+    if (slice_eq(path, SLICE("time"))) {
         (void)time_parse_rfc3339(text, &r->event_us);
         return 0;
     }

@@ -3,6 +3,10 @@
 
 #include <stdio.h>
 
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
+
 #include "base/utf8.h"
 
 #define BLANK(from) [from] = " "
@@ -19,6 +23,7 @@
 #endif
 const struct text_style text_json = {
     .json = true,
+    .special = { '"', '\\' },
     .map = { "\\u0000", "\\u0001", "\\u0002",      "\\u0003",       "\\u0004",
              "\\u0005", "\\u0006", "\\u0007",      "\\b",           "\\t",
              "\\n",     "\\u000b", "\\f",          "\\r",           "\\u000e",
@@ -30,15 +35,18 @@ const struct text_style text_json = {
 /* U+23CE, a return sign: the tail of a line with LF would be a message of its own downstream. */
 const struct text_style text_message = { .map = { BLANKS, ['\n'] = " \xe2\x8f\x8e " } };
 const struct text_style text_parameter = {
-    .map = { BLANKS, ['"'] = "\\\"", ['\\'] = "\\\\", [']'] = "\\]" }
+    .special = { '"', '\\', ']' }, .map = { BLANKS, ['"'] = "\\\"", ['\\'] = "\\\\", [']'] = "\\]" }
 };
-const struct text_style text_cef_header = { .map = { BLANKS, ['\\'] = "\\\\", ['|'] = "\\|" },
+const struct text_style text_cef_header = { .special = { '\\', '|' },
+                                            .map = { BLANKS, ['\\'] = "\\\\", ['|'] = "\\|" },
                                             .trim = true };
 const struct text_style text_cef_value = {
-    .map = { BLANKS, ['\n'] = "\\n", ['\r'] = "\\r", ['\\'] = "\\\\", ['='] = "\\=" }, .trim = true
+    .special = { '\\', '=' },
+    .map = { BLANKS, ['\n'] = "\\n", ['\r'] = "\\r", ['\\'] = "\\\\", ['='] = "\\=" },
+    .trim = true
 };
 /* LEEF has no escapes at all. */
-const struct text_style text_leef_header = { .map = { BLANKS, ['|'] = "/" } };
+const struct text_style text_leef_header = { .special = { '|' }, .map = { BLANKS, ['|'] = "/" } };
 const struct text_style text_leef_value = { .map = { BLANKS } };
 #pragma GCC diagnostic pop
 
@@ -82,6 +90,33 @@ static struct slice trimmed(struct slice s)
     return s;
 }
 
+/* How many bytes at the start are plain for sure: in steps of 16. */
+static size_t plain_prefix(const struct text_style *style, const char *p, size_t n)
+{
+    size_t i = 0;
+
+#ifdef __SSE2__
+    const __m128i low = _mm_set1_epi8(0x1f), del = _mm_set1_epi8(0x7f);
+    const __m128i a = _mm_set1_epi8(style->special[0]), b = _mm_set1_epi8(style->special[1]);
+    const __m128i c = _mm_set1_epi8(style->special[2]);
+
+    for (; i + 16 <= n; i += 16) {
+        __m128i v = _mm_loadu_si128((const __m128i *)(const void *)(p + i));
+        __m128i bad = _mm_or_si128(_mm_or_si128(_mm_cmpeq_epi8(v, a), _mm_cmpeq_epi8(v, b)),
+                                   _mm_or_si128(_mm_cmpeq_epi8(v, c), _mm_cmpeq_epi8(v, del)));
+
+        /* As signed bytes those from 0x80 on are below, too. */
+        if (_mm_movemask_epi8(_mm_andnot_si128(bad, _mm_cmpgt_epi8(v, low))) != 0xffff)
+            break;
+    }
+#else
+    (void)style;
+    (void)p;
+    (void)n;
+#endif
+    return i;
+}
+
 void text_put(struct buf *b, const struct text_style *style, struct slice s, size_t max)
 {
     size_t used = 0; /* bytes of the clean value */
@@ -92,6 +127,7 @@ void text_put(struct buf *b, const struct text_style *style, struct slice s, siz
         size_t from = i, end = s.n - i < max - used ? s.n : i + (max - used);
         unsigned char c = 0;
 
+        i += plain_prefix(style, s.p + i, end - i);
         while (i < end && (c = (unsigned char)s.p[i]) < 0x80 && !style->map[c])
             i++;
         if (i > from)

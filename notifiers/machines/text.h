@@ -11,6 +11,8 @@
 
 struct text_style {
     const char *map[128]; /* what stands for a sign; NULL: itself */
+    char special[4]; /* those of the map from blank on, less DEL; it may be filled up with controls
+                      */
     bool json; /* C1, U+2028 and U+2029 as \u and digits, not as a blank */
     bool trim; /* blanks at both ends go */
 };
