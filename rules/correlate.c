@@ -137,6 +137,7 @@ static bool set_evidence(struct taking *t, struct buf *text)
 {
     event_pack(t->ev, EVIDENCE_BYTES, text);
     t->evidence = buf_view(text);
+    t->kept = false;
     return buf_ok(text);
 }
 
@@ -153,6 +154,7 @@ static bool share_evidence(struct taking *t)
         c->evidence_of = t->ev;
     }
     t->evidence = buf_view(&c->evidence_text);
+    t->kept = false;
     return true;
 }
 
