@@ -201,7 +201,7 @@ static int add_ports(struct imported *x, struct slice word, const char *protocol
     last = first;
     if (colon != SIZE_MAX && port_number(slice_skip(word, colon + 1), protocol, &last) < 0)
         return -EINVAL;
-    if (first == 0 || last < first || last - first >= PORTS_MAX - x->nports)
+    if (first == 0 || last < first || last - first >= BAN_PORTS_MAX - x->nports)
         return first == 0 && last == 65535 ? -E2BIG : last < first ? -EINVAL : -E2BIG;
     for (; first <= last; first++)
         x->ports[x->nports++] = (uint16_t)first;

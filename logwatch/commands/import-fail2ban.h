@@ -4,9 +4,9 @@
 #include "logwatch/commands/cli.h"
 #include "parsers/fail2ban/filter.h"
 #include "parsers/fail2ban/jail.h"
+#include "schemas/ban.h"
 
 #define NOTES_MAX 16
-#define PORTS_MAX 64
 #define IMPORT_CONFIG "fail2ban.yaml"
 #define IMPORT_RULES "fail2ban-rules.yml"
 #define FOREVER_S (UINT64_C(520) * 7 * 86400) /* ten years: bans have an end here */
@@ -18,7 +18,7 @@ struct imported {
     const char *zone; /* of its logs; NULL: UTC */
     bool journal;
     const char **units; /* of the journal; NULL behind the last */
-    uint16_t ports[PORTS_MAX];
+    uint16_t ports[BAN_PORTS_MAX];
     size_t nports; /* 0: all */
     const char *notes[NOTES_MAX];
     size_t nnotes;
