@@ -103,7 +103,8 @@ static bool is_list_name(struct slice s)
     if (s.n == 0 || s.n > LIST_NAME_MAX)
         return false;
     for (size_t i = 0; i < s.n; i++)
-        if (!strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-", s.p[i]))
+        if (s.p[i] == '\0' ||
+            !strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-", s.p[i]))
             return false;
     return true;
 }

@@ -333,22 +333,25 @@ static bool lasts(const struct item *i, uint64_t until_us, bool dry_run)
 }
 
 static int renew(struct core_bans *b, struct item *i, uint64_t until_us, bool dry_run,
-                 const struct ban *words, struct err *err)
+                 const struct ban *news, struct err *err)
 {
-    if (words->rule.n) {
-        const char *rule = intern(b, words->rule);
+    struct ban words = *news;
+
+    words.origin = SLICE(""); /* it stays whose it was */
+    if (words.rule.n) {
+        const char *rule = intern(b, words.rule);
 
         if (!rule)
             return err_nomem(err);
         i->rule = rule;
-        i->has_alert = hex_decode(words->alert, i->alert, sizeof i->alert) == 0;
+        i->has_alert = hex_decode(words.alert, i->alert, sizeof i->alert) == 0;
     }
     if (i->until_us && (until_us == 0 || until_us > i->until_us))
         i->until_us = until_us;
     i->dry_run = i->dry_run && dry_run;
     i->renewals++;
     i->changed_us = b->batch->now_us;
-    if (owe_add(b, i, err) < 0 || bans_put(b, i, BAN_ACTIVE, words, err) < 0)
+    if (owe_add(b, i, err) < 0 || bans_put(b, i, BAN_ACTIVE, &words, err) < 0)
         return err_code(err);
     return note_span(b, i, "ban.renew", err);
 }

@@ -310,12 +310,21 @@ static void schedule(struct parent *p, struct child *c)
     c->restart_us = now + c->wait_us;
 }
 
+/* In an end in order, who bans may run the operator's last hook; STOP_US bounds that. */
+static void end_all(struct parent *p)
+{
+    for (size_t i = 0; i < p->n; i++)
+        if (p->children[i].pid)
+            kill(p->children[i].pid,
+                 p->phase != PHASE_RUN && p->children[i].role == ROLE_BLOCKER ? SIGTERM : SIGKILL);
+}
+
 /* Without a core nobody else has work: all end, and all begin again. */
 static void core_ended(struct parent *p, struct child *c, int status)
 {
     parent_take_notes(p); /* its last words */
     parent_close_core(p);
-    parent_kill(p, SIGKILL);
+    end_all(p);
     p->pong_us = 0;
     if (p->phase == PHASE_RUN && WIFEXITED(status) && WEXITSTATUS(status) == ROLE_HOPELESS) {
         if (!p->hopeless.code) /* it could not even say so */

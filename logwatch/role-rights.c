@@ -228,7 +228,10 @@ static unsigned forwarder_may(const struct machine *m, const struct paths *write
 /* Addresses of our own, of neighbours and of who is logged in: never to be banned. */
 static int blocker_paths(struct paths *read, struct paths *write, const struct blocker *b)
 {
-    static const char *const host[] = { "/proc", "/etc/resolv.conf", "/run/systemd/resolve", NULL };
+    static const char *const host[] = {
+        "/proc", "/etc/resolv.conf", "/run/systemd/resolve", "/run/systemd/sessions", "/run/utmp",
+        NULL
+    };
     static const char *const libraries[] = { "/usr/lib",      "/lib",          "/etc/ld.so.cache",
                                              "/etc/nftables", "/etc/iproute2", NULL };
     int r = add_all(read, host);

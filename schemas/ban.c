@@ -178,7 +178,7 @@ struct cidr ban_network(const struct ip *ip, uint8_t bits6)
         int left = (int)c.bits - (int)i * 8;
 
         if (left < 8)
-            c.net.bytes[i] &= left <= 0 ? 0 : (uint8_t)(0xff << (8 - left));
+            c.net.bytes[i] = (uint8_t)(left <= 0 ? 0 : c.net.bytes[i] & (0xff << (8 - left)));
     }
     return c;
 }
