@@ -1,4 +1,4 @@
-#include "logwatch/core-forward.h"
+#include "logwatch/core-forward-private.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -7,7 +7,6 @@
 #include <sys/socket.h>
 #include <sys/wait.h>
 
-#include "audit/cursor.h"
 #include "base/fault.h"
 #include "base/ipc.h"
 #include "base/log.h"
@@ -16,44 +15,8 @@
 /* What one turn reads for one receiver, also when its filter takes nothing of it. */
 #define SCAN_BYTES (4u << 20)
 #define LINE_MAX_BYTES (FORWARD_PACKET_MAX - 4096)
-/* Further back than that no receiver may ask for. */
-#define AGAIN_MAX 65536
 #define RESTART_US (5 * USEC_PER_SEC)
 #define TRAIL_RETRY_US (5 * USEC_PER_SEC)
-
-struct forward {
-    const struct config_forward *config;
-    struct machine *machine;
-    struct audit_cursor *cursor;
-    pid_t pid;
-    int fd;
-    uint64_t restart_us; /* monotonic */
-    bool loaded; /* the position was read from the state */
-    struct forward_position at; /* as it will be with the next commit */
-    uint64_t not_before_us; /* wall */
-    unsigned failures; /* in a row */
-    bool failing, broken_told;
-    /* In work: entries [at.next, to), of which `batch` were handed out. */
-    bool busy;
-    uint64_t number, to, to_time_us;
-    uint64_t *batch;
-    bool *own; /* that entry tells of dead ones: when it dies itself, no other entry says so */
-    size_t nbatch;
-    uint64_t *done; /* behind at.next, in order: not to be sent again */
-    size_t ndone;
-    struct log_gate gate;
-};
-
-struct core_forward {
-    const struct config *config;
-    const struct clock *clock;
-    struct forward *items;
-    size_t n;
-    bool forks;
-    struct buf packet;
-    char *answer;
-    struct arena *arena;
-};
 
 /* ---- processes ---- */
 
@@ -210,8 +173,8 @@ static int on_cursor(void *ctx, const struct cursor *c)
     return 0;
 }
 
-static int put_position(struct core_forward *x, struct forward *f, struct core *core,
-                        struct err *err)
+int forward_put_position(struct core_forward *x, struct forward *f, struct core *core,
+                         struct err *err)
 {
     AUTO_BUF value = BUF_INIT;
     char *input;
@@ -242,7 +205,7 @@ static int load(struct core_forward *x, struct forward *f, struct core *core, st
     if (l.found && f->at.next <= end)
         return 0;
     f->at = (struct forward_position){ .next = f->config->from == FORWARD_FROM_NOW ? end : 0 };
-    return put_position(x, f, core, err);
+    return forward_put_position(x, f, core, err);
 }
 
 /* ---- handing out ---- */
@@ -332,12 +295,12 @@ static int send_packet(struct core_forward *x, struct forward *f)
 }
 
 /* All up to `to` is done, or is not for this receiver. */
-static int advance(struct core_forward *x, struct forward *f, struct core *core, uint64_t to,
-                   uint64_t time_us, struct err *err)
+int forward_advance(struct core_forward *x, struct forward *f, struct core *core, uint64_t to,
+                    uint64_t time_us, struct err *err)
 {
     f->at = (struct forward_position){ to, time_us ? time_us : f->at.time_us };
     f->ndone = 0;
-    return put_position(x, f, core, err);
+    return forward_put_position(x, f, core, err);
 }
 
 /* The trail cannot be read: that is told, and tried again; the core goes on. */
@@ -376,7 +339,7 @@ static int hand_out(struct core_forward *x, struct forward *f, struct core *core
     if (r <= 0)
         return r;
     if (f->nbatch == 0)
-        return g.next > f->at.next ? advance(x, f, core, g.next, g.time_us, err) : 0;
+        return g.next > f->at.next ? forward_advance(x, f, core, g.next, g.time_us, err) : 0;
     if (send_packet(x, f) < 0)
         return 0; /* its process has ended: the next collect says so */
     f->busy = true;
@@ -419,203 +382,7 @@ uint64_t core_forward_due_us(const struct core_forward *x, struct core *core)
     return due;
 }
 
-/* ---- what became of it ---- */
-
-struct answer {
-    struct forward_answer head;
-    const char *states;
-    struct forward_reason reasons[FORWARD_REASONS_MAX];
-    size_t ndead, nsent;
-};
-
-/* Of a process that talks to strangers: only what can be the answer to what it was given. */
-static bool read_answer(const struct forward *f, const char *p, size_t n, struct answer *ret)
-{
-    struct forward_answer *h = &ret->head;
-
-    ret->ndead = ret->nsent = 0;
-    if (n < sizeof *h)
-        return false;
-    memcpy(h, p, sizeof *h);
-    if (!f->busy || h->number != f->number || h->n != f->nbatch ||
-        h->nreasons > FORWARD_REASONS_MAX ||
-        n != sizeof *h + h->n + h->nreasons * sizeof(struct forward_reason))
-        return false;
-    h->status[sizeof h->status - 1] = '\0';
-    ret->states = p + sizeof *h;
-    memcpy(ret->reasons, ret->states + h->n, h->nreasons * sizeof *ret->reasons);
-    for (size_t i = 0; i < h->n; i++) {
-        if (ret->states[i] != DELIVERY_SENT && ret->states[i] != DELIVERY_RETRY &&
-            ret->states[i] != DELIVERY_DEAD)
-            return false;
-        ret->ndead += ret->states[i] == DELIVERY_DEAD;
-        ret->nsent += ret->states[i] == DELIVERY_SENT;
-    }
-    for (size_t i = 0; i < h->nreasons; i++) {
-        ret->reasons[i].text[sizeof ret->reasons[i].text - 1] = '\0';
-        if (ret->reasons[i].which >= h->n)
-            return false;
-    }
-    return true;
-}
-
-static int note(struct core *core, const char *type, const struct buf *members, struct err *err)
-{
-    return buf_ok(members) ? core_note(core, type, buf_view(members), err) : err_nomem(err);
-}
-
-/* One entry for all that died in a batch. It is the receiver that says why: the text is cleaned. */
-static int note_dead(struct forward *f, struct core *core, const struct answer *a, struct err *err)
-{
-    AUTO_BUF members = BUF_INIT;
-    struct json_writer w = json_writer(&members);
-    size_t told = 0, n = 0;
-
-    for (size_t i = 0; i < a->head.n; i++)
-        n += a->states[i] == DELIVERY_DEAD && !f->own[i];
-    if (a->ndead)
-        log_warning("receiver '%s' refused %zu entries: %s", f->machine->name, a->ndead,
-                    a->head.nreasons ? a->reasons[0].text : "");
-    if (n == 0)
-        return 0;
-    json_member_str(&w, "receiver", f->machine->name);
-    json_member_str(&w, "state", "dead");
-    json_member_u64(&w, "count", n);
-    json_member_str(&w, "status", a->head.nreasons ? a->reasons[0].text : "");
-    json_key(&w, "entries");
-    json_array(&w);
-    for (size_t i = 0; i < a->head.n && told < 200; i++)
-        if (a->states[i] == DELIVERY_DEAD && !f->own[i]) {
-            json_put_u64(&w, f->batch[i]);
-            told++;
-        }
-    json_array_end(&w);
-    return note(core, "forward.dead", &members, err);
-}
-
-/* The first failure and the end of it are entries; an outage of a day must not fill the trail. */
-static int note_change(struct forward *f, struct core *core, bool failing, const char *status,
-                       struct err *err)
-{
-    AUTO_BUF members = BUF_INIT;
-    struct json_writer w = json_writer(&members);
-
-    if (f->failing == failing)
-        return 0;
-    f->failing = failing;
-    json_member_str(&w, "receiver", f->machine->name);
-    json_member_str(&w, "status", status);
-    if (failing)
-        log_warning("receiver '%s': %s", f->machine->name, status);
-    else
-        log_notice("receiver '%s' takes entries again", f->machine->name);
-    return note(core, failing ? "forward.failed" : "forward.recovered", &members, err);
-}
-
-static int tell_broken(struct forward *f, struct core *core, const char *status, struct err *err)
-{
-    AUTO_BUF text = BUF_INIT;
-
-    if (f->broken_told)
-        return 0;
-    f->broken_told = true;
-    buf_printf(&text,
-               "%s. No entry gets through to it; they wait in the trail. Mend its token or "
-               "address, then: trailwarden reload",
-               status);
-    if (!buf_ok(&text))
-        return err_nomem(err);
-    return core_alarm(core,
-                      &(struct core_alarm){ .rule = "trailwarden-forward-broken",
-                                            .title = "A receiver of entries refuses all of them",
-                                            .subject = slice_str(f->machine->name),
-                                            .description = buf_view(&text) },
-                      err);
-}
-
-/* Up to the first that must be sent again; those behind it that are done are remembered. */
-static int settle(struct core_forward *x, struct forward *f, struct core *core,
-                  const struct answer *a, struct err *err)
-{
-    size_t first = 0, ndone = 0;
-
-    while (first < a->head.n && a->states[first] != DELIVERY_RETRY)
-        first++;
-    if (first == a->head.n)
-        return advance(x, f, core, f->to, f->to_time_us, err);
-    /* What an earlier answer said of entries behind this batch's first is in `done` already. */
-    for (size_t i = 0; i < f->ndone; i++)
-        if (f->done[i] > f->batch[first])
-            f->done[ndone++] = f->done[i];
-    f->ndone = ndone;
-    for (size_t i = first + 1; i < a->head.n && f->ndone < FORWARD_BATCH_MAX; i++)
-        if (a->states[i] != DELIVERY_RETRY)
-            f->done[f->ndone++] = f->batch[i];
-    for (size_t i = 1; i < f->ndone; i++) /* few: two sorted runs */
-        for (size_t k = i; k > 0 && f->done[k - 1] > f->done[k]; k--) {
-            uint64_t swap = f->done[k];
-
-            f->done[k] = f->done[k - 1];
-            f->done[k - 1] = swap;
-        }
-    f->at.next = f->batch[first];
-    return put_position(x, f, core, err);
-}
-
-static void wait_a_while(struct core_forward *x, struct forward *f, const struct answer *a)
-{
-    uint64_t pause = a->head.retry_after_us;
-
-    f->failures = a->nsent || a->ndead ? 1 : f->failures + 1;
-    if (pause == 0)
-        pause = sink_backoff_us(f->failures, f->at.next);
-    if (pause > 86400 * USEC_PER_SEC)
-        pause = 86400 * USEC_PER_SEC;
-    f->not_before_us = clock_now(x->clock) + pause;
-}
-
-/* The connection broke: what it may have lost is sent again, at once. */
-static int go_back(struct core_forward *x, struct forward *f, struct core *core, uint64_t from,
-                   struct err *err)
-{
-    if (from >= f->at.next)
-        return 0;
-    if (f->at.next - from > AGAIN_MAX)
-        from = f->at.next - AGAIN_MAX;
-    log_notice("receiver '%s' lost its connection: entries from %llu on are sent again",
-               f->machine->name, (unsigned long long)from);
-    f->at.next = from;
-    f->ndone = 0;
-    f->not_before_us = 0;
-    return put_position(x, f, core, err);
-}
-
-static int take_answer(struct core_forward *x, struct forward *f, struct core *core,
-                       const struct answer *a, struct err *err)
-{
-    bool failed = a->nsent + a->ndead < a->head.n;
-    int r = note_dead(f, core, a, err);
-
-    fault_point(FAULT_SEND_BEFORE_MARK);
-    if (r == 0)
-        r = settle(x, f, core, a, err);
-    f->busy = false;
-    if (failed)
-        wait_a_while(x, f, a);
-    else
-        f->failures = 0;
-    if (r == 0 && a->head.rejected)
-        log_warning("receiver '%s': %s", f->machine->name, a->head.status);
-    if (r == 0 && (failed ? f->failures > 1 || a->head.broken : f->failing))
-        r = note_change(f, core, failed, a->head.status, err);
-    if (r == 0 && a->head.broken)
-        r = tell_broken(f, core, a->head.status, err);
-    if (!failed)
-        f->broken_told = false;
-    if (r == 0 && a->head.again)
-        r = go_back(x, f, core, a->head.again_from, err);
-    return r;
-}
+/* ---- answers ---- */
 
 static void child_died(struct core_forward *x, struct forward *f)
 {
@@ -628,7 +395,6 @@ static void child_died(struct core_forward *x, struct forward *f)
 static int collect_one(struct core_forward *x, struct forward *f, struct core *core,
                        struct err *err)
 {
-    static struct answer a;
     ssize_t n = recv(f->fd, x->answer, FORWARD_ANSWER_MAX, MSG_DONTWAIT);
     int r;
 
@@ -638,9 +404,7 @@ static int collect_one(struct core_forward *x, struct forward *f, struct core *c
         child_died(x, f);
         return 1;
     }
-    if (!read_answer(f, x->answer, (size_t)n, &a))
-        return 0; /* an answer to nothing: the child is not believed */
-    r = take_answer(x, f, core, &a, err);
+    r = forward_take(x, f, core, slice_of(x->answer, (size_t)n), err);
     return r < 0 ? r : 1;
 }
 

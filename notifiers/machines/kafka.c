@@ -166,7 +166,8 @@ static rd_kafka_resp_err_t produce(struct kafka *o, const struct trail_record *r
     const char *schema = o->encoding.encoder->name;
 
     return rd_kafka_producev(o->producer, RD_KAFKA_V_TOPIC(o->topic),
-                             RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_KEY(key.p, key.n),
+                             RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY),
+                             RD_KAFKA_V_KEY((void *)(uintptr_t)key.p, key.n),
                              RD_KAFKA_V_VALUE((void *)(uintptr_t)value.p, value.n),
                              RD_KAFKA_V_TIMESTAMP((int64_t)(r->event_us / 1000)),
                              RD_KAFKA_V_HEADER("event-id", id.p, (ssize_t)id.n),

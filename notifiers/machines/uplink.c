@@ -135,7 +135,9 @@ static int expect_name(SSL *ssl, const char *name, struct err *err)
             return tls_fault(err, "the peer's address", NULL);
         return 0;
     }
-    if (SSL_set1_host(ssl, name) != 1 || SSL_set_tlsext_host_name(ssl, name) != 1)
+    if (SSL_set1_host(ssl, name) != 1 ||
+        SSL_ctrl(ssl, SSL_CTRL_SET_TLSEXT_HOSTNAME, TLSEXT_NAMETYPE_host_name,
+                 (void *)(uintptr_t)name) != 1)
         return tls_fault(err, "the peer's name", NULL);
     return 0;
 }
