@@ -91,6 +91,18 @@ static bool add_group(struct batch *b, struct entry *e, const struct config *c,
     return add_evidence(b, e, alert);
 }
 
+/* What of ATT&CK it is, for programs that ask. */
+static void put_tags(const struct alert *alert, struct json_writer *w)
+{
+    if (alert->ntags == 0)
+        return;
+    json_key(w, "tags");
+    json_array(w);
+    for (size_t i = 0; i < alert->ntags; i++)
+        json_put_slice(w, alert->tags[i]);
+    json_array_end(w);
+}
+
 /* Values of the group that name nobody stay for ever: "group":{"host.name":"fra-1"}. */
 static void public_group(const struct config *c, const struct alert *alert, struct json_writer *w)
 {
@@ -128,6 +140,7 @@ int entry_of_alert(struct batch *b, const struct config *c, const struct alert *
     buf_hex(&text, alert->rule_digest, sizeof alert->rule_digest);
     json_member_buf(&w, "rule_sha256", &text);
     json_member_str(&w, "level", level_name(alert->level));
+    put_tags(alert, &w);
     json_member_slice(&w, "channel", alert->channel);
     json_member_time(&w, "time", alert->time_us);
     json_member_u64(&w, "count", alert->count);

@@ -154,7 +154,7 @@ route high.json 2026-11-22T03:00:00Z 0
 cat high.json > several
 echo '{"rule":{"id":"a"},"level":"medium"}' | tee -a one > two
 tr -d '\n' < high.json > several && echo >> several && cat one >> several
-"$TW_BIN" notify route --config good.yaml - < several > out || fail "several alerts"
+"$TW_BIN" notify route --config good.yaml --at 2026-11-21T12:00:00Z - < several > out || fail "several alerts"
 want "alerts" 2 "$(grep -c '^\[' out)"
 
 # A rule that names its receivers itself; without routes everyone hears of it.
@@ -167,11 +167,11 @@ trailwarden: {notify: [boss, nobody]}
 EOF
 { sed 1d good.yaml; echo "rules: {library: false, paths: [$SCRATCH/own.yml]}"; } > own.yaml
 echo '{"rule":{"id":"11111111-1111-4111-8111-111111111111"},"level":"low"}' > own.json
-"$TW_BIN" notify route --config own.yaml own.json > out || fail "a rule with receivers of its own"
+"$TW_BIN" notify route --config own.yaml --at 2026-11-21T12:00:00Z own.json > out || fail "a rule with receivers of its own"
 said out "the rule names its receivers itself, no route is asked"
 said out "told       boss"
 sed '/^routes/,$d' good.yaml > without.yaml
-"$TW_BIN" notify route --config without.yaml own.json > out || fail "without routes"
+"$TW_BIN" notify route --config without.yaml --at 2026-11-21T12:00:00Z own.json > out || fail "without routes"
 said out "there are no routes: everyone hears of everything"
 said out "told       ops, sms, mail"
 

@@ -602,7 +602,7 @@ def run_daemon(binary, scratch, channels):
     """Whom `run` would ban: {address}. Refused ones (forgeable) are not among them."""
     config, out = os.path.join(scratch, "config.yaml"), os.path.join(scratch, "would-ban")
     with open(config, "w", encoding="utf-8") as f:
-        f.write(f"state: {scratch}/state\nbans: {{backend: dry-run, max_age: 0s, file: {out}}}\nchannels:\n")
+        f.write(f"state: {scratch}/state\nbans: {{backend: dry-run, max_age: 0s, ipv6_prefix: 128, rate: 1000000, file: {out}}}\nchannels:\n")
         for channel, paths in channels.items():
             f.write(f"  {channel}:\n    inputs:\n")
             f.writelines(f"      - {{type: file, path: {p}, from: begin}}\n" for p in paths)
