@@ -45,7 +45,7 @@ static void open_core(struct world *w)
         fail_msg("%s", err.text);
 }
 
-static void world_new(struct world *w, const char *bans)
+static void world_with(struct world *w, const char *bans, const char *more)
 {
     AUTO(diag) d = diag_new();
     AUTO_BUF yaml = BUF_INIT;
@@ -59,8 +59,8 @@ static void world_new(struct world *w, const char *bans)
     buf_printf(&yaml,
                "state: %s/state\nhost: bans.example\n"
                "channels: {xui: {inputs: [{type: file, path: %s/x.log}]}}\n"
-               "bans: {backend: dry-run, max_age: 0s%s}\n",
-               w->folder, w->folder, bans);
+               "bans: {backend: dry-run, max_age: 0s%s}\n%s",
+               w->folder, w->folder, bans, more);
     assert_int_equal(file_replace(-1, w->path, buf_view(&yaml), 0600, NULL), 0);
     if (config_load(&q, d, &w->config) < 0) {
         diag_print(d, stderr, false);
@@ -68,6 +68,11 @@ static void world_new(struct world *w, const char *bans)
     }
     clock_set(&w->clock, START);
     open_core(w);
+}
+
+static void world_new(struct world *w, const char *bans)
+{
+    world_with(w, bans, "");
 }
 
 static void world_free(struct world *w)
@@ -365,6 +370,30 @@ static void who_is_allowed_is_never_in_the_book(void **state)
     world_free(&w);
 }
 
+/* By MaxMind's test databases, where they are. */
+static void countries_and_operators_can_be_allowed(void **state)
+{
+    const char *source = getenv("TW_SOURCE");
+    char data[300], geo[800];
+    struct world w;
+
+    (void)state;
+    (void)snprintf(data, sizeof data, "%.200s/../shared/data/mmdb/test-data",
+                   source ? source : ".");
+    if (access(data, R_OK) < 0)
+        skip();
+    (void)snprintf(geo, sizeof geo,
+                   "geo: {database: [%s/GeoLite2-City-Test.mmdb, %s/GeoLite2-ASN-Test.mmdb]}\n",
+                   data, data);
+    world_with(&w, ", allow_countries: [GB], allow_asn: [AS1221]", geo);
+    order(&w, "81.2.69.142", HOUR); /* in GB */
+    order(&w, "1.128.0.9", HOUR); /* of AS1221 */
+    order(&w, "89.160.20.112", HOUR); /* in SE */
+    commit(&w);
+    book_is(&w, "89.160.20.112 active owed x1 +0 3600s\n");
+    world_free(&w);
+}
+
 static void who_is_allowed_now_gets_in(void **state)
 {
     const struct ip home = { .family = 4, .bytes = { 192, 0, 2, 9 } };
@@ -627,6 +656,7 @@ int main(void)
         cmocka_unit_test(each_ban_of_a_network_takes_longer_until_it_was_quiet),
         cmocka_unit_test(a_ban_that_holds_is_renewed),
         cmocka_unit_test(who_is_allowed_is_never_in_the_book),
+        cmocka_unit_test(countries_and_operators_can_be_allowed),
         cmocka_unit_test(who_is_allowed_now_gets_in),
         cmocka_unit_test(people_ban_and_take_back),
         cmocka_unit_test(a_list_that_is_imported_again_is_replaced),
