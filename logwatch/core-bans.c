@@ -125,6 +125,12 @@ void bans_leave(struct core_bans *b, struct item *i, bool owe_removal)
 
 /* ---- rows and entries ---- */
 
+/* Also of a backend that only says what it would do; for that one it is handed out all the same. */
+static bool is_dry(const struct core_bans *b, const struct item *i)
+{
+    return i->dry_run || (b->config->bans.blocker && b->config->bans.blocker->ops->pretends);
+}
+
 static void put_alert(const struct item *i, char out[33])
 {
     AUTO_BUF hex = BUF_INIT;
@@ -153,7 +159,7 @@ int bans_put(struct core_bans *b, struct item *i, enum ban_state state, const st
     }
     row->state = state;
     row->owed = (enum ban_owed)i->owed;
-    row->dry_run = i->dry_run;
+    row->dry_run = is_dry(b, i);
     row->start_us = i->start_us;
     row->until_us = i->until_us;
     row->changed_us = i->changed_us;
@@ -195,7 +201,7 @@ int bans_entry(struct core_bans *b, const struct item *i, const char *type,
                : err_nomem(err);
 }
 
-static void put_span(struct json_writer *w, const struct item *i)
+static void put_span(const struct core_bans *b, struct json_writer *w, const struct item *i)
 {
     json_member_str(w, "origin", i->origin);
     if (i->rule[0])
@@ -203,7 +209,7 @@ static void put_span(struct json_writer *w, const struct item *i)
     if (i->until_us)
         json_member_time(w, "until", i->until_us);
     json_member_u64(w, "times", i->times);
-    if (i->dry_run)
+    if (is_dry(b, i))
         json_member_bool(w, "dry_run", true);
 }
 
@@ -212,7 +218,7 @@ static int note_span(struct core_bans *b, const struct item *i, const char *type
     AUTO_BUF members = BUF_INIT;
     struct json_writer w = json_writer(&members);
 
-    put_span(&w, i);
+    put_span(b, &w, i);
     return bans_entry(b, i, type, &members, err);
 }
 
@@ -392,7 +398,7 @@ static int wish(struct core_bans *b, const struct ban_wish *w, const struct ban 
     time_span_text(i->until_us ? i->until_us - b->batch->now_us : 0, left);
     snprintf(text, 160, "%s%s%s%s", *ret == BAN_ANSWER_HELD ? "banned already, " : "banned ",
              i->until_us ? "for " : "for good", i->until_us ? left : "",
-             i->dry_run ? " (dry run: nothing is done)" : "");
+             is_dry(b, i) ? " (dry run: nothing is done)" : "");
     return 0;
 }
 
@@ -468,7 +474,7 @@ static int put_end(struct core_bans *b, struct item *i, enum ban_state state, co
                                !b->config->bans.blocker->ops->ends);
 
     json_member_u64(&w, "held_s", now > i->start_us ? (now - i->start_us) / USEC_PER_SEC : 0);
-    put_span(&w, i);
+    put_span(b, &w, i);
     i->owed = owe ? BAN_OWES_REMOVE : BAN_OWES_NOTHING;
     i->changed_us = now;
     if (bans_put(b, i, state, words, err) < 0 || bans_entry(b, i, type, &members, err) < 0)

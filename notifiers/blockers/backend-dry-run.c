@@ -73,6 +73,7 @@ const struct blocker_ops blocker_dry_run = {
     .options = dry_run_options,
     .state_size = sizeof(struct dry_run),
     .ends = true,
+    .pretends = true,
     .networks = true,
     .ports = true,
     .apply = dry_run_apply,

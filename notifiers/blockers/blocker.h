@@ -58,6 +58,7 @@ struct blocker_ops {
     bool networks; /* takes more than single addresses */
     bool ports; /* takes protocol and ports */
     bool needs_net_admin;
+    bool pretends; /* nothing is done: its bans are dry runs in the book */
     bool runs_programs; /* of the operator's choice: its process keeps its rights */
     size_t batch; /* largest that apply() gets; 0 = 5,000 */
 
