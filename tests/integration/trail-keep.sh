@@ -1,8 +1,6 @@
 #!/bin/sh
 # trail prune, erase, rotate-identity, recover, and compressing in the daemon; each killed at every step of its
 # own, and finished by the next start.
-# In a release that is tried after two whole runs of all tests (quickstart) this one is not repeated.
-[ "${TW_SLOW:-0}" -lt 4 ] || { echo "skipped: it ran twice before this build"; exit 77; }
 . "$(dirname "$0")/lib.sh"
 cd "$SCRATCH" || exit 99
 SAMPLE=$TW_SOURCE/contrib/samples/xui.log

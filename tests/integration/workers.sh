@@ -1,8 +1,6 @@
 #!/bin/sh
 # However many threads read, and in blocks of whatever size: the same alerts in the same order, in
 # replay; and in a daemon that is killed while its threads are at work.
-# In a release that is tried after two whole runs of all tests (quickstart) this one is not repeated.
-[ "${TW_SLOW:-0}" -lt 4 ] || { echo "skipped: it ran twice before this build"; exit 77; }
 . "$(dirname "$0")/lib.sh"
 command -v python3 >/dev/null || skip "no python3"
 "$TW_SOURCE/tests/bench/generate.py" "$SCRATCH" --bytes 2M > /dev/null || fail "no logs"
