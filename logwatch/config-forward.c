@@ -17,6 +17,11 @@ static const struct option filter_options[] = {
       .type = OPTION_STRS,
       .offset = AT(struct config_forward, channels),
       .help = "Names of channels; entries without a channel pass." },
+    { .name = "field",
+      .type = OPTION_STRS,
+      .offset = AT(struct config_forward, fields),
+      .help = "NAME=VALUE, of which one must be in the entry; a * may end the value: "
+              "[user.name=root, rule=4616d1ce-*]." },
     { 0 },
 };
 
@@ -68,6 +73,16 @@ static void check_filter(struct build *b, const struct yaml *node, const struct 
     }
 }
 
+static void check_fields(struct build *b, const struct yaml *node, const struct config_forward *f)
+{
+    for (size_t i = 0; i < f->fields.n; i++) {
+        const char *equals = strchr(f->fields.items[i], '=');
+
+        if (!equals || equals == f->fields.items[i] || strchr(f->fields.items[i], '"'))
+            diag_error(b->d, config_place(node), "'%s' is not NAME=VALUE", f->fields.items[i]);
+    }
+}
+
 static void build_machine(struct build *b, const struct yaml *node, struct config_forward *f)
 {
     static const char *const ours[] = { "type", "filter", "from", "batch", NULL };
@@ -83,6 +98,7 @@ static void build_machine(struct build *b, const struct yaml *node, struct confi
     (void)option_load(config_forward_options, node, config_place(node), own, f, b->a, b->d);
     (void)option_load(m->ops->options, node, config_place(node), ours, m->state, b->a, b->d);
     check_filter(b, node, f);
+    check_fields(b, node, f);
     if (diag_errors(b->d) == before && m->ops->open(m, &err) < 0)
         diag_add_err(b->d, config_place(node), &err);
 }

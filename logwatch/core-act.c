@@ -354,8 +354,8 @@ static int act_drop(struct act *a)
 
 /* ---- reports ---- */
 
-/* Who made which report of which time; its digest is that of the file. */
-static int act_report_made(struct act *a)
+/* Who made or verified which report of which time; its digest is that of the file. */
+static int act_report(struct act *a)
 {
     static const char *const names[] = { "kind", "from", "to", "form", "digest" };
     AUTO_BUF members = BUF_INIT;
@@ -369,7 +369,7 @@ static int act_report_made(struct act *a)
             return act_refuse(a, "a report has '%s'", names[i]);
         json_member_slice(&w, names[i], value);
     }
-    e = batch_entry(&a->core->batch, "report.made");
+    e = batch_entry(&a->core->batch, a->name);
     if (!e || !entry_keep(a->core->arena, &members, &e->members) ||
         !entry_personal(&a->core->batch, e, SLICE("user.name"), a->by))
         return err_nomem(a->err);
@@ -396,7 +396,8 @@ static const struct {
     { "ban.add", act_ban_add, false },
     { "ban.remove", act_ban_remove, false },
     { "ban.sync", act_ban_sync, false },
-    { "report.made", act_report_made, false },
+    { "report.made", act_report, false },
+    { "report.read", act_report, false },
 };
 
 /* Also what was refused: who tried is worth knowing. The person and the incident can be erased. */

@@ -50,12 +50,55 @@ static bool passes(const struct option_strs *list, struct slice line, struct sli
     return value.p ? listed(list, value) : !must;
 }
 
+/* The value behind `"name":"`, or behind `"name":["SALT","` where it is personal; as it stands in
+ * the line, which is JSON: a value with signs that are escaped there is compared in that form. */
+static bool has_value(struct slice line, struct slice name, struct slice want)
+{
+    bool prefix = slice_ends(want, SLICE("*"));
+    size_t at;
+
+    want = prefix ? slice_take(want, want.n - 1) : want;
+    while ((at = slice_find(line, name)) != SIZE_MAX) {
+        bool key = at > 0 && line.p[at - 1] == '"';
+        struct slice value;
+
+        line = slice_skip(line, at + name.n);
+        if (!key || !slice_starts(line, SLICE("\":")))
+            continue;
+        value = slice_skip(line, 2);
+        if (slice_starts(value, SLICE("[\""))) {
+            size_t salt = slice_find(value, SLICE("\",\""));
+
+            value = salt == SIZE_MAX ? SLICE_NONE : slice_skip(value, salt + 2);
+        }
+        if (!slice_starts(value, SLICE("\"")))
+            continue;
+        value = slice_skip(value, 1);
+        if (slice_starts(value, want) &&
+            (prefix || slice_starts(slice_skip(value, want.n), SLICE("\""))))
+            return true;
+    }
+    return false;
+}
+
+static bool any_field(const struct option_strs *list, struct slice line)
+{
+    for (size_t i = 0; i < list->n; i++) {
+        struct slice want = slice_str(list->items[i]), name;
+
+        if (slice_split(&want, '=', &name) && has_value(line, name, want))
+            return true;
+    }
+    return list->n == 0;
+}
+
 /* What has no level or channel is not held back by a list of them. */
 bool forward_takes(const struct config_forward *f, struct slice line)
 {
     return passes(&f->types, line, SLICE(",\"type\":\""), true) &&
            passes(&f->levels, line, SLICE(",\"level\":\""), false) &&
-           passes(&f->channels, line, SLICE(",\"channel\":\""), false);
+           passes(&f->channels, line, SLICE(",\"channel\":\""), false) &&
+           any_field(&f->fields, line);
 }
 
 /* ---- the position ---- */

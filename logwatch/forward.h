@@ -20,7 +20,7 @@ struct config;
 struct config_forward {
     struct machine machine;
     const char *type;
-    struct option_strs types, levels, channels; /* empty: all */
+    struct option_strs types, levels, channels, fields; /* empty: all */
     int from; /* of a receiver that is new: enum forward_from */
     uint64_t batch; /* entries at once */
 };

@@ -226,8 +226,8 @@ static enum control_state judge_personal(struct making *m, unsigned days, struct
 static enum control_state judge_access(struct making *m, unsigned days, struct buf *why)
 {
     (void)days;
-    buf_printf(why, "%llu reports made are entries; other reading leaves none",
-               U(m->survey.now.reports));
+    buf_printf(why, "%llu reports made and %llu verified are entries; other reading leaves none",
+               U(m->survey.now.reports), U(m->survey.now.reads));
     return m->survey.now.reports ? CONTROL_EVIDENCE : CONTROL_NOT_OBSERVABLE;
 }
 

@@ -219,12 +219,15 @@ static void on_report(struct survey *e, const struct line_head *h, struct ev_fie
     static const char *const words[] = { "kind", "from", "to", "form", "digest", NULL };
     struct ev_item *i = t == &e->now ? ev_list(e, LIST_ACCESS, h) : NULL;
 
-    t->reports++;
+    if (slice_is(h->type, "report.made"))
+        t->reports++;
+    else
+        t->reads++;
     set_what(e, i, f, words);
     set_who(e, i, f);
 }
 
-/* That a report was made is an entry of its own: its act is not counted again. */
+/* That a report was made or verified is an entry of its own: its act is not counted again. */
 static void on_act(struct survey *e, const struct line_head *h, struct ev_fields *f,
                    struct ev_totals *t)
 {
@@ -234,7 +237,7 @@ static void on_act(struct survey *e, const struct line_head *h, struct ev_fields
     struct ev_told *told = table_get(e->told, fields_get(f, "id"));
     struct ev_item *i;
 
-    if (slice_is(act, "report.made"))
+    if (slice_starts(act, SLICE("report.")))
         return;
     t->acts++;
     ev_add(e, SERIES_ACTS, h->us, 1);
@@ -439,7 +442,7 @@ void survey_other(struct survey *e, const struct line_head *h, struct ev_fields 
         on_delivery(e, h, f, t);
     } else if (slice_is(h->type, "act")) {
         on_act(e, h, f, t);
-    } else if (slice_is(h->type, "report.made")) {
+    } else if (slice_is(h->type, "report.made") || slice_is(h->type, "report.read")) {
         on_report(e, h, f, t);
     } else {
         on_trouble(e, h, f, t);

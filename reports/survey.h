@@ -144,7 +144,7 @@ struct ev_totals {
     uint64_t acked, acts, refused_acts;
     uint64_t troubles, starts, stops, unclean, reloads, role_ends, config_refused;
     uint64_t verified, anchored, contradicted, epochs, heartbeats, clock_steps;
-    uint64_t erased, prunes, reports, disk_full;
+    uint64_t erased, prunes, reports, reads, disk_full;
 };
 
 enum ev_series {

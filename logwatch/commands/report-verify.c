@@ -227,6 +227,7 @@ static int compare(struct verifying *v)
     if (r < 0)
         return cli_error(&err);
     look_later(v);
+    (void)report_note(&v->x, "report.read", v->x.report, v->form, buf_view(&v->file));
     if (slice_eq(buf_view(&again), buf_view(&v->file)))
         return print_good(v);
     print_difference(v, buf_view(&again));
