@@ -2,6 +2,7 @@
  * Private to the book:
  *
  *     core-bans.c        what is decided: orders, ends, removals, and their entries
+ *     core-bans-life.c   what holds, in memory
  *     core-bans-send.c   what the blocker hears, and what it says
  */
 #pragma once
@@ -60,7 +61,17 @@ struct core_bans {
     bool allow_owed; /* the blocker has not heard of them */
 };
 
+/* ---- core-bans-life.c ---- */
+
+const char *bans_word(struct core_bans *b, struct slice word); /* kept once; NULL: no memory */
+struct slice bans_id(const uint64_t *id); /* a key of by_id */
+/* Into the tables. -ENOMEM: it is the caller's still. */
+int bans_keep(struct core_bans *b, struct item *i);
+
 /* ---- core-bans.c ---- */
+
+/* Who is allowed now, and was not when he was banned, gets in. */
+int bans_free_allowed(struct core_bans *b, struct err *err);
 
 /* The row as it is now, into the batch. */
 int bans_put(struct core_bans *b, struct item *i, enum ban_state state, const struct ban *words,
