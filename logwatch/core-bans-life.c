@@ -81,7 +81,7 @@ static int load_row(void *ctx, const struct ban *row)
     i->gone = row->state != BAN_ACTIVE;
     i->state = (uint8_t)row->state;
     i->ended_us = row->ended_us;
-    i->owed = row->owed;
+    i->owed = (uint8_t)row->owed;
     i->times = row->times;
     i->renewals = row->renewals;
     if (!i->rule || !i->origin || bans_keep(b, i) < 0) {

@@ -131,20 +131,20 @@ static int worst_of(const struct engine *e, size_t rule, struct literal_maker *m
 
     for (size_t i = 0; i < formats_count(e->formats); i++) {
         const struct format *f = formats_at(e->formats, i);
+        struct literals *also = arena_alloc(m->arena, sizeof *also); /* `all` may keep it */
         struct lane one;
-        struct literals also;
 
         if (!fits(e, f, rule))
             continue;
-        if (lane_of(e, f, &nothing, rule, m->arena, &one) < 0)
+        if (!also || lane_of(e, f, &nothing, rule, m->arena, &one) < 0)
             return -ENOMEM;
-        also = (struct literals){ .list = one.also, .n = one.nalso };
+        *also = (struct literals){ .list = one.also, .n = one.nalso };
         all = literals_or(m, all,
                           (struct literals){ .list = one.literals,
                                              .n = one.nliterals,
                                              .none = one.kind == LANE_FIELD,
                                              .why = one.why,
-                                             .also = one.nalso ? &also : NULL });
+                                             .also = one.nalso ? also : NULL });
     }
     return m->failed ? -ENOMEM : take(m->arena, &all, ret);
 }

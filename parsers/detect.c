@@ -38,7 +38,7 @@ const struct format *format_detect(const struct formats *f, struct slice bytes)
     double most = 0.5;
 
     for (size_t i = 0; s && i < f->n; i++) {
-        size_t all, known = f->list[i]->filter ? 0 : count_known(f->list[i], s, bytes, &all);
+        size_t all = 0, known = f->list[i]->filter ? 0 : count_known(f->list[i], s, bytes, &all);
         double share = all ? (double)known / (double)all : 0;
 
         if (share >= most && (share > most || !best)) {

@@ -101,11 +101,11 @@ static struct ahead days_until(const struct fit *f, double bytes)
     for (double day = 1; day <= DAYS_AHEAD_MAX; day++) {
         struct ahead s = sum_ahead(f, day);
 
-        if (!found.low && s.high >= bytes)
+        if (found.low <= 0 && s.high >= bytes)
             found.low = day;
-        if (!found.middle && s.middle >= bytes)
+        if (found.middle <= 0 && s.middle >= bytes)
             found.middle = day;
-        if (!found.high && s.low >= bytes)
+        if (found.high <= 0 && s.low >= bytes)
             found.high = day;
     }
     return found;
@@ -175,7 +175,7 @@ static void ahead_row(struct making *m, const struct fit *f, double days)
 
 static struct slice until_text(struct making *m, double days)
 {
-    return days ? doc_printf(&m->doc, "%.0f days", days) : SLICE("not within ten years");
+    return days > 0 ? doc_printf(&m->doc, "%.0f days", days) : SLICE("not within ten years");
 }
 
 static void disk(struct making *m, const struct fit *f)

@@ -62,7 +62,8 @@ static int ask_channel(struct lanes_check *c, const struct config_channel *ch)
     size_t before = c->nchannels;
     int r = 0;
 
-    for (size_t i = 0; r == 0 && !ch->audit_all && i < ch->ninputs && c->nchannels == before; i++) {
+    for (size_t i = 0;
+         r == 0 && ch->format && !ch->audit_all && i < ch->ninputs && c->nchannels == before; i++) {
         const struct format_beside beside = { c->config->geo.n > 0,
                                               slice_str(ch->inputs[i].service) };
 
