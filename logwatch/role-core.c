@@ -299,7 +299,8 @@ static void wait_for_work(struct role_core *c)
                                     .events = core_turn_blocked(&c->turn) ? out : POLLIN | out };
     }
     n += blocking_poll(c->turn.blocking, fds + n, 1);
-    n += names_poll(c->names, fds + n, 1);
+    if (!core_turn_blocked(&c->turn)) /* what is not taken now must not wake us */
+        n += names_poll(c->names, fds + n, 1);
     n += core_forward_poll(c->turn.forward, fds + n, FORWARDS_MAX);
     n += sender_poll(c->turn.sender, fds + n, RECEIVERS_MAX - 2);
     (void)poll(fds, n, (int)(wait / 1000 + 1));
