@@ -1,15 +1,12 @@
 #include "logwatch/blocking.h"
 
 #include <errno.h>
-#include <signal.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
 
 #include "base/fault.h"
-#include "base/ipc.h"
 #include "base/log.h"
 #include "logwatch/core-bans.h"
+#include "logwatch/own-child.h"
 
 /* A child that died is started again after this. */
 #define RESTART_US (5 * USEC_PER_SEC)
@@ -27,38 +24,14 @@ struct blocking {
     bool full; /* the line takes no more now */
 };
 
-static void child_main(struct blocking *b, int fd)
+static void child_work(void *ctx, int fd)
 {
-    sigset_t none;
-
-    sigemptyset(&none);
-    sigprocmask(SIG_SETMASK, &none, NULL);
-    signal(SIGTERM, SIG_DFL);
-    prctl(PR_SET_PDEATHSIG, SIGTERM);
-    signal(SIGINT, SIG_IGN); /* the parent ends us */
-    signal(SIGPIPE, SIG_IGN);
-    blocker_work(b->config->bans.blocker, fd);
-    _exit(0);
+    blocker_work(((const struct blocking *)ctx)->config->bans.blocker, fd);
 }
 
 static int child_start(struct blocking *b, struct err *err)
 {
-    int fds[2];
-
-    if (ipc_pair(SOCK_SEQPACKET, fds, err) < 0)
-        return err_code(err);
-    b->pid = fork();
-    if (b->pid == 0) {
-        close(fds[0]);
-        child_main(b, fds[1]);
-    }
-    close(fds[1]);
-    if (b->pid < 0) {
-        close(fds[0]);
-        return err_set(err, -errno, "fork: %s", err_name(errno));
-    }
-    b->fd = fds[0];
-    return 0;
+    return own_child_start(child_work, b, &b->pid, &b->fd, err);
 }
 
 int blocking_new(const struct config *c, const struct clock *clock, bool forks,
@@ -86,17 +59,9 @@ int blocking_new(const struct config *c, const struct clock *clock, bool forks,
 
 static void line_close(struct blocking *b)
 {
-    if (b->fd >= 0)
-        close(b->fd);
-    b->fd = -1;
+    own_child_end(&b->pid, &b->fd);
     b->nout = 0;
     b->full = false;
-    if (b->pid > 0) {
-        kill(b->pid, SIGTERM);
-        while (waitpid(b->pid, NULL, 0) < 0 && errno == EINTR)
-            ;
-    }
-    b->pid = 0;
 }
 
 void blocking_free(struct blocking *b)

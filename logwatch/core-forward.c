@@ -1,16 +1,13 @@
 #include "logwatch/core-forward-private.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <stdio.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
 
 #include "base/fault.h"
-#include "base/ipc.h"
 #include "base/log.h"
 #include "logwatch/config.h"
+#include "logwatch/own-child.h"
 
 /* What one turn reads for one receiver, also when its filter takes nothing of it. */
 #define SCAN_BYTES (4u << 20)
@@ -20,48 +17,29 @@
 
 /* ---- processes ---- */
 
+struct beginning {
+    struct core_forward *all;
+    struct forward *one;
+};
+
+static void child_work(void *ctx, int fd)
+{
+    const struct beginning *b = ctx;
+
+    for (size_t i = 0; i < b->all->n; i++)
+        if (&b->all->items[i] != b->one && b->all->items[i].fd >= 0)
+            close(b->all->items[i].fd);
+    forward_work(b->one->machine, b->all->config->host, fd);
+}
+
 static int child_start(struct core_forward *x, struct forward *f, struct err *err)
 {
-    int fds[2];
-    sigset_t none;
-
-    if (ipc_pair(SOCK_SEQPACKET, fds, err) < 0)
-        return err_code(err);
-    f->pid = fork();
-    if (f->pid < 0) {
-        close(fds[0]);
-        close(fds[1]);
-        return err_set(err, -errno, "fork: %s", err_name(errno));
-    }
-    if (f->pid == 0) {
-        for (size_t i = 0; i < x->n; i++)
-            if (&x->items[i] != f && x->items[i].fd >= 0)
-                close(x->items[i].fd);
-        close(fds[0]);
-        sigemptyset(&none);
-        sigprocmask(SIG_SETMASK, &none, NULL);
-        signal(SIGTERM, SIG_DFL);
-        signal(SIGINT, SIG_IGN);
-        prctl(PR_SET_PDEATHSIG, SIGTERM);
-        forward_work(f->machine, x->config->host, fds[1]);
-        _exit(0);
-    }
-    close(fds[1]);
-    f->fd = fds[0];
-    return 0;
+    return own_child_start(child_work, &(struct beginning){ x, f }, &f->pid, &f->fd, err);
 }
 
 static void child_end(struct forward *f)
 {
-    if (f->fd >= 0)
-        close(f->fd);
-    f->fd = -1;
-    if (f->pid > 0) {
-        kill(f->pid, SIGTERM);
-        while (waitpid(f->pid, NULL, 0) < 0 && errno == EINTR)
-            ;
-    }
-    f->pid = 0;
+    own_child_end(&f->pid, &f->fd);
     f->busy = false;
 }
 

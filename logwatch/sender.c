@@ -1,14 +1,11 @@
 #include "logwatch/sender-private.h"
 
 #include <errno.h>
-#include <signal.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
 
 #include "base/fault.h"
-#include "base/ipc.h"
 #include "base/log.h"
+#include "logwatch/own-child.h"
 
 /* A row whose process died is tried again at once so often; it may be the row that kills. */
 #define AT_ONCE_MAX 2
@@ -42,42 +39,25 @@ struct sender {
     char *message;
 };
 
-static void child_main(struct sink *sink, const char *host, int fd)
-{
-    sigset_t none;
+struct beginning {
+    struct sender *sender;
+    struct receiver *receiver;
+};
 
-    sigemptyset(&none);
-    sigprocmask(SIG_SETMASK, &none, NULL);
-    signal(SIGTERM, SIG_DFL);
-    prctl(PR_SET_PDEATHSIG, SIGTERM);
-    signal(SIGINT, SIG_IGN); /* the parent ends us */
-    signal(SIGPIPE, SIG_IGN);
-    sender_work(sink, host, fd);
-    _exit(0);
+static void child_work(void *ctx, int fd)
+{
+    const struct beginning *b = ctx;
+    const struct sender *s = b->sender;
+
+    for (size_t i = 0; i < s->n; i++)
+        if (&s->receivers[i] != b->receiver && s->receivers[i].fd >= 0)
+            close(s->receivers[i].fd);
+    sender_work(b->receiver->sink, s->config->host, fd);
 }
 
 static int child_start(struct sender *s, struct receiver *r, struct err *err)
 {
-    int fds[2];
-
-    if (ipc_pair(SOCK_SEQPACKET, fds, err) < 0)
-        return err_code(err);
-    r->pid = fork();
-    if (r->pid < 0) {
-        close(fds[0]);
-        close(fds[1]);
-        return err_set(err, -errno, "fork: %s", err_name(errno));
-    }
-    if (r->pid == 0) {
-        for (size_t i = 0; i < s->n; i++)
-            if (&s->receivers[i] != r && s->receivers[i].fd >= 0)
-                close(s->receivers[i].fd);
-        close(fds[0]);
-        child_main(r->sink, s->config->host, fds[1]);
-    }
-    close(fds[1]);
-    r->fd = fds[0];
-    return 0;
+    return own_child_start(child_work, &(struct beginning){ s, r }, &r->pid, &r->fd, err);
 }
 
 /* ---- the parent's side ---- */
@@ -135,25 +115,12 @@ static void forget_row(struct receiver *r)
     r->state = RECEIVER_IDLE;
 }
 
-static void child_end(struct receiver *r)
-{
-    if (r->fd >= 0)
-        close(r->fd);
-    r->fd = -1;
-    if (r->pid > 0) {
-        kill(r->pid, SIGTERM);
-        while (waitpid(r->pid, NULL, 0) < 0 && errno == EINTR)
-            ;
-    }
-    r->pid = 0;
-}
-
 void sender_free(struct sender *s)
 {
     if (!s)
         return;
     for (size_t i = 0; s->receivers && i < s->n; i++) {
-        child_end(&s->receivers[i]);
+        own_child_end(&s->receivers[i].pid, &s->receivers[i].fd);
         forget_row(&s->receivers[i]);
         buf_fini(&s->receivers[i].act_answers);
     }
@@ -367,7 +334,7 @@ static int child_died(struct sender *s, struct receiver *r, struct core *core, s
     enum delivery_state state;
 
     log_warning("receiver '%s': its process ended", r->sink->name);
-    child_end(r);
+    own_child_end(&r->pid, &r->fd);
     r->restart_us = clock_mono(s->clock) + RESTART_US;
     if (r->state != RECEIVER_BUSY)
         return 0;
