@@ -178,50 +178,60 @@ static const char *const network[] = { "/etc/resolv.conf",
                                        "/usr/share/zoneinfo",
                                        NULL };
 
-static int sender_paths(struct paths *read, struct paths *write, const struct sink *s)
-{
-    static const char *const libraries[] = { "/usr/lib", "/lib", "/etc/ld.so.cache", NULL };
-    int r = s->ops->stays_here ? 0 : add_all(read, network);
+static const char *const libraries[] = { "/usr/lib", "/lib", "/etc/ld.so.cache", NULL };
 
-    if (r == 0 && s->ops->loads_libraries)
+static int option_rights(struct paths *read, struct paths *write, const struct option *options,
+                         const void *state)
+{
+    int r = option_paths(options, state, PATH_READ, add_read, read);
+
+    return r ? r : option_paths(options, state, PATH_WRITE, add_write, write);
+}
+
+/* Who talks: a sender, or a forwarder. */
+struct talker {
+    const struct option *options;
+    const void *state;
+    bool stays_here, loads_libraries, runs_programs;
+};
+
+static struct talker talker_of(enum role role, const struct role_start *s)
+{
+    if (role == ROLE_FORWARDER) {
+        const struct machine *m = forward_machine(s->config, s->index);
+
+        return (struct talker){ m->ops->options, m->state, m->ops->stays_here,
+                                m->ops->loads_libraries, false };
+    } else {
+        const struct sink *k = sender_sink(s->config, s->index);
+
+        return (struct talker){ k->ops->options, k->state, k->ops->stays_here,
+                                k->ops->loads_libraries, k->ops->runs_programs };
+    }
+}
+
+static int talker_paths(struct paths *read, struct paths *write, const struct talker *t)
+{
+    int r = t->stays_here ? 0 : add_all(read, network);
+
+    if (r == 0 && t->loads_libraries)
         r = add_all(read, libraries);
-    if (r == 0)
-        r = option_paths(s->ops->options, s->state, PATH_READ, add_read, read);
-    return r ? r : option_paths(s->ops->options, s->state, PATH_WRITE, add_write, write);
+    return r ? r : option_rights(read, write, t->options, t->state);
 }
 
-static unsigned sender_may(const struct sink *s, const struct paths *write)
-{
-    unsigned may = 0;
+/* What a program of the operator's does is not known. */
+#define ANY_PROGRAM                                                                                \
+    (MAY_EXEC | MAY_FORK | MAY_CONNECT | MAY_THREAD | MAY_PASS | MAY_LOAD | MAY_ACCEPT |           \
+     MAY_WRITE_FILES)
 
-    if (!s->ops->stays_here)
-        may |= MAY_CONNECT | MAY_THREAD | MAY_FORK | MAY_PASS;
-    if (s->ops->loads_libraries)
+static unsigned talker_may(const struct talker *t, const struct paths *write)
+{
+    unsigned may = t->stays_here ? 0 : MAY_CONNECT | MAY_THREAD | MAY_FORK | MAY_PASS;
+
+    if (t->loads_libraries)
         may |= MAY_LOAD;
-    if (s->ops->runs_programs)
-        may |= MAY_EXEC | MAY_FORK | MAY_CONNECT | MAY_THREAD | MAY_PASS | MAY_LOAD | MAY_ACCEPT |
-               MAY_WRITE_FILES;
-    return write->n ? may | MAY_WRITE_FILES : may;
-}
-
-static int forwarder_paths(struct paths *read, struct paths *write, const struct machine *m)
-{
-    static const char *const libraries[] = { "/usr/lib", "/lib", "/etc/ld.so.cache", NULL };
-    int r = m->ops->stays_here ? 0 : add_all(read, network);
-
-    if (r == 0 && m->ops->loads_libraries)
-        r = add_all(read, libraries);
-    if (r == 0)
-        r = option_paths(m->ops->options, m->state, PATH_READ, add_read, read);
-    return r ? r : option_paths(m->ops->options, m->state, PATH_WRITE, add_write, write);
-}
-
-static unsigned forwarder_may(const struct machine *m, const struct paths *write)
-{
-    unsigned may = m->ops->stays_here ? 0 : MAY_CONNECT | MAY_THREAD | MAY_FORK | MAY_PASS;
-
-    if (m->ops->loads_libraries)
-        may |= MAY_LOAD;
+    if (t->runs_programs)
+        may |= ANY_PROGRAM;
     return write->n ? may | MAY_WRITE_FILES : may;
 }
 
@@ -232,15 +242,14 @@ static int blocker_paths(struct paths *read, struct paths *write, const struct b
         "/proc", "/etc/resolv.conf", "/run/systemd/resolve", "/run/systemd/sessions", "/run/utmp",
         NULL
     };
-    static const char *const libraries[] = { "/usr/lib",      "/lib",          "/etc/ld.so.cache",
-                                             "/etc/nftables", "/etc/iproute2", NULL };
+    static const char *const tools[] = { "/etc/nftables", "/etc/iproute2", NULL };
     int r = add_all(read, host);
 
     if (r == 0)
         r = add_all(read, libraries);
     if (r == 0)
-        r = option_paths(b->ops->options, b->state, PATH_READ, add_read, read);
-    return r ? r : option_paths(b->ops->options, b->state, PATH_WRITE, add_write, write);
+        r = add_all(read, tools);
+    return r ? r : option_rights(read, write, b->ops->options, b->state);
 }
 
 static bool blocker_runs(const struct blocker *b)
@@ -253,8 +262,7 @@ static unsigned blocker_may(const struct blocker *b, const struct paths *write)
     unsigned may = MAY_FIREWALL;
 
     if (blocker_runs(b))
-        may |= MAY_EXEC | MAY_CONNECT | MAY_FORK | MAY_THREAD | MAY_PASS | MAY_LOAD | MAY_ACCEPT |
-               MAY_WRITE_FILES;
+        may |= ANY_PROGRAM;
     return write->n ? may | MAY_WRITE_FILES : may;
 }
 
@@ -272,25 +280,42 @@ static void mark_each(struct sha256 *h, const struct paths *p)
     }
 }
 
+/* What the role reads and writes: its rights lie on these, and they are watched for a change. */
+static int role_paths(enum role role, const struct role_start *s, struct paths *read,
+                      struct paths *write)
+{
+    struct talker t;
+    int r;
+
+    switch (role) {
+    case ROLE_READER:
+        return reader_paths(read, s->config);
+    case ROLE_CORE:
+        return core_paths(write, s->config);
+    case ROLE_BLOCKER:
+        return blocker_paths(read, write, s->config->bans.blocker);
+    case ROLE_RESOLVER:
+        r = add_all(read, network);
+        return r < 0 ? r : add_all(read, libraries);
+    case ROLE_PARENT: /* drops nothing */
+    case ROLE_SENDER:
+    case ROLE_FORWARDER:
+    default:
+        t = talker_of(role, s);
+        return talker_paths(read, write, &t);
+    }
+}
+
 void role_rights_mark(enum role role, const struct role_start *s, uint8_t ret_mark[32])
 {
     AUTO(arena) a = arena_new(16384, 1 << 20);
     struct paths read = { .arena = a }, write = { .arena = a };
     struct sha256 h;
-    int r = -ENOMEM;
 
     memset(ret_mark, 0, 32);
     if (!a || sha256_init(&h) < 0)
         return;
-    if (role == ROLE_READER)
-        r = reader_paths(&read, s->config);
-    else if (role == ROLE_SENDER)
-        r = sender_paths(&read, &write, sender_sink(s->config, s->index));
-    else if (role == ROLE_BLOCKER)
-        r = blocker_paths(&read, &write, s->config->bans.blocker);
-    else if (role == ROLE_FORWARDER)
-        r = forwarder_paths(&read, &write, forward_machine(s->config, s->index));
-    if (r == 0) {
+    if (role_paths(role, s, &read, &write) == 0) {
         mark_each(&h, &read);
         mark_each(&h, &write);
         sha256_end(&h, ret_mark);
@@ -304,55 +329,61 @@ static void tell_missing(enum role role, const struct buf *missing)
         log_notice("this kernel cannot take away: %.*s", SLICE_FMT(buf_view(missing)));
 }
 
-int role_drop_rights(enum role role, const struct role_start *s, struct err *err)
+/* Programs of the operator's keep what we have: what they call is not known. */
+static void keep_all(struct privileges *p)
+{
+    p->anywhere = p->all_capabilities = true;
+    p->user = NULL;
+}
+
+static void role_means(enum role role, const struct role_start *s, const struct paths *write,
+                       struct privileges *p)
 {
     static const char *const logs_of_others[] = { "dac_read_search", NULL };
-    static const char *const resolver_modules[] = { "/usr/lib", "/lib", "/etc/ld.so.cache", NULL };
     static const char *const firewall[] = { "net_admin", NULL };
+    const struct blocker *blocker = s->config->bans.blocker;
+    struct talker t;
+
+    switch (role) {
+    case ROLE_READER:
+        p->may = MAY_ACCEPT | (workers_count(s->config->workers, true) ? MAY_THREAD : 0u);
+        p->capabilities = logs_of_others;
+        p->memory_max = s->config->reader_memory;
+        break;
+    case ROLE_CORE:
+        p->may = MAY_WRITE_FILES | MAY_PASS;
+        break;
+    case ROLE_RESOLVER:
+        p->may = MAY_CONNECT | MAY_LOAD | MAY_THREAD;
+        break;
+    case ROLE_BLOCKER:
+        p->may = blocker_may(blocker, write);
+        p->capabilities = blocker->ops->needs_net_admin ? firewall : NULL;
+        if (blocker_runs(blocker))
+            keep_all(p);
+        break;
+    case ROLE_PARENT: /* drops nothing */
+    case ROLE_SENDER:
+    case ROLE_FORWARDER:
+    default:
+        t = talker_of(role, s);
+        p->may = talker_may(&t, write);
+        if (t.runs_programs)
+            keep_all(p);
+    }
+}
+
+int role_drop_rights(enum role role, const struct role_start *s, struct err *err)
+{
     AUTO(arena) a = arena_new(16384, 1 << 20);
     struct paths read = { .arena = a }, write = { .arena = a };
     struct privileges p = {
         .read = read.items, .write = write.items, .user = s->config->user, .files_max = 4096
     };
     AUTO_BUF missing = BUF_INIT;
-    int r = a ? 0 : -ENOMEM;
+    int r = a ? role_paths(role, s, &read, &write) : -ENOMEM;
 
-    if (r == 0 && role == ROLE_READER) {
-        r = reader_paths(&read, s->config);
-        p.may = MAY_ACCEPT | (workers_count(s->config->workers, true) ? MAY_THREAD : 0u);
-        p.capabilities = logs_of_others;
-        p.memory_max = s->config->reader_memory;
-    } else if (r == 0 && role == ROLE_CORE) {
-        r = core_paths(&write, s->config);
-        p.may = MAY_WRITE_FILES | MAY_PASS;
-    } else if (r == 0 && role == ROLE_RESOLVER) {
-        r = add_all(&read, network);
-        if (r == 0)
-            r = add_all(&read, resolver_modules);
-        p.may = MAY_CONNECT | MAY_LOAD | MAY_THREAD;
-    } else if (r == 0 && role == ROLE_FORWARDER) {
-        const struct machine *machine = forward_machine(s->config, s->index);
-
-        r = forwarder_paths(&read, &write, machine);
-        p.may = forwarder_may(machine, &write);
-    } else if (r == 0 && role == ROLE_BLOCKER) {
-        const struct blocker *blocker = s->config->bans.blocker;
-
-        r = blocker_paths(&read, &write, blocker);
-        p.may = blocker_may(blocker, &write);
-        p.capabilities = firewall;
-        p.anywhere = blocker_runs(blocker);
-        p.all_capabilities = blocker_runs(blocker);
-        p.user = blocker_runs(blocker) ? NULL : p.user;
-    } else if (r == 0) {
-        const struct sink *sink = sender_sink(s->config, s->index);
-
-        r = sender_paths(&read, &write, sink);
-        p.may = sender_may(sink, &write);
-        p.anywhere = sink->ops->runs_programs;
-        p.all_capabilities = sink->ops->runs_programs;
-        p.user = sink->ops->runs_programs ? NULL : p.user;
-    }
+    role_means(role, s, &write, &p);
     if (r < 0)
         return err_code(err) ? err_code(err)
                              : err_set(err, r, "paths of the %s: %s", role_name(role), err_name(r));
