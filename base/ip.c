@@ -198,6 +198,11 @@ bool cidr_has(const struct cidr *c, const struct ip *ip)
     return c->net.family == ip->family && bits_equal(c->net.bytes, ip->bytes, c->bits);
 }
 
+bool cidr_overlap(const struct cidr *a, const struct cidr *b)
+{
+    return a->bits <= b->bits ? cidr_has(a, &b->net) : cidr_has(b, &a->net);
+}
+
 /* RFC 6890 and the like: what a ban would cut us off with, or what is nobody. */
 static const char *const special[] = {
     "0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "224.0.0.0/4", "255.255.255.255",

@@ -40,5 +40,7 @@ struct cidr {
 /* 10.0.0.0/8, or a bare address (all bits). Host bits set: -EINVAL with a hint in err. */
 int cidr_parse(struct slice s, struct cidr *ret, struct err *err);
 bool cidr_has(const struct cidr *c, const struct ip *ip);
+/* One has an address that the other has, too. */
+bool cidr_overlap(const struct cidr *a, const struct cidr *b);
 /* Loopback, unspecified, multicast, link-local, broadcast: never to be banned. */
 bool ip_is_special(const struct ip *ip);

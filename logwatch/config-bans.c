@@ -189,11 +189,12 @@ static void build_places(struct build *b, const struct bans_top *top)
 
 static void build_allow(struct build *b, const struct bans_top *top, struct option_strs *networks)
 {
-    struct allowing l = { .b = b, .bans = &b->c->bans, .networks = networks, .cap = ALLOW_MAX };
+    size_t cap = top->files.n || top->allow.n > ALLOW_MAX ? ALLOW_MAX : top->allow.n;
+    struct allowing l = { .b = b, .bans = &b->c->bans, .networks = networks, .cap = cap };
 
-    b->c->bans.allow = config_need(b, ALLOW_MAX, sizeof *b->c->bans.allow);
-    networks->items = config_need(b, ALLOW_MAX, sizeof *networks->items);
-    networks->at = config_need(b, ALLOW_MAX, sizeof *networks->at);
+    b->c->bans.allow = config_need(b, cap + 1, sizeof *b->c->bans.allow);
+    networks->items = config_need(b, cap + 1, sizeof *networks->items);
+    networks->at = config_need(b, cap + 1, sizeof *networks->at);
     if (!b->c->bans.allow || !networks->items || !networks->at)
         return;
     add_listed(&l, &top->allow);
@@ -310,12 +311,6 @@ void config_bans_close(struct config *c)
 
 /* ---- what follows from it ---- */
 
-/* Either holds the other: who bans a network bans all that is in it. */
-static bool overlap(const struct cidr *a, const struct cidr *b)
-{
-    return cidr_has(a, &b->net) || cidr_has(b, &a->net);
-}
-
 static const char *allowed_place(const struct config_bans *bans, const struct ip *ip, char text[80])
 {
     struct geo_place place = geo_find(bans->geo, ip);
@@ -338,7 +333,7 @@ static const char *allowed(const struct config_bans *bans, const struct cidr *ne
     char network[IP_TEXT_SIZE + 4];
 
     for (size_t i = 0; i < bans->nallow; i++)
-        if (overlap(&bans->allow[i], net)) {
+        if (cidr_overlap(&bans->allow[i], net)) {
             cidr_text(&bans->allow[i], network);
             snprintf(text, 80, "allowed by %s", network);
             return text;

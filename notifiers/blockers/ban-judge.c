@@ -1,22 +1,8 @@
 #include "notifiers/blockers/ban-judge.h"
 
-#include <errno.h>
 #include <string.h>
 
 /* ---- settings ---- */
-
-int blocker_allow_check(const struct option_strs *allow, struct err *err)
-{
-    struct cidr c;
-
-    for (size_t i = 0; i < allow->n; i++)
-        if (cidr_parse(slice_str(allow->items[i]), &c, err) < 0) {
-            if (err)
-                err->at = allow->at[i];
-            return -EINVAL;
-        }
-    return 0;
-}
 
 int ban_judge_open(struct ban_judge *j, const struct blocker *b, const char *root, struct err *err)
 {

@@ -112,9 +112,6 @@ bool blocker_say(struct ban_result *ret, uint64_t id, enum ban_said said, const 
 /* SIGTERM waits: what is slow leaves the rest of its batch undone. */
 bool blocker_ending(void);
 
-/* All networks of the list can be read. */
-int blocker_allow_check(const struct option_strs *allow, struct err *err);
-
 /* The process of the blocker: starts, works until the line (SOCK_SEQPACKET) ends or SIGTERM comes
  * (it stays blocked), and closes. */
 void blocker_work(struct blocker *b, int fd);

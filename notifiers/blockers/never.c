@@ -65,11 +65,6 @@ static const struct cidr special[] = {
     { { 6, { 0xff } }, 8 },
 };
 
-bool cidr_overlap(const struct cidr *a, const struct cidr *b)
-{
-    return a->bits <= b->bits ? cidr_has(a, &b->net) : cidr_has(b, &a->net);
-}
-
 static bool is_special(const struct cidr *net)
 {
     for (size_t i = 0; i < ARRAY_SIZE(special); i++)

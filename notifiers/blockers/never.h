@@ -33,8 +33,6 @@ DEFINE_AUTO(never)
 int never_judge(struct never *n, const struct cidr *net, uint64_t mono_us, const char **ret_why);
 /* Reads all of it when that is due: connections must be seen more than once to be old. */
 void never_look(struct never *n, uint64_t mono_us);
-/* One has an address that the other has, too. */
-bool cidr_overlap(const struct cidr *a, const struct cidr *b);
 
 /* ---- readers of single lines: false when it is no such line ---- */
 
