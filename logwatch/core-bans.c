@@ -9,7 +9,6 @@
 #define RENEW_MIN_US                                                                               \
     (30 * USEC_PER_SEC) /* a ban that would last only so much longer stays as it is */
 #define END_STEP_US USEC_PER_SEC /* ends are looked at no oftener */
-#define RESOLVED_MAX 64
 
 /* ---- items ---- */
 

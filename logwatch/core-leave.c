@@ -1,4 +1,4 @@
-/* What leaves: messages, ban orders and checkpoints, and how it went. */
+/* What leaves: messages and checkpoints, and how it went. */
 #include <errno.h>
 #include <stdio.h>
 

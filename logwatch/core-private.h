@@ -35,7 +35,7 @@ struct core {
     bool once_only; /* the batch has what cannot be read again */
 };
 
-/* Evidence, messages and ban order of one alert. */
+/* Evidence, messages and ban of one alert. */
 int core_respond(struct core *core, const struct alert *alert, struct err *err);
 /* All rows of a receiver that wait become dead letters. */
 int core_give_up(struct core *core, struct slice receiver, const char *why, struct err *err);

@@ -267,7 +267,7 @@ struct audit *core_audit(struct core *core)
 
 /* ---- what an alert leads to ---- */
 
-/* Evidence, messages and ban order of one alert. */
+/* Evidence, messages and ban of one alert. */
 int core_respond(struct core *core, const struct alert *alert, struct err *err)
 {
     AUTO_BUF hex = BUF_INIT;

@@ -2,8 +2,8 @@
  * Sink: one kind of receiver. What leaves goes through the outbox and then
  * through one of these; a sink keeps nothing that must survive.
  *
- * A sink sees only the document in the outbox row (schemas/alert.json, or
- * the ban order), never logs or the store. It renders, sends, and says how it went. It may block up
+ * A sink sees only the document in the outbox row (schemas/alert.json),
+ * never logs or the store. It renders, sends, and says how it went. It may block up
  * to its own deadline: the sender calls it from its own process or thread.
  */
 #pragma once
@@ -17,7 +17,7 @@ struct template;
 
 struct delivery {
     struct slice key; /* fixed for all attempts: receivers can recognise a repeat */
-    struct slice kind; /* "notify", "ban", "anchor" */
+    struct slice kind; /* "notify", "anchor" */
     struct slice first_remote; /* the receiver's id of its first message about this incident, to be
                                   edited or answered; empty: there is none */
     const struct json *document;

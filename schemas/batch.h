@@ -44,8 +44,8 @@ const char *delivery_state_name(enum delivery_state s);
 struct outgoing {
     struct slice key; /* 32 hex digits of the alert id, or another unique text */
     struct slice receiver; /* name in the configuration */
-    struct slice kind; /* "notify", "ban" or "anchor" */
-    struct slice document; /* JSON: alert, summary, or ban order */
+    struct slice kind; /* "notify" or "anchor" */
+    struct slice document; /* JSON: alert or summary */
     uint64_t not_before_us;
     uint64_t expires_us;
     /* of "notify", for grouping, digests and history */

@@ -155,7 +155,7 @@ static struct ban_fate ban_fate(const struct config *c, const struct alert *aler
     else
         f.done = true;
     f.dry = f.done && (alert->ban.dry_run || c->bans.dry_run ||
-                       strcmp(c->bans.blocker->ops->name, "dry-run") == 0);
+                       c->bans.blocker->ops->pretends);
     return f;
 }
 

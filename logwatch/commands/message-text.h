@@ -4,7 +4,7 @@
 #include "notifiers/message.h"
 
 /*
- * Makes the message of a document and writes it. -EINVAL: the document is none (a ban order, an
+ * Makes the message of a document and writes it. -EINVAL: the document is none (an
  * anchor's); then nothing is written.
  */
 int message_text(struct slice document, const char *host, struct arena *a, struct buf *out);

@@ -245,10 +245,6 @@ static bool stands(const struct world *w, const char *text)
 
 /* ---- the book, as it is stored ---- */
 
-struct row_text {
-    struct buf text;
-};
-
 static int see(void *ctx, const struct ban *b)
 {
     struct buf *out = ctx;
