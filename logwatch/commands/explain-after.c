@@ -154,8 +154,7 @@ static struct ban_fate ban_fate(const struct config *c, const struct alert *aler
         snprintf(f.why, sizeof f.why, "refused: %s", reason);
     else
         f.done = true;
-    f.dry = f.done && (alert->ban.dry_run || c->bans.dry_run ||
-                       c->bans.blocker->ops->pretends);
+    f.dry = f.done && (alert->ban.dry_run || c->bans.dry_run || c->bans.blocker->ops->pretends);
     return f;
 }
 
