@@ -354,14 +354,14 @@ static bool add(struct candidate **list, size_t *n, size_t *cap, size_t offset, 
     return true;
 }
 
-static int take_hit(void *ctx, uint32_t literal, size_t end)
+static int take_hit(void *ctx, uint32_t literal, size_t at)
 {
     struct scan *s = ctx;
 
     if (literal == s->prepared->nliterals)
         literal = ALL_RULES;
-    s->unordered = s->unordered || (s->nhits && end <= s->hits[s->nhits - 1].offset);
-    return add(&s->hits, &s->nhits, &s->hits_cap, end - 1, literal) ? 0 : 1;
+    s->unordered = s->unordered || (s->nhits && at < s->hits[s->nhits - 1].offset);
+    return add(&s->hits, &s->nhits, &s->hits_cap, at, literal) ? 0 : 1;
 }
 
 static bool mark(struct scan *s, size_t offset, uint32_t why)

@@ -1,260 +1,169 @@
 #include "rules/prefilter.h"
 
 #include <errno.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 
 #include <config.h>
 
 #ifdef HAVE_VECTORSCAN
 
-#ifdef __SSE2__
-#include <emmintrin.h>
-#endif
-
 #include <hs.h>
 
-/* Signs, or digits. */
-struct rare {
-    struct slice text; /* in `texts` */
-    uint32_t id;
+#include "rules/grams.h"
+#include "rules/rare.h"
+
+/* So few texts are scanned for as fast as anything. */
+#define FEW 8
+/* Of less it is not known what is rare; of more hardly more. */
+#define SAMPLE_MIN ((size_t)64 << 10)
+#define SAMPLE_MAX ((size_t)128 << 10)
+/* Grams without a literal oftener than once in so many bytes are the wrong ones for this log. */
+#define IDLE_BYTES 128
+/* A log, or who writes into it, may go on changing: then the literals themselves are scanned for.
+ */
+#define TUNINGS_MAX 16
+
+/* A choice of grams, and the scan for them. */
+struct tuned {
+    struct grams grams;
+    hs_database_t *database;
+    struct arena *arena;
+    struct tuned *former;
+};
+
+/* What the threads learn on their way: whoever is `busy` chooses, the others go on. */
+struct tuning {
+    struct tuned *_Atomic now; /* NULL: the literals themselves */
+    atomic_flag busy;
+    atomic_uint left; /* choices that may still be made */
+    struct tuned *all; /* kept to the end: others may be scanning by it */
 };
 
 struct prefilter {
-    hs_database_t *database;
-    struct rare *signs, *digits; /* signs with the same first two bytes beside one another */
-    size_t nsigns, ndigits;
-    size_t digits_min;
-    struct arena *texts;
+    struct slice *texts; /* the literals that are not rare */
+    uint32_t *ids; /* of each, its place in the list of literals */
+    size_t ntexts;
+    hs_database_t *database; /* for them; NULL: there are none */
+    struct rares rares;
+    struct tuning *tuning;
+    struct arena *arena;
 };
 
 struct prefilter_scratch {
     hs_scratch_t *scratch;
+    const hs_database_t *fits;
 };
 
-struct literal_list {
-    const char **texts;
-    size_t *lengths;
-    unsigned *flags, *ids;
-    unsigned n;
-};
+/* ---- databases ---- */
 
-static void literal_list_free(struct literal_list *l)
+static int compile(const struct slice *texts, size_t n, hs_database_t **ret, struct err *err)
 {
-    free(l->texts);
-    free(l->lengths);
-    free(l->flags);
-    free(l->ids);
-}
-
-static bool literal_list_fill(struct literal_list *l, const struct slice *literals, size_t n)
-{
-    l->texts = calloc(n, sizeof *l->texts);
-    l->lengths = calloc(n, sizeof *l->lengths);
-    l->flags = calloc(n, sizeof *l->flags);
-    l->ids = calloc(n, sizeof *l->ids);
-    if (!l->texts || !l->lengths || !l->flags || !l->ids)
-        return false;
-    for (size_t i = 0; i < n; i++) {
-        if (literals[i].n < LITERAL_MIN || literal_digits(literals[i]))
-            continue;
-        l->texts[l->n] = literals[i].p;
-        l->lengths[l->n] = literals[i].n;
-        l->flags[l->n] = HS_FLAG_CASELESS;
-        l->ids[l->n++] = (unsigned)i;
-    }
-    return true;
-}
-
-static int compile(const struct slice *literals, size_t n, hs_database_t **ret, struct err *err)
-{
-    struct literal_list l = { 0 };
+    const char **begins = calloc(n, sizeof *begins);
+    size_t *lengths = calloc(n, sizeof *lengths);
+    unsigned *flags = calloc(n, sizeof *flags), *ids = calloc(n, sizeof *ids);
     hs_compile_error_t *why = NULL;
     int r = 0;
 
-    if (!literal_list_fill(&l, literals, n)) {
-        literal_list_free(&l);
-        return err_nomem(err);
+    for (size_t i = 0; begins && lengths && flags && ids && i < n; i++) {
+        begins[i] = texts[i].p;
+        lengths[i] = texts[i].n;
+        flags[i] = HS_FLAG_CASELESS;
+        ids[i] = (unsigned)i;
     }
-    if (l.n && hs_compile_lit_multi(l.texts, l.flags, l.ids, l.lengths, l.n, HS_MODE_BLOCK, NULL,
-                                    ret, &why) != HS_SUCCESS)
+    if (!begins || !lengths || !flags || !ids)
+        r = err_nomem(err);
+    else if (hs_compile_lit_multi(begins, flags, ids, lengths, (unsigned)n, HS_MODE_BLOCK, NULL,
+                                  ret, &why) != HS_SUCCESS)
         r = err_set(err, -EINVAL, "the literals of the rules cannot be compiled: %s",
                     why ? why->message : "?");
     hs_free_compile_error(why);
-    literal_list_free(&l);
+    free(begins);
+    free(lengths);
+    free(flags);
+    free(ids);
     return r;
 }
 
-/* ---- what has a search of its own ---- */
-
-static void take_rare(struct prefilter *p, struct slice text, uint32_t id)
+static bool keep_texts(struct prefilter *p, const struct slice *literals, size_t n)
 {
-    size_t digits = literal_digits(text);
-
-    if (digits) {
-        p->digits[p->ndigits++] = (struct rare){ text, id };
-        if (p->digits_min == 0 || digits < p->digits_min)
-            p->digits_min = digits;
-    } else {
-        p->signs[p->nsigns++] = (struct rare){ text, id };
-    }
-}
-
-static int by_text(const void *a, const void *b)
-{
-    const struct rare *x = a, *y = b;
-
-    return slice_cmp(x->text, y->text);
-}
-
-static bool keep_rare(struct prefilter *p, const struct slice *literals, size_t n)
-{
-    size_t rare = 0;
-
-    for (size_t i = 0; i < n; i++)
-        rare += literals[i].n < LITERAL_MIN || literal_digits(literals[i]);
-    p->texts = arena_new(1024, 0);
-    p->signs = p->texts ? arena_array(p->texts, rare + 1, sizeof *p->signs) : NULL;
-    p->digits = p->texts ? arena_array(p->texts, rare + 1, sizeof *p->digits) : NULL;
-    if (!p->signs || !p->digits)
-        return false;
-    for (size_t i = 0; i < n; i++) {
-        struct slice text;
-
-        if (literals[i].n >= LITERAL_MIN && !literal_digits(literals[i]))
+    p->texts = arena_array(p->arena, n + 1, sizeof *p->texts);
+    p->ids = arena_array(p->arena, n + 1, sizeof *p->ids);
+    for (size_t i = 0; p->texts && p->ids && i < n; i++) {
+        if (is_rare(literals[i]))
             continue;
-        text = arena_slice(p->texts, literals[i]);
-        if (!text.p)
+        p->texts[p->ntexts] = arena_slice(p->arena, literals[i]);
+        p->ids[p->ntexts] = (uint32_t)i;
+        if (!p->texts[p->ntexts++].p)
             return false;
-        take_rare(p, text, (uint32_t)i);
     }
-    qsort(p->signs, p->nsigns, sizeof *p->signs, by_text);
-    return true;
+    return p->texts && p->ids;
 }
-
-/* Signs with the same two bytes in front: looked for together. */
-struct alike {
-    const struct rare *signs;
-    size_t n;
-};
-
-static struct alike alike_at(const struct prefilter *p, size_t first)
-{
-    struct alike a = { &p->signs[first], 1 };
-
-    while (first + a.n < p->nsigns && memcmp(a.signs[0].text.p, a.signs[a.n].text.p, 2) == 0)
-        a.n++;
-    return a;
-}
-
-/* Where their two bytes stand. */
-static int tell_signs(const struct alike *a, struct slice bytes, size_t at, prefilter_hit *hit,
-                      void *ctx)
-{
-    for (size_t i = 0; i < a->n; i++)
-        if (slice_starts(slice_skip(bytes, at), a->signs[i].text) &&
-            hit(ctx, a->signs[i].id, at + a->signs[i].text.n))
-            return 1;
-    return 0;
-}
-
-static int find_alike(const struct alike *a, struct slice bytes, prefilter_hit *hit, void *ctx)
-{
-    const char *two = a->signs[0].text.p;
-    size_t at = 0;
-
-#ifdef __SSE2__
-    const __m128i first = _mm_set1_epi8(two[0]), second = _mm_set1_epi8(two[1]);
-
-    for (; at + 17 <= bytes.n; at += 16) {
-        __m128i x = _mm_loadu_si128((const __m128i *)(const void *)(bytes.p + at));
-        __m128i y = _mm_loadu_si128((const __m128i *)(const void *)(bytes.p + at + 1));
-        unsigned both = (unsigned)_mm_movemask_epi8(
-            _mm_and_si128(_mm_cmpeq_epi8(x, first), _mm_cmpeq_epi8(y, second)));
-
-        for (; UNLIKELY(both); both &= both - 1)
-            if (tell_signs(a, bytes, at + (size_t)__builtin_ctz(both), hit, ctx))
-                return 1;
-    }
-#endif
-    for (; at + 1 < bytes.n; at++)
-        if (bytes.p[at] == two[0] && bytes.p[at + 1] == two[1] &&
-            tell_signs(a, bytes, at, hit, ctx))
-            return 1;
-    return 0;
-}
-
-static int find_signs(const struct prefilter *p, struct slice bytes, prefilter_hit *hit, void *ctx)
-{
-    for (size_t first = 0; first < p->nsigns;) {
-        struct alike a = alike_at(p, first);
-
-        if (find_alike(&a, bytes, hit, ctx))
-            return 1;
-        first += a.n;
-    }
-    return 0;
-}
-
-static size_t digits_before(struct slice bytes, size_t end)
-{
-    size_t n = 0;
-
-    while (n < end && bytes.p[end - n - 1] >= '0' && bytes.p[end - n - 1] <= '9')
-        n++;
-    return n;
-}
-
-static int find_digits(const struct prefilter *p, struct slice bytes, prefilter_hit *hit, void *ctx)
-{
-    char marks[LITERAL_DIGITS_MAX];
-    const struct slice least = { marks, p->digits_min };
-    size_t end = 0;
-
-    memset(marks, DIGIT_MARK, sizeof marks);
-    while ((end = literal_find(least, bytes, end)) != SIZE_MAX) {
-        size_t n = digits_before(bytes, end);
-
-        for (size_t i = 0; i < p->ndigits; i++)
-            if (p->digits[i].text.n <= n && hit(ctx, p->digits[i].id, end))
-                return 1;
-    }
-    return 0;
-}
-
-/* ---- the whole ---- */
 
 int prefilter_new(const struct slice *literals, size_t n, struct prefilter **ret_prefilter,
                   struct err *err)
 {
     AUTO(prefilter) p = calloc(1, sizeof *p);
 
-    if (!p || !keep_rare(p, literals, n))
+    if (p) {
+        p->arena = arena_new(1024, 0);
+        p->tuning = calloc(1, sizeof *p->tuning);
+    }
+    if (!p || !p->arena || !p->tuning || !keep_texts(p, literals, n) ||
+        !rares_keep(&p->rares, literals, n, p->arena))
         return err_nomem(err);
+    p->tuning->left = p->ntexts > FEW ? TUNINGS_MAX : 0;
     if (hs_valid_platform() != HS_SUCCESS)
         return err_set(err, -ENOSYS, "this processor is too old for Vectorscan");
-    if (compile(literals, n, &p->database, err) < 0)
+    if (p->ntexts && compile(p->texts, p->ntexts, &p->database, err) < 0)
         return err_code(err);
     *ret_prefilter = TAKE(p);
     return 0;
+}
+
+static void tuned_free(struct tuned *t)
+{
+    if (!t)
+        return;
+    hs_free_database(t->database);
+    arena_free(t->arena);
+    free(t);
 }
 
 void prefilter_free(struct prefilter *p)
 {
     if (!p)
         return;
+    while (p->tuning && p->tuning->all) {
+        struct tuned *t = p->tuning->all;
+
+        p->tuning->all = t->former;
+        tuned_free(t);
+    }
     hs_free_database(p->database);
-    arena_free(p->texts);
+    arena_free(p->arena);
+    free(p->tuning);
     free(p);
+}
+
+static int fit(struct prefilter_scratch *s, const hs_database_t *database)
+{
+    if (database && s->fits != database) {
+        if (hs_alloc_scratch(database, &s->scratch) != HS_SUCCESS)
+            return -ENOMEM;
+        s->fits = database;
+    }
+    return 0;
 }
 
 int prefilter_scratch_for(struct prefilter_scratch **scratch, const struct prefilter *p)
 {
     if (!*scratch)
         *scratch = calloc(1, sizeof **scratch);
-    if (!*scratch ||
-        (p->database && hs_alloc_scratch(p->database, &(*scratch)->scratch) != HS_SUCCESS))
+    if (!*scratch)
         return -ENOMEM;
-    return 0;
+    (*scratch)->fits = NULL; /* a database at the place of one that is gone */
+    return fit(*scratch, p->database);
 }
 
 void prefilter_scratch_free(struct prefilter_scratch *s)
@@ -265,33 +174,117 @@ void prefilter_scratch_free(struct prefilter_scratch *s)
     free(s);
 }
 
+/* ---- grams that suit the log ---- */
+
+static int tuned_fill(struct tuned *t, const struct prefilter *p, struct slice sample)
+{
+    struct slice texts[GRAMS_MAX];
+    struct err err = ERR_NONE;
+
+    t->arena = arena_new(1024, 0);
+    if (!t->arena ||
+        grams_choose(p->texts, p->ntexts, slice_take(sample, SAMPLE_MAX), t->arena, &t->grams) < 0)
+        return -ENOMEM;
+    for (size_t i = 0; i < t->grams.n; i++)
+        texts[i] = slice_of(t->grams.texts[i], GRAM_BYTES);
+    return t->grams.n ? compile(texts, t->grams.n, &t->database, &err) : -ENOENT;
+}
+
+/* Chooses, once; what fails is not tried again. */
+static void tune(const struct prefilter *p, struct slice sample)
+{
+    struct tuning *tuning = p->tuning;
+    struct tuned *t = calloc(1, sizeof *t);
+
+    if (t && tuned_fill(t, p, sample) == 0) {
+        t->former = tuning->all;
+        tuning->all = t;
+        tuning->left--;
+        atomic_store(&tuning->now, t);
+    } else {
+        tuned_free(t);
+        tuning->left = 0;
+    }
+}
+
+/* NULL: the literals themselves are scanned for. */
+static struct tuned *tuned_for(const struct prefilter *p, struct slice bytes)
+{
+    struct tuning *tuning = p->tuning;
+
+    if (!atomic_load(&tuning->now) && tuning->left && bytes.n >= SAMPLE_MIN &&
+        !atomic_flag_test_and_set(&tuning->busy)) {
+        if (!atomic_load(&tuning->now) && tuning->left)
+            tune(p, bytes);
+        atomic_flag_clear(&tuning->busy);
+    }
+    return atomic_load(&tuning->now);
+}
+
+/* ---- the scan ---- */
+
 struct scanning {
+    const struct prefilter *prefilter;
+    const struct tuned *tuned;
+    struct slice bytes;
     prefilter_hit *hit;
     void *ctx;
+    size_t idle; /* grams without a literal */
 };
 
-static int on_match(unsigned id, unsigned long long from UNUSED, unsigned long long to,
-                    unsigned flags UNUSED, void *ctx)
+static int on_text(unsigned text, unsigned long long from UNUSED, unsigned long long to,
+                   unsigned flags UNUSED, void *ctx)
 {
     const struct scanning *s = ctx;
 
-    return s->hit(s->ctx, id, (size_t)to);
+    return s->hit(s->ctx, s->prefilter->ids[text], (size_t)to - 1);
+}
+
+/* Does the text stand where a gram of it does, which begins at `at`? */
+static bool stands(const struct scanning *s, const struct gram_use *use, size_t at)
+{
+    struct slice text = s->prefilter->texts[use->literal];
+
+    return at >= use->at && text.n <= s->bytes.n - (at - use->at) &&
+           slice_eq_nocase(slice_of(s->bytes.p + at - use->at, text.n), text);
+}
+
+static int on_gram(unsigned gram, unsigned long long from UNUSED, unsigned long long to,
+                   unsigned flags UNUSED, void *ctx)
+{
+    struct scanning *s = ctx;
+    const struct grams *g = &s->tuned->grams;
+    bool any = false;
+
+    for (size_t i = g->first[gram]; i < g->first[gram + 1]; i++) {
+        if (!stands(s, &g->uses[i], (size_t)to - GRAM_BYTES))
+            continue;
+        any = true;
+        if (s->hit(s->ctx, s->prefilter->ids[g->uses[i].literal], (size_t)to - 1))
+            return 1;
+    }
+    s->idle += !any;
+    return 0;
 }
 
 int prefilter_scan(const struct prefilter *p, struct prefilter_scratch *s, struct slice bytes,
                    prefilter_hit *hit, void *ctx)
 {
-    struct scanning scanning = { hit, ctx };
+    struct tuned *tuned = tuned_for(p, bytes);
+    struct scanning scanning = { p, tuned, bytes, hit, ctx, 0 };
+    const hs_database_t *database = tuned ? tuned->database : p->database;
     hs_error_t e = HS_SUCCESS;
 
-    if (bytes.n > UINT32_MAX)
+    if (bytes.n > UINT32_MAX || fit(s, database) < 0)
         return -EIO;
-    if (p->database)
-        e = hs_scan(p->database, bytes.p, (unsigned)bytes.n, 0, s->scratch, on_match, &scanning);
+    if (database)
+        e = hs_scan(database, bytes.p, (unsigned)bytes.n, 0, s->scratch, tuned ? on_gram : on_text,
+                    &scanning);
+    if (bytes.n >= SAMPLE_MIN && scanning.idle > bytes.n / IDLE_BYTES)
+        atomic_compare_exchange_strong(&p->tuning->now, &tuned, NULL);
     if (e != HS_SUCCESS)
         return e == HS_SCAN_TERMINATED ? 0 : -EIO;
-    if ((p->nsigns == 0 || find_signs(p, bytes, hit, ctx) == 0) && p->ndigits)
-        (void)find_digits(p, bytes, hit, ctx);
+    rares_find(&p->rares, bytes, hit, ctx);
     return 0;
 }
 

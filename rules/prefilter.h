@@ -2,9 +2,10 @@
  * Prefilter: which of many literals stand in raw bytes, in one scan.
  *
  * ASCII letters fit in either case. Literals are those of base/literal.h: texts of LITERAL_MIN
- * bytes or more are looked for all at once; shorter ones would make that several times as slow, so
- * rare signs have a pass of their own, and so have runs of digits. The compiled set is read-only
- * and shared by threads; each thread has a scratch.
+ * bytes or more are looked for all at once; rare signs have a pass of their own, and so have runs
+ * of digits (rare.h). Of a longer block it is learned which short pieces of the texts are rare in
+ * this log; then these are scanned for, and the texts only where one stands (grams.h). That changes
+ * how fast it is, and nothing else. The set is shared by threads; each thread has a scratch.
  *
  * It is a filter, never a verdict: what it names is looked at exactly
  * afterwards. Built without Vectorscan there is none: prefilter_new() says
@@ -29,10 +30,10 @@ int prefilter_scratch_for(struct prefilter_scratch **scratch, const struct prefi
 void prefilter_scratch_free(struct prefilter_scratch *s);
 
 /*
- * Each occurrence, by its end (behind the last byte): in the order of ends those of texts, then of
- * signs that begin alike, then of digits, a run once for each literal. Non-zero ends the scan.
+ * Each occurrence, by one of its bytes: in the order of these those of texts, then of signs that
+ * begin alike, then of digits, a run once for each literal. Non-zero ends the scan.
  */
-typedef int prefilter_hit(void *ctx, uint32_t literal, size_t end);
+typedef int prefilter_hit(void *ctx, uint32_t literal, size_t at);
 /* -EIO: the scan could not be done, so everything must be looked at. */
 int prefilter_scan(const struct prefilter *p, struct prefilter_scratch *s, struct slice bytes,
                    prefilter_hit *hit, void *ctx);

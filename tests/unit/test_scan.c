@@ -83,11 +83,11 @@ static void words_as_rules_give_the_same_matches(void **state)
 static void lines_are_counted_as_they_are_read(void **state)
 {
     struct both t = { .dice = 5 };
-    char bytes[300];
+    static char bytes[10000];
 
     (void)state;
     for (unsigned round = 0; round < 20000; round++) {
-        size_t n = dice(&t, sizeof bytes);
+        size_t n = dice(&t, round % 100 ? 300 : sizeof bytes);
         struct block b = { .bytes = { bytes, n } };
         struct block_walk walk = { 0 };
         struct record record;
@@ -105,52 +105,129 @@ static void lines_are_counted_as_they_are_read(void **state)
     }
 }
 
-/* ---- signs ---- */
+/* ---- each place is told ---- */
+
+#define TEXTS_MAX 40
 
 struct found {
-    uint64_t ends[4]; /* by literal: a sum of where it ended */
-    size_t n;
+    uint64_t places[TEXTS_MAX]; /* by literal: how many */
+    uint64_t wrong; /* told where it does not stand */
+    struct slice bytes;
+    const struct slice *literals;
 };
 
-static int take_end(void *ctx, uint32_t literal, size_t end)
+/* Around a byte. */
+static bool stands_around(struct slice bytes, struct slice literal, size_t at)
+{
+    for (size_t from = at + 1 > literal.n ? at + 1 - literal.n : 0; from <= at; from++)
+        if (from + literal.n <= bytes.n &&
+            slice_eq_nocase(slice_of(bytes.p + from, literal.n), literal))
+            return true;
+    return false;
+}
+
+static int take_place(void *ctx, uint32_t literal, size_t at)
 {
     struct found *f = ctx;
 
-    f->ends[literal] += end * end;
-    f->n++;
+    f->places[literal]++;
+    f->wrong += !stands_around(f->bytes, f->literals[literal], at);
     return 0;
+}
+
+static void scan_and_compare(const struct prefilter *p, struct prefilter_scratch *s,
+                             const struct slice *literals, size_t n, struct slice bytes)
+{
+    struct found got = { .bytes = bytes, .literals = literals };
+    uint64_t want[TEXTS_MAX] = { 0 };
+
+    for (uint32_t k = 0; k < n; k++)
+        for (size_t i = 0; i + literals[k].n <= bytes.n; i++)
+            want[k] += slice_eq_nocase(slice_of(bytes.p + i, literals[k].n), literals[k]);
+    assert_int_equal(prefilter_scan(p, s, bytes, take_place, &got), 0);
+    assert_memory_equal(got.places, want, sizeof want);
+    assert_int_equal(got.wrong, 0);
+}
+
+static struct prefilter *prefilter_of(const struct slice *literals, size_t n,
+                                      struct prefilter_scratch **s)
+{
+    struct prefilter *p = NULL;
+    struct err err = ERR_NONE;
+    int e = prefilter_new(literals, n, &p, &err);
+
+    if (e == -ENOSYS)
+        skip();
+    assert_int_equal(e, 0);
+    assert_int_equal(prefilter_scratch_for(s, p), 0);
+    return p;
 }
 
 static void each_place_of_a_sign_is_told(void **state)
 {
     static const struct slice signs[] = { SLICE(".."), SLICE("../"), SLICE("$("), SLICE("//.") };
     struct both t = { .dice = 11 };
-    struct prefilter *p = NULL;
     struct prefilter_scratch *s = NULL;
-    struct err err = ERR_NONE;
+    struct prefilter *p = prefilter_of(signs, 4, &s);
     char bytes[200];
-    int e = prefilter_new(signs, 4, &p, &err);
 
     (void)state;
-    if (e == -ENOSYS)
-        skip();
-    assert_int_equal(e, 0);
-    assert_int_equal(prefilter_scratch_for(&s, p), 0);
     for (unsigned round = 0; round < 5000; round++) {
         size_t n = dice(&t, sizeof bytes);
-        struct found got = { .n = 0 }, want = { .n = 0 };
 
         for (size_t i = 0; i < n; i++)
             bytes[i] = "./$(a"[dice(&t, 5)];
-        for (size_t i = 0; i < n; i++)
-            for (uint32_t k = 0; k < 4; k++)
-                if (slice_starts(slice_of(bytes + i, n - i), signs[k]))
-                    (void)take_end(&want, k, i + signs[k].n);
-        assert_int_equal(prefilter_scan(p, s, slice_of(bytes, n), take_end, &got), 0);
-        assert_memory_equal(&got, &want, sizeof got);
+        scan_and_compare(p, s, signs, 4, slice_of(bytes, n));
     }
     prefilter_scratch_free(s);
     prefilter_free(p);
+}
+
+/* Of a log that is quiet, then full of their pieces, then of themselves: learned, and learned anew.
+ */
+static void add_words(struct both *t, const struct slice *literals, size_t n, unsigned kind,
+                      struct buf *bytes)
+{
+    const struct slice *l = &literals[dice(t, n)];
+    size_t from = dice(t, l->n), to = from + dice(t, l->n - from + 1);
+
+    if (kind == 0 || dice(t, kind == 1 ? 3 : 200) == 0)
+        buf_printf(bytes, "%c%c%zu ", "QxZ"[dice(t, 3)], "jkJ\n"[dice(t, 4)], dice(t, 1000));
+    else if (kind == 1)
+        buf_slice(bytes, slice_take(slice_skip(*l, from), to - from));
+    else
+        buf_slice(bytes, *l);
+    if (bytes->n && dice(t, 9) == 0)
+        bytes->p[bytes->n - 1] = (char)(bytes->p[bytes->n - 1] ^ 0x20);
+}
+
+static void each_place_of_a_text_is_told_whatever_was_learned(void **state)
+{
+    struct both t = { .dice = 23 };
+    struct prefilter_scratch *s = NULL;
+    char texts[TEXTS_MAX][24];
+    struct slice literals[TEXTS_MAX];
+
+    (void)state;
+    for (unsigned round = 0; round < 4; round++) {
+        struct prefilter *p;
+
+        for (size_t i = 0; i < TEXTS_MAX; i++) {
+            literals[i] = slice_of(texts[i], 4 + dice(&t, 20));
+            for (size_t k = 0; k < literals[i].n; k++)
+                texts[i][k] = "abcd e[ailfe@`{"[dice(&t, round % 2 ? 8 : 15)];
+        }
+        p = prefilter_of(literals, TEXTS_MAX, &s);
+        for (unsigned turn = 0; turn < 8; turn++) {
+            AUTO_BUF bytes = BUF_INIT;
+
+            while (bytes.n < (turn % 4 == 3 ? 2000u : 70000u))
+                add_words(&t, literals, TEXTS_MAX, (turn + round) % 3, &bytes);
+            scan_and_compare(p, s, literals, TEXTS_MAX, buf_view(&bytes));
+        }
+        prefilter_free(p);
+    }
+    prefilter_scratch_free(s);
 }
 
 /* ---- what is not parsed ---- */
@@ -332,6 +409,7 @@ int main(void)
         cmocka_unit_test(lines_without_a_literal_are_counted_and_not_parsed),
         cmocka_unit_test(lines_are_counted_as_they_are_read),
         cmocka_unit_test(each_place_of_a_sign_is_told),
+        cmocka_unit_test(each_place_of_a_text_is_told_whatever_was_learned),
         cmocka_unit_test(of_two_texts_that_a_rule_asks_for_both_must_be_there),
         cmocka_unit_test(rare_signs_and_runs_of_digits_are_found),
         cmocka_unit_test(a_keyword_sees_the_name_that_the_configuration_gives),
