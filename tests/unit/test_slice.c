@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include <errno.h>
+#include <stdlib.h>
 
 #include "base/slice.h"
 
@@ -52,6 +53,30 @@ static void case_is_ignored_for_ascii_only(void **state)
     assert_false(slice_eq_nocase(SLICE("["), SLICE("{")));
     assert_false(slice_eq_nocase(SLICE("\xc3\x89"), SLICE("\xc3\xa9")));
     assert_false(slice_eq_nocase(SLICE("a"), SLICE("aa")));
+}
+
+/* Of every length around the steps of the search, in memory that ends with the text. */
+static void a_text_is_found_where_it_stands_first(void **state)
+{
+    uint32_t dice = 7;
+
+    (void)state;
+    for (size_t round = 0; round < 60000; round++) {
+        size_t n = round % 90, k = 1 + round / 90 % 20;
+        char *text = malloc(n + 1), what[20];
+        const char *first;
+
+        assert_non_null(text);
+        for (size_t i = 0; i < n; i++)
+            text[n - 1 - i] = "aab"[(dice = dice * 1664525 + 1013904223) >> 16 & 1 ? i % 3 : 0];
+        for (size_t i = 0; i < k; i++)
+            what[i] = "aab"[(dice = dice * 1664525 + 1013904223) >> 16 & 1 ? i % 3 : 0];
+        text = realloc(text, n ? n : 1);
+        first = n >= k ? memmem(text, n, what, k) : NULL;
+        assert_int_equal(slice_find(slice_of(text, n), slice_of(what, k)),
+                         first ? (size_t)(first - text) : SIZE_MAX);
+        free(text);
+    }
 }
 
 static void cutting_and_finding_stay_inside(void **state)
@@ -235,6 +260,7 @@ int main(void)
         cmocka_unit_test(empty_and_absent_texts_are_equal_and_safe),
         cmocka_unit_test(a_nul_byte_is_a_byte_like_any_other),
         cmocka_unit_test(order_is_by_unsigned_bytes_then_length),
+        cmocka_unit_test(a_text_is_found_where_it_stands_first),
         cmocka_unit_test(case_is_ignored_for_ascii_only),
         cmocka_unit_test(cutting_and_finding_stay_inside),
         cmocka_unit_test(splitting_gives_empty_parts_too),
