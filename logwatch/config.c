@@ -88,7 +88,7 @@ static void set_paths(struct build *b, const struct config_request *q, const str
         b->failed = -ENOMEM;
 }
 
-static int load_engine(struct build *b, const struct top *top)
+static int load_engine(struct build *b, const struct top *top, bool tests)
 {
     struct engine_request q = {
         .rule_paths = top->rule_paths.items,
@@ -96,6 +96,7 @@ static int load_engine(struct build *b, const struct top *top)
         .placeholders = top->placeholders.items,
         .nplaceholders = top->placeholders.n,
         .no_library = !top->library,
+        .tests = tests,
         .format_paths = top->format_paths.items,
         .nformat_paths = top->format_paths.n,
     };
@@ -118,7 +119,7 @@ int config_load(const struct config_request *request, struct diag *d, struct con
     (void)option_load(config_top_options, root, (struct src_pos){ c->path, 1, 1 }, NULL, &top, b.a,
                       d);
     set_paths(&b, request, &top);
-    if (b.failed || load_engine(&b, &top) < 0)
+    if (b.failed || load_engine(&b, &top, request->tests) < 0)
         return -ENOMEM;
     config_build_channels(&b, top.channels);
     if (!top.channels && request->discover)

@@ -122,6 +122,7 @@ struct config_request {
     const char *path; /* NULL: CONFIG_PATH when it is there, else defaults */
     const char *state; /* NULL: as configured */
     bool discover; /* no channels configured: follow what the host has */
+    bool tests; /* engine.h */
 };
 
 /* 0, or -EINVAL with findings. Warnings alone are fine. */

@@ -21,6 +21,7 @@ struct engine_request {
     const char *const *placeholders; /* files of lists for `expand` */
     size_t nplaceholders;
     bool no_library;
+    bool tests; /* what the library's rules carry to test themselves is kept, too */
     const char *const *format_paths;
     size_t nformat_paths;
     const struct filter_request *filters; /* of channels that have one */
@@ -42,7 +43,3 @@ struct engine_lines {
 };
 const struct event *engine_line(void *lines, struct slice channel, struct slice line,
                                 struct arena *a);
-
-/* Runs the samples of all formats and the tests of all rules. */
-int engine_test(const struct engine *e, struct diag *d, size_t *ret_samples, size_t *ret_tests,
-                size_t *ret_failed);

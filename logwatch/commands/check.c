@@ -17,13 +17,15 @@ struct checking {
 static int load(struct checking *c)
 {
     struct config_request q = { .path = c->cli->values[CLI_CONFIG],
-                                .state = c->cli->values[CLI_STATE] };
+                                .state = c->cli->values[CLI_STATE],
+                                .tests = true };
     int r;
 
     if (c->cli->nargs) { /* rule files or folders alone */
         struct engine_request er = { .rule_paths = c->cli->args,
                                      .nrule_paths = c->cli->nargs,
-                                     .no_library = cli_has(c->cli, CLI_NO_LIBRARY) };
+                                     .no_library = cli_has(c->cli, CLI_NO_LIBRARY),
+                                     .tests = true };
 
         r = engine_load(&er, c->diag, &c->own);
         c->engine = c->own;

@@ -23,7 +23,9 @@ static int load_own(struct rules_view *v, const char *const *paths, size_t npath
 {
     const struct cli *cli = v->cli;
     const char **all = arena_array(v->arena, cli->nmany + npaths + 1, sizeof *all);
-    struct engine_request q = { .rule_paths = all, .no_library = cli_has(cli, CLI_NO_LIBRARY) };
+    struct engine_request q = { .rule_paths = all,
+                                .no_library = cli_has(cli, CLI_NO_LIBRARY),
+                                .tests = true };
 
     if (!all)
         return -ENOMEM;
@@ -40,7 +42,7 @@ static int load_own(struct rules_view *v, const char *const *paths, size_t npath
 
 static int load_configured(struct rules_view *v)
 {
-    struct config_request q = { .path = v->cli->values[CLI_CONFIG] };
+    struct config_request q = { .path = v->cli->values[CLI_CONFIG], .tests = true };
     int r = config_load(&q, v->diag, &v->config);
 
     v->engine = v->config ? v->config->engine : NULL;
