@@ -60,6 +60,7 @@ struct follow {
     const struct follow_cursor *cursors;
     size_t ncursors;
     uint64_t busy_us; /* monotonic: when something was read last */
+    bool dry; /* the last turn asked every input, and none had anything */
     uint64_t settle_us; /* how long a record may be held back by its framing */
 };
 
@@ -473,9 +474,12 @@ static int turn_all(struct follow *f, bool *ret_any, struct err *err)
 {
     int r = 0;
 
-    for (size_t i = 0; r == 0 && i < f->n && is_ready(f); i++) {
+    f->dry = false;
+    for (size_t i = 0; r == 0 && i < f->n; i++) {
         struct follower *w = &f->followers[f->next];
 
+        if (!is_ready(f))
+            return 0;
         if (is_due(f, w)) {
             if (!has_room(f))
                 return 0;
@@ -483,6 +487,7 @@ static int turn_all(struct follow *f, bool *ret_any, struct err *err)
         }
         f->next = (f->next + 1) % f->n;
     }
+    f->dry = r == 0 && !*ret_any;
     return r;
 }
 
@@ -547,7 +552,8 @@ uint64_t follow_wait_us(const struct follow *f)
 
 bool follow_settled(const struct follow *f)
 {
-    if (f->queue.n)
+    /* Who could not read for long, for want of room, knows nothing. */
+    if (!f->dry || f->queue.n)
         return false;
     for (size_t i = 0; i < f->n; i++)
         if (f->followers[i].open && f->followers[i].input.waiting)
