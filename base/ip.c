@@ -9,24 +9,46 @@
 
 static const uint8_t v4_mapped[12] = { 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff };
 
-/* As inet_pton(3) takes it: four numbers in decimal, none with a zero in front. */
-static bool ipv4_parse(struct slice s, uint8_t out[4])
+/* A number without a zero in front that is no larger than max; 0 bytes: there is none. */
+static ALWAYS_INLINE size_t number_part(struct slice s, unsigned max, unsigned *ret)
 {
-    size_t at = 0;
+    unsigned v = 0, digit;
+    size_t n = 0;
+
+    for (; n < s.n && (digit = (unsigned)s.p[n] - '0') <= 9; n++) {
+        v = v * 10 + digit;
+        if (v > max)
+            return 0;
+    }
+    *ret = v;
+    return n > 1 && s.p[0] == '0' ? 0 : n;
+}
+
+/*
+ * The address in decimal that s begins with, as inet_pton(3) takes it; its length, or 0. There is
+ * one way to write it: it is the text that ip_text() makes.
+ */
+static size_t ipv4_part(struct slice s, uint8_t out[4])
+{
+    struct slice rest = s;
 
     for (unsigned i = 0; i < 4; i++) {
-        size_t from = at;
-        unsigned v = 0;
+        unsigned v;
+        size_t n = number_part(rest, 255, &v);
 
-        for (; at < s.n && at - from < 3 && s.p[at] >= '0' && s.p[at] <= '9'; at++)
-            v = v * 10 + (unsigned)(s.p[at] - '0');
-        if (at == from || v > 255 || (s.p[from] == '0' && at - from > 1))
-            return false;
+        if (n == 0 || (i < 3 && (n == rest.n || rest.p[n] != '.')))
+            return 0;
         out[i] = (uint8_t)v;
-        if (i < 3 && (at == s.n || s.p[at++] != '.'))
-            return false;
+        n += i < 3;
+        rest = slice_of(rest.p + n, rest.n - n);
     }
-    return at == s.n;
+    return s.n - rest.n;
+}
+
+/* Most texts that are no address do not look like one. */
+static bool may_be_v6(struct slice s)
+{
+    return s.n < IP_TEXT_SIZE && memchr(s.p, ':', s.n) && !memchr(s.p, '\0', s.n);
 }
 
 int ip_parse(struct slice s, struct ip *ret)
@@ -34,12 +56,14 @@ int ip_parse(struct slice s, struct ip *ret)
     char text[IP_TEXT_SIZE];
     struct ip ip = { 0 };
 
-    if (ipv4_parse(s, ip.bytes)) {
+    if (s.n == 0)
+        return -EINVAL;
+    if (ipv4_part(s, ip.bytes) == s.n) {
         ip.family = 4;
         *ret = ip;
         return 0;
     }
-    if (s.n == 0 || s.n >= sizeof text || memchr(s.p, '\0', s.n))
+    if (!may_be_v6(s))
         return -EINVAL;
     memcpy(text, s.p, s.n);
     text[s.n] = '\0';
@@ -95,7 +119,7 @@ static const char *const prefixes[] = {
 static struct slice strip_prefix(struct slice s, bool *ret_inline_v6)
 {
     *ret_inline_v6 = false;
-    if (s.n == 0 || !strchr("tu[", s.p[0])) /* most have none */
+    if (s.n == 0 || (s.p[0] != 't' && s.p[0] != 'u' && s.p[0] != '[')) /* most have none */
         return s;
     for (size_t i = 0; i < ARRAY_SIZE(prefixes); i++)
         if (slice_starts(s, slice_str(prefixes[i]))) {
@@ -103,6 +127,29 @@ static struct slice strip_prefix(struct slice s, bool *ret_inline_v6)
             return slice_skip(s, strlen(prefixes[i]));
         }
     return s;
+}
+
+/* IPv4 as most logs write it: the address, or the address, a colon and a port. */
+static bool plain_v4(struct slice s, struct endpoint *ret)
+{
+    struct endpoint e = { 0 };
+    size_t n = ipv4_part(s, e.ip.bytes);
+    unsigned port = 0;
+
+    if (n == 0)
+        return false;
+    e.ip.family = 4;
+    e.ip_as_written = slice_of(s.p, n);
+    if (n < s.n) {
+        struct slice digits = slice_of(s.p + n + 1, s.n - n - 1);
+
+        if (s.p[n] != ':' || digits.n == 0 || number_part(digits, 65535, &port) != digits.n)
+            return false;
+        e.port_as_written = digits;
+    }
+    e.port = (uint16_t)port;
+    *ret = e;
+    return true;
 }
 
 static int with_port(struct slice address, struct slice port, struct endpoint *ret)
@@ -142,6 +189,8 @@ int endpoint_parse(struct slice s, unsigned flags, struct endpoint *ret)
     size_t last;
 
     s = strip_prefix(s, &inline_v6);
+    if (plain_v4(s, ret))
+        return 0;
     if (s.n && s.p[0] == '[')
         return bracketed(s, ret);
     last = slice_rfind_byte(s, ':');

@@ -26,6 +26,9 @@ bool ip_eq(const struct ip *a, const struct ip *b);
 struct endpoint {
     struct ip ip;
     uint16_t port; /* 0 = not given */
+    /* Those parts of the text that are what ip_text() and a number would write; p NULL: written in
+     * another way. */
+    struct slice ip_as_written, port_as_written;
 };
 enum endpoint_flags {
     ENDPOINT_V6_LAST_COLON_PORT =

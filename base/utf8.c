@@ -92,6 +92,31 @@ bool utf8_valid(struct slice s)
     return valid_run(s) == s.n;
 }
 
+#ifdef __SSE2__
+/* As signed numbers, both bytes with the high bit and control characters are less than a blank. */
+static ALWAYS_INLINE __m128i not_plain(const char *p)
+{
+    return _mm_cmplt_epi8(_mm_loadu_si128((const __m128i *)(const void *)p), _mm_set1_epi8(' '));
+}
+#endif
+
+bool utf8_is_plain(struct slice s)
+{
+    size_t i = 0;
+
+#ifdef __SSE2__
+    for (; i + 32 <= s.n; i += 32)
+        if (_mm_movemask_epi8(_mm_or_si128(not_plain(s.p + i), not_plain(s.p + i + 16))))
+            return false;
+    if (s.n >= 32) /* the last bytes, some of them once more */
+        return !_mm_movemask_epi8(
+            _mm_or_si128(not_plain(s.p + s.n - 32), not_plain(s.p + s.n - 16)));
+#endif
+    while (i < s.n && (signed char)s.p[i] >= ' ')
+        i++;
+    return i == s.n;
+}
+
 struct slice utf8_clean(struct arena *a, struct slice s, bool *ret_changed)
 {
     size_t i = valid_run(s), n;

@@ -10,6 +10,8 @@
 #include "base/arena.h"
 
 bool utf8_valid(struct slice s);
+/* Nothing but ASCII without control characters, as most log lines are. */
+bool utf8_is_plain(struct slice s);
 /* The slice itself when it is valid; else a cleaned copy in the arena (p NULL: memory). */
 struct slice utf8_clean(struct arena *a, struct slice s, bool *ret_changed);
 /* Length of the first character (1..4), its code point; 0 when invalid or empty. */

@@ -59,6 +59,58 @@ static void what_is_not_wholly_an_address_is_refused(void **state)
     assert_int_equal(ip.family, 9);
 }
 
+static bool assert_as_written(const struct endpoint *e)
+{
+    char ip[IP_TEXT_SIZE], port[8];
+
+    ip_text(&e->ip, ip);
+    snprintf(port, sizeof port, "%u", e->port);
+    assert_true(!e->ip_as_written.p || slice_is(e->ip_as_written, ip));
+    assert_true(!e->port_as_written.p || slice_is(e->port_as_written, port));
+    return e->ip_as_written.p != NULL;
+}
+
+/* Four numbers, perhaps a port, and what is nearly so: as inet_pton(3) takes it. */
+static void short_ways_say_what_long_ones_do(void **state)
+{
+    static const char *const parts[] = { "1",  "25", "255", "10",  "0", "99",
+                                         "00", "01", "256", "999", "",  "x" };
+    uint32_t dice = 1, taken = 0, written = 0;
+
+    (void)state;
+    for (unsigned i = 0; i < 200000; i++) {
+        unsigned numbers[5], most = i % 3 ? 6 : ARRAY_SIZE(parts);
+        char text[64], *colon;
+        struct endpoint e;
+        uint8_t bytes[4];
+
+        for (unsigned j = 0; j < 5; j++) {
+            dice = dice * 1664525 + 1013904223;
+            numbers[j] = (dice >> 16) % most;
+        }
+        snprintf(text, sizeof text, "%s.%s.%s.%s%s%s", parts[numbers[0]], parts[numbers[1]],
+                 parts[numbers[2]], parts[numbers[3]], i % 2 ? ":" : "",
+                 i % 2 ? parts[numbers[4]] : "");
+        if (endpoint_parse(slice_str(text), 0, &e) == 0) {
+            taken++;
+            written += assert_as_written(&e);
+        } else {
+            e = (struct endpoint){ 0 };
+        }
+        colon = strchr(text, ':');
+        if (colon)
+            *colon++ = '\0';
+        if (e.ip.family) {
+            assert_int_equal(inet_pton(AF_INET, text, bytes), 1);
+            assert_memory_equal(bytes, e.ip.bytes, 4);
+            assert_int_equal(e.port, colon ? strtoul(colon, NULL, 10) : 0);
+        } else if (inet_pton(AF_INET, text, bytes) == 1) {
+            assert_true(colon && (!*colon || *colon == 'x'));
+        }
+    }
+    assert_true(taken > 100000 && taken < 180000 && written < taken && written > 100000);
+}
+
 static void endpoints_are_read_as_the_programs_write_them(void **state)
 {
     static const struct {
@@ -96,6 +148,7 @@ static void endpoints_are_read_as_the_programs_write_them(void **state)
         ip_text(&e.ip, text);
         assert_string_equal(text, cases[i].ip);
         assert_int_equal(e.port, cases[i].port);
+        assert_as_written(&e);
     }
 }
 
@@ -256,6 +309,7 @@ int main(void)
         cmocka_unit_test(a_network_has_its_addresses_and_no_others),
         cmocka_unit_test(a_network_with_host_bits_is_refused_with_the_right_one),
         cmocka_unit_test(special_addresses_are_known),
+        cmocka_unit_test(short_ways_say_what_long_ones_do),
         cmocka_unit_test(ipv4_is_what_inet_pton_takes),
     };
 

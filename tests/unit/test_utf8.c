@@ -226,6 +226,25 @@ static void nothing_printed_can_steer_a_terminal(void **state)
                              "\xc3\xa9");
 }
 
+static void plain_text_is_told_wherever_another_byte_stands(void **state)
+{
+    char text[100];
+
+    (void)state;
+    for (size_t n = 0; n <= sizeof text; n++) {
+        memset(text, '~', sizeof text);
+        assert_true(utf8_is_plain(slice_of(text, n)));
+        for (size_t at = 0; at < n; at++)
+            for (unsigned c = 0; c < 256; c++) {
+                text[at] = (char)c;
+                if (utf8_is_plain(slice_of(text, n)) != (c >= 0x20 && c < 0x80))
+                    fail_msg("byte %u at %zu of %zu", c, at, n);
+                text[at] = ' ';
+            }
+    }
+    assert_true(utf8_is_plain(SLICE_NONE));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -238,6 +257,7 @@ int main(void)
         cmocka_unit_test(a_cut_never_divides_a_character),
         cmocka_unit_test(colour_and_other_sequences_disappear),
         cmocka_unit_test(a_broken_sequence_hides_nothing_behind_it),
+        cmocka_unit_test(plain_text_is_told_wherever_another_byte_stands),
         cmocka_unit_test(nothing_printed_can_steer_a_terminal),
     };
 
