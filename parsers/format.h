@@ -47,6 +47,8 @@ struct needs {
 int needs_read(struct slice pattern, struct arena *a, struct needs *ret);
 /* Could a text that begins with this byte have what is needed? */
 bool needs_begin(const struct needs *needs, char c);
+/* Does a text that has what is needed hold this one? */
+bool needs_hold(const struct needs *needs, struct slice what);
 /* false: the pattern does not match this text. */
 bool needs_met(const struct needs *needs, struct slice text);
 
@@ -57,7 +59,10 @@ struct captures {
     struct needs needs;
     struct target targets[GROUPS_MAX]; /* by group number */
     size_t n;
+    bool has_json; /* of those */
 };
+
+#define LAYOUTS_MAX 64
 
 enum layout_kind {
     LAYOUT_TEXT,
@@ -92,11 +97,14 @@ struct event_entry {
     struct slice action; /* empty: noise, told apart so that nothing below fits */
     const struct action *known;
     struct slice starts, has; /* of the message */
+    bool asks_has; /* what the pattern needs does not say so already */
     struct captures captures; /* regex NULL: no pattern */
     struct condition *conditions;
     size_t nconditions;
     struct constant *constants;
     size_t nconstants;
+    struct field *says; /* the constants, then action, category, outcome, duplicate */
+    size_t nsays;
     bool duplicate, forgeable;
     struct slice outcome, category;
     struct src_pos at;
@@ -124,10 +132,12 @@ struct format {
     const struct field_names *names;
     struct logsource logsource;
     struct layout *layouts;
-    size_t nlayouts;
+    size_t nlayouts; /* up to LAYOUTS_MAX */
+    bool leaves_out; /* some of them, by the name of the input */
     struct event_entry *events;
     size_t nevents;
     uint64_t begin[256]; /* by the first byte of a message: the entries, of 64, that could fit */
+    uint64_t begin_empty; /* those that could fit an empty message */
     struct alias **aliases; /* by the id of the raw name; NULL: none */
     size_t naliases;
     struct sample *samples;

@@ -322,6 +322,7 @@ static void load_captures(struct build *b, const struct yaml *y, struct captures
             return fault(b, y->at, "every group needs a name; others are written (?:...)");
         if (!target_parse(b, slice_str(name), &c->targets[i]))
             unknown(b, slice_str(name), y->at, "group name (it is no field)", NULL);
+        c->has_json = c->has_json || c->targets[i].kind == TARGET_JSON;
     }
 }
 
@@ -374,11 +375,15 @@ static void load_layouts(struct build *b, const struct yaml *y)
 {
     if (!y || y->kind != YAML_SEQ || !y->nchildren)
         return fault(b, y ? y->key_at : (struct src_pos){ 0 }, "a format needs a list of layouts");
+    if (y->nchildren > LAYOUTS_MAX)
+        return fault(b, y->key_at, "a format has at most 64 layouts");
     b->f->layouts = arena_array(b->a, y->nchildren, sizeof *b->f->layouts);
     if (!b->f->layouts)
         return;
     YAML_EACH (item, y)
         load_layout(b, item, &b->f->layouts[b->f->nlayouts++]);
+    for (size_t i = 0; i < b->f->nlayouts; i++)
+        b->f->leaves_out = b->f->leaves_out || b->f->layouts[i].not_in.n;
 }
 
 /* ---- aliases: raw name -> field ---- */
@@ -463,6 +468,33 @@ static void load_constants(struct build *b, const struct yaml *y, struct event_e
     }
 }
 
+static void say(struct build *b, struct event_entry *e, enum field_id id, struct slice value)
+{
+    if (value.n) /* as everywhere: an empty field is none */
+        e->says[e->nsays++] = (struct field){
+            .id = id, .type = VALUE_STRING, .name = field_name(b->set->names, id), .value = value
+        };
+}
+
+/* What an entry says of every record is made once. */
+static void prepare_says(struct build *b, struct event_entry *e)
+{
+    const struct action *known = e->known;
+
+    e->says = arena_array(b->a, e->nconstants + 4, sizeof *e->says);
+    if (!e->says)
+        return fault(b, e->at, "out of memory");
+    for (size_t i = 0; i < e->nconstants; i++)
+        say(b, e, e->constants[i].field, e->constants[i].value);
+    if (e->action.n == 0 || !known)
+        return;
+    say(b, e, FIELD_EVENT_ACTION, e->action);
+    say(b, e, FIELD_EVENT_CATEGORY, e->category.n ? e->category : slice_str(known->category));
+    say(b, e, FIELD_EVENT_OUTCOME, e->outcome.n ? e->outcome : slice_str(known->outcome));
+    if (e->duplicate)
+        say(b, e, FIELD_TRAILWARDEN_DUPLICATE, SLICE("true"));
+}
+
 static void add_sample(struct build *b, const struct yaml *y, const struct event_entry *e)
 {
     struct sample *s = &b->f->samples[b->f->nsamples++];
@@ -523,6 +555,8 @@ static void load_event(struct build *b, const struct yaml *y, struct event_entry
         load_conditions(b, yaml_get(y, "when"), e);
     if (yaml_get(y, "set"))
         load_constants(b, yaml_get(y, "set"), e);
+    prepare_says(b, e);
+    e->asks_has = e->has.n && !needs_hold(&e->captures.needs, e->has);
     if (!match && !e->starts.n && !e->has.n && !e->nconditions)
         fault(b, y->at, "an event needs one of: starts, has, match, when");
     YAML_EACH (s, yaml_get(y, "samples"))
@@ -637,6 +671,7 @@ static void note_first_bytes(struct format *f)
     for (size_t i = 0; i < f->nevents && i < 64; i++) {
         const struct event_entry *e = &f->events[i];
 
+        f->begin_empty |= UINT64_C(1) << i;
         for (unsigned c = 0; c < 256; c++)
             if ((e->starts.n == 0 || (unsigned char)e->starts.p[0] == c) &&
                 needs_begin(&e->captures.needs, (char)c))

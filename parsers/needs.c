@@ -437,6 +437,20 @@ static bool start_met(const struct need *need, struct slice text)
     return false;
 }
 
+bool needs_hold(const struct needs *needs, struct slice what)
+{
+    for (size_t i = 0; i < needs->n; i++) {
+        const struct need *need = &needs->list[i];
+        size_t with = 0;
+
+        while (with < need->n && slice_find(need->any[with], what) != SIZE_MAX)
+            with++;
+        if (with == need->n)
+            return true;
+    }
+    return false;
+}
+
 bool needs_begin(const struct needs *needs, char c)
 {
     if (needs->n == 0 || !needs->list[0].at_start)

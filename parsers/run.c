@@ -12,6 +12,7 @@
 #define NAME_CACHED_MAX 40
 #define GLANCED 32
 #define FIELDS_OF_JSON (EVENT_FIELDS_MAX - 32) /* what comes of them needs room, too */
+#define INPUT_KEPT_MAX 256
 #define MEMBER_FIELDS 4 /* its own name; an address gives three */
 
 /* What the name of a member is to a format. */
@@ -22,6 +23,14 @@ struct member_name {
     uint32_t n; /* of the bytes; 0: nothing is kept here */
     struct slice_ends ends; /* all that there is of up to 16 bytes */
     char bytes[NAME_CACHED_MAX];
+};
+
+/* Which layouts of a format no record of an input has: all records of a block ask the same. */
+struct left_out {
+    const struct format *format; /* NULL: nothing is known */
+    uint64_t layouts;
+    size_t n; /* of the input's name */
+    char input[INPUT_KEPT_MAX];
 };
 
 /*
@@ -41,6 +50,7 @@ struct parser_scratch {
     uint32_t nnames; /* that were interned when they were looked up */
     size_t fields; /* that the last event had */
     struct time_near near;
+    struct left_out left_out;
     struct field glanced[GLANCED]; /* of a glance */
     struct member_name names[NAMES_CACHED];
 };
@@ -141,6 +151,22 @@ static ALWAYS_INLINE void put(struct run *r, uint32_t id, struct slice name, enu
         r->failed = true;
 }
 
+/* Fields that were made once for a format. */
+static void put_all(struct run *r, const struct field *list, size_t n)
+{
+    struct event *ev = r->ev;
+
+    if (LIKELY(!r->glance && ev->nfields + n <= ev->fields_cap &&
+               ev->nfields + n <= EVENT_FIELDS_MAX)) {
+        for (size_t i = 0; i < n; i++)
+            ev->fields[ev->nfields + i] = list[i];
+        ev->nfields += n;
+        return;
+    }
+    for (size_t i = 0; i < n; i++)
+        put(r, list[i].id, list[i].name, list[i].type, list[i].value);
+}
+
 static const struct slice dictionary[FIELD_DICTIONARY] = {
 #define X(id, name, kind, pii, help) { name, sizeof(name) - 1 },
     FIELD_LIST(X)
@@ -211,7 +237,6 @@ static void set_time(struct run *r, struct slice text, uint64_t received_us)
     r->ev->time_us = t;
 }
 
-/* Only what is wholly an address becomes source.ip: a masked or made-up one is none. */
 static struct slice port_text(unsigned port, char out[8])
 {
     size_t n = 8;
@@ -249,11 +274,33 @@ static void compare_address(struct run *r, struct slice text, unsigned flags)
     r->says_who = true;
 }
 
+/* The same address always gives the same text, whichever of its forms the log has. */
+static struct slice ip_value(struct run *r, const struct endpoint *e)
+{
+    char text[IP_TEXT_SIZE];
+    struct slice kept;
+
+    if (LIKELY(e->ip_as_written.p))
+        return e->ip_as_written;
+    ip_text(&e->ip, text);
+    kept = arena_slice(r->a, slice_str(text));
+    r->failed = r->failed || !kept.p;
+    return kept;
+}
+
+static struct slice port_value(struct run *r, const struct endpoint *e)
+{
+    char text[8];
+
+    if (LIKELY(e->port_as_written.p))
+        return e->port_as_written;
+    return arena_slice(r->a, port_text(e->port, text));
+}
+
+/* Only what is wholly an address becomes source.ip: a masked or made-up one is none. */
 static void set_address(struct run *r, struct slice text, unsigned flags)
 {
     struct endpoint e;
-    char ip[IP_TEXT_SIZE], port[8];
-    struct slice kept;
 
     if (r->has_address || text.n == 0)
         return;
@@ -267,13 +314,9 @@ static void set_address(struct run *r, struct slice text, unsigned flags)
     r->has_address = true;
     r->ip = e.ip;
     r->doubt = r->doubt || from_header(text, flags, &e);
-    ip_text(&e.ip, ip);
-    kept = arena_slice(r->a, slice_str(ip));
-    set(r, FIELD_SOURCE_IP, kept);
-    if (e.port) {
-        set(r, FIELD_SOURCE_PORT, arena_slice(r->a, port_text(e.port, port)));
-    }
-    r->failed = r->failed || !kept.p;
+    set(r, FIELD_SOURCE_IP, ip_value(r, &e));
+    if (e.port)
+        set(r, FIELD_SOURCE_PORT, port_value(r, &e));
 }
 
 /* The secret is wiped out of the event's own copy of the text. */
@@ -296,10 +339,9 @@ static void mask(struct run *r, struct slice secret)
     r->message = r->ev->raw; /* the old text is not shown anywhere */
 }
 
+/* value.p is not NULL. */
 static void apply(struct run *r, const struct target *t, struct slice value, enum value_type type)
 {
-    if (!value.p)
-        return;
     if (t->go_quoted)
         value = go_unquote(r->a, value);
     switch (t->kind) {
@@ -414,7 +456,7 @@ static int member(struct run *r, struct slice name, enum value_type type, struct
         return 0;
     }
     kept = keep(r, value);
-    if (m->alias && type != VALUE_NULL) {
+    if (m->alias && type != VALUE_NULL && kept.p) {
         enum target_kind kind = m->alias->target.kind;
 
         if (kind == TARGET_ADDRESS || kind == TARGET_ADDRESS6)
@@ -551,15 +593,15 @@ static bool captures_match(struct run *r, const struct captures *c, struct slice
            regex_match(c->regex, r->scratch->regex, text, r->scratch->groups, c->n) == 1;
 }
 
+/* Nothing that is done with a group asks another pattern: the groups stay as they are. */
 static void captures_apply(struct run *r, const struct captures *c)
 {
-    UNINITIALIZED struct slice groups[GROUPS_MAX];
+    const struct slice *groups = r->scratch->groups;
 
-    memcpy(groups, r->scratch->groups, c->n * sizeof *groups);
     for (size_t i = 1; i < c->n; i++)
-        if (c->targets[i].kind != TARGET_JSON)
+        if (groups[i].p)
             apply(r, &c->targets[i], groups[i], VALUE_STRING);
-    for (size_t i = 1; i < c->n; i++)
+    for (size_t i = 1; c->has_json && i < c->n; i++)
         if (c->targets[i].kind == TARGET_JSON && groups[i].p)
             (void)read_json(r, groups[i]);
 }
@@ -583,12 +625,41 @@ static bool try_layout(struct run *r, const struct layout *l, struct slice text)
     return ok;
 }
 
+static uint64_t find_left_out(const struct format *f, struct slice input)
+{
+    uint64_t layouts = 0;
+
+    for (size_t i = 0; i < f->nlayouts; i++)
+        if (f->layouts[i].not_in.n && slice_find(input, f->layouts[i].not_in) != SIZE_MAX)
+            layouts |= UINT64_C(1) << i;
+    return layouts;
+}
+
+static uint64_t left_out(struct run *r)
+{
+    struct left_out *kept = &r->scratch->left_out;
+    struct slice input = r->source->input;
+
+    if (LIKELY(kept->format == r->f && slice_eq(slice_of(kept->input, kept->n), input)))
+        return kept->layouts;
+    if (input.n > INPUT_KEPT_MAX)
+        return find_left_out(r->f, input);
+    kept->format = r->f;
+    kept->layouts = find_left_out(r->f, input);
+    kept->n = input.n;
+    if (input.n)
+        memcpy(kept->input, input.p, input.n);
+    return kept->layouts;
+}
+
 static const struct layout *find_layout(struct run *r, struct slice text)
 {
+    uint64_t out = r->f->leaves_out ? left_out(r) : 0;
+
     for (size_t i = 0; i < r->f->nlayouts; i++) {
         const struct layout *l = &r->f->layouts[i];
 
-        if (l->not_in.n && slice_find(r->source->input, l->not_in) != SIZE_MAX)
+        if (out >> i & 1)
             continue;
         if (try_layout(r, l, text))
             return l;
@@ -644,7 +715,7 @@ static ALWAYS_INLINE bool entry_fits(struct run *r, const struct event_entry *e)
 {
     if (e->starts.n && !slice_starts(r->message, e->starts))
         return false;
-    if (e->has.n && slice_find(r->message, e->has) == SIZE_MAX)
+    if (e->asks_has && slice_find(r->message, e->has) == SIZE_MAX)
         return false;
     for (size_t i = 0; i < e->nconditions; i++)
         if (!condition_holds(r, &e->conditions[i]))
@@ -656,42 +727,46 @@ static void set_event(struct run *r, const struct event_entry *e)
 {
     if (e->captures.regex)
         captures_apply(r, &e->captures);
-    for (size_t i = 0; i < e->nconstants; i++)
-        set(r, e->constants[i].field, e->constants[i].value);
+    put_all(r, e->says, e->nsays);
     if (e->action.n == 0)
         return;
-    set(r, FIELD_EVENT_ACTION, e->action);
-    set(r, FIELD_EVENT_CATEGORY, e->category.n ? e->category : slice_str(e->known->category));
-    set(r, FIELD_EVENT_OUTCOME, e->outcome.n ? e->outcome : slice_str(e->known->outcome));
-    if (e->duplicate) {
-        r->ev->flags |= EVENT_DUPLICATE;
-        set(r, FIELD_TRAILWARDEN_DUPLICATE, SLICE("true"));
-    }
+    r->ev->flags |= e->duplicate ? EVENT_DUPLICATE : 0;
     r->doubt = r->doubt || e->forgeable;
+}
+
+static ALWAYS_INLINE bool try_entry(struct run *r, const struct event_entry *e)
+{
+    if (!entry_fits(r, e))
+        return false;
+    tell(r, e->action.n ? e->action : SLICE("noise"), true);
+    set_event(r, e);
+    return true;
+}
+
+/* Of the first 64 entries, those that could fit a message that begins like this one. */
+static uint64_t may_fit(const struct run *r)
+{
+    return r->message.n ? r->f->begin[(unsigned char)r->message.p[0]] : r->f->begin_empty;
 }
 
 static void find_event(struct run *r)
 {
-    uint64_t may = r->message.n ? r->f->begin[(unsigned char)r->message.p[0]] : UINT64_MAX;
+    uint64_t bits = may_fit(r);
 
-    for (size_t i = 0; i < r->f->nevents; i++) {
-        const struct event_entry *e = &r->f->events[i];
-
-        if ((i < 64 && !(may >> i & 1)) || !entry_fits(r, e))
-            continue;
-        tell(r, e->action.n ? e->action : SLICE("noise"), true);
-        set_event(r, e);
-        return;
-    }
+    for (; bits; bits &= bits - 1)
+        if (try_entry(r, &r->f->events[__builtin_ctzll(bits)]))
+            return;
+    for (size_t i = 64; i < r->f->nevents; i++)
+        if (try_entry(r, &r->f->events[i]))
+            return;
 }
 
 /* Of those that could say something that is asked for, does one fit? */
 static bool some_entry_fits(struct run *r)
 {
-    uint64_t may = r->message.n ? r->f->begin[(unsigned char)r->message.p[0]] : UINT64_MAX;
     const struct glance *g = r->glance;
 
-    for (uint64_t bits = may & g->entries[0]; bits; bits &= bits - 1)
+    for (uint64_t bits = may_fit(r) & g->entries[0]; bits; bits &= bits - 1)
         if (entry_fits(r, &r->f->events[__builtin_ctzll(bits)]))
             return true;
     for (uint32_t i = 64; i < g->nentries; i++)
@@ -717,8 +792,13 @@ static void apply_peer(struct run *r, struct slice text)
 static bool clean_text(struct run *r, const struct record *record)
 {
     bool changed = false;
-    struct slice s = utf8_clean(r->a, record->text, &changed);
+    struct slice s;
 
+    if (LIKELY(utf8_is_plain(record->text))) { /* nothing below changes it or finds anything */
+        r->ev->raw = r->text = record->text;
+        return true;
+    }
+    s = utf8_clean(r->a, record->text, &changed);
     if (!s.p)
         return record->text.n == 0;
     r->ev->flags |= changed ? EVENT_INVALID_UTF8 : 0;
