@@ -9,19 +9,20 @@
 
 static const uint8_t v4_mapped[12] = { 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff };
 
-/* A number without a zero in front that is no larger than max; 0 bytes: there is none. */
-static ALWAYS_INLINE size_t number_part(struct slice s, unsigned max, unsigned *ret)
+/*
+ * The number that p begins with, of up to `digits` digits and no zero in front; end is where the
+ * text ends. The place behind it, or NULL: there is none, or more digits.
+ */
+static ALWAYS_INLINE const char *number_part(const char *p, const char *end, unsigned digits,
+                                             unsigned *ret)
 {
-    unsigned v = 0, digit;
-    size_t n = 0;
+    const char *from = p;
+    unsigned v = 0;
 
-    for (; n < s.n && (digit = (unsigned)s.p[n] - '0') <= 9; n++) {
-        v = v * 10 + digit;
-        if (v > max)
-            return 0;
-    }
+    for (; p < end && *p >= '0' && *p <= '9'; p++)
+        v = v * 10 + (unsigned)(*p - '0');
     *ret = v;
-    return n > 1 && s.p[0] == '0' ? 0 : n;
+    return p == from || p - from > (ptrdiff_t)digits || (*from == '0' && p - from > 1) ? NULL : p;
 }
 
 /*
@@ -30,19 +31,19 @@ static ALWAYS_INLINE size_t number_part(struct slice s, unsigned max, unsigned *
  */
 static size_t ipv4_part(struct slice s, uint8_t out[4])
 {
-    struct slice rest = s;
+    const char *p = s.p, *end = s.p + s.n;
 
     for (unsigned i = 0; i < 4; i++) {
         unsigned v;
-        size_t n = number_part(rest, 255, &v);
 
-        if (n == 0 || (i < 3 && (n == rest.n || rest.p[n] != '.')))
+        if (i > 0 && (p == end || *p++ != '.'))
+            return 0;
+        p = number_part(p, end, 3, &v);
+        if (!p || v > 255)
             return 0;
         out[i] = (uint8_t)v;
-        n += i < 3;
-        rest = slice_of(rest.p + n, rest.n - n);
     }
-    return s.n - rest.n;
+    return (size_t)(p - s.p);
 }
 
 /* Most texts that are no address do not look like one. */
@@ -132,23 +133,24 @@ static struct slice strip_prefix(struct slice s, bool *ret_inline_v6)
 /* IPv4 as most logs write it: the address, or the address, a colon and a port. */
 static bool plain_v4(struct slice s, struct endpoint *ret)
 {
-    struct endpoint e = { 0 };
-    size_t n = ipv4_part(s, e.ip.bytes);
+    uint8_t bytes[4];
+    size_t n = s.n ? ipv4_part(s, bytes) : 0;
+    struct slice port_text = SLICE_NONE;
     unsigned port = 0;
 
     if (n == 0)
         return false;
-    e.ip.family = 4;
-    e.ip_as_written = slice_of(s.p, n);
     if (n < s.n) {
-        struct slice digits = slice_of(s.p + n + 1, s.n - n - 1);
-
-        if (s.p[n] != ':' || digits.n == 0 || number_part(digits, 65535, &port) != digits.n)
+        port_text = slice_of(s.p + n + 1, s.n - n - 1);
+        if (s.p[n] != ':' || number_part(port_text.p, s.p + s.n, 5, &port) != s.p + s.n ||
+            port > 65535)
             return false;
-        e.port_as_written = digits;
     }
-    e.port = (uint16_t)port;
-    *ret = e;
+    *ret = (struct endpoint){ .ip = { .family = 4 },
+                              .port = (uint16_t)port,
+                              .ip_as_written = slice_of(s.p, n),
+                              .port_as_written = port_text };
+    memcpy(ret->ip.bytes, bytes, sizeof bytes);
     return true;
 }
 

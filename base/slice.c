@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <stdio.h>
 #include <strings.h>
-
 #ifdef __SSE2__
 #include <emmintrin.h>
 #endif
@@ -42,46 +41,45 @@ bool slice_ends(struct slice s, struct slice suffix)
            (suffix.n == 0 || memcmp(s.p + s.n - suffix.n, suffix.p, suffix.n) == 0);
 }
 
+#define FIND_SHORT 32
+
 #ifdef __SSE2__
-#define STEP ((size_t)16)
-
-/* At one of the sixteen places from p on? Its ends are looked at first. SIZE_MAX: no. */
-static size_t find_near(const char *p, struct slice what)
+/* The first of the sixteen places from p on where it stands, or 16. Both its ends are looked at
+ * first. */
+static ALWAYS_INLINE unsigned find_near(const char *p, struct slice what, __m128i first,
+                                        __m128i last)
 {
-    __m128i first = _mm_loadu_si128((const __m128i *)(const void *)p);
-    __m128i last = _mm_loadu_si128((const __m128i *)(const void *)(p + what.n - 1));
+    __m128i a = _mm_loadu_si128((const __m128i *)(const void *)p);
+    __m128i b = _mm_loadu_si128((const __m128i *)(const void *)(p + what.n - 1));
     unsigned both = (unsigned)_mm_movemask_epi8(
-        _mm_and_si128(_mm_cmpeq_epi8(first, _mm_set1_epi8(what.p[0])),
-                      _mm_cmpeq_epi8(last, _mm_set1_epi8(what.p[what.n - 1]))));
+        _mm_and_si128(_mm_cmpeq_epi8(a, first), _mm_cmpeq_epi8(b, last)));
 
-    for (; both; both &= both - 1) {
-        size_t i = (size_t)__builtin_ctz(both);
+    for (; UNLIKELY(both); both &= both - 1)
+        if (memcmp(p + __builtin_ctz(both), what.p, what.n) == 0)
+            return (unsigned)__builtin_ctz(both);
+    return 16;
+}
 
-        if (memcmp(p + i, what.p, what.n) == 0)
-            return i;
+/* What memmem() prepares costs more than the search for a short text in a line. */
+static size_t find_short(struct slice s, struct slice what)
+{
+    const __m128i first = _mm_set1_epi8(what.p[0]), last = _mm_set1_epi8(what.p[what.n - 1]);
+    size_t places = s.n - what.n + 1, i = 0;
+    unsigned at;
+
+    for (; i + 16 <= places; i += 16)
+        if ((at = find_near(s.p + i, what, first, last)) < 16)
+            return i + at;
+    if (i && i < places) { /* the last ones, some of them once more */
+        at = find_near(s.p + places - 16, what, first, last);
+        return at < 16 ? places - 16 + at : SIZE_MAX;
     }
+    for (; i < places; i++)
+        if (s.p[i] == what.p[0] && memcmp(s.p + i, what.p, what.n) == 0)
+            return i;
     return SIZE_MAX;
 }
-
-/* The text is at least a step longer than what is looked for. */
-static size_t find_in_line(struct slice s, struct slice what)
-{
-    size_t last = s.n - what.n + 1 - STEP; /* the last places, some of them once more */
-
-    for (size_t i = 0;; i = i + STEP < last ? i + STEP : last) {
-        size_t at = find_near(s.p + i, what);
-
-        if (at != SIZE_MAX)
-            return i + at;
-        if (i == last)
-            return SIZE_MAX;
-    }
-}
 #endif
-
-/* Up to here the steps below cost less than memmem's table of each search, even for hostile text.
- */
-#define LINE_MAX_BYTES 1024
 
 size_t slice_find(struct slice s, struct slice what)
 {
@@ -92,8 +90,8 @@ size_t slice_find(struct slice s, struct slice what)
     if (s.n < what.n)
         return SIZE_MAX;
 #ifdef __SSE2__
-    if (s.n <= LINE_MAX_BYTES && s.n - what.n + 1 >= STEP)
-        return find_in_line(s, what);
+    if (LIKELY(what.n <= FIND_SHORT))
+        return find_short(s, what);
 #endif
     p = memmem(s.p, s.n, what.p, what.n);
     return p ? (size_t)(p - s.p) : SIZE_MAX;

@@ -8,10 +8,6 @@
  * change the meaning of the rest (options, comments, references) makes it give up: nothing is
  * needed then. The patterns of formats begin with ^, are not case-blind and not extended.
  */
-#ifdef __SSE2__
-#include <emmintrin.h>
-#endif
-
 #include "parsers/format.h"
 
 #define ANY_MAX 8 /* texts of a need */
@@ -374,48 +370,6 @@ int needs_read(struct slice pattern, struct arena *a, struct needs *ret)
 
 /* ---- asking ---- */
 
-#ifdef __SSE2__
-/* At one of the sixteen places from p on? Both its ends are looked at first. */
-static ALWAYS_INLINE bool stands_near(const char *p, struct slice what, __m128i first, __m128i last)
-{
-    __m128i a = _mm_loadu_si128((const __m128i *)(const void *)p);
-    __m128i b = _mm_loadu_si128((const __m128i *)(const void *)(p + what.n - 1));
-    unsigned both = (unsigned)_mm_movemask_epi8(
-        _mm_and_si128(_mm_cmpeq_epi8(a, first), _mm_cmpeq_epi8(b, last)));
-
-    for (; UNLIKELY(both); both &= both - 1)
-        if (memcmp(p + __builtin_ctz(both), what.p, what.n) == 0)
-            return true;
-    return false;
-}
-#endif
-
-/*
- * Texts are short: what memmem() prepares costs more than the search. Not inlined: most entries
- * fail at their start, which needs no registers to be kept.
- */
-static __attribute__((noinline)) bool stands_in(struct slice s, struct slice what)
-{
-    const char *p = s.p, *end;
-
-    if (s.n < what.n)
-        return false;
-    end = p + (s.n - what.n) + 1; /* of the places */
-#ifdef __SSE2__
-    const __m128i first = _mm_set1_epi8(what.p[0]), last = _mm_set1_epi8(what.p[what.n - 1]);
-
-    for (; end - p >= 16; p += 16)
-        if (stands_near(p, what, first, last))
-            return true;
-    if (p > s.p && p < end)
-        return stands_near(end - 16, what, first, last);
-#endif
-    for (; p < end; p++)
-        if (*p == what.p[0] && memcmp(p, what.p, what.n) == 0)
-            return true;
-    return false;
-}
-
 static bool starts_with(struct slice s, struct slice what)
 {
     return s.n >= what.n && s.p[0] == what.p[0] && memcmp(s.p, what.p, what.n) == 0;
@@ -424,7 +378,7 @@ static bool starts_with(struct slice s, struct slice what)
 static bool need_met(const struct need *need, struct slice text)
 {
     for (size_t i = 0; i < need->n; i++)
-        if (stands_in(text, need->any[i]))
+        if (slice_find(text, need->any[i]) != SIZE_MAX)
             return true;
     return false;
 }
