@@ -251,13 +251,20 @@ struct slice openvpn_prefix(struct slice text, struct slice *ret_user, struct sl
 {
     struct peer_reading first, last;
     size_t n = 0, others = 0;
+    bool broken = false; /* behind the last slash there was a blank: that is no address */
 
     *ret_user = *ret_address = SLICE_NONE;
     *ret_doubt = false;
     for (size_t i = 0; i < text.n; i++) {
         struct peer_reading r;
+        bool tried = broken;
 
-        if (text.p[i] != ' ' || !reading_at(text, i, &r))
+        if (text.p[i] == '/')
+            broken = false;
+        if (text.p[i] != ' ')
+            continue;
+        broken = true;
+        if (tried || !reading_at(text, i, &r))
             continue;
         if (!known_word(r.message)) {
             others++; /* a message that is not in the list: it may be the true one */

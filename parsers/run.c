@@ -173,7 +173,7 @@ static const struct slice dictionary[FIELD_DICTIONARY] = {
 #undef X
 };
 
-static void set(struct run *r, enum field_id id, struct slice value)
+static ALWAYS_INLINE void set(struct run *r, enum field_id id, struct slice value)
 {
     if (value.n)
         put(r, id, dictionary[id], VALUE_STRING, value);
@@ -598,9 +598,16 @@ static void captures_apply(struct run *r, const struct captures *c)
 {
     const struct slice *groups = r->scratch->groups;
 
-    for (size_t i = 1; i < c->n; i++)
-        if (groups[i].p)
-            apply(r, &c->targets[i], groups[i], VALUE_STRING);
+    for (size_t i = 1; i < c->n; i++) {
+        const struct target *t = &c->targets[i];
+
+        if (!groups[i].p)
+            continue;
+        if (t->kind != TARGET_FIELD || t->go_quoted)
+            apply(r, t, groups[i], VALUE_STRING);
+        else if (groups[i].n)
+            put(r, t->field, t->name, VALUE_STRING, groups[i]);
+    }
     for (size_t i = 1; c->has_json && i < c->n; i++)
         if (c->targets[i].kind == TARGET_JSON && groups[i].p)
             (void)read_json(r, groups[i]);

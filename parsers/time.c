@@ -168,11 +168,13 @@ int time_parse(struct slice s, const struct zone *z, uint64_t received_us, uint6
 
 #define SECONDS_END 19 /* of 2026-11-21T01:42:39 */
 
+/* Of a time that begins with its date, the year first: in others no digit is one of a fraction. */
 static size_t fraction_digits(struct slice s)
 {
     size_t n = 0;
 
-    if (s.n > SECONDS_END && (s.p[SECONDS_END] == '.' || s.p[SECONDS_END] == ','))
+    if ((s.p[4] == '-' || s.p[4] == '/') && s.n > SECONDS_END &&
+        (s.p[SECONDS_END] == '.' || s.p[SECONDS_END] == ','))
         while (digit(s, SECONDS_END + 1 + n))
             n++;
     return n;
@@ -198,14 +200,16 @@ static bool is_near(const struct time_near *near, struct slice s, uint64_t *ret_
     return true;
 }
 
-/* Only shapes of which the answer is the second and the fraction: a date in front, its year first.
- */
+/* No time without a year, which are shorter: what it means depends on when it is read. */
 static void keep_near(struct time_near *near, struct slice s, uint64_t us)
 {
-    size_t digits = fraction_digits(s);
+    size_t digits;
 
     near->n = 0;
-    if (s.n < SECONDS_END || s.n > TIME_NEAR_MAX || (s.p[4] != '-' && s.p[4] != '/') || digits > 6)
+    if (s.n < SECONDS_END || s.n > TIME_NEAR_MAX)
+        return;
+    digits = fraction_digits(s);
+    if (digits > 6)
         return;
     near->us = us;
     if (digits) {
