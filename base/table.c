@@ -42,6 +42,20 @@ static uint64_t load64(const uint8_t *p)
     return le64toh(v);
 }
 
+/* The last bytes of a text, fewer than eight: read from both ends, for most keys are short. */
+static ALWAYS_INLINE uint64_t load_rest(const uint8_t *p, size_t n)
+{
+    uint32_t a, b;
+
+    if (n == 0)
+        return 0;
+    if (n < 4)
+        return p[0] | (uint64_t)p[n / 2] << (8 * (n / 2)) | (uint64_t)p[n - 1] << (8 * (n - 1));
+    memcpy(&a, p, sizeof a);
+    memcpy(&b, p + n - sizeof b, sizeof b);
+    return le32toh(a) | (uint64_t)le32toh(b) << (8 * (n - sizeof b));
+}
+
 static ALWAYS_INLINE void sip_round(uint64_t v[4])
 {
     v[0] += v[1];
@@ -74,8 +88,7 @@ static ALWAYS_INLINE uint64_t siphash(const uint8_t key[16], const void *data, s
             sip_round(v);
         v[0] ^= m;
     }
-    for (size_t i = 0; i < left; i++)
-        last |= (uint64_t)p[i] << (8 * i);
+    last |= load_rest(p, left);
     v[3] ^= last;
     for (unsigned i = 0; i < word_rounds; i++)
         sip_round(v);

@@ -14,6 +14,23 @@ static bool is_kept(const struct field *f)
     return f->id < FIELD_DICTIONARY && f->id != FIELD_MESSAGE;
 }
 
+/*
+ * A name of the dictionary as a pack has it, with its length in front. All take the same room, so
+ * that one is copied without asking how long it is; what is behind it is overwritten.
+ */
+#define NAME_ROOM 32
+
+struct packed_name {
+    uint8_t n;
+    char bytes[NAME_ROOM - 1];
+};
+
+static const struct packed_name names[FIELD_DICTIONARY] = {
+#define X(id, name, kind, pii, help) { sizeof(name) - 1, name },
+    FIELD_LIST(X)
+#undef X
+};
+
 /* The buffer has room: this is the hot path of every event that is counted. */
 static char *put(char *p, const void *bytes, size_t n)
 {
@@ -42,21 +59,39 @@ static char *put_head(char *p, const struct event *ev, bool cut)
     return put(p, &flags, sizeof flags);
 }
 
-static char *put_field(char *p, const struct field *f, struct slice value)
+static char *put_field(char *p, const struct field *f, size_t max)
 {
+    const struct packed_name *name = &names[f->id];
+
     *p++ = (char)f->type;
-    *p++ = (char)f->name.n;
-    return put_text(put(p, f->name.p, f->name.n), value);
+    memcpy(p, name, sizeof *name);
+    p += 1 + name->n;
+    return put_text(p, f->value.n > max ? utf8_cut(f->value, max) : f->value);
+}
+
+/* At most FIELDS_MAX of them; the first byte is their number. */
+static char *put_fields(char *p, const struct event *ev, size_t max)
+{
+    char *count = p++;
+    unsigned n = 0;
+
+    for (size_t i = 0; i < ev->nfields && n < FIELDS_MAX; i++)
+        if (is_kept(&ev->fields[i])) {
+            p = put_field(p, &ev->fields[i], max);
+            n++;
+        }
+    *count = (char)n;
+    return p;
 }
 
 #define HEAD_SIZE 40 /* and a bit */
-#define FIELD_SIZE (1 + 1 + UINT8_MAX + 4)
+#define FIELD_SIZE (1 + sizeof(struct packed_name) + 4)
 
 void event_pack(const struct event *ev, size_t max, struct buf *out)
 {
     struct slice texts[] = { ev->channel, ev->format, ev->input, utf8_cut(ev->raw, max / 2) };
     size_t need = HEAD_SIZE + 1 + FIELDS_MAX * (FIELD_SIZE + max / 16);
-    char *p, *count;
+    char *p;
 
     for (size_t i = 0; i < ARRAY_SIZE(texts); i++)
         need += sizeof(uint32_t) + texts[i].n;
@@ -65,13 +100,7 @@ void event_pack(const struct event *ev, size_t max, struct buf *out)
     p = put_head(out->p + out->n, ev, ev->raw.n > max / 2);
     for (size_t i = 0; i < ARRAY_SIZE(texts); i++)
         p = put_text(p, texts[i]);
-    count = p++;
-    *count = 0;
-    for (size_t i = 0; i < ev->nfields && *count < FIELDS_MAX; i++)
-        if (is_kept(&ev->fields[i])) {
-            p = put_field(p, &ev->fields[i], utf8_cut(ev->fields[i].value, max / 16));
-            ++*count;
-        }
+    p = put_fields(p, ev, max / 16);
     out->n = (size_t)(p - out->p);
     *p = '\0';
 }
