@@ -1,7 +1,8 @@
 /*
  * Private to rules/: the correlator's state and one taking.
  *
- *     correlate.c   matches in, signals and alerts out; time
+ *     correlate.c   matches in, alerts out; groups; time
+ *     listen.c      what of an event counts for which group; signals
  *     judge.c       what an entry does to its group, by the type of the rule
  *     groups.c      the groups of a rule: by key, by use
  *     window.c      a group: entries, totals, when it is due
@@ -31,6 +32,7 @@ struct correlator {
     struct evidence evidence;
     struct buf evidence_text; /* of the event that was taken last */
     const struct event *evidence_of; /* that event, while it is the one; NULL: no text */
+    struct evidence_ref evidence_ref; /* its place in the ring; 0: none yet */
     struct open_judgement *open;
     size_t nopen, open_cap;
     size_t groups_max;
@@ -43,18 +45,40 @@ struct correlator {
     uint64_t watermark_us, behind_us;
 };
 
+#define FUTURE_US (300 * USEC_PER_SEC) /* how far a clock may be ahead of ours */
+
+/*
+ * A text that a listener asks of the event: the key of its group, or its value. Rules that listen
+ * to one match mostly ask for the same few fields: each is found, hashed and copied once.
+ */
+struct heard {
+    uint32_t field; /* FIELD_OTHER: made for one listener */
+    bool joined; /* as a key it is written otherwise: it holds a separator */
+    bool hashed;
+    uint64_t hash;
+    struct slice text; /* empty when the field is missing */
+    struct slice kept; /* its copy in the batch; p NULL: none yet */
+};
+#define HEARD_MAX 4
+
 struct taking {
     struct correlator *c;
     const struct event *ev; /* NULL: time moves */
     struct batch *b; /* NULL while restoring: nothing is told */
     struct slice evidence;
     bool kept; /* the evidence is in the batch */
+    struct evidence_ref ref; /* and there in the ring; 0: not yet */
     unsigned flags; /* restoring: what the signal did */
     unsigned did; /* else: what it does */
+    unsigned nheard;
+    struct heard heard[HEARD_MAX];
 };
 
 /* The group of that key, used now; made when there is none. NULL: no memory. */
 struct group *correlator_group(struct correlator *c, size_t rule, struct slice key);
+/* A new one; there is none of that key, whose tag this is. NULL: no memory. */
+struct group *correlator_add_group(struct correlator *c, size_t rule, struct slice key,
+                                   uint32_t tag);
 /* NULL: there is none. */
 struct group *correlator_find(const struct correlator *c, size_t rule, struct slice key);
 /* The place of a rule in the list. */
@@ -64,18 +88,18 @@ static inline uint32_t rule_index(const struct correlator *c, const struct rule 
 }
 /* The event counts for part `part` of that correlation. */
 int correlator_listen(struct taking *t, size_t index, uint32_t part);
-/* A signal of the rule that becomes true with the batch; texts are copied. */
+/* A signal of the rule that becomes true with the batch; texts are copied. `value` may be
+ * NULL. NULL: no memory. */
 struct signal *correlator_signal(struct taking *t, size_t rule, uint64_t time_us,
-                                 const struct source_key *key, struct slice group,
-                                 struct slice value);
+                                 const struct source_key *key, struct heard *group,
+                                 struct heard *value);
 /* The alert leaves, and counts for correlations over this one. Restoring: nothing. */
 int correlator_fire(struct taking *t, const struct rule *rule, const struct group *g,
                     uint64_t time_us, const struct number *value);
 /* A clock that is far ahead of ours must not close the windows of the others. */
 uint64_t event_time_us(const struct event *ev);
-uint64_t value_hash(struct slice v);
 /* The value and its number, as the type of correlation needs it. */
-void stamp_value(const struct correlation *c, struct slice value, struct stamp *s);
+void stamp_value(const struct correlation *c, struct heard *value, struct stamp *s);
 
 /* ---- travel.c ---- */
 

@@ -18,7 +18,6 @@
 #include "schemas/event-pack.h"
 
 #define EVIDENCE_BYTES 2048
-#define FUTURE_US (300 * USEC_PER_SEC)
 #define STALE_A_TURN 2
 #define EVER_US (UINT64_C(36500) * 24 * 3600 * USEC_PER_SEC)
 
@@ -57,7 +56,8 @@ static void forget_stale(struct correlator *c, const struct rule *rule, struct g
     }
 }
 
-static struct group *make_group(struct correlator *c, size_t rule, struct slice key, uint32_t tag)
+struct group *correlator_add_group(struct correlator *c, size_t rule, struct slice key,
+                                   uint32_t tag)
 {
     struct groups *w = &c->groups[rule];
     uint32_t record;
@@ -87,7 +87,7 @@ struct group *correlator_group(struct correlator *c, size_t rule, struct slice k
     uint32_t tag = groups_tag(key), record = groups_find(&c->groups[rule], &c->slab, key, tag);
 
     if (!record)
-        return make_group(c, rule, key, tag);
+        return correlator_add_group(c, rule, key, tag);
     groups_touch(&c->groups[rule], &c->slab, record);
     return slab_at(&c->slab, record);
 }
@@ -152,8 +152,10 @@ static bool share_evidence(struct taking *t)
         if (!set_evidence(t, &c->evidence_text))
             return false;
         c->evidence_of = t->ev;
+        c->evidence_ref = (struct evidence_ref){ 0 };
     }
     t->evidence = buf_view(&c->evidence_text);
+    t->ref = c->evidence_ref;
     t->kept = false;
     return true;
 }
@@ -195,128 +197,6 @@ int correlator_fire(struct taking *t, const struct rule *rule, const struct grou
     return e ? e : rule->nlisteners ? feed_parents(t, rule, alert) : 0;
 }
 
-/* ---- entries ---- */
-
-uint64_t value_hash(struct slice v)
-{
-    uint64_t h = v.n ? table_hash(v) : 0;
-
-    return v.n && h == 0 ? 1 : h;
-}
-
-void stamp_value(const struct correlation *c, struct slice value, struct stamp *s)
-{
-    s->value = value_hash(value);
-    if (correlation_is_numeric(c) && !number_parse(value, &s->number))
-        s->value = 0;
-}
-
-uint64_t event_time_us(const struct event *ev)
-{
-    bool ahead = ev->received_us && ev->time_us > ev->received_us + FUTURE_US;
-
-    return ahead ? ev->received_us : ev->time_us;
-}
-
-/* The value of the event, or several joined in `b`. */
-static struct slice value_text(const struct correlation *c, const struct event *ev, struct buf *b)
-{
-    struct slice one;
-
-    if (c->nvalues == 1) {
-        one = event_value(ev, c->values[0], c->value_names[0]);
-        return one.p ? one : SLICE("");
-    }
-    for (size_t i = 0; i < c->nvalues; i++) {
-        if (i)
-            buf_char(b, '\x1f');
-        buf_slice(b, event_value(ev, c->values[i], c->value_names[i]));
-    }
-    return buf_view(b);
-}
-
-/* Evidence is copied once for all signals of a match. */
-struct signal *correlator_signal(struct taking *t, size_t rule, uint64_t time_us,
-                                 const struct source_key *key, struct slice group,
-                                 struct slice value)
-{
-    struct signal *s = batch_signal(t->b);
-
-    if (!s)
-        return NULL;
-    if (!t->kept)
-        t->evidence = arena_slice(t->b->arena, t->evidence.p ? t->evidence : SLICE(""));
-    t->kept = true;
-    memcpy(s->rule, t->c->rules->list[rule].signal_id, sizeof s->rule);
-    s->time_us = time_us;
-    s->keep_us = t->c->rules->list[rule].keep_us;
-    s->key = *key;
-    s->group = arena_slice(t->b->arena, group);
-    s->value = arena_slice(t->b->arena, value);
-    s->evidence = t->evidence;
-    return s->group.p && s->value.p && s->evidence.p ? s : NULL;
-}
-
-/* What the group points to is far away: it comes while the signal is made. */
-static void fetch(const struct group *g)
-{
-    __builtin_prefetch(g->more);
-    __builtin_prefetch(g->more + 1);
-    if (g->list_log)
-        __builtin_prefetch(group_at(g, g->n));
-}
-
-/* Its signal, then the entry. */
-static int enter(struct taking *t, size_t index, struct slice key, struct slice value,
-                 struct stamp *s)
-{
-    const struct rule *rule = &t->c->rules->list[index];
-    struct groups *w = &t->c->groups[index];
-    uint32_t tag = groups_tag(key), record = groups_find(w, &t->c->slab, key, tag);
-    struct group *g = record ? slab_at(&t->c->slab, record) : NULL;
-    struct signal *signal;
-
-    if (g)
-        fetch(g);
-    if (g && group_is_past(rule, g, s->time_us)) {
-        t->c->stats.late++;
-        return 0;
-    }
-    if (g)
-        groups_touch(w, &t->c->slab, record);
-    else
-        g = make_group(t->c, index, key, tag);
-    signal = g ? correlator_signal(t, index, s->time_us, &s->key, key, value) : NULL;
-    if (!signal || evidence_put(&t->c->evidence, t->evidence, &s->evidence) < 0)
-        return -ENOMEM;
-    signal->part = s->part;
-    return group_take(t, rule, g, s, t->b->nsignals - 1);
-}
-
-int correlator_listen(struct taking *t, size_t index, uint32_t part)
-{
-    const struct correlation *c = t->c->rules->list[index].correlation;
-    AUTO_BUF key_text = BUF_INIT;
-    AUTO_BUF value_texts = BUF_INIT;
-    struct slice key, value;
-    struct stamp s = { .time_us = event_time_us(t->ev),
-                       .part = (uint16_t)part,
-                       .trust = (uint8_t)t->ev->trust,
-                       .key = t->ev->key };
-
-    if (!group_key(c, part, t->ev, &key_text, &key)) {
-        t->c->stats.no_group += buf_ok(&key_text);
-        return buf_ok(&key_text) ? 0 : -ENOMEM;
-    }
-    value = value_text(c, t->ev, &value_texts);
-    if (!buf_ok(&value_texts))
-        return -ENOMEM;
-    stamp_value(c, value, &s);
-    if (c->type == CORRELATE_VALUE_NEW && s.value == 0)
-        return 0; /* an empty value is no value */
-    return enter(t, index, key, value, &s);
-}
-
 /* ---- detections that stand for themselves ---- */
 
 static bool set_subject(struct taking *t, struct alert *alert, struct slice subject)
@@ -335,6 +215,7 @@ static int may_tell(struct taking *t, size_t index, struct slice subject)
 {
     const struct rule *rule = &t->c->rules->list[index];
     uint64_t now = event_time_us(t->ev);
+    struct heard group = { .text = subject };
     struct signal *s;
     struct group *g;
 
@@ -345,7 +226,7 @@ static int may_tell(struct taking *t, size_t index, struct slice subject)
         return -ENOMEM;
     if (now < group_silent_until(g))
         return 0;
-    s = correlator_signal(t, index, now, &t->ev->key, subject, SLICE(""));
+    s = correlator_signal(t, index, now, &t->ev->key, &group, NULL);
     if (!s)
         return -ENOMEM;
     s->flags = SIGNAL_FIRED;
@@ -381,6 +262,7 @@ static int expect_group(struct taking *t, size_t index, struct slice key)
 {
     struct correlator *c = t->c;
     struct stamp s = { .time_us = c->watermark_us, .trust = TRUST_RECORD };
+    struct heard group = { .text = key };
     struct group *g = correlator_find(c, index, key);
     struct signal *mark;
 
@@ -389,8 +271,8 @@ static int expect_group(struct taking *t, size_t index, struct slice key)
         return 0;
     }
     g = correlator_group(c, index, key);
-    if (!g || !correlator_signal(t, index, s.time_us, &s.key, key, SLICE("")) ||
-        !(mark = correlator_signal(t, index, s.time_us, &s.key, key, SLICE(""))))
+    if (!g || !correlator_signal(t, index, s.time_us, &s.key, &group, NULL) ||
+        !(mark = correlator_signal(t, index, s.time_us, &s.key, &group, NULL)))
         return -ENOMEM;
     mark->flags = SIGNAL_MARK;
     mark->keep_us = EVER_US;
@@ -486,6 +368,8 @@ int correlator_take(struct correlator *c, const struct match *m, struct batch *b
     if (e == 0 && !rule->info.silent)
         e = detect(&t, m->rule);
     e = e ? e : tell_listeners(&t, rule);
+    if (!rule->travels)
+        c->evidence_ref = t.ref;
     return e < 0 ? err_nomem(err) : 0;
 }
 

@@ -60,7 +60,7 @@ struct slice evidence_get(const struct evidence *e, struct evidence_ref ref)
     const char *p;
     uint32_t n;
 
-    if (ref.at == 0 || e->head > ref.at - 1 + e->cap)
+    if (!evidence_has(e, ref))
         return SLICE("");
     p = e->bytes + (ref.at - 1) % e->cap;
     memcpy(&n, p, sizeof n);

@@ -25,5 +25,10 @@ void evidence_fini(struct evidence *e);
 /* -ENOMEM. What is longer than a quarter of the ring is not kept. What was put last is not put
  * again: an event that counts for several rules is there once. */
 int evidence_put(struct evidence *e, struct slice text, struct evidence_ref *ret);
+/* Was it put, and not overwritten since? */
+static inline bool evidence_has(const struct evidence *e, struct evidence_ref ref)
+{
+    return ref.at != 0 && e->head <= ref.at - 1 + e->cap;
+}
 /* Valid until the next evidence_put(); empty when it is gone. */
 struct slice evidence_get(const struct evidence *e, struct evidence_ref ref);

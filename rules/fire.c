@@ -14,7 +14,7 @@ struct slice event_value(const struct event *ev, uint32_t id, struct slice name)
 
 /* ---- keys of groups ---- */
 
-static bool has_separator(struct slice value)
+bool group_key_splits(struct slice value)
 {
     return value.n && memchr(value.p, GROUP_SEPARATOR, value.n);
 }
@@ -23,7 +23,7 @@ void group_key_add(struct buf *key, size_t i, struct slice value)
 {
     if (i)
         buf_char(key, GROUP_SEPARATOR);
-    if (!has_separator(value)) {
+    if (!group_key_splits(value)) {
         buf_slice(key, value);
         return;
     }
@@ -34,21 +34,15 @@ void group_key_add(struct buf *key, size_t i, struct slice value)
     }
 }
 
-bool group_key(const struct correlation *c, uint32_t part, const struct event *ev, struct buf *b,
-               struct slice *ret)
+bool group_key(const struct correlation *c, uint32_t part, const struct event *ev, struct buf *b)
 {
     for (size_t i = 0; i < c->ngroups; i++) {
         struct slice v = event_value(ev, c->groups[i].fields[part], c->groups[i].names[part]);
 
         if (!v.p || v.n == 0)
             return false;
-        if (c->ngroups == 1 && !has_separator(v)) {
-            *ret = v;
-            return true;
-        }
         group_key_add(b, i, v);
     }
-    *ret = buf_view(b);
     return buf_ok(b);
 }
 

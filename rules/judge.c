@@ -30,6 +30,7 @@ static int fire_at(struct taking *t, const struct rule *rule, struct group *g, u
 {
     struct taking by_time = { .c = t->c, .b = t->b };
     const struct source_key none = { .position = 0 };
+    struct heard group = { .text = key_of_group(g) };
     struct signal *mark;
 
     if (time_us < group_silent_until(g))
@@ -38,8 +39,7 @@ static int fire_at(struct taking *t, const struct rule *rule, struct group *g, u
         return -ENOMEM;
     if (!t->b)
         return 0;
-    mark = correlator_signal(&by_time, rule_index(t->c, rule), time_us, &none, key_of_group(g),
-                             SLICE(""));
+    mark = correlator_signal(&by_time, rule_index(t->c, rule), time_us, &none, &group, NULL);
     if (!mark)
         return -ENOMEM;
     mark->flags = SIGNAL_FIRED | SIGNAL_MARK;
@@ -270,13 +270,14 @@ static int put_in_window(struct taking *t, const struct rule *rule, struct group
 /* What came behind the end opens the next window; a signal of its own says so. */
 static int open_next(struct taking *t, const struct rule *rule, struct group *g)
 {
+    struct heard group = { .text = key_of_group(g) };
     struct signal *mark = NULL;
     struct stamp first;
 
     stamp_unpack(g, 0, &first);
     if (t->b) {
-        mark = correlator_signal(t, rule_index(t->c, rule), first.time_us, &first.key,
-                                 key_of_group(g), SLICE(""));
+        mark =
+            correlator_signal(t, rule_index(t->c, rule), first.time_us, &first.key, &group, NULL);
         if (!mark)
             return -ENOMEM;
         mark->flags = SIGNAL_OPENS | SIGNAL_MARK;

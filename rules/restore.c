@@ -9,11 +9,12 @@ static int restore_entry(struct taking *t, const struct rule *rule, struct group
                            .part = (uint16_t)s->part,
                            .trust = (uint8_t)event_pack_trust(s->evidence),
                            .key = s->key };
+    struct heard value = { .text = s->value };
 
     if (rule->correlation->judged_at_end && s->flags & SIGNAL_OPENS &&
         window_opens(t, rule, g, s->time_us) < 0)
         return -1;
-    stamp_value(rule->correlation, s->value, &stamp);
+    stamp_value(rule->correlation, &value, &stamp);
     if (group_is_past(rule, g, s->time_us))
         return 0;
     if (evidence_put(&t->c->evidence, s->evidence, &stamp.evidence) < 0)

@@ -145,12 +145,12 @@ static struct group *travel_group(struct correlator *c, size_t rule, struct slic
 static int remember(struct taking *t, size_t rule, struct group *g, const struct place *to)
 {
     AUTO_BUF text = BUF_INIT;
+    struct heard group = { .text = key_of_group(g) }, place = { .field = FIELD_OTHER };
     struct signal *s;
 
     place_text(to, &text);
-    s = buf_ok(&text)
-            ? correlator_signal(t, rule, to->time_us, &t->ev->key, key_of_group(g), buf_view(&text))
-            : NULL;
+    place.text = buf_view(&text);
+    s = buf_ok(&text) ? correlator_signal(t, rule, to->time_us, &t->ev->key, &group, &place) : NULL;
     if (!s)
         return -ENOMEM;
     s->keep_us = KEEP_US;

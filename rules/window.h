@@ -211,10 +211,10 @@ struct alert *alert_of_group(const struct rule *rule, const struct group *g,
  * out. */
 struct event *event_of_alert(const struct rules *r, const struct rule *rule,
                              const struct alert *alert, struct arena *a);
-/* Values joined by 0x1f, which is written double inside a value: in the event, or in `b`. False: a
- * field is missing, or (buf_ok()) memory is. */
-bool group_key(const struct correlation *c, uint32_t part, const struct event *ev, struct buf *b,
-               struct slice *ret);
+/* Values joined by 0x1f, which is written double inside a value. False: a field is missing, or
+ * (buf_ok()) memory is. A key of one value is that value, unless it splits. */
+bool group_key(const struct correlation *c, uint32_t part, const struct event *ev, struct buf *b);
+bool group_key_splits(struct slice value);
 /* The i-th value is added to a key. */
 void group_key_add(struct buf *key, size_t i, struct slice value);
 /* The value of a field, SLICE_NONE when it is missing or null. */
