@@ -27,7 +27,7 @@ static void forget(struct correlator *c, struct groups *w, uint32_t record)
 {
     struct group *g = slab_at(&c->slab, record);
 
-    (void)due_set(&c->dues, 0, g, 0);
+    (void)due_set(&c->dues, &c->slab, 0, g, 0);
     for (size_t i = 0; i < c->nopen; i++)
         if (c->open[i].group == g)
             c->open[i--] = c->open[--c->nopen];

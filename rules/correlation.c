@@ -356,6 +356,26 @@ static void check_response(struct rule_build *b)
         rule_fault(b, b->node, "'window: session' needs a window that slides");
 }
 
+/* A number of events, or of their values, is never more than there are entries. */
+static uint64_t least_entries(const struct correlation *c)
+{
+    uint64_t least = 0;
+
+    if (c->type != CORRELATE_EVENT_COUNT && c->type != CORRELATE_VALUE_COUNT)
+        return 0;
+    for (size_t i = 0; i < c->nbounds; i++) {
+        const struct bound *b = &c->bounds[i];
+        bool lower =
+            b->compare == COMPARE_GTE || b->compare == COMPARE_EQ || b->compare == COMPARE_GT;
+        uint64_t n = b->value.integer && b->value.i > 0 ? (uint64_t)b->value.i : 0;
+
+        n += n && b->compare == COMPARE_GT;
+        if (lower && n > least)
+            least = n;
+    }
+    return least;
+}
+
 int correlation_compile(struct rules *r, struct rule *rule, struct diag *d)
 {
     struct rule_build b = { .r = r, .rule = rule, .d = d };
@@ -374,6 +394,7 @@ int correlation_compile(struct rules *r, struct rule *rule, struct diag *d)
     load_timespan(&b);
     load_groups(&b);
     load_condition(&b);
+    b.c->least = least_entries(b.c);
     load_learn(&b);
     load_expect(&b);
     rule_min_events(&b, yaml_get(b.node, "min-events"));

@@ -11,14 +11,14 @@
 
 static bool set_due(struct taking *t, const struct rule *rule, struct group *g, uint64_t us)
 {
-    return due_set(&t->c->dues, rule_index(t->c, rule), g, us);
+    return due_set(&t->c->dues, &t->c->slab, rule_index(t->c, rule), g, us);
 }
 
-static int silence(const struct rule *rule, struct group *g, uint64_t time_us)
+static int silence(struct taking *t, const struct rule *rule, struct group *g, uint64_t time_us)
 {
     if (!rule->response.suppress_us)
         return 0;
-    if (!group_more(g))
+    if (!group_more(&t->c->slab, g))
         return -ENOMEM;
     g->more->silent_until_us = time_us + rule->response.suppress_us;
     return 0;
@@ -35,7 +35,7 @@ static int fire_at(struct taking *t, const struct rule *rule, struct group *g, u
 
     if (time_us < group_silent_until(g))
         return 0;
-    if (silence(rule, g, time_us) < 0)
+    if (silence(t, rule, g, time_us) < 0)
         return -ENOMEM;
     if (!t->b)
         return 0;
@@ -51,8 +51,9 @@ static int fire_at(struct taking *t, const struct rule *rule, struct group *g, u
 static void calm(struct taking *t, const struct rule *rule, struct group *g)
 {
     g->active = false;
-    if (g->more)
-        g->more->pending_us = 0;
+    if (!g->more)
+        return;
+    g->more->pending_us = 0;
     (void)set_due(t, rule, g, 0);
 }
 
@@ -89,7 +90,7 @@ static void leave(struct taking *t, const struct rule *rule, struct group *g, ui
     bool over = now_us >= session_end(rule, g);
 
     while (g->n && (over || group_at(g, 0)->time_us + rule->info.window_us <= now_us))
-        group_drop_first(rule->correlation, g);
+        group_drop_first(&t->c->slab, g);
     if (g->active && !condition_holds(rule, g, &value))
         calm(t, rule, g);
 }
@@ -135,13 +136,13 @@ static int slide(struct taking *t, const struct rule *rule, struct group *g, str
     }
     if (g->n >= ENTRIES_MAX)
         t->c->stats.dropped++;
-    return e == 0 && !group_insert(rule->correlation, g, s) ? -ENOMEM : e;
+    return e == 0 && !group_insert(&t->c->slab, rule->correlation, g, s) ? -ENOMEM : e;
 }
 
 static int begin_holding(struct taking *t, const struct rule *rule, struct group *g)
 {
     t->did = SIGNAL_HOLDS;
-    if (!group_more(g))
+    if (!group_more(&t->c->slab, g))
         return -ENOMEM;
     g->more->pending_us = g->last_us;
     return set_due(t, rule, g, g->last_us + rule->response.for_us) ? 0 : -ENOMEM;
@@ -156,10 +157,10 @@ static int judge_again(struct taking *t, const struct rule *rule, struct group *
     if (t->flags & SIGNAL_HOLDS)
         return begin_holding(t, rule, g);
     if (t->flags & SIGNAL_FIRED) {
-        if (silence(rule, g, g->last_us) < 0)
+        if (silence(t, rule, g, g->last_us) < 0)
             return -ENOMEM;
         if (rule->response.refire == REFIRE_RESET)
-            group_clear(rule->correlation, g);
+            group_clear(&t->c->slab, g);
     }
     return 0;
 }
@@ -184,11 +185,11 @@ static int judge(struct taking *t, const struct rule *rule, struct group *g)
     if (g->last_us < group_silent_until(g))
         return 0;
     t->did = SIGNAL_FIRED;
-    if (silence(rule, g, g->last_us) < 0)
+    if (silence(t, rule, g, g->last_us) < 0)
         return -ENOMEM;
     e = correlator_fire(t, rule, g, g->last_us, &value);
     if (rule->response.refire == REFIRE_RESET)
-        group_clear(rule->correlation, g);
+        group_clear(&t->c->slab, g);
     return e;
 }
 
@@ -239,12 +240,12 @@ int judge_open(struct taking *t)
 static int window_begins(struct taking *t, const struct rule *rule, struct group *g,
                          uint64_t time_us)
 {
-    struct more *m = group_more(g);
+    struct more *m = group_more(&t->c->slab, g);
 
     if (!m)
         return -ENOMEM;
     while (!m->opened_us && g->n && group_at(g, 0)->time_us < time_us)
-        group_drop_first(rule->correlation, g);
+        group_drop_first(&t->c->slab, g);
     m->opened_us = time_us;
     return set_due(t, rule, g, time_us + rule->info.window_us) ? 0 : -ENOMEM;
 }
@@ -264,7 +265,7 @@ static int put_in_window(struct taking *t, const struct rule *rule, struct group
         e = window_begins(t, rule, g, s->time_us);
     }
     g->last_us = s->time_us > g->last_us ? s->time_us : g->last_us;
-    return e == 0 && !group_insert(rule->correlation, g, s) ? -ENOMEM : e;
+    return e == 0 && !group_insert(&t->c->slab, rule->correlation, g, s) ? -ENOMEM : e;
 }
 
 /* What came behind the end opens the next window; a signal of its own says so. */
@@ -293,14 +294,14 @@ static int close_window(struct taking *t, const struct rule *rule, struct group 
     struct aside later;
     int e = 0;
 
-    if (!group_split(c, g, end, &later))
+    if (!group_split(g, end, &later))
         return -ENOMEM;
     if (condition_holds(rule, g, &value))
         e = fire_at(t, rule, g, end, &value);
-    group_clear(c, g);
+    group_clear(&t->c->slab, g);
     g->more->judged_us = end;
     g->more->opened_us = 0;
-    if (!group_join(c, g, &later) || !set_due(t, rule, g, 0))
+    if (!group_join(&t->c->slab, c, g, &later) || !set_due(t, rule, g, 0))
         e = e ? e : -ENOMEM;
     return e == 0 && g->n ? open_next(t, rule, g) : e;
 }
@@ -351,7 +352,7 @@ static int learn_value(struct taking *t, const struct rule *rule, struct group *
                        uint64_t now)
 {
     uint64_t span = rule->info.window_us;
-    struct totals *totals = group_totals(rule->correlation, g);
+    struct totals *totals = group_totals(&t->c->slab, rule->correlation, g);
     struct tally *seen;
     int is_new;
 
@@ -361,7 +362,7 @@ static int learn_value(struct taking *t, const struct rule *rule, struct group *
         g->lower_bound = true;
         t->c->stats.dropped++;
     }
-    seen = tally_find(totals, value, true);
+    seen = tally_find(&t->c->slab, totals, value, true);
     if (!seen)
         return -ENOMEM;
     is_new = seen->n == 0 || seen->n + span <= now;
@@ -375,21 +376,21 @@ static int see_value(struct taking *t, const struct rule *rule, struct group *g,
     uint64_t now = s->time_us, learnt;
     int is_new, e;
 
-    if (!group_more(g))
+    if (!group_more(&t->c->slab, g))
         return -ENOMEM;
     begin_learning(t, rule, g, now);
     is_new = learn_value(t, rule, g, s->value, now);
     g->last_us = now > g->last_us ? now : g->last_us;
     learnt = g->more->opened_us + rule->correlation->learn_us;
-    if (!t->b && t->flags & SIGNAL_FIRED && silence(rule, g, now) < 0)
+    if (!t->b && t->flags & SIGNAL_FIRED && silence(t, rule, g, now) < 0)
         return -ENOMEM;
     if (is_new <= 0 || !t->b || now < learnt || now < group_silent_until(g))
         return is_new < 0 ? is_new : 0;
     t->did |= SIGNAL_FIRED;
-    if (silence(rule, g, now) < 0 || !group_insert(rule->correlation, g, s))
+    if (silence(t, rule, g, now) < 0 || !group_insert(&t->c->slab, rule->correlation, g, s))
         return -ENOMEM;
     e = correlator_fire(t, rule, g, now, &one);
-    group_clear(rule->correlation, g);
+    group_clear(&t->c->slab, g);
     return e;
 }
 
@@ -404,7 +405,7 @@ static int wait_from(struct taking *t, const struct rule *rule, struct group *g)
     uint64_t span = rule->info.window_us;
 
     while (g->n > 1 && group_at(g, 1)->time_us <= group_at(g, 0)->time_us + span)
-        group_drop_first(rule->correlation, g);
+        group_drop_first(&t->c->slab, g);
     return set_due(t, rule, g, g->n ? group_at(g, 0)->time_us + span : 0) ? 0 : -ENOMEM;
 }
 
@@ -413,7 +414,7 @@ int group_expect(struct taking *t, const struct rule *rule, struct group *g, str
     if (g->n && s->time_us < group_at(g, 0)->time_us)
         return 0;
     g->last_us = s->time_us > g->last_us ? s->time_us : g->last_us;
-    if (!group_insert(rule->correlation, g, s))
+    if (!group_insert(&t->c->slab, rule->correlation, g, s))
         return -ENOMEM;
     return wait_from(t, rule, g);
 }
@@ -426,11 +427,11 @@ static int miss(struct taking *t, const struct rule *rule, struct group *g)
     struct aside later;
     int e;
 
-    if (!group_split(c, g, from + 1, &later))
+    if (!group_split(g, from + 1, &later))
         return -ENOMEM;
     e = fire_at(t, rule, g, from + rule->info.window_us, &none);
-    group_clear(c, g);
-    if (!group_join(c, g, &later))
+    group_clear(&t->c->slab, g);
+    if (!group_join(&t->c->slab, c, g, &later))
         e = e ? e : -ENOMEM;
     return e ? e : wait_from(t, rule, g);
 }

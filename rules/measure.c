@@ -84,15 +84,16 @@ static struct number ratio(const struct correlation *c, const struct totals *t)
 /* Few entries have no totals. */
 static uint64_t distinct(const struct group *g)
 {
-    uint64_t n = 0;
+    uint64_t values[VALUES_FEW], n = 0;
 
-    for (size_t i = 0; i < g->n; i++) {
+    for (size_t i = 0; i < g->n && i < VALUES_FEW; i++) {
         uint64_t value = stamp_hash(g, i);
         size_t before = 0;
 
-        while (before < i && stamp_hash(g, before) != value)
+        while (before < n && values[before] != value)
             before++;
-        n += value && before == i;
+        if (value && before == n)
+            values[n++] = value;
     }
     return n;
 }
@@ -164,6 +165,10 @@ bool condition_holds(const struct rule *rule, const struct group *g, struct numb
 {
     const struct correlation *c = rule->correlation;
 
+    if (g->n < c->least) {
+        *ret_value = of_u64(g->n);
+        return false;
+    }
     *ret_value = measure(c, g);
     if (!has_enough(rule, g))
         return false;

@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "base/num.h"
+
 #if defined(__SANITIZE_ADDRESS__)
 #define SLAB_POISON 1
 #elif defined(__has_feature)
@@ -166,4 +168,55 @@ void slab_free(struct slab *s, uint32_t record)
     k->freed = (uint16_t)(record % UNITS / k->class + 1);
     if (--k->live == 0 && (k->before || k->next))
         drop_chunk(s, chunk);
+}
+
+/* ---- pieces ---- */
+
+/* In front of each. */
+struct piece_head {
+    _Alignas(max_align_t) uint32_t record; /* 0: malloc's */
+};
+
+void *slab_piece(struct slab *s, size_t size)
+{
+    struct piece_head *head;
+    size_t bytes;
+    uint32_t record = 0;
+
+    if (!size_add(size, sizeof *head, &bytes))
+        return NULL;
+    if (bytes > SLAB_MAX) {
+        head = calloc(1, bytes);
+    } else {
+        record = slab_alloc(s, bytes);
+        head = record ? slab_at(s, record) : NULL;
+    }
+    if (!head)
+        return NULL;
+    head->record = record;
+    return head + 1;
+}
+
+void slab_piece_free(struct slab *s, void *p)
+{
+    struct piece_head *head = p;
+
+    if (!p)
+        return;
+    head--;
+    if (head->record)
+        slab_free(s, head->record);
+    else
+        free(head);
+}
+
+void *slab_piece_grow(struct slab *s, void *p, size_t n, size_t size)
+{
+    void *longer = slab_piece(s, size);
+
+    if (longer && n)
+        memcpy(longer, p, n);
+    if (longer)
+        slab_piece_free(s, p);
+    return longer;
 }

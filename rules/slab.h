@@ -6,12 +6,16 @@
  * of the cache. It never moves: a pointer to it is good until slab_free(). What is
  * freed is given out again first, and a chunk that is empty goes back to the system
  * (one of each size is kept). With AddressSanitizer a freed record is poison.
+ *
+ * A piece is memory that hangs on a record, named by its address: a list, a table. It lies in a
+ * record, too, whose number stands in front of it; a larger one is malloc's. So groups that grow
+ * and shrink cost no malloc.
  */
 #pragma once
 
 #include "base/macros.h"
 
-#define SLAB_MAX 320
+#define SLAB_MAX 2064 /* a list of 64 entries of 32 bytes */
 #define SLAB_UNIT 16
 #define SLAB_CHUNK 65536
 
@@ -36,6 +40,13 @@ void slab_fini(struct slab *s);
 /* A zeroed record; 0 when memory is out, or the size is beyond SLAB_MAX. */
 uint32_t slab_alloc(struct slab *s, size_t size) MUST_CHECK;
 void slab_free(struct slab *s, uint32_t record);
+
+/* Zeroed, aligned for any type. NULL: no memory. */
+void *slab_piece(struct slab *s, size_t size) MUST_CHECK;
+/* A longer piece with the same beginning (`n` bytes of it) in the place of `p`, which may be NULL;
+ * that one stays when there is no memory. */
+void *slab_piece_grow(struct slab *s, void *p, size_t n, size_t size) MUST_CHECK;
+void slab_piece_free(struct slab *s, void *p); /* may be NULL */
 
 static inline void *slab_at(const struct slab *s, uint32_t record)
 {

@@ -123,11 +123,6 @@ void stamp_pack(struct group *g, size_t i, const struct stamp *s)
         *p.key = s->key;
 }
 
-uint64_t stamp_hash(const struct group *g, size_t i)
-{
-    return *pieces_of(g, group_at(g, i)).value;
-}
-
 void stamp_unpack(const struct group *g, size_t i, struct stamp *ret)
 {
     struct packed_stamp *e = group_at(g, i);

@@ -135,10 +135,10 @@ static struct group *travel_group(struct correlator *c, size_t rule, struct slic
     AUTO_BUF key = BUF_INIT;
     struct group *g = travel_key(user, &key) ? correlator_group(c, rule, buf_view(&key)) : NULL;
 
-    if (!g || !group_more(g))
+    if (!g || !group_more(&c->slab, g))
         return NULL;
     if (!g->more->place)
-        g->more->place = calloc(1, sizeof *g->more->place);
+        g->more->place = slab_piece(&c->slab, sizeof *g->more->place);
     return g->more->place ? g : NULL;
 }
 

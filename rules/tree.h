@@ -220,6 +220,7 @@ struct correlation {
     size_t ngroups;
     struct bound bounds[4];
     size_t nbounds;
+    uint64_t least; /* with fewer entries the condition cannot hold: nothing need be measured */
     uint32_t *values; /* fields of the condition: a tuple */
     struct slice *value_names;
     size_t nvalues;

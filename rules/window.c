@@ -4,7 +4,6 @@
 #define TALLY_MIN 8
 #define KEY_HERE 200 /* longer keys have memory of their own */
 #define KEY_ELSEWHERE UINT16_MAX
-#define VALUES_FEW 8 /* so many are counted by a look at all of them */
 #define LIST_KEPT 5 /* 1 << this: an empty list that has more room goes */
 
 const struct more no_more;
@@ -20,29 +19,29 @@ static size_t tally_slot(const struct totals *t, uint64_t value)
     return i;
 }
 
-static bool tally_grow(struct totals *t)
+static bool tally_grow(struct slab *slab, struct totals *t)
 {
     struct totals more = *t;
 
     if (t->tallies * 2 < t->tally_cap)
         return true;
     more.tally_cap = t->tally_cap ? t->tally_cap * 2 : TALLY_MIN;
-    more.tally = calloc(more.tally_cap, sizeof *more.tally);
+    more.tally = slab_piece(slab, more.tally_cap * sizeof *more.tally);
     if (!more.tally)
         return false;
     for (size_t i = 0; i < t->tally_cap; i++)
         if (t->tally[i].value)
             more.tally[tally_slot(&more, t->tally[i].value)] = t->tally[i];
-    free(t->tally);
+    slab_piece_free(slab, t->tally);
     *t = more;
     return true;
 }
 
-struct tally *tally_find(struct totals *t, uint64_t value, bool add)
+struct tally *tally_find(struct slab *slab, struct totals *t, uint64_t value, bool add)
 {
     size_t i;
 
-    if (add && !tally_grow(t))
+    if (add && !tally_grow(slab, t))
         return NULL;
     if (t->tally_cap == 0)
         return NULL;
@@ -100,13 +99,14 @@ static size_t number_place(const struct totals *t, const struct number *v)
     return from;
 }
 
-static bool number_add(struct totals *t, const struct number *v)
+static bool number_add(struct slab *slab, struct totals *t, const struct number *v)
 {
     size_t at;
 
     if (t->numbers == t->numbers_cap) {
         size_t cap = t->numbers_cap ? t->numbers_cap * 2 : 16;
-        struct number *list = realloc(t->sorted, cap * sizeof *list);
+        struct number *list =
+            slab_piece_grow(slab, t->sorted, t->numbers * sizeof *list, cap * sizeof *list);
 
         if (!list)
             return false;
@@ -130,24 +130,24 @@ static void number_remove(struct totals *t, const struct number *v)
 
 /* ---- totals ---- */
 
-struct more *group_more(struct group *g)
+struct more *group_more(struct slab *slab, struct group *g)
 {
     if (!g->more)
-        g->more = calloc(1, sizeof *g->more);
+        g->more = slab_piece(slab, sizeof *g->more);
     return g->more;
 }
 
-struct totals *group_totals(const struct correlation *c, struct group *g)
+struct totals *group_totals(struct slab *slab, const struct correlation *c, struct group *g)
 {
     size_t bytes = sizeof(struct totals) + (c->nparts + 1) * sizeof(uint64_t);
 
     if (c->type == CORRELATE_EVENT_COUNT || more_of(g)->totals)
         return more_of(g)->totals;
     if (g->more) {
-        g->more->totals = calloc(1, bytes);
+        g->more->totals = slab_piece(slab, bytes);
         return g->more->totals;
     }
-    g->more = calloc(1, sizeof *g->more + bytes); /* both are read together */
+    g->more = slab_piece(slab, sizeof *g->more + bytes); /* both are read together */
     if (!g->more)
         return NULL;
     g->more->totals = (struct totals *)(g->more + 1);
@@ -170,66 +170,74 @@ static __int128 whole_number(const struct number *n)
     return n->large ? (__int128)n->u : n->integer ? (__int128)n->i : 0;
 }
 
-/* Another entry than those that are there already. */
-static bool count_entry(const struct correlation *c, struct group *g, const struct stamp *s)
+static bool count_value(struct slab *slab, struct totals *t, uint64_t value)
 {
-    struct totals *t = group_totals(c, g);
-    struct tally *tally;
+    struct tally *tally = value ? tally_find(slab, t, value, true) : NULL;
 
-    if (!t)
-        return false;
-    if (s->value && c->type == CORRELATE_VALUE_COUNT) {
-        tally = tally_find(t, s->value, true);
-        if (!tally)
-            return false;
+    if (tally)
         tally->n++;
-    } else if (s->value && correlation_is_numeric(c)) {
-        if (!number_add(t, &s->number))
+    return tally || !value;
+}
+
+static void uncount_value(struct totals *t, uint64_t value)
+{
+    struct tally *tally = value ? tally_find(NULL, t, value, false) : NULL;
+
+    if (tally && --tally->n == 0)
+        tally_remove(t, tally);
+}
+
+/* Another entry than those that are there already. */
+static bool count_entry(struct slab *slab, struct group *g, struct totals *t, const struct stamp *s)
+{
+    if (s->value && g->shape.pieces & STAMP_VALUE) {
+        if (!number_add(slab, t, &s->number))
             return false;
         t->sum += whole_number(&s->number);
         t->fractions += !is_whole(&s->number);
     }
-    if (g->shape.pieces & STAMP_TAG)
-        t->parts[s->part]++;
+    t->parts[s->part]++;
     return true;
 }
 
 /* Most groups never have more than a few values: these need no totals. */
-static bool totals_add(const struct correlation *c, struct group *g, const struct stamp *s)
+static bool totals_add(struct slab *slab, const struct correlation *c, struct group *g,
+                       const struct stamp *s)
 {
-    bool few = !more_of(g)->totals && g->shape.pieces == STAMP_VALUE;
-    struct stamp before;
+    struct totals *t = more_of(g)->totals;
+    bool few = !t && g->shape.pieces == STAMP_VALUE;
 
     if (!counts_more_than_entries(g) || (few && g->n < VALUES_FEW))
         return true;
-    for (size_t i = 0; few && i < g->n; i++) {
-        stamp_unpack(g, i, &before);
-        if (!count_entry(c, g, &before))
+    t = t ? t : group_totals(slab, c, g);
+    if (!t)
+        return false;
+    if (g->shape.pieces & STAMP_TAG)
+        return count_entry(slab, g, t, s);
+    for (size_t i = 0; few && i < g->n; i++)
+        if (!count_value(slab, t, stamp_hash(g, i)))
             return false;
-    }
-    return count_entry(c, g, s);
+    return count_value(slab, t, s->value);
 }
 
 /* The i-th entry goes. */
-static void totals_remove(const struct correlation *c, struct group *g, size_t i)
+static void totals_remove(struct group *g, size_t i)
 {
     struct totals *t = more_of(g)->totals;
-    struct tally *tally;
-    struct stamp one, *s = &one;
+    struct stamp s;
 
     if (!t || !counts_more_than_entries(g))
         return;
-    stamp_unpack(g, i, s);
-    if (g->shape.pieces & STAMP_TAG)
-        t->parts[s->part]--;
-    if (s->value && c->type == CORRELATE_VALUE_COUNT) {
-        tally = tally_find(t, s->value, false);
-        if (tally && --tally->n == 0)
-            tally_remove(t, tally);
-    } else if (s->value && correlation_is_numeric(c)) {
-        number_remove(t, &s->number);
-        t->sum -= whole_number(&s->number);
-        t->fractions -= !is_whole(&s->number);
+    if (!(g->shape.pieces & STAMP_TAG)) {
+        uncount_value(t, stamp_hash(g, i));
+        return;
+    }
+    stamp_unpack(g, i, &s);
+    t->parts[s.part]--;
+    if (s.value && g->shape.pieces & STAMP_VALUE) {
+        number_remove(t, &s.number);
+        t->sum -= whole_number(&s.number);
+        t->fractions -= !is_whole(&s.number);
     }
 }
 
@@ -287,18 +295,18 @@ uint32_t group_new(struct slab *slab, struct shape shape, struct slice key)
     return 0;
 }
 
-static void more_free(struct more *m)
+static void more_free(struct slab *slab, struct more *m)
 {
     if (!m)
         return;
     if (m->totals) {
-        free(m->totals->tally);
-        free(m->totals->sorted);
+        slab_piece_free(slab, m->totals->tally);
+        slab_piece_free(slab, m->totals->sorted);
         if (!m->totals_here)
-            free(m->totals);
+            slab_piece_free(slab, m->totals);
     }
-    free(m->place);
-    free(m);
+    slab_piece_free(slab, m->place);
+    slab_piece_free(slab, m);
 }
 
 void group_free(struct slab *slab, uint32_t record)
@@ -311,8 +319,8 @@ void group_free(struct slab *slab, uint32_t record)
         free(k.p);
     }
     if (g->list_log)
-        free(g->list);
-    more_free(g->more);
+        slab_piece_free(slab, g->list);
+    more_free(slab, g->more);
     slab_free(slab, record);
 }
 
@@ -324,17 +332,17 @@ static uint32_t seconds(uint64_t time_us)
 }
 
 /* A group that held many once is not large for ever. */
-static void shrink(struct group *g)
+static void shrink(struct slab *slab, struct group *g)
 {
     if (g->list_log <= LIST_KEPT)
         return;
-    free(g->list);
+    slab_piece_free(slab, g->list);
     g->list_log = 0;
 }
 
-void group_drop_first(const struct correlation *c, struct group *g)
+void group_drop_first(struct slab *slab, struct group *g)
 {
-    totals_remove(c, g, 0);
+    totals_remove(g, 0);
     g->n--;
     if (g->n && g->list_log) {
         g->first++;
@@ -343,23 +351,23 @@ void group_drop_first(const struct correlation *c, struct group *g)
         g->first = 0;
     }
     if (g->n == 0)
-        shrink(g);
+        shrink(slab, g);
 }
 
-void group_clear(const struct correlation *c, struct group *g)
+void group_clear(struct slab *slab, struct group *g)
 {
     while (g->n)
-        group_drop_first(c, g);
+        group_drop_first(slab, g);
     g->active = false;
     if (g->more)
         g->more->pending_us = 0;
 }
 
-static bool grow(struct group *g)
+static bool grow(struct slab *slab, struct group *g)
 {
-
-    size_t bytes = (size_t)g->shape.stamp_bytes << (g->list_log + 1);
-    char *list = realloc(g->list_log ? g->list : NULL, bytes);
+    size_t room = (size_t)g->shape.stamp_bytes << g->list_log;
+    char *list =
+        g->list_log ? slab_piece_grow(slab, g->list, room, room * 2) : slab_piece(slab, room * 2);
 
     if (!list)
         return false;
@@ -373,28 +381,29 @@ static bool grow(struct group *g)
     return true;
 }
 
-static bool make_room(struct group *g)
+static bool make_room(struct slab *slab, struct group *g)
 {
     size_t first = g->list_log ? g->first : 0;
 
     if (first + g->n < (size_t)1 << g->list_log)
         return true;
     if (first <= g->n)
-        return grow(g);
+        return grow(slab, g);
     memmove(g->list, group_at(g, 0), (size_t)g->n * g->shape.stamp_bytes);
     g->first = 0; /* more than half was free in front */
     return true;
 }
 
-bool group_insert(const struct correlation *c, struct group *g, const struct stamp *s)
+bool group_insert(struct slab *slab, const struct correlation *c, struct group *g,
+                  const struct stamp *s)
 {
     size_t i;
 
     if (g->n >= ENTRIES_MAX) {
-        group_drop_first(c, g);
+        group_drop_first(slab, g);
         g->lower_bound = true;
     }
-    if (!make_room(g) || !totals_add(c, g, s))
+    if (!make_room(slab, g) || !totals_add(slab, c, g, s))
         return false;
     for (i = g->n; i > 0 && group_at(g, i - 1)->time_us > s->time_us; i--)
         memcpy(group_at(g, i), group_at(g, i - 1), g->shape.stamp_bytes);
@@ -405,7 +414,7 @@ bool group_insert(const struct correlation *c, struct group *g, const struct sta
     return true;
 }
 
-bool group_split(const struct correlation *c, struct group *g, uint64_t end_us, struct aside *ret)
+bool group_split(struct group *g, uint64_t end_us, struct aside *ret)
 {
     uint16_t from = 0;
 
@@ -418,16 +427,17 @@ bool group_split(const struct correlation *c, struct group *g, uint64_t end_us, 
     for (size_t i = 0; i < ret->n; i++)
         stamp_unpack(g, from + i, &ret->list[i]);
     for (; g->n > from; g->n--)
-        totals_remove(c, g, g->n - 1u);
+        totals_remove(g, g->n - 1u);
     return true;
 }
 
-bool group_join(const struct correlation *c, struct group *g, struct aside *later)
+bool group_join(struct slab *slab, const struct correlation *c, struct group *g,
+                struct aside *later)
 {
     bool ok = true;
 
     for (size_t i = 0; i < later->n; i++)
-        ok = ok && group_insert(c, g, &later->list[i]);
+        ok = ok && group_insert(slab, c, g, &later->list[i]);
     free(later->list);
     return ok;
 }
@@ -484,11 +494,11 @@ static void due_remove(struct dues *d, struct group *g)
     rise(d, last.group->more->due_at - 1, last);
 }
 
-bool due_set(struct dues *d, uint32_t rule, struct group *g, uint64_t us)
+bool due_set(struct dues *d, struct slab *slab, uint32_t rule, struct group *g, uint64_t us)
 {
     if (more_of(g)->due_us == us)
         return true;
-    if (!group_more(g))
+    if (!group_more(slab, g))
         return false;
     if (g->more->due_at)
         due_remove(d, g);

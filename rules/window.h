@@ -20,6 +20,7 @@
 #include "rules/tree.h"
 
 #define ENTRIES_MAX 10000 /* in one group; the oldest goes, the result is a lower bound */
+#define VALUES_FEW 8 /* so many are counted by a look at all of them */
 
 /* What is kept of one event, unpacked. What the type of the rule does not ask for is lost. */
 struct stamp {
@@ -127,7 +128,7 @@ void group_free(struct slab *slab, uint32_t record);
 struct slice key_of_group(const struct group *g);
 
 /* The part that is made when it is needed (NULL: no memory), and to read it. */
-struct more *group_more(struct group *g) MUST_CHECK;
+struct more *group_more(struct slab *slab, struct group *g) MUST_CHECK;
 extern const struct more no_more;
 static inline const struct more *more_of(const struct group *g)
 {
@@ -152,33 +153,37 @@ static inline uint64_t group_oldest_us(const struct group *g)
     return g->list_log ? g->oldest_s * USEC_PER_SEC : g->stamp.time_us;
 }
 void stamp_pack(struct group *g, size_t i, const struct stamp *s);
-/* Its hash of a value; for rules that ask for values and nothing else. */
-uint64_t stamp_hash(const struct group *g, size_t i);
+/* Its hash of a value; for rules that count values: it stands in front of other pieces. */
+static inline uint64_t stamp_hash(const struct group *g, size_t i)
+{
+    return *(const uint64_t *)(const void *)(group_at(g, i) + 1);
+}
 void stamp_unpack(const struct group *g, size_t i, struct stamp *ret);
 
 /* In its place by time; equal times keep the order of arrival. False: no memory. */
-bool group_insert(const struct correlation *c, struct group *g, const struct stamp *s);
-void group_drop_first(const struct correlation *c, struct group *g);
+bool group_insert(struct slab *slab, const struct correlation *c, struct group *g,
+                  const struct stamp *s);
+void group_drop_first(struct slab *slab, struct group *g);
 /* All entries go; what was told and silenced stays. */
-void group_clear(const struct correlation *c, struct group *g);
+void group_clear(struct slab *slab, struct group *g);
 /* What came at that time and later is set aside, and comes back. False: no memory. */
 struct aside {
     struct stamp *list;
     size_t n;
 };
-bool group_split(const struct correlation *c, struct group *g, uint64_t end_us,
-                 struct aside *ret) MUST_CHECK;
-bool group_join(const struct correlation *c, struct group *g, struct aside *later);
+bool group_split(struct group *g, uint64_t end_us, struct aside *ret) MUST_CHECK;
+bool group_join(struct slab *slab, const struct correlation *c, struct group *g,
+                struct aside *later);
 
 /* The entry for a value; NULL when it has none and `add` is false, or memory is out. */
-struct tally *tally_find(struct totals *t, uint64_t value, bool add);
+struct tally *tally_find(struct slab *slab, struct totals *t, uint64_t value, bool add);
 /* Forgets the values whose n is not greater. */
 void tally_sweep(struct totals *t, uint64_t older_than);
 /* NULL: no memory, or only the number is asked. */
-struct totals *group_totals(const struct correlation *c, struct group *g);
+struct totals *group_totals(struct slab *slab, const struct correlation *c, struct group *g);
 
 /* Due at that time (0 = not at all). False when memory is out. */
-bool due_set(struct dues *d, uint32_t rule, struct group *g, uint64_t us);
+bool due_set(struct dues *d, struct slab *slab, uint32_t rule, struct group *g, uint64_t us);
 /* The first one that is due up to then; NULL = none. */
 struct group *due_first(const struct dues *d, uint64_t us);
 void dues_fini(struct dues *d);

@@ -244,6 +244,50 @@ static void an_alert_that_no_event_fires_itself_names_the_last_event(void **stat
     }
 }
 
+/* With fewer entries than it needs a condition is not measured: it would not have held. */
+static void what_is_too_few_is_known_without_measuring(void **state)
+{
+    static const char *const bounds[] = { "gt: 3",   "gte: 3",   "eq: 3",          "neq: 3",
+                                          "lt: 3",   "lte: 3",   "gte: 2, lt: 4",  "gt: 1, gte: 5",
+                                          "gte: 0",  "gt: -1",   "eq: 0",          "gt: 0",
+                                          "gt: 2.5", "gte: 2.5", "gte: 1, neq: 2", "eq: -2" };
+    static const char *const types[] = { "event_count, condition: {",
+                                         "value_count, condition: {field: v, " };
+    unsigned held = 0, early = 0;
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_SIZE(bounds) * 2; i++) {
+        char text[300];
+        struct bench *t;
+        struct rule *rule;
+        struct group *g;
+        struct number got, want;
+
+        snprintf(text, sizeof text,
+                 "---\ntitle: r\ncorrelation: {rules: [f], timespan: 1h, type: %s%s}}\n",
+                 types[i % 2], bounds[i / 2]);
+        t = bench_new(text);
+        rule = &t->rules->list[t->rules->n - 1];
+        g = slab_at(&t->correlator->slab,
+                    group_new(&t->correlator->slab, shape_of(rule), SLICE("k")));
+        for (uint64_t n = 0; n < 8; n++) {
+            struct stamp s = { .time_us = 1 + n, .value = 1 + n / 2 };
+            uint64_t least = rule->correlation->least;
+            bool holds = condition_holds(rule, g, &got);
+
+            rule->correlation->least = 0;
+            assert_int_equal(condition_holds(rule, g, &want), holds);
+            assert_true(!holds || got.i == want.i);
+            rule->correlation->least = least;
+            held += holds;
+            early += n < least;
+            assert_true(group_insert(&t->correlator->slab, rule->correlation, g, &s));
+        }
+        bench_free(t);
+    }
+    assert_true(held > 50 && early > 30);
+}
+
 static void the_least_recent_group_goes_and_leaves_its_memory_to_others(void **state)
 {
     struct bench *t = bench_new("---\ntitle: r\ncorrelation: {type: event_count, rules: [f], "
@@ -263,7 +307,8 @@ static void the_least_recent_group_goes_and_leaves_its_memory_to_others(void **s
     assert_string_equal(told(t), "r@299:21[stays] ");
     assert_int_equal(correlator_stats(t->correlator).groups, 1000);
     assert_int_equal(correlator_stats(t->correlator).evicted, 20001 - 1000);
-    assert_int_equal(t->correlator->slab.bytes, full);
+    /* The list of the one that stays grew from 4 entries to 8, 16 and 32. */
+    assert_int_equal(t->correlator->slab.bytes, full + 3 * SLAB_CHUNK);
     bench_free(t);
 }
 
@@ -759,6 +804,7 @@ int main(void)
         cmocka_unit_test(a_new_value_is_told_when_the_group_has_learnt),
         cmocka_unit_test(a_share_is_judged_once_for_an_event_that_counts_on_both_sides),
         cmocka_unit_test(an_alert_that_no_event_fires_itself_names_the_last_event),
+        cmocka_unit_test(what_is_too_few_is_known_without_measuring),
         cmocka_unit_test(the_least_recent_group_goes_and_leaves_its_memory_to_others),
         cmocka_unit_test(a_share_falls_when_events_leave),
         cmocka_unit_test(what_does_not_come_is_told_when_time_has_passed),

@@ -126,6 +126,49 @@ static void any_order_keeps_what_is_held(void **state)
     slab_fini(&s);
 }
 
+/* Pieces of all sizes, malloc's among them: each holds what it held, and zeros behind it. */
+static void pieces_grow_and_keep_what_they_hold(void **state)
+{
+    struct slab s = { 0 };
+    struct {
+        unsigned char *p;
+        size_t n;
+    } held[100] = { { NULL, 0 } };
+    uint64_t x = 5;
+
+    (void)state;
+    for (unsigned step = 0; step < 50000; step++) {
+        unsigned i;
+        size_t n, more;
+
+        x = x * 6364136223846793005u + 1442695040888963407u;
+        i = (unsigned)(x >> 40) % ARRAY_SIZE(held);
+        n = held[i].n;
+        more = n + 1 + (x >> 20) % 700;
+        for (size_t k = 0; k < n; k++)
+            assert_int_equal(held[i].p[k], i + 1);
+        if (n > 5000) {
+            slab_piece_free(&s, held[i].p);
+            held[i].p = NULL;
+            held[i].n = 0;
+            continue;
+        }
+        held[i].p = slab_piece_grow(&s, held[i].p, n, more);
+        assert_non_null(held[i].p);
+        assert_int_equal((uintptr_t)held[i].p % _Alignof(max_align_t), 0);
+        for (size_t k = n; k < more; k++)
+            assert_int_equal(held[i].p[k], 0);
+        memset(held[i].p, (int)i + 1, more);
+        held[i].n = more;
+    }
+    for (size_t i = 0; i < ARRAY_SIZE(held); i++)
+        slab_piece_free(&s, held[i].p);
+    for (uint32_t i = 1; i <= s.nchunks; i++)
+        assert_int_equal(s.chunks[i].live, 0);
+    assert_null(slab_piece(&s, SIZE_MAX));
+    slab_fini(&s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -134,6 +177,7 @@ int main(void)
         cmocka_unit_test(empty_chunks_go_back_and_their_places_are_used_again),
         cmocka_unit_test(sizes_do_not_mix_and_large_ones_are_refused),
         cmocka_unit_test(any_order_keeps_what_is_held),
+        cmocka_unit_test(pieces_grow_and_keep_what_they_hold),
     };
 
     return cmocka_run_group_tests_name("slab", tests, NULL, NULL);
