@@ -54,7 +54,8 @@ static void calm(struct taking *t, const struct rule *rule, struct group *g)
     if (!g->more)
         return;
     g->more->pending_us = 0;
-    (void)set_due(t, rule, g, 0);
+    if (g->more->due_us)
+        (void)set_due(t, rule, g, 0);
 }
 
 static int held_long_enough(struct taking *t, const struct rule *rule, struct group *g)
