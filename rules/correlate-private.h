@@ -47,19 +47,15 @@ struct correlator {
 
 #define FUTURE_US (300 * USEC_PER_SEC) /* how far a clock may be ahead of ours */
 
-/*
- * A text that a listener asks of the event: the key of its group, or its value. Rules that listen
- * to one match mostly ask for the same few fields: each is found, hashed and copied once.
- */
+/* A text that becomes the key of a group, or its value. */
 struct heard {
-    uint32_t field; /* FIELD_OTHER: made for one listener */
+    uint32_t field; /* FIELD_OTHER: not of one field of an event */
     bool joined; /* as a key it is written otherwise: it holds a separator */
     bool hashed;
     uint64_t hash;
     struct slice text; /* empty when the field is missing */
     struct slice kept; /* its copy in the batch; p NULL: none yet */
 };
-#define HEARD_MAX 4
 
 struct taking {
     struct correlator *c;
@@ -70,8 +66,6 @@ struct taking {
     struct evidence_ref ref; /* and there in the ring; 0: not yet */
     unsigned flags; /* restoring: what the signal did */
     unsigned did; /* else: what it does */
-    unsigned nheard;
-    struct heard heard[HEARD_MAX];
 };
 
 /* The group of that key, used now; made when there is none. NULL: no memory. */
@@ -86,8 +80,8 @@ static inline uint32_t rule_index(const struct correlator *c, const struct rule 
 {
     return (uint32_t)(rule - c->rules->list);
 }
-/* The event counts for part `part` of that correlation. */
-int correlator_listen(struct taking *t, size_t index, uint32_t part);
+/* The event counts for the correlations that listen to the rule. */
+int correlator_tell(struct taking *t, const struct rule *rule);
 /* A signal of the rule that becomes true with the batch; texts are copied. `value` may be
  * NULL. NULL: no memory. */
 struct signal *correlator_signal(struct taking *t, size_t rule, uint64_t time_us,

@@ -160,16 +160,6 @@ static bool share_evidence(struct taking *t)
     return true;
 }
 
-static int tell_listeners(struct taking *t, const struct rule *rule)
-{
-    int e = 0;
-
-    for (size_t i = 0; e == 0 && i < rule->nlisteners; i++)
-        if (!t->c->rules->list[rule->listeners[i]].broken)
-            e = correlator_listen(t, rule->listeners[i], rule->listener_parts[i]);
-    return e;
-}
-
 /* The firing counts for correlations over this one. */
 static int feed_parents(struct taking *t, const struct rule *rule, const struct alert *alert)
 {
@@ -177,7 +167,7 @@ static int feed_parents(struct taking *t, const struct rule *rule, const struct 
     AUTO_BUF text = BUF_INIT;
 
     fired.ev = event_of_alert(t->c->rules, rule, alert, t->b->arena);
-    return fired.ev && set_evidence(&fired, &text) ? tell_listeners(&fired, rule) : -ENOMEM;
+    return fired.ev && set_evidence(&fired, &text) ? correlator_tell(&fired, rule) : -ENOMEM;
 }
 
 int correlator_fire(struct taking *t, const struct rule *rule, const struct group *g,
@@ -317,9 +307,7 @@ static int move_time(struct taking *t, uint64_t watermark_us)
 
 static int settle(struct correlator *c, struct batch *b)
 {
-    struct taking t = { .c = c, .b = b };
-
-    return c->nopen ? judge_open(&t) : 0;
+    return c->nopen ? judge_open(&(struct taking){ .c = c, .b = b }) : 0;
 }
 
 static bool same_event(const struct correlator *c, const struct event *ev)
@@ -350,7 +338,7 @@ int correlator_take(struct correlator *c, const struct match *m, struct batch *b
     const struct rule *rule = &c->rules->list[m->rule];
     struct taking t = { .c = c, .ev = m->event, .b = b };
     AUTO_BUF own = BUF_INIT; /* what is known of a journey is no other match's */
-    struct event travelled;
+    UNINITIALIZED struct event travelled;
     int e;
 
     if (m->event->flags & EVENT_DUPLICATE)
@@ -367,7 +355,7 @@ int correlator_take(struct correlator *c, const struct match *m, struct batch *b
         return err_nomem(err);
     if (e == 0 && !rule->info.silent)
         e = detect(&t, m->rule);
-    e = e ? e : tell_listeners(&t, rule);
+    e = e ? e : correlator_tell(&t, rule);
     if (!rule->travels)
         c->evidence_ref = t.ref;
     return e < 0 ? err_nomem(err) : 0;

@@ -166,14 +166,12 @@ static int judge_again(struct taking *t, const struct rule *rule, struct group *
     return 0;
 }
 
-static int judge(struct taking *t, const struct rule *rule, struct group *g)
+static int judge_all(struct taking *t, const struct rule *rule, struct group *g)
 {
     struct number value;
     bool before = g->active;
     int e;
 
-    if (!t->b)
-        return judge_again(t, rule, g);
     if (!condition_holds(rule, g, &value)) {
         calm(t, rule, g);
         return 0;
@@ -192,6 +190,16 @@ static int judge(struct taking *t, const struct rule *rule, struct group *g)
     if (rule->response.refire == REFIRE_RESET)
         group_clear(&t->c->slab, g);
     return e;
+}
+
+static int judge(struct taking *t, const struct rule *rule, struct group *g)
+{
+    if (!t->b)
+        return judge_again(t, rule, g);
+    if (!too_few(rule->correlation, g))
+        return judge_all(t, rule, g);
+    calm(t, rule, g);
+    return 0;
 }
 
 static void mark_signal(struct taking *t, size_t mark)
@@ -454,25 +462,36 @@ int group_fired(struct taking *t, const struct rule *rule, struct group *g, uint
 
 /* ---- all types ---- */
 
+static int slide_and_judge(struct taking *t, const struct rule *rule, struct group *g,
+                           struct stamp *s)
+{
+    int e = slide(t, rule, g, s);
+
+    return e ? e : judge(t, rule, g);
+}
+
 int group_take(struct taking *t, const struct rule *rule, struct group *g, struct stamp *s,
                size_t mark)
 {
+    static int (*const takers[CORRELATION_TYPES])(struct taking *, const struct rule *,
+                                                  struct group *, struct stamp *) = {
+        [CORRELATE_VALUE_NEW] = see_value,
+        [CORRELATE_EVENT_ABSENT] = group_expect,
+    };
     const struct correlation *c = rule->correlation;
     int e;
 
     t->did = 0;
-    if (c->type == CORRELATE_VALUE_NEW) {
-        e = see_value(t, rule, g, s);
-    } else if (c->type == CORRELATE_EVENT_ABSENT) {
-        e = group_expect(t, rule, g, s);
-    } else if (c->judged_at_end) {
+    if (takers[c->type])
+        e = takers[c->type](t, rule, g, s);
+    else if (c->judged_at_end)
         e = put_in_window(t, rule, g, s);
-    } else {
+    else if (c->type == CORRELATE_EVENT_RATIO && t->b) {
         e = slide(t, rule, g, s);
-        if (e == 0 && c->type == CORRELATE_EVENT_RATIO && t->b)
-            return judge_later(t->c, rule_index(t->c, rule), g,
-                               mark); /* the event may count below the line, too */
-        e = e ? e : judge(t, rule, g);
+        /* The event may count below the line, too. */
+        return e ? e : judge_later(t->c, rule_index(t->c, rule), g, mark);
+    } else {
+        e = slide_and_judge(t, rule, g, s);
     }
     mark_signal(t, mark);
     return e;

@@ -5,6 +5,17 @@
 
 /* ---- what is asked of the event ---- */
 
+/*
+ * Rules that listen to one match mostly ask for the same few fields, so each is found, hashed and
+ * copied once for all of them. What is asked for beyond these is read anew for each rule.
+ */
+#define HEARD_MAX 4
+struct hearing {
+    uint64_t time_us; /* of the event */
+    unsigned n;
+    struct heard list[HEARD_MAX];
+};
+
 static uint64_t heard_hash(struct heard *h)
 {
     if (!h->hashed) {
@@ -14,23 +25,28 @@ static uint64_t heard_hash(struct heard *h)
     return h->hash;
 }
 
-/* A field of the event. NULL: the rules ask for more of them than are remembered. */
-static struct heard *hear(struct taking *t, uint32_t field, struct slice name)
+static struct heard *hear_first(const struct event *ev, struct hearing *h, uint32_t field,
+                                struct slice name)
 {
-    struct heard *h = &t->heard[t->nheard];
     struct slice text;
 
-    for (unsigned i = 0; i < t->nheard; i++)
-        if (t->heard[i].field == field)
-            return &t->heard[i];
-    if (t->nheard == HEARD_MAX || field == FIELD_OTHER)
+    if (h->n == HEARD_MAX || field == FIELD_OTHER)
         return NULL;
-    t->nheard++;
-    text = event_value(t->ev, field, name);
-    *h = (struct heard){ .field = field,
-                         .text = text.p ? text : SLICE(""),
-                         .joined = group_key_splits(text) };
-    return h;
+    text = event_value(ev, field, name);
+    h->list[h->n] = (struct heard){ .field = field,
+                                    .text = text.p ? text : SLICE(""),
+                                    .joined = group_key_splits(text) };
+    return &h->list[h->n++];
+}
+
+/* A field of the event. NULL: the rules ask for more of them than are remembered. */
+static struct heard *hear(const struct event *ev, struct hearing *h, uint32_t field,
+                          struct slice name)
+{
+    for (unsigned i = 0; i < h->n; i++)
+        if (h->list[i].field == field)
+            return &h->list[i];
+    return hear_first(ev, h, field, name);
 }
 
 void stamp_value(const struct correlation *c, struct heard *value, struct stamp *s)
@@ -68,7 +84,7 @@ static bool keep_evidence(struct taking *t)
     return t->kept;
 }
 
-struct signal *correlator_signal(struct taking *t, size_t rule, uint64_t time_us,
+static struct signal *add_signal(struct taking *t, const struct rule *rule, uint64_t time_us,
                                  const struct source_key *key, struct heard *group,
                                  struct heard *value)
 {
@@ -76,14 +92,21 @@ struct signal *correlator_signal(struct taking *t, size_t rule, uint64_t time_us
 
     if (!s || !keep_evidence(t))
         return NULL;
-    memcpy(s->rule, t->c->rules->list[rule].signal_id, sizeof s->rule);
+    memcpy(s->rule, rule->signal_id, sizeof s->rule);
     s->time_us = time_us;
-    s->keep_us = t->c->rules->list[rule].keep_us;
+    s->keep_us = rule->keep_us;
     s->key = *key;
     s->group = keep(t, group);
     s->value = value ? keep(t, value) : SLICE("");
     s->evidence = t->evidence;
     return s->group.p && s->value.p ? s : NULL;
+}
+
+struct signal *correlator_signal(struct taking *t, size_t rule, uint64_t time_us,
+                                 const struct source_key *key, struct heard *group,
+                                 struct heard *value)
+{
+    return add_signal(t, &t->c->rules->list[rule], time_us, key, group, value);
 }
 
 /* ---- entries ---- */
@@ -108,12 +131,12 @@ static int share_evidence(struct taking *t, struct stamp *s)
 }
 
 /* Its signal, then the entry. */
-static int enter(struct taking *t, size_t index, struct heard *key, struct heard *value,
+static int enter(struct taking *t, const struct rule *rule, struct heard *key, struct heard *value,
                  struct stamp *s)
 {
-    const struct rule *rule = &t->c->rules->list[index];
+    uint32_t index = rule_index(t->c, rule), tag = (uint32_t)heard_hash(key);
     struct groups *w = &t->c->groups[index];
-    uint32_t tag = (uint32_t)heard_hash(key), record = groups_find(w, &t->c->slab, key->text, tag);
+    uint32_t record = groups_find(w, &t->c->slab, key->text, tag);
     struct group *g = record ? slab_at(&t->c->slab, record) : NULL;
     struct signal *signal;
 
@@ -127,27 +150,21 @@ static int enter(struct taking *t, size_t index, struct heard *key, struct heard
         groups_touch(w, &t->c->slab, record);
     else
         g = correlator_add_group(t->c, index, key->text, tag);
-    signal = g ? correlator_signal(t, index, s->time_us, &s->key, key, value) : NULL;
+    signal = g ? add_signal(t, rule, s->time_us, &s->key, key, value) : NULL;
     if (!signal || share_evidence(t, s) < 0)
         return -ENOMEM;
     signal->part = s->part;
     return group_take(t, rule, g, s, t->b->nsignals - 1);
 }
 
-static int listen_to(struct taking *t, size_t index, uint32_t part, struct heard *key,
+static int listen_to(struct taking *t, const struct rule *rule, struct stamp *s, struct heard *key,
                      struct heard *value)
 {
-    const struct correlation *c = t->c->rules->list[index].correlation;
-    struct stamp s = { .time_us = event_time_us(t->ev),
-                       .part = (uint16_t)part,
-                       .trust = (uint8_t)t->ev->trust,
-                       .key = t->ev->key };
-
     if (value)
-        stamp_value(c, value, &s);
-    if (c->type == CORRELATE_VALUE_NEW && s.value == 0)
+        stamp_value(rule->correlation, value, s);
+    if (rule->correlation->type == CORRELATE_VALUE_NEW && s->value == 0)
         return 0; /* an empty value is no value */
-    return enter(t, index, key, value, &s);
+    return enter(t, rule, key, value, s);
 }
 
 /* Several values, joined. */
@@ -161,38 +178,58 @@ static void value_text(const struct correlation *c, const struct event *ev, stru
 }
 
 /* Keys and values that are made of several, or written otherwise than in the event. */
-static int listen_joined(struct taking *t, size_t index, uint32_t part)
+static int listen_joined(struct taking *t, const struct rule *rule, struct stamp *s)
 {
-    const struct correlation *c = t->c->rules->list[index].correlation;
     AUTO_BUF key_text = BUF_INIT;
     AUTO_BUF value_texts = BUF_INIT;
     struct heard key = { .field = FIELD_OTHER }, value = { .field = FIELD_OTHER };
 
-    if (!group_key(c, part, t->ev, &key_text)) {
+    if (!group_key(rule->correlation, s->part, t->ev, &key_text)) {
         t->c->stats.no_group += buf_ok(&key_text);
         return buf_ok(&key_text) ? 0 : -ENOMEM;
     }
-    value_text(c, t->ev, &value_texts);
+    value_text(rule->correlation, t->ev, &value_texts);
     if (!buf_ok(&value_texts))
         return -ENOMEM;
     key.text = buf_view(&key_text);
     value.text = buf_view(&value_texts);
-    return listen_to(t, index, part, &key, &value);
+    return listen_to(t, rule, s, &key, &value);
 }
 
 /* Most rules group by one field and count events or the values of one other. */
-int correlator_listen(struct taking *t, size_t index, uint32_t part)
+static int listen(struct taking *t, struct hearing *h, const struct rule *rule, uint32_t part)
 {
-    const struct correlation *c = t->c->rules->list[index].correlation;
+    const struct correlation *c = rule->correlation;
     bool plain = c->ngroups == 1 && c->nvalues <= 1;
-    struct heard *key = plain ? hear(t, c->groups[0].fields[part], c->groups[0].names[part]) : NULL;
-    struct heard *value = key && c->nvalues ? hear(t, c->values[0], c->value_names[0]) : NULL;
+    struct heard *key = NULL, *value = NULL;
+    struct stamp s = { .time_us = h->time_us,
+                       .part = (uint16_t)part,
+                       .trust = (uint8_t)t->ev->trust,
+                       .key = t->ev->key };
 
+    if (plain)
+        key = hear(t->ev, h, c->groups[0].fields[part], c->groups[0].names[part]);
+    if (key && c->nvalues)
+        value = hear(t->ev, h, c->values[0], c->value_names[0]);
     if (!key || key->joined || (c->nvalues && !value))
-        return listen_joined(t, index, part);
+        return listen_joined(t, rule, &s);
     if (key->text.n == 0) {
         t->c->stats.no_group++;
         return 0;
     }
-    return listen_to(t, index, part, key, value);
+    return listen_to(t, rule, &s, key, value);
+}
+
+int correlator_tell(struct taking *t, const struct rule *rule)
+{
+    const struct rule *list = t->c->rules->list;
+    UNINITIALIZED struct hearing h;
+    int e = 0;
+
+    h.n = 0;
+    h.time_us = event_time_us(t->ev);
+    for (size_t i = 0; e == 0 && i < rule->nlisteners; i++)
+        if (!list[rule->listeners[i]].broken)
+            e = listen(t, &h, &list[rule->listeners[i]], rule->listener_parts[i]);
+    return e;
 }

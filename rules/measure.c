@@ -161,19 +161,11 @@ static bool has_enough(const struct rule *rule, const struct group *g)
            (!correlation_is_numeric(c) || (t && t->numbers));
 }
 
-/* What a number of events or values is at most; known without comparing anything. */
-static uint64_t count_at_most(const struct correlation *c, const struct group *g)
-{
-    const struct totals *t = more_of(g)->totals;
-
-    return t && c->type == CORRELATE_VALUE_COUNT ? t->tallies : g->n;
-}
-
 bool condition_holds(const struct rule *rule, const struct group *g, struct number *ret_value)
 {
     const struct correlation *c = rule->correlation;
 
-    if (c->least && count_at_most(c, g) < c->least) {
+    if (too_few(c, g)) {
         *ret_value = (struct number){ .integer = true };
         return false;
     }
