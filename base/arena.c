@@ -91,17 +91,24 @@ static struct chunk *chunk_add(struct arena *a, size_t size)
     return c;
 }
 
-static char *take(struct arena *a, size_t size, size_t align)
+static char *take_new(struct arena *a, size_t size)
+{
+    struct chunk *c = chunk_add(a, size);
+
+    if (!c)
+        return NULL;
+    c->used = size;
+    return c->bytes;
+}
+
+/* For each text of each line: so it stands in its callers. */
+static ALWAYS_INLINE char *take(struct arena *a, size_t size, size_t align)
 {
     struct chunk *c = a->chunks;
     size_t at = c ? (c->used + align - 1) & ~(align - 1) : 0;
 
-    if (!c || at > c->size || size > c->size - at) {
-        c = chunk_add(a, size);
-        if (!c)
-            return NULL;
-        at = 0;
-    }
+    if (!c || at > c->size || size > c->size - at)
+        return take_new(a, size);
     c->used = at + size;
     return c->bytes + at;
 }
@@ -129,7 +136,7 @@ char *arena_text(struct arena *a, size_t size)
 
 struct slice arena_slice(struct arena *a, struct slice s)
 {
-    char *p = arena_text(a, s.n ? s.n : 1);
+    char *p = take(a, s.n ? s.n : 1, 1);
 
     if (!p)
         return SLICE_NONE;

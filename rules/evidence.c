@@ -2,6 +2,7 @@
 
 #include <errno.h>
 
+/* Powers of two. */
 #define CAP_MIN ((size_t)64 << 10)
 #define CAP_MAX ((size_t)32 << 20)
 
@@ -43,7 +44,7 @@ int evidence_put(struct evidence *e, struct slice text, struct evidence_ref *ret
         return 0;
     if (e->head + bytes > e->cap && e->head <= e->cap && grow(e, e->head + bytes) < 0)
         return -ENOMEM;
-    at = (size_t)(e->head % e->cap);
+    at = (size_t)(e->head & (e->cap - 1));
     if (bytes > e->cap - at) { /* not cut in two */
         e->head += e->cap - at;
         at = 0;
@@ -62,7 +63,7 @@ struct slice evidence_get(const struct evidence *e, struct evidence_ref ref)
 
     if (!evidence_has(e, ref))
         return SLICE("");
-    p = e->bytes + (ref.at - 1) % e->cap;
+    p = e->bytes + ((ref.at - 1) & (e->cap - 1));
     memcpy(&n, p, sizeof n);
     return slice_of(p + sizeof n, n);
 }

@@ -50,14 +50,14 @@ void groups_touch(struct groups *w, const struct slab *slab, uint32_t record)
 uint32_t groups_find(const struct groups *w, const struct slab *slab, struct slice key,
                      uint32_t tag)
 {
+    const struct group_slot *slots = w->slots;
     uint32_t mask = w->nslots - 1;
 
-    if (!w->slots)
+    if (!slots)
         return 0;
-    for (uint32_t i = tag & mask; w->slots[i].record; i = (i + 1) & mask)
-        if (w->slots[i].tag == tag &&
-            slice_eq(key_of_group(slab_at(slab, w->slots[i].record)), key))
-            return w->slots[i].record;
+    for (uint32_t i = tag & mask; slots[i].record; i = (i + 1) & mask)
+        if (slots[i].tag == tag && slice_eq(key_of_group(slab_at(slab, slots[i].record)), key))
+            return slots[i].record;
     return 0;
 }
 

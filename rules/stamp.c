@@ -59,20 +59,20 @@ struct shape shape_of(const struct rule *rule)
     return shape;
 }
 
-static struct pieces pieces_of(const struct group *g, struct packed_stamp *e)
+static struct pieces pieces_of(struct shape shape, struct packed_stamp *e)
 {
     char *at = (char *)(e + 1);
     struct pieces p = { 0 };
 
-    if (g->shape.pieces & STAMP_TAG) {
+    if (shape.pieces & STAMP_TAG) {
         p.tag = (struct stamp_tag *)at;
         at += sizeof *p.tag;
     }
-    if (g->shape.pieces & STAMP_VALUE) {
+    if (shape.pieces & STAMP_VALUE) {
         p.value = (uint64_t *)at;
         at += sizeof *p.value;
     }
-    if (g->shape.pieces & STAMP_KEY)
+    if (shape.pieces & STAMP_KEY)
         p.key = (struct source_key *)at;
     return p;
 }
@@ -105,10 +105,9 @@ static struct number unpack_number(const struct pieces *p)
     return n;
 }
 
-void stamp_pack(struct group *g, size_t i, const struct stamp *s)
+void stamp_pack(struct shape shape, struct packed_stamp *e, const struct stamp *s)
 {
-    struct packed_stamp *e = group_at(g, i);
-    struct pieces p = pieces_of(g, e);
+    struct pieces p = pieces_of(shape, e);
 
     e->time_us = (s->time_us < TIME_MAX ? s->time_us : TIME_MAX) & TIME_MAX;
     e->trust = s->trust & 3u;
@@ -126,7 +125,7 @@ void stamp_pack(struct group *g, size_t i, const struct stamp *s)
 void stamp_unpack(const struct group *g, size_t i, struct stamp *ret)
 {
     struct packed_stamp *e = group_at(g, i);
-    struct pieces p = pieces_of(g, e);
+    struct pieces p = pieces_of(g->shape, e);
 
     *ret = (struct stamp){ .time_us = e->time_us, .evidence = e->evidence, .trust = e->trust };
     if (p.tag)

@@ -3,7 +3,6 @@
 
 #define TALLY_MIN 8
 #define KEY_HERE 200 /* longer keys have memory of their own */
-#define KEY_ELSEWHERE UINT16_MAX
 #define LIST_KEPT 5 /* 1 << this: an empty list that has more room goes */
 
 const struct more no_more;
@@ -23,8 +22,6 @@ static bool tally_grow(struct slab *slab, struct totals *t)
 {
     struct totals more = *t;
 
-    if (t->tallies * 2 < t->tally_cap)
-        return true;
     more.tally_cap = t->tally_cap ? t->tally_cap * 2 : TALLY_MIN;
     more.tally = slab_piece(slab, more.tally_cap * sizeof *more.tally);
     if (!more.tally)
@@ -41,7 +38,7 @@ struct tally *tally_find(struct slab *slab, struct totals *t, uint64_t value, bo
 {
     size_t i;
 
-    if (add && !tally_grow(slab, t))
+    if (add && t->tallies * 2 >= t->tally_cap && !tally_grow(slab, t))
         return NULL;
     if (t->tally_cap == 0)
         return NULL;
@@ -248,17 +245,10 @@ struct long_key {
     size_t n;
 };
 
-static char *key_place(const struct group *g)
-{
-    return (char *)(uintptr_t)&g->stamp + g->shape.stamp_bytes;
-}
-
-struct slice key_of_group(const struct group *g)
+struct slice long_key_of_group(const struct group *g)
 {
     struct long_key k;
 
-    if (g->key_n != KEY_ELSEWHERE)
-        return slice_of(key_place(g), g->key_n);
     memcpy(&k, key_place(g), sizeof k);
     return slice_of(k.p, k.n);
 }
@@ -331,6 +321,11 @@ static uint32_t seconds(uint64_t time_us)
     return time_us / USEC_PER_SEC < UINT32_MAX ? (uint32_t)(time_us / USEC_PER_SEC) : UINT32_MAX;
 }
 
+static uint64_t time_at(const char *entry)
+{
+    return ((const struct packed_stamp *)(const void *)entry)->time_us;
+}
+
 /* A group that held many once is not large for ever. */
 static void shrink(struct slab *slab, struct group *g)
 {
@@ -374,7 +369,7 @@ static bool grow(struct slab *slab, struct group *g)
     if (!g->list_log) { /* the one that was here */
         memcpy(list, &g->stamp, g->shape.stamp_bytes);
         g->first = 0;
-        g->oldest_s = seconds(((const struct packed_stamp *)(const void *)list)->time_us);
+        g->oldest_s = seconds(time_at(list));
     }
     g->list = list;
     g->list_log++;
@@ -397,7 +392,8 @@ static bool make_room(struct slab *slab, struct group *g)
 bool group_insert(struct slab *slab, const struct correlation *c, struct group *g,
                   const struct stamp *s)
 {
-    size_t i;
+    size_t bytes = g->shape.stamp_bytes, i;
+    char *at;
 
     if (g->n >= ENTRIES_MAX) {
         group_drop_first(slab, g);
@@ -405,9 +401,10 @@ bool group_insert(struct slab *slab, const struct correlation *c, struct group *
     }
     if (!make_room(slab, g) || !totals_add(slab, c, g, s))
         return false;
-    for (i = g->n; i > 0 && group_at(g, i - 1)->time_us > s->time_us; i--)
-        memcpy(group_at(g, i), group_at(g, i - 1), g->shape.stamp_bytes);
-    stamp_pack(g, i, s);
+    at = (char *)group_at(g, g->n);
+    for (i = g->n; i > 0 && time_at(at - bytes) > s->time_us; i--, at -= bytes)
+        memcpy(at, at - bytes, bytes);
+    stamp_pack(g->shape, (struct packed_stamp *)(void *)at, s);
     g->n++;
     if (i == 0 && g->list_log)
         g->oldest_s = seconds(s->time_us);

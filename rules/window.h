@@ -125,7 +125,18 @@ struct shape shape_of(const struct rule *rule);
 /* A record with that key; 0 = no memory. */
 uint32_t group_new(struct slab *slab, struct shape shape, struct slice key) MUST_CHECK;
 void group_free(struct slab *slab, uint32_t record);
-struct slice key_of_group(const struct group *g);
+
+/* Behind the entry that lies in the group; a long one is elsewhere. */
+#define KEY_ELSEWHERE UINT16_MAX
+static inline char *key_place(const struct group *g)
+{
+    return (char *)(uintptr_t)&g->stamp + g->shape.stamp_bytes;
+}
+struct slice long_key_of_group(const struct group *g);
+static inline struct slice key_of_group(const struct group *g)
+{
+    return g->key_n != KEY_ELSEWHERE ? slice_of(key_place(g), g->key_n) : long_key_of_group(g);
+}
 
 /* The part that is made when it is needed (NULL: no memory), and to read it. */
 struct more *group_more(struct slab *slab, struct group *g) MUST_CHECK;
@@ -152,7 +163,7 @@ static inline uint64_t group_oldest_us(const struct group *g)
 {
     return g->list_log ? g->oldest_s * USEC_PER_SEC : g->stamp.time_us;
 }
-void stamp_pack(struct group *g, size_t i, const struct stamp *s);
+void stamp_pack(struct shape shape, struct packed_stamp *e, const struct stamp *s);
 /* Its hash of a value; for rules that count values: it stands in front of other pieces. */
 static inline uint64_t stamp_hash(const struct group *g, size_t i)
 {

@@ -89,12 +89,13 @@ static char *put_field(char *p, const struct field *f, size_t max)
 /* At most FIELDS_MAX of them; the first byte is their number. */
 static char *put_fields(char *p, const struct event *ev, size_t max)
 {
+    const struct field *end = ev->fields + ev->nfields;
     char *count = p++;
     unsigned n = 0;
 
-    for (size_t i = 0; i < ev->nfields && n < FIELDS_MAX; i++)
-        if (is_kept(&ev->fields[i])) {
-            p = put_field(p, &ev->fields[i], max);
+    for (const struct field *f = ev->fields; f < end && n < FIELDS_MAX; f++)
+        if (is_kept(f)) {
+            p = put_field(p, f, max);
             n++;
         }
     *count = (char)n;
