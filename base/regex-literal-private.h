@@ -4,6 +4,7 @@
  */
 #pragma once
 
+#include "base/marks.h"
 #include "base/regex.h"
 
 #define STRINGS_MAX 96
@@ -17,6 +18,7 @@ struct part {
     size_t n; /* exact: strings; a copy of the part shares them until part_add() */
     struct slice *strings;
     struct literals best; /* else */
+    struct marks marks; /* else: what its text needs */
 };
 
 struct reading {
@@ -24,6 +26,7 @@ struct reading {
     const struct regex_ask *ask;
     struct slice s; /* the rest of the pattern */
     bool utf, unsure;
+    bool marks; /* they are wanted, too */
     bool possessive; /* something in it gives nothing back */
     bool impossible; /* the group that is asked for cannot be that text */
     size_t groups;

@@ -29,12 +29,32 @@ static struct literals literals_of_part(struct literal_maker *m, const struct pa
     return all.none ? nothing : all;
 }
 
+static struct marks marks_of_part(const struct part *p)
+{
+    struct marks all = { .n = 0 };
+
+    if (!p->exact)
+        return p->marks;
+    for (size_t i = 0; i < p->n; i++) {
+        struct slice rest = p->strings[i], known;
+        uint64_t bits = 0;
+        struct marks one;
+
+        while (slice_split(&rest, UNKNOWN, &known))
+            bits |= marks_of(known);
+        one = marks_one(bits);
+        all = i ? marks_or(&all, &one) : one;
+    }
+    return all;
+}
+
 /* ---- sequences ---- */
 
 /* `open` is what stands before and may go on; `best` is the best of what is behind us. */
 struct sequence {
     struct part open;
     struct literals best;
+    struct marks marks; /* all that is behind us needs these */
     bool broken; /* something that is not exact was met */
     bool asked;
 };
@@ -42,6 +62,11 @@ struct sequence {
 static void weigh(struct reading *r, struct sequence *q, const struct part *p)
 {
     q->best = literals_and(r->m, q->best, literals_of_part(r->m, p));
+    if (r->marks) {
+        struct marks marks = marks_of_part(p);
+
+        q->marks = marks_and(&q->marks, &marks);
+    }
 }
 
 static void flush(struct reading *r, struct sequence *q)
@@ -306,6 +331,7 @@ static void sequence(struct reading *r, struct mode *mode, struct part *ret)
         flush(r, &q);
         *ret = part_unknown();
         ret->best = q.best;
+        ret->marks = q.marks;
     } else {
         *ret = q.open;
     }
@@ -320,6 +346,11 @@ static void unite(struct reading *r, struct part *all, const struct part *p)
         return;
     }
     all->best = literals_or(r->m, literals_of_part(r->m, all), literals_of_part(r->m, p));
+    if (r->marks) {
+        struct marks one = marks_of_part(all), other = marks_of_part(p);
+
+        all->marks = marks_or(&one, &other);
+    }
     all->exact = false;
 }
 
@@ -339,7 +370,7 @@ static void alternatives(struct reading *r, struct mode mode, struct part *ret)
     }
 }
 
-static struct literals whole_pattern(struct reading *reading, const struct regex *r)
+static struct part whole_pattern(struct reading *reading, const struct regex *r)
 {
     struct mode mode = { false };
     struct part whole;
@@ -350,14 +381,15 @@ static struct literals whole_pattern(struct reading *reading, const struct regex
     mode.nocase = flags & REGEX_NOCASE;
     alternatives(reading, mode, &whole);
     reading->unsure = reading->unsure || reading->s.n;
-    return literals_of_part(reading->m, &whole);
+    return whole;
 }
 
 struct literals regex_literals(const struct regex *r, const struct regex_ask *ask,
                                struct literal_maker *m)
 {
     struct reading reading = { .m = m, .ask = ask };
-    struct literals l = whole_pattern(&reading, r);
+    struct part whole = whole_pattern(&reading, r);
+    struct literals l = literals_of_part(m, &whole);
 
     /* With JIT a group keeps what it held in an alternative that failed behind a possessive
      * repetition (PCRE2 10.42): that it is set says nothing then. */
@@ -368,6 +400,15 @@ struct literals regex_literals(const struct regex *r, const struct regex_ask *as
     if (m->failed)
         return literals_none("out of memory");
     return reading.impossible ? (struct literals){ .n = 0 } : l;
+}
+
+struct marks regex_marks(const struct regex *r, struct arena *work)
+{
+    struct literal_maker m = { .arena = work };
+    struct reading reading = { .m = &m, .marks = true };
+    struct part whole = whole_pattern(&reading, r);
+
+    return reading.unsure || m.failed ? (struct marks){ .n = 0 } : marks_of_part(&whole);
 }
 
 bool regex_is_bare(const struct regex *r)

@@ -10,6 +10,7 @@
 
 #include "base/err.h"
 #include "base/literal.h"
+#include "base/marks.h"
 #include "base/slice.h"
 
 #define REGEX_TEXT_MAX (16 * 1024)
@@ -48,6 +49,8 @@ struct regex_ask {
 };
 struct literals regex_literals(const struct regex *r, const struct regex_ask *ask,
                                struct literal_maker *m);
+/* What every text that matches needs (base/marks.h). */
+struct marks regex_marks(const struct regex *r, struct arena *work);
 /* Can a text that begins with this byte match? true when that is not known. */
 bool regex_may_begin(const struct regex *r, unsigned char c);
 /* No literal at all. */

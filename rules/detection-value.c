@@ -26,6 +26,8 @@ static struct node *predicate_node(struct build *b, const struct item *item,
     shown = arena_printf(b->a, "%.*s%s%.*s", SLICE_FMT(item->field), item->keyword ? "" : ": ",
                          SLICE_FMT(value));
     copy->shown = slice_str(shown ? shown : "");
+    if (predicate_finish(b->a, b->temp, copy) < 0)
+        return build_fault(b, (struct src_pos){ 0 }, "out of memory");
     n->predicate = copy;
     return n;
 }

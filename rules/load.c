@@ -485,9 +485,12 @@ int rules_compile(struct rules *r, struct diag *d)
     end_detections(r);
     if (e == -ENOMEM || compile_correlations(r, d) == -ENOMEM)
         return -ENOMEM;
+    r->nanswers = r->npredicates;
     for (size_t i = 0; i < r->n; i++) {
         struct rule *rule = &r->list[i];
 
+        if (rule->condition)
+            nodes_finish(r, rule->condition);
         rule->travels = rule->condition && travel_asked(rule->condition);
     }
     if (prepare_signals(r) < 0 || index_new(r, &r->index) < 0)

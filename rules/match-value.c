@@ -306,24 +306,6 @@ static bool object_present(const struct predicate *p, const struct event *ev)
     return false;
 }
 
-#define NO_FIELD UINT32_MAX
-
-void scratch_take(struct rules_scratch *s, const struct event *ev)
-{
-    size_t n = ev->nfields < EVENT_FIELDS_MAX ? ev->nfields : EVENT_FIELDS_MAX;
-
-    s->turn++;
-    for (size_t i = n; i-- > 0;) {
-        struct field_place *p;
-
-        if (ev->fields[i].id >= s->nplaces)
-            continue;
-        p = &s->places[ev->fields[i].id];
-        s->next[i] = p->turn == s->turn ? p->first : NO_FIELD;
-        *p = (struct field_place){ s->turn, (uint32_t)i };
-    }
-}
-
 static uint32_t first_field(const struct rules_scratch *s, const struct predicate *p)
 {
     const struct field_place *place = &s->places[p->field];
@@ -361,24 +343,32 @@ static bool ask(struct rules_scratch *s, const struct predicate *p, const struct
     return p->kind == PREDICATE_NULL && (null || (!present && !object_present(p, ev)));
 }
 
-static uint64_t limits_of(const struct rules_scratch *s)
+/*
+ * Rules ask the same, events say the same: one answer is enough. Not where an expression ran into
+ * its limits: that is the trouble of each rule that asks it.
+ */
+static bool answer(struct rules_scratch *s, const struct predicate *p, const struct event *ev,
+                   uint64_t number, uint64_t *ret_answer)
 {
-    return s->limits.hit + s->limits.cut;
+    uint64_t limits = rules_scratch_limits(s);
+    bool held = ask(s, p, ev);
+
+    if (rules_scratch_limits(s) == limits)
+        *ret_answer = number << 1 | held;
+    return held;
 }
 
-/*
- * Rules ask the same: one answer is enough. Not where an expression ran into its
- * limits: that is the trouble of each rule that asks it.
- */
 bool predicate_holds(struct rules_scratch *s, const struct predicate *p, const struct event *ev)
 {
-    uint64_t *answer = &s->answers[p->nth], limits = limits_of(s);
-    bool held;
+    uint64_t *answers = &s->answers[(size_t)p->nth * VALUES_KEPT], number = s->turn;
 
-    if (*answer >> 1 == s->turn)
-        return *answer & 1;
-    held = ask(s, p, ev);
-    if (limits_of(s) == limits)
-        *answer = s->turn << 1 | held;
-    return held;
+    if (p->alone) {
+        const struct field_place *place = scratch_place(s, p->field, ev);
+
+        if (!place || !marks_fit(p->needs, p->nneeds, place->marks))
+            return false;
+        number = place->number;
+        answers += place->column;
+    }
+    return *answers >> 1 == number ? *answers & 1 : answer(s, p, ev, number, answers);
 }

@@ -4,16 +4,39 @@
 #include "rules/index.h"
 #include "rules/match.h"
 
+static bool children_hold(struct rules_scratch *s, const struct node *n, const struct event *ev)
+{
+    for (size_t i = 0; i < n->n; i++)
+        if (node_holds(s, n->children[i], ev) == (n->kind == NODE_OR))
+            return n->kind == NODE_OR;
+    return n->kind == NODE_AND;
+}
+
+/* A list of values for one field is answered as a predicate is. */
+static bool list_holds(struct rules_scratch *s, const struct node *n, const struct event *ev)
+{
+    const struct field_place *place = scratch_place(s, n->field, ev);
+    uint64_t *answer, limits = rules_scratch_limits(s);
+    bool held;
+
+    if (!place)
+        return false;
+    answer = &s->answers[(size_t)n->nth * VALUES_KEPT + place->column];
+    if (*answer >> 1 == place->number)
+        return *answer & 1;
+    held = children_hold(s, n, ev);
+    if (rules_scratch_limits(s) == limits)
+        *answer = place->number << 1 | held;
+    return held;
+}
+
 bool node_holds(struct rules_scratch *s, const struct node *n, const struct event *ev)
 {
     if (n->kind == NODE_PREDICATE)
         return predicate_holds(s, n->predicate, ev);
     if (n->kind == NODE_NOT)
         return !node_holds(s, n->children[0], ev);
-    for (size_t i = 0; i < n->n; i++)
-        if (node_holds(s, n->children[i], ev) == (n->kind == NODE_OR))
-            return n->kind == NODE_OR;
-    return n->kind == NODE_AND;
+    return n->is_list ? list_holds(s, n, ev) : children_hold(s, n, ev);
 }
 
 /* ---- routing ---- */
@@ -95,12 +118,9 @@ struct rules_scratch *rules_scratch_new(const struct rules *r)
     s->hits = calloc(r->n + 1, sizeof *s->hits);
     s->own.nrules = r->n;
     s->memory = &s->own;
-    s->nplaces = field_count(r->names);
-    s->places = calloc(s->nplaces + 1, sizeof *s->places);
-    s->answers = calloc((size_t)r->npredicates + 1, sizeof *s->answers);
     s->looked = calloc(r->index ? index_buckets(r->index) + 1 : 1, sizeof *s->looked);
     s->candidates = calloc(set_words(r), sizeof *s->candidates);
-    return s->regex && s->arena && s->hits && s->places && s->answers && s->looked && s->candidates
+    return scratch_init_fields(s) && s->regex && s->arena && s->hits && s->looked && s->candidates
                ? TAKE(s)
                : NULL;
 }
@@ -114,8 +134,7 @@ void rules_scratch_free(struct rules_scratch *s)
     free(s->hits);
     free(s->own.troubles);
     free(s->own.rested);
-    free(s->places);
-    free(s->answers);
+    scratch_fini_fields(s);
     free(s->looked);
     free(s->candidates);
     free(s);

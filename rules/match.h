@@ -2,6 +2,7 @@
  * Private to rules/match*.c: what one thread needs to match.
  *
  *     match.c           routes, the walk of the trees, rules that run into limits
+ *     match-field.c     the fields of an event, and what is known of their values
  *     match-value.c     one predicate against the values of an event
  *     match-explain.c   the same walk with a trace
  */
@@ -36,10 +37,25 @@ struct route {
     uint64_t *rules; /* a set: bit i % 64 of word i / 64 */
 };
 
-/* Where the event of turn `turn` has its first field of one id. */
+#define NO_FIELD UINT32_MAX
+
+/* Values of one field of which the answers are kept, and how long one of them may be. */
+#define VALUES_KEPT 4
+#define VALUE_KEPT_MAX 16 /* its ends are all there is of it */
+
+/* Where the event of turn `turn` has its first field of one id, and when scratch_look() was there,
+ * what that value is. */
 struct field_place {
     uint64_t turn;
     uint32_t first;
+    uint32_t column; /* of its answers */
+    uint64_t number; /* 0: nobody looked yet */
+    uint64_t marks;
+};
+
+struct value_seen {
+    struct slice_ends ends;
+    uint64_t n, number, marks;
 };
 
 /* What earlier events leave behind for later ones: rules that rest. */
@@ -61,8 +77,11 @@ struct rules_scratch {
     size_t nroutes;
     uint32_t *hits;
     struct regex_limits limits;
-    uint64_t turn;
-    uint64_t *answers; /* by predicate: the turn it was asked in * 2 + whether it held */
+    uint64_t numbers; /* the last one given, to an event or to a value */
+    uint64_t turn; /* the number of this event */
+    uint64_t *answers; /* by predicate and column: number of what was asked * 2 + whether it held */
+    struct value_seen *seen; /* by field id and column */
+    uint64_t marks[256]; /* of each byte */
     uint64_t *looked; /* by bucket of the index: the turn it was opened in */
     uint64_t *candidates; /* a set of rules, by the index */
     struct field_place *places; /* by field id */
@@ -74,8 +93,23 @@ struct rules_scratch {
 bool travel_asked(const struct node *n);
 bool travel_may_hold(struct rules_scratch *s, const struct node *n, const struct event *ev,
                      bool unknown);
+bool scratch_init_fields(struct rules_scratch *s);
+void scratch_fini_fields(struct rules_scratch *s);
+void scratch_look(struct rules_scratch *s, struct field_place *place, const struct event *ev);
 /* Finds the fields of an event; before any node_holds() on it. */
 void scratch_take(struct rules_scratch *s, const struct event *ev);
+/* Its place in this event, with what is known of its value; NULL: there is no such field. */
+static inline const struct field_place *scratch_place(struct rules_scratch *s, uint32_t field,
+                                                      const struct event *ev)
+{
+    struct field_place *place = &s->places[field];
+
+    if (place->turn != s->turn)
+        return NULL;
+    if (place->number == 0)
+        scratch_look(s, place, ev);
+    return place;
+}
 bool predicate_holds(struct rules_scratch *s, const struct predicate *p, const struct event *ev);
 /* For this value, as far as that is known without the rest of the event. */
 bool predicate_may_hold(const struct predicate *p, struct slice value);

@@ -62,6 +62,8 @@ int pattern_parse(struct arena *a, struct slice text, struct pattern *ret);
 int pattern_append(struct arena *a, struct pattern *p, uint32_t token, bool in_front);
 bool pattern_plain(const struct pattern *p); /* no wildcards */
 
+struct rules;
+
 /* ---- predicates ---- */
 
 enum predicate_kind {
@@ -112,7 +114,10 @@ struct predicate {
     uint32_t field; /* FIELD_OTHER with name.n == 0: any field (keywords) */
     struct slice name;
     bool keyword;
+    bool alone; /* the value of its field says all, no other value of the event does */
     enum comparison compare; /* PREDICATE_NUMBER, PREDICATE_TIME */
+    const uint64_t *needs; /* marks of a value for which it holds (base/marks.h) */
+    size_t nneeds;
     union {
         struct pattern pattern; /* PREDICATE_TEXT */
         struct regex *regex;
@@ -150,8 +155,15 @@ struct node {
     struct node **children;
     size_t n, cap;
     struct predicate *predicate;
+    bool is_list; /* all below is about the values of one field, without a NOT */
+    uint32_t field, nth; /* of a list: that field, and its number among the answers */
     struct slice label; /* name of the search identifier, for explain */
 };
+
+/* predicate.c: what is known of a predicate before it is asked; `work` is used on the way. */
+int predicate_finish(struct arena *a, struct arena *work, struct predicate *p);
+/* Numbers what is answered as one; after all predicates have theirs. */
+void nodes_finish(struct rules *r, struct node *n);
 
 struct node *node_new(struct arena *a, enum node_kind kind);
 int node_add(struct arena *a, struct node *parent, struct node *child);
@@ -297,6 +309,7 @@ struct rules {
     struct yaml *global, *previous; /* collections */
     struct table *by_signal; /* signal_id -> rule; of two with one id, the first */
     uint32_t npredicates;
+    uint32_t nanswers; /* of predicates, and of nodes that are answered as one */
     struct arena *temp; /* while detections are compiled, as the next two */
     struct table *asked; /* what a predicate is made of -> that predicate */
     struct buf question;

@@ -238,13 +238,25 @@ static bool is_ascii(struct slice s)
     return true;
 }
 
+static bool marks_are_in(const struct regex *r, struct slice text, const struct made *m)
+{
+    AUTO(arena) a = arena_new(4096, 0);
+    struct marks needs = regex_marks(r, a);
+
+    if (marks_fit(needs.any, needs.n, marks_of(text)))
+        return true;
+    print_message("'%.*s' matches '%.*s', which lacks a byte that it needs\n", SLICE_FMT(text),
+                  SLICE_FMT(buf_view(&m->pattern)));
+    return false;
+}
+
 #define GROUPS 8
 
 /* The same when it is known that a group took part, and what it held. */
 static unsigned check_match(const struct regex *r, const struct slice *groups, struct slice text,
                             const struct made *m)
 {
-    unsigned wrong = !literals_are_in(r, NULL, text, m);
+    unsigned wrong = !literals_are_in(r, NULL, text, m) + !marks_are_in(r, text, m);
 
     for (size_t i = 1; i < GROUPS && i <= regex_groups(r); i++) {
         struct regex_ask ask = { .group = i };
@@ -261,7 +273,8 @@ static unsigned check_match(const struct regex *r, const struct slice *groups, s
 static void what_an_expression_matches_holds_one_of_its_literals(void **state)
 {
     struct dice d = { setting("TW_LITERALS_SEED", 1) };
-    uint64_t pairs = setting("TW_LITERALS_PAIRS", 100000), wrong = 0, matched = 0, sharp = 0;
+    uint64_t pairs = setting("TW_LITERALS_PAIRS", 100000), wrong = 0, matched = 0, sharp = 0,
+             marked = 0;
     AUTO(regex_scratch) s = regex_scratch_new();
 
     (void)state;
@@ -276,6 +289,7 @@ static void what_an_expression_matches_holds_one_of_its_literals(void **state)
             struct literal_maker maker = { .arena = a };
 
             sharp += !regex_literals(r, NULL, &maker).none;
+            marked += regex_marks(r, a).n > 0;
             for (unsigned i = 0; i < 8; i++, ran++) {
                 struct slice groups[GROUPS];
                 AUTO_BUF text = BUF_INIT;
@@ -297,7 +311,7 @@ static void what_an_expression_matches_holds_one_of_its_literals(void **state)
     print_message("%llu matches, %llu expressions with literals\n", (unsigned long long)matched,
                   (unsigned long long)sharp);
     assert_int_equal(wrong, 0);
-    assert_true(matched > pairs / 4 && sharp > pairs / 8 / 4);
+    assert_true(matched > pairs / 4 && sharp > pairs / 8 / 4 && marked > pairs / 8 / 4);
 }
 
 /* ---- rules that the library has not, for what only they would find ---- */
