@@ -347,8 +347,9 @@ static bool ask(struct rules_scratch *s, const struct predicate *p, const struct
  * Rules ask the same, events say the same: one answer is enough. Not where an expression ran into
  * its limits: that is the trouble of each rule that asks it.
  */
-static bool answer(struct rules_scratch *s, const struct predicate *p, const struct event *ev,
-                   uint64_t number, uint64_t *ret_answer)
+static __attribute__((noinline)) bool answer(struct rules_scratch *s, const struct predicate *p,
+                                             const struct event *ev, uint64_t number,
+                                             uint64_t *ret_answer)
 {
     uint64_t limits = rules_scratch_limits(s);
     bool held = ask(s, p, ev);

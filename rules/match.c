@@ -4,7 +4,9 @@
 #include "rules/index.h"
 #include "rules/match.h"
 
-static bool children_hold(struct rules_scratch *s, const struct node *n, const struct event *ev)
+/* Not inlined, as the next: most of what is asked is a predicate, which needs no registers kept. */
+static __attribute__((noinline)) bool children_hold(struct rules_scratch *s, const struct node *n,
+                                                    const struct event *ev)
 {
     for (size_t i = 0; i < n->n; i++)
         if (node_holds(s, n->children[i], ev) == (n->kind == NODE_OR))
@@ -13,7 +15,8 @@ static bool children_hold(struct rules_scratch *s, const struct node *n, const s
 }
 
 /* A list of values for one field is answered as a predicate is. */
-static bool list_holds(struct rules_scratch *s, const struct node *n, const struct event *ev)
+static __attribute__((noinline)) bool list_holds(struct rules_scratch *s, const struct node *n,
+                                                 const struct event *ev)
 {
     const struct field_place *place = scratch_place(s, n->field, ev);
     uint64_t *answer, limits = rules_scratch_limits(s);
@@ -263,7 +266,8 @@ bool rules_memory_pass(struct rules_memory *m, const struct rules_memory *later)
 /* Up to so many rules are asked one after the other: that costs less than a look into the index. */
 #define FEW_RULES 16
 
-static void ask(struct rules_scratch *s, uint32_t rule, const struct event *ev, size_t *n)
+static ALWAYS_INLINE void ask(struct rules_scratch *s, uint32_t rule, const struct event *ev,
+                              size_t *n)
 {
     const struct rule *r = &s->rules->list[rule];
     uint64_t limits = s->limits.hit;
@@ -274,26 +278,41 @@ static void ask(struct rules_scratch *s, uint32_t rule, const struct event *ev, 
         add_trouble(s->memory, rule, s->limits.hit - limits);
 }
 
-static bool is_few(const uint64_t *set, size_t words)
+/* Their numbers; FEW_RULES + 1 when there are more. */
+static size_t list_few(const uint64_t *set, size_t words, uint32_t *list)
 {
     size_t n = 0;
 
     for (size_t i = 0; i < words; i++)
-        for (uint64_t bits = set[i]; bits; bits &= bits - 1)
-            if (++n > FEW_RULES)
-                return false;
-    return true;
+        for (uint64_t bits = set[i]; bits; bits &= bits - 1) {
+            if (n == FEW_RULES)
+                return FEW_RULES + 1;
+            list[n++] = (uint32_t)(i * 64 + (size_t)__builtin_ctzll(bits));
+        }
+    return n;
+}
+
+static size_t match_few(struct rules_scratch *s, const struct event *ev, const uint32_t *list,
+                        size_t nlist)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < nlist; i++)
+        if (s->memory->nresting == 0 || !rests(s->memory, list[i]))
+            ask(s, list[i], ev, &n);
+    return n;
 }
 
 /*
  * The rules of the set that hold. A rest is counted in events of the set, whether
  * the index names the rule for them or not: it ends for the same line either way.
  */
-static size_t match_set(struct rules_scratch *s, const struct event *ev, const uint64_t *set,
-                        const uint64_t *candidates)
+static size_t match_many(struct rules_scratch *s, const struct event *ev, const uint64_t *set)
 {
+    const uint64_t *candidates = s->candidates;
     size_t n = 0;
 
+    index_find(s->rules->index, s, ev, s->candidates);
     for (size_t word = 0; word < set_words(s->rules); word++) {
         uint64_t bits = s->memory->nresting ? set[word] : set[word] & candidates[word];
 
@@ -311,13 +330,12 @@ static size_t match_set(struct rules_scratch *s, const struct event *ev, const u
 
 static size_t match(struct rules_scratch *s, const struct event *ev, const uint64_t *set)
 {
-    bool few = is_few(set, set_words(s->rules));
+    uint32_t few[FEW_RULES];
+    size_t n = list_few(set, set_words(s->rules), few);
 
     s->memory->events++;
     scratch_take(s, ev);
-    if (!few)
-        index_find(s->rules->index, s, ev, s->candidates);
-    return match_set(s, ev, set, few ? set : s->candidates);
+    return n > FEW_RULES ? match_many(s, ev, set) : match_few(s, ev, few, n);
 }
 
 size_t rules_match(const struct rules *r UNUSED, struct rules_scratch *s, const struct event *ev,
