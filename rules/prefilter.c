@@ -1,6 +1,7 @@
 #include "rules/prefilter.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 
@@ -16,7 +17,7 @@
 /* So few texts are scanned for as fast as anything. */
 #define FEW 8
 /* Of less it is not known what is rare; of more hardly more. */
-#define SAMPLE_MIN ((size_t)64 << 10)
+#define SAMPLE_MIN ((size_t)16 << 10)
 #define SAMPLE_MAX ((size_t)128 << 10)
 /* Grams without a literal oftener than once in so many bytes are the wrong ones for this log. */
 #define IDLE_BYTES 128
@@ -32,19 +33,20 @@ struct tuned {
     struct tuned *former;
 };
 
-/* What the threads learn on their way: whoever is `busy` chooses, the others go on. */
+/* What the threads make on their way: whoever needs it first, while the others wait. */
 struct tuning {
-    struct tuned *_Atomic now; /* NULL: the literals themselves */
-    atomic_flag busy;
-    atomic_uint left; /* choices that may still be made */
+    pthread_mutex_t lock;
+    struct tuned *_Atomic now; /* NULL: the texts themselves are scanned for */
+    unsigned left; /* choices that may still be made */
     struct tuned *all; /* kept to the end: others may be scanning by it */
+    hs_database_t *texts; /* for the texts; NULL: not needed yet */
+    bool broken; /* they cannot be compiled */
 };
 
 struct prefilter {
     struct slice *texts; /* the literals that are not rare */
     uint32_t *ids; /* of each, its place in the list of literals */
     size_t ntexts;
-    hs_database_t *database; /* for them; NULL: there are none */
     struct rares rares;
     struct tuning *tuning;
     struct arena *arena;
@@ -105,18 +107,19 @@ int prefilter_new(const struct slice *literals, size_t n, struct prefilter **ret
 {
     AUTO(prefilter) p = calloc(1, sizeof *p);
 
-    if (p) {
-        p->arena = arena_new(1024, 0);
-        p->tuning = calloc(1, sizeof *p->tuning);
+    if (!p)
+        return err_nomem(err);
+    p->arena = arena_new(1024, 0);
+    p->tuning = calloc(1, sizeof *p->tuning);
+    if (!p->tuning || pthread_mutex_init(&p->tuning->lock, NULL) != 0) {
+        free(TAKE(p->tuning));
+        return err_nomem(err);
     }
-    if (!p || !p->arena || !p->tuning || !keep_texts(p, literals, n) ||
-        !rares_keep(&p->rares, literals, n, p->arena))
+    if (!p->arena || !keep_texts(p, literals, n) || !rares_keep(&p->rares, literals, n, p->arena))
         return err_nomem(err);
     p->tuning->left = p->ntexts > FEW ? TUNINGS_MAX : 0;
     if (hs_valid_platform() != HS_SUCCESS)
         return err_set(err, -ENOSYS, "this processor is too old for Vectorscan");
-    if (p->ntexts && compile(p->texts, p->ntexts, &p->database, err) < 0)
-        return err_code(err);
     *ret_prefilter = TAKE(p);
     return 0;
 }
@@ -130,40 +133,38 @@ static void tuned_free(struct tuned *t)
     free(t);
 }
 
+static void tuning_free(struct tuning *t)
+{
+    if (!t)
+        return;
+    while (t->all) {
+        struct tuned *one = t->all;
+
+        t->all = one->former;
+        tuned_free(one);
+    }
+    hs_free_database(t->texts);
+    pthread_mutex_destroy(&t->lock);
+    free(t);
+}
+
 void prefilter_free(struct prefilter *p)
 {
     if (!p)
         return;
-    while (p->tuning && p->tuning->all) {
-        struct tuned *t = p->tuning->all;
-
-        p->tuning->all = t->former;
-        tuned_free(t);
-    }
-    hs_free_database(p->database);
+    tuning_free(p->tuning);
     arena_free(p->arena);
-    free(p->tuning);
     free(p);
 }
 
-static int fit(struct prefilter_scratch *s, const hs_database_t *database)
-{
-    if (database && s->fits != database) {
-        if (hs_alloc_scratch(database, &s->scratch) != HS_SUCCESS)
-            return -ENOMEM;
-        s->fits = database;
-    }
-    return 0;
-}
-
-int prefilter_scratch_for(struct prefilter_scratch **scratch, const struct prefilter *p)
+int prefilter_scratch_for(struct prefilter_scratch **scratch, const struct prefilter *p UNUSED)
 {
     if (!*scratch)
         *scratch = calloc(1, sizeof **scratch);
     if (!*scratch)
         return -ENOMEM;
-    (*scratch)->fits = NULL; /* a database at the place of one that is gone */
-    return fit(*scratch, p->database);
+    (*scratch)->fits = NULL; /* another one may be at the place of one that is gone */
+    return 0;
 }
 
 void prefilter_scratch_free(struct prefilter_scratch *s)
@@ -190,7 +191,7 @@ static int tuned_fill(struct tuned *t, const struct prefilter *p, struct slice s
     return t->grams.n ? compile(texts, t->grams.n, &t->database, &err) : -ENOENT;
 }
 
-/* Chooses, once; what fails is not tried again. */
+/* What fails is not tried again. */
 static void tune(const struct prefilter *p, struct slice sample)
 {
     struct tuning *tuning = p->tuning;
@@ -207,18 +208,23 @@ static void tune(const struct prefilter *p, struct slice sample)
     }
 }
 
-/* NULL: the literals themselves are scanned for. */
-static struct tuned *tuned_for(const struct prefilter *p, struct slice bytes)
+/* Grams that suit the log, or (NULL) a database of the texts. */
+static struct tuned *prepare(const struct prefilter *p, struct slice bytes)
 {
     struct tuning *tuning = p->tuning;
+    struct tuned *now = atomic_load(&tuning->now);
+    struct err err = ERR_NONE;
 
-    if (!atomic_load(&tuning->now) && tuning->left && bytes.n >= SAMPLE_MIN &&
-        !atomic_flag_test_and_set(&tuning->busy)) {
-        if (!atomic_load(&tuning->now) && tuning->left)
-            tune(p, bytes);
-        atomic_flag_clear(&tuning->busy);
-    }
-    return atomic_load(&tuning->now);
+    if (now || p->ntexts == 0)
+        return now;
+    pthread_mutex_lock(&tuning->lock);
+    if (!atomic_load(&tuning->now) && tuning->left && bytes.n >= SAMPLE_MIN)
+        tune(p, bytes);
+    now = atomic_load(&tuning->now);
+    if (!now && !tuning->texts && !tuning->broken)
+        tuning->broken = compile(p->texts, p->ntexts, &tuning->texts, &err) < 0;
+    pthread_mutex_unlock(&tuning->lock);
+    return now;
 }
 
 /* ---- the scan ---- */
@@ -267,25 +273,36 @@ static int on_gram(unsigned gram, unsigned long long from UNUSED, unsigned long 
     return 0;
 }
 
+static int scan_texts(const struct prefilter *p, struct prefilter_scratch *s,
+                      struct scanning *scanning)
+{
+    struct tuned *tuned = prepare(p, scanning->bytes);
+    const hs_database_t *database = tuned ? tuned->database : p->tuning->texts;
+    struct slice bytes = scanning->bytes;
+    hs_error_t e;
+
+    if (!database)
+        return p->ntexts ? -EIO : 0;
+    if (s->fits != database && hs_alloc_scratch(database, &s->scratch) != HS_SUCCESS)
+        return -EIO;
+    s->fits = database;
+    scanning->tuned = tuned;
+    e = hs_scan(database, bytes.p, (unsigned)bytes.n, 0, s->scratch, tuned ? on_gram : on_text,
+                scanning);
+    if (bytes.n >= SAMPLE_MIN && scanning->idle > bytes.n / IDLE_BYTES)
+        atomic_compare_exchange_strong(&p->tuning->now, &tuned, NULL);
+    return e == HS_SUCCESS ? 0 : e == HS_SCAN_TERMINATED ? 1 : -EIO;
+}
+
 int prefilter_scan(const struct prefilter *p, struct prefilter_scratch *s, struct slice bytes,
                    prefilter_hit *hit, void *ctx)
 {
-    struct tuned *tuned = tuned_for(p, bytes);
-    struct scanning scanning = { p, tuned, bytes, hit, ctx, 0 };
-    const hs_database_t *database = tuned ? tuned->database : p->database;
-    hs_error_t e = HS_SUCCESS;
+    struct scanning scanning = { .prefilter = p, .bytes = bytes, .hit = hit, .ctx = ctx };
+    int r = bytes.n > UINT32_MAX ? -EIO : scan_texts(p, s, &scanning);
 
-    if (bytes.n > UINT32_MAX || fit(s, database) < 0)
-        return -EIO;
-    if (database)
-        e = hs_scan(database, bytes.p, (unsigned)bytes.n, 0, s->scratch, tuned ? on_gram : on_text,
-                    &scanning);
-    if (bytes.n >= SAMPLE_MIN && scanning.idle > bytes.n / IDLE_BYTES)
-        atomic_compare_exchange_strong(&p->tuning->now, &tuned, NULL);
-    if (e != HS_SUCCESS)
-        return e == HS_SCAN_TERMINATED ? 0 : -EIO;
-    rares_find(&p->rares, bytes, hit, ctx);
-    return 0;
+    if (r == 0)
+        rares_find(&p->rares, bytes, hit, ctx);
+    return r < 0 ? r : 0;
 }
 
 #else
