@@ -1,6 +1,9 @@
 /* One record to one event. The hot path: no malloc, all memory from the batch's arena. */
 #include <errno.h>
 #include <stdio.h>
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
 
 #include "base/ip.h"
 #include "base/utf8.h"
@@ -112,6 +115,9 @@ struct run {
     bool failed; /* memory */
     const struct parser_trace *trace;
     const struct glance *glance; /* NULL: the whole event is wanted */
+    uint32_t asked; /* by the last condition, when there were so many fields; what was found */
+    size_t asked_with;
+    const struct field *found;
     size_t passed; /* fields that a glance passed over, at least as many as there are */
 };
 
@@ -205,12 +211,19 @@ const char *level_word(size_t i, const char **ret_level)
     return i < ARRAY_SIZE(level_words) ? level_words[i].word.p : NULL;
 }
 
+/* In any case of ASCII letters. Most words are not the one: their lengths or first letters differ.
+ */
+static ALWAYS_INLINE bool same_word(struct slice a, struct slice b)
+{
+    return a.n == b.n && (a.n == 0 || ((a.p[0] ^ b.p[0]) & ~0x20) == 0) && slice_eq_nocase(a, b);
+}
+
 static void set_level(struct run *r, struct slice word)
 {
     if (r->has_level)
         return;
     for (size_t i = 0; i < ARRAY_SIZE(level_words); i++)
-        if (word.n == level_words[i].word.n && slice_eq_nocase(word, level_words[i].word)) {
+        if (same_word(word, level_words[i].word)) {
             r->has_level = true;
             set(r, FIELD_LOG_LEVEL, level_words[i].level);
             return;
@@ -490,6 +503,25 @@ static int json_scalar(void *ctx, struct slice path, enum json_type type, struct
     return member(r, path, value_of(type), text);
 }
 
+/* Where the next control character is, from i on; or the end. */
+static size_t next_control(struct slice s, size_t i)
+{
+#ifdef __SSE2__
+    const __m128i last = _mm_set1_epi8(0x1f);
+
+    for (; s.n - i >= 16; i += 16) {
+        __m128i v = _mm_loadu_si128((const __m128i *)(const void *)(s.p + i));
+        unsigned at = (unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(_mm_min_epu8(v, last), v));
+
+        if (at)
+            return i + (size_t)__builtin_ctz(at);
+    }
+#endif
+    while (i < s.n && (unsigned char)s.p[i] >= 0x20)
+        i++;
+    return i;
+}
+
 /*
  * Raw line breaks and tabs inside strings, as some formatters leave them, made legal. Each stays
  * the character that it is: a blank in its place could be part of a text that a rule looks for, but
@@ -503,8 +535,7 @@ static struct slice repair(struct run *r, struct slice s)
     for (size_t i = 0; i < s.n; i++) {
         size_t from = i;
 
-        while (i < s.n && (unsigned char)s.p[i] >= 0x20)
-            i++;
+        i = next_control(s, i);
         buf_add(&b, s.p + from, i - from);
         if (i < s.n && s.p[i] == '\n')
             buf_str(&b, "\\n");
@@ -706,14 +737,25 @@ static void split_peer(struct run *r)
 
 /* ---- events ---- */
 
-static bool condition_holds(const struct run *r, const struct condition *c)
+/* Entries that follow one another ask for the same field, and add none before one of them fits. */
+static const struct field *field_of(struct run *r, const struct condition *c)
 {
-    const struct field *f = event_get(r->ev, c->field);
+    if (r->asked != c->field || r->asked_with != r->ev->nfields || c->field == FIELD_OTHER) {
+        r->found = event_get(r->ev, c->field);
+        if (!r->found)
+            r->found = event_get_named(r->ev, c->name);
+        r->asked = c->field;
+        r->asked_with = r->ev->nfields;
+    }
+    return r->found;
+}
 
-    if (!f)
-        f = event_get_named(r->ev, c->name);
+static bool condition_holds(struct run *r, const struct condition *c)
+{
+    const struct field *f = field_of(r, c);
+
     for (size_t i = 0; f && f->type != VALUE_NULL && i < c->n; i++)
-        if (slice_eq_nocase(f->value, c->values[i]))
+        if (same_word(f->value, c->values[i]))
             return true;
     return false;
 }
