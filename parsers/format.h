@@ -219,7 +219,8 @@ int time_parse(struct slice s, const struct zone *z, uint64_t received_us, uint6
 struct time_near {
     char text[TIME_NEAR_MAX];
     size_t n; /* 0: none */
-    size_t digits; /* of its fraction */
+    size_t fraction, digits; /* where it begins (without one: the end), and how many it has */
+    uint64_t scale; /* microseconds of its last digit */
     uint64_t us; /* without its fraction */
 };
 int time_parse_near(struct time_near *near, struct slice s, const struct zone *z,

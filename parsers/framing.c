@@ -5,26 +5,6 @@
 
 #include "parsers/format.h"
 
-/* Where the next quote, backslash or brace is, from i on; or the end. */
-static ALWAYS_INLINE size_t next_sign(struct slice s, size_t i)
-{
-#ifdef __SSE2__
-    const __m128i quote = _mm_set1_epi8('"'), backslash = _mm_set1_epi8('\\');
-    const __m128i brace = _mm_set1_epi8('{' | 6); /* both, with those bits set; and y */
-
-    for (; s.n - i >= 16; i += 16) {
-        __m128i v = _mm_loadu_si128((const __m128i *)(const void *)(s.p + i));
-        __m128i braces = _mm_cmpeq_epi8(_mm_or_si128(v, _mm_set1_epi8(6)), brace);
-        __m128i texts = _mm_or_si128(_mm_cmpeq_epi8(v, quote), _mm_cmpeq_epi8(v, backslash));
-        unsigned at = (unsigned)_mm_movemask_epi8(_mm_or_si128(texts, braces));
-
-        if (at)
-            return i + (size_t)__builtin_ctz(at);
-    }
-#endif
-    return i;
-}
-
 /* Strings and objects from some place on, as far as was looked. */
 struct scan {
     size_t at;
@@ -32,21 +12,59 @@ struct scan {
     bool quoted;
 };
 
+static ALWAYS_INLINE void take_sign(struct scan *c, char sign)
+{
+    if (sign == '"')
+        c->quoted = !c->quoted;
+    else if (!c->quoted)
+        c->depth += sign == '{' ? 1 : sign == '}' ? -1 : 0;
+}
+
+#ifdef __SSE2__
+/* Which of sixteen bytes are quotes, backslashes or braces. */
+static ALWAYS_INLINE unsigned signs_of(const char *p)
+{
+    const __m128i quote = _mm_set1_epi8('"'), backslash = _mm_set1_epi8('\\');
+    const __m128i brace = _mm_set1_epi8('{' | 6); /* both, with those bits set; and y */
+    __m128i v = _mm_loadu_si128((const __m128i *)(const void *)p);
+    __m128i braces = _mm_cmpeq_epi8(_mm_or_si128(v, _mm_set1_epi8(6)), brace);
+    __m128i texts = _mm_or_si128(_mm_cmpeq_epi8(v, quote), _mm_cmpeq_epi8(v, backslash));
+
+    return (unsigned)_mm_movemask_epi8(_mm_or_si128(texts, braces));
+}
+
+static void scan_sixteen(struct scan *c, const char *p)
+{
+    unsigned signs = signs_of(p);
+
+    c->at += 16;
+    for (; signs; signs &= signs - 1) {
+        unsigned i = (unsigned)__builtin_ctz(signs);
+
+        if (!c->quoted || p[i] != '\\')
+            take_sign(c, p[i]);
+        else if (i == 15)
+            c->at++; /* what is behind a backslash is not looked at */
+        else
+            signs &= ~(2u << i);
+    }
+}
+#endif
+
 static void scan_on(struct scan *c, struct slice s)
 {
-    for (; c->at < s.n; c->at++) {
-        char sign;
-
-        c->at = next_sign(s, c->at);
-        if (c->at >= s.n)
-            break;
-        sign = s.p[c->at];
-        if (c->quoted && sign == '\\')
+    while (c->at < s.n) {
+#ifdef __SSE2__
+        if (s.n - c->at >= 16) {
+            scan_sixteen(c, s.p + c->at);
+            continue;
+        }
+#endif
+        if (c->quoted && s.p[c->at] == '\\')
             c->at++;
-        else if (sign == '"')
-            c->quoted = !c->quoted;
-        else if (!c->quoted)
-            c->depth += sign == '{' ? 1 : sign == '}' ? -1 : 0;
+        else
+            take_sign(c, s.p[c->at]);
+        c->at++;
     }
 }
 

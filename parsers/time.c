@@ -183,20 +183,18 @@ static size_t fraction_digits(struct slice s)
 /* Apart from the digits of the fraction, of which there are as many, the text is the same. */
 static bool is_near(const struct time_near *near, struct slice s, uint64_t *ret_us)
 {
-    size_t from = SECONDS_END + (near->digits ? 1 : 0), end = from + near->digits;
+    const char *p = s.p + near->fraction, *end = p + near->digits;
     uint64_t us = 0;
 
-    if (s.n != near->n || memcmp(s.p, near->text, from) != 0 ||
-        memcmp(s.p + end, near->text + end, s.n - end) != 0)
+    if (s.n != near->n || memcmp(s.p, near->text, near->fraction) != 0 ||
+        memcmp(end, near->text + near->fraction + near->digits, (size_t)(s.p + s.n - end)) != 0)
         return false;
-    for (size_t i = from; i < end; i++) {
-        if (!digit(s, i))
+    for (; p < end; p++) {
+        if (*p < '0' || *p > '9')
             return false;
-        us = us * 10 + (uint64_t)(s.p[i] - '0');
+        us = us * 10 + (uint64_t)(*p - '0');
     }
-    for (size_t i = near->digits; near->digits && i < 6; i++)
-        us *= 10;
-    *ret_us = near->us + us;
+    *ret_us = near->us + us * near->scale;
     return true;
 }
 
@@ -212,13 +210,11 @@ static void keep_near(struct time_near *near, struct slice s, uint64_t us)
     if (digits > 6)
         return;
     near->us = us;
-    if (digits) {
-        uint64_t scale = USEC_PER_SEC;
-
-        for (size_t i = 0; i < digits; i++) {
-            scale /= 10;
-            near->us -= (uint64_t)(s.p[SECONDS_END + 1 + i] - '0') * scale;
-        }
+    near->fraction = digits ? SECONDS_END + 1 : s.n;
+    near->scale = USEC_PER_SEC;
+    for (size_t i = 0; i < digits; i++) {
+        near->scale /= 10;
+        near->us -= (uint64_t)(s.p[near->fraction + i] - '0') * near->scale;
     }
     memcpy(near->text, s.p, s.n);
     near->n = s.n;
