@@ -352,8 +352,8 @@ static void mask(struct run *r, struct slice secret)
     r->message = r->ev->raw; /* the old text is not shown anywhere */
 }
 
-/* value.p is not NULL. */
-static void apply(struct run *r, const struct target *t, struct slice value, enum value_type type)
+static void apply_special(struct run *r, const struct target *t, struct slice value,
+                          enum value_type type)
 {
     if (t->go_quoted)
         value = go_unquote(r->a, value);
@@ -387,6 +387,16 @@ static void apply(struct run *r, const struct target *t, struct slice value, enu
     }
 }
 
+/* value.p is not NULL. Most targets are fields as they stand. */
+static ALWAYS_INLINE void apply(struct run *r, const struct target *t, struct slice value,
+                                enum value_type type)
+{
+    if (t->kind != TARGET_FIELD || t->go_quoted)
+        apply_special(r, t, value, type);
+    else if (value.n)
+        put(r, t->field, t->name, type, value);
+}
+
 /* ---- JSON and logfmt ---- */
 
 static enum value_type value_of(enum json_type t)
@@ -398,7 +408,7 @@ static enum value_type value_of(enum json_type t)
 }
 
 /* yajl's decoded texts live only during the call: what is not in our text is copied. */
-static struct slice keep(struct run *r, struct slice s)
+static ALWAYS_INLINE struct slice keep(struct run *r, struct slice s)
 {
     struct slice c;
 
@@ -629,16 +639,9 @@ static void captures_apply(struct run *r, const struct captures *c)
 {
     const struct slice *groups = r->scratch->groups;
 
-    for (size_t i = 1; i < c->n; i++) {
-        const struct target *t = &c->targets[i];
-
-        if (!groups[i].p)
-            continue;
-        if (t->kind != TARGET_FIELD || t->go_quoted)
-            apply(r, t, groups[i], VALUE_STRING);
-        else if (groups[i].n)
-            put(r, t->field, t->name, VALUE_STRING, groups[i]);
-    }
+    for (size_t i = 1; i < c->n; i++)
+        if (groups[i].p)
+            apply(r, &c->targets[i], groups[i], VALUE_STRING);
     for (size_t i = 1; c->has_json && i < c->n; i++)
         if (c->targets[i].kind == TARGET_JSON && groups[i].p)
             (void)read_json(r, groups[i]);

@@ -166,12 +166,62 @@ static void an_event_may_have_more_fields_than_the_last_one(void **state)
     }
 }
 
+static void run_input(struct world *w, struct parser_scratch *s, struct arena *a,
+                      struct slice input, struct event *ret)
+{
+    const struct format *f = format_find(w->formats, SLICE("xray"));
+    struct parser_source source = { .format = f, .channel = f->channel, .input = input };
+    struct record record = {
+        .text = SLICE("2026/11/21 01:37:16 tcp:198.51.100.11:56084 accepted tcp:192.0.2.2:8080"),
+        .priority = -1
+    };
+
+    arena_reset(a);
+    assert_int_equal(parser_run(&source, s, &record, 1, a, ret, NULL), 0);
+}
+
+/* No line of an error log is an access: a scratch that read another log knows that, too. */
+static void each_input_has_its_own_layouts(void **state)
+{
+    struct world *w = *state;
+    static char longer[400];
+    const struct slice inputs[] = {
+        SLICE("/var/log/other.log"),
+        SLICE("/var/log/error.log"),
+        SLICE("/var/log/erro"),
+        SLICE("/var/log/error"),
+        SLICE(""),
+        SLICE_NONE,
+        slice_of(longer, 300),
+        slice_of(longer, 400),
+    };
+    unsigned unparsed = 0;
+
+    memset(longer, 'x', sizeof longer);
+    memcpy(longer + 390, "error", 5);
+    for (size_t i = 0; i < ARRAY_SIZE(inputs) * ARRAY_SIZE(inputs); i++) {
+        AUTO(parser_scratch) fresh = parser_scratch_new(w->formats);
+        struct slice input = inputs[i % ARRAY_SIZE(inputs)];
+        struct event a, b;
+
+        run_input(w, w->used, w->b, inputs[i / ARRAY_SIZE(inputs)], &b);
+        run_input(w, w->used, w->b, input, &b);
+        run_input(w, fresh, w->a, input, &a);
+        assert_same(&a, &b);
+        assert_int_equal(!(a.flags & EVENT_UNPARSED),
+                         slice_find(input, SLICE("error")) == SIZE_MAX);
+        unparsed += a.flags & EVENT_UNPARSED ? 1 : 0;
+    }
+    assert_int_equal(unparsed, 3 * ARRAY_SIZE(inputs));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(formats_that_take_turns_do_not_mix_their_names),
         cmocka_unit_test(names_that_share_a_place_are_told_apart),
         cmocka_unit_test(a_name_that_was_interned_meanwhile_is_known),
+        cmocka_unit_test(each_input_has_its_own_layouts),
         cmocka_unit_test(an_event_may_have_more_fields_than_the_last_one),
     };
 
