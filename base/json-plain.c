@@ -9,6 +9,8 @@
  * Scalars are collected and told at the end, when the whole text is known to be ordinary. Paths
  * and texts stay where they are in the line; what is made (a path of two keys, a string with
  * escapes) is written to the room.
+ *
+ * Each reader of a part begins at p and returns where the part ends; NULL: not ordinary.
  */
 #include "base/json-private.h"
 
@@ -19,7 +21,7 @@
 #include "base/utf8.h"
 
 #define TOLD_MAX 256
-#define KEYS_MAX 256 /* of the objects open at once */
+#define KEYS_MAX 256 /* of the objects open at once, without those that are kept */
 #define OBJECT_KEYS_MAX 64 /* of one: they are compared with each other */
 #define ROOM 8192
 
@@ -29,11 +31,18 @@ struct scalar {
 };
 
 struct plain {
-    const char *p, *end;
-    size_t nscalars, max, nkeys, depth, used;
+    const char *end;
+    const struct json_flat *flat;
+    size_t nscalars, left, max, nkeys, depth, used;
     struct scalar scalars[TOLD_MAX];
     struct slice keys[KEYS_MAX];
     char room[ROOM];
+};
+
+/* Where a value stands. */
+struct place {
+    struct slice path;
+    struct json_key *key; /* NULL: it is not kept */
 };
 
 /* ---- strings ---- */
@@ -118,96 +127,129 @@ static int hex_value(char c)
 }
 
 /* Behind "\u". Surrogates are not ordinary. */
-static bool escaped_character(struct plain *t)
+static const char *escaped_character(struct plain *t, const char *p)
 {
     uint32_t cp = 0;
     char out[4];
 
-    if (t->end - t->p < 4)
-        return false;
+    if (t->end - p < 4)
+        return NULL;
     for (unsigned i = 0; i < 4; i++) {
-        int v = hex_value(*t->p++);
+        int v = hex_value(*p++);
 
         if (v < 0)
-            return false;
+            return NULL;
         cp = cp << 4 | (uint32_t)v;
     }
     if (cp >= 0xd800 && cp <= 0xdfff)
-        return false;
-    return room_add(t, out, utf8_encode(cp, out));
+        return NULL;
+    return room_add(t, out, utf8_encode(cp, out)) ? p : NULL;
 }
 
 /* At a backslash. */
-static bool escape(struct plain *t)
+static const char *escape(struct plain *t, const char *p)
 {
     static const char means[128] = { ['"'] = '"',  ['\\'] = '\\', ['/'] = '/',  ['b'] = '\b',
                                      ['f'] = '\f', ['n'] = '\n',  ['r'] = '\r', ['t'] = '\t' };
     unsigned char c;
 
-    if (t->end - t->p < 2)
-        return false;
-    c = (unsigned char)t->p[1];
-    t->p += 2;
+    if (t->end - p < 2)
+        return NULL;
+    c = (unsigned char)p[1];
     if (c == 'u')
-        return escaped_character(t);
-    return c < sizeof means && means[c] && room_add(t, &means[c], 1);
+        return escaped_character(t, p + 2);
+    return c < sizeof means && means[c] && room_add(t, &means[c], 1) ? p + 2 : NULL;
 }
 
-/* The rest of a string whose first backslash is at t->p. */
-static bool escaped_string(struct plain *t, const char *from, unsigned high, struct slice *ret)
+/* The rest of a string that begins at `from` and has its first backslash at p. */
+static const char *escaped_string(struct plain *t, const char *from, const char *p, unsigned high,
+                                  struct slice *ret)
 {
     size_t begin = t->used;
     const char *raw = from;
 
-    while (*t->p != '"') {
-        if (!room_add(t, from, (size_t)(t->p - from)) || *t->p != '\\' || !escape(t))
-            return false;
-        from = t->p;
-        t->p = run_end(t->p, t->end, &high);
-        if (t->p == t->end)
-            return false;
+    while (*p != '"') {
+        if (!room_add(t, from, (size_t)(p - from)) || *p != '\\' || !(p = escape(t, p)))
+            return NULL;
+        from = p;
+        p = run_end(p, t->end, &high);
+        if (p == t->end)
+            return NULL;
     }
-    if (!room_add(t, from, (size_t)(t->p - from)))
-        return false;
+    if (!room_add(t, from, (size_t)(p - from)))
+        return NULL;
     /* Escapes are ASCII and give whole characters: valid before is valid after. */
-    if (high && !utf8_valid(slice_of(raw, (size_t)(t->p - raw))))
-        return false;
+    if (high && !utf8_valid(slice_of(raw, (size_t)(p - raw))))
+        return NULL;
     *ret = slice_of(t->room + begin, t->used - begin);
-    t->p++;
-    return true;
+    return p + 1;
 }
 
 /* Behind the opening quote; goes behind the closing one. */
-static ALWAYS_INLINE bool string(struct plain *t, struct slice *ret)
+static ALWAYS_INLINE const char *string(struct plain *t, const char *from, struct slice *ret)
 {
-    const char *from = t->p;
     unsigned high = 0;
+    const char *p = run_end(from, t->end, &high);
 
-    t->p = run_end(from, t->end, &high);
-    if (t->p == t->end)
-        return false;
-    if (UNLIKELY(*t->p != '"'))
-        return escaped_string(t, from, high, ret);
-    *ret = slice_of(from, (size_t)(t->p - from));
-    t->p++;
-    return !UNLIKELY(high) || utf8_valid(*ret);
+    if (p == t->end)
+        return NULL;
+    if (UNLIKELY(*p != '"'))
+        return escaped_string(t, from, p, high, ret);
+    *ret = slice_of(from, (size_t)(p - from));
+    return UNLIKELY(high) && !utf8_valid(*ret) ? NULL : p + 1;
+}
+
+static ALWAYS_INLINE bool blank(char c)
+{
+    return c == ' ' || c == '\t' || c == '\n' || c == '\r';
+}
+
+/* The next byte that is no blank, or the end. */
+static ALWAYS_INLINE const char *skip(const struct plain *t, const char *p)
+{
+    while (p < t->end && UNLIKELY(blank(*p)))
+        p++;
+    return p;
+}
+
+/* NUL at the end, which ends no ordinary text. */
+static ALWAYS_INLINE char byte(const struct plain *t, const char *p)
+{
+    return LIKELY(p < t->end) ? *p : '\0';
 }
 
 /* ---- keys ---- */
 
-/* Was it not yet in the object whose keys begin at `first`? *seen: one bit of 64 for each. */
-static bool note_key(struct plain *t, size_t first, uint64_t *seen, struct slice key)
+/* An object that is open. */
+struct object {
+    struct place place;
+    uint64_t number; /* for keys that are kept */
+    size_t first; /* for the others: where they begin in t->keys */
+    uint64_t seen; /* one bit of 64 for each */
+    struct json_key **expected; /* what stood here the last time */
+};
+
+/* Was it not yet in the object? */
+static bool note_key(struct plain *t, struct object *o, struct slice key)
 {
     uint64_t bit = UINT64_C(1) << (slice_ends_mix(slice_ends_of(key), key.n) >> 58);
 
-    for (size_t i = first; UNLIKELY(*seen & bit) && i < t->nkeys; i++)
+    for (size_t i = o->first; UNLIKELY(o->seen & bit) && i < t->nkeys; i++)
         if (slice_eq(t->keys[i], key))
             return false;
-    if (t->nkeys == KEYS_MAX || t->nkeys - first == OBJECT_KEYS_MAX)
+    if (t->nkeys == KEYS_MAX || t->nkeys - o->first == OBJECT_KEYS_MAX)
         return false;
-    *seen |= bit;
+    o->seen |= bit;
     t->keys[t->nkeys++] = key;
     return true;
+}
+
+static bool note_kept_key(const struct object *o, struct json_key *k)
+{
+    bool twice = k->object == o->number;
+
+    k->object = o->number;
+    return !twice;
 }
 
 /* Its length is judged as yajl's side does it. */
@@ -226,170 +268,205 @@ static bool path_of(struct plain *t, struct slice base, struct slice key, struct
     return true;
 }
 
+static struct json_key *kept_key(const struct plain *t, const struct object *o, struct slice key)
+{
+    bool made = false;
+    struct json_key *k =
+        o->place.key ? json_key_find(t->flat->keys, o->place.key, key, &made) : NULL;
+
+    if (made && t->flat->number)
+        k->number = t->flat->number(t->flat->ctx, json_key_path(k));
+    return k;
+}
+
+/* At the quote of a key; goes to its value. `from`: where it begins, with what is before it. */
+static const char *new_key(struct plain *t, struct object *o, const char *from, const char *p,
+                           bool first, struct place *ret)
+{
+    const char *plain = p + 1;
+    struct json_key *k;
+    struct slice key;
+
+    p = string(t, plain, &key);
+    p = p ? skip(t, p) : t->end;
+    if (byte(t, p) != ':')
+        return NULL;
+    p = skip(t, p + 1);
+    k = kept_key(t, o, key);
+    if (k ? !note_kept_key(o, k) : !note_key(t, o, key))
+        return NULL;
+    ret->key = k;
+    if (!k)
+        return path_of(t, o->place.path, key, &ret->path) ? p : NULL;
+    ret->path = o->place.path.n ? json_key_path(k) : key;
+    if (key.p == plain)
+        json_key_stood(k, slice_of(from, (size_t)(p - from)), (size_t)(plain - from), first);
+    *o->expected = k;
+    o->expected = &k->next;
+    return p;
+}
+
+/* From behind the bracket, or behind a value. At the end of the object *ret_over is set. */
+static const char *next_key(struct plain *t, struct object *o, const char *from, bool first,
+                            struct place *ret, bool *ret_over)
+{
+    const char *p = skip(t, from);
+
+    if (byte(t, p) == '}') {
+        *ret_over = true;
+        return p + 1;
+    }
+    if (!first) {
+        if (byte(t, p) != ',')
+            return NULL;
+        p = skip(t, p + 1);
+    }
+    return byte(t, p) == '"' ? new_key(t, o, from, p, first, ret) : NULL;
+}
+
+/* The same; where the expected key stands, it is known how it goes on. */
+static ALWAYS_INLINE const char *key(struct plain *t, struct object *o, const char *p, bool first,
+                                     struct place *ret, bool *ret_over)
+{
+    struct json_key *k = *o->expected;
+
+    if (UNLIKELY(!k || !json_key_stands(k, first, p, t->end)))
+        return next_key(t, o, p, first, ret, ret_over);
+    ret->key = k;
+    /* In the line where it can be: whoever keeps it need not copy it then. */
+    ret->path = o->place.path.n ? json_key_path(k) : slice_of(p + k->front, k->n);
+    o->expected = &k->next;
+    return note_kept_key(o, k) ? p + k->nraw : NULL;
+}
+
 /* ---- values ---- */
 
-static ALWAYS_INLINE bool blank(char c)
+/* Of a key that is not kept it is not known. */
+static ALWAYS_INLINE bool is_wanted(const struct json_flat *flat, const struct json_key *k)
 {
-    return c == ' ' || c == '\t' || c == '\n' || c == '\r';
+    return !flat->wanted || !k ||
+           (k->number < flat->nwanted && flat->wanted[k->number / 64] >> k->number % 64 & 1);
 }
 
-/* The next byte that is no blank; NUL at the end, which ends no ordinary text. */
-static ALWAYS_INLINE char next(struct plain *t)
+static ALWAYS_INLINE bool add(struct plain *t, const struct place *at, enum json_type type,
+                              struct slice text)
 {
-    while (t->p < t->end && UNLIKELY(blank(*t->p)))
-        t->p++;
-    return LIKELY(t->p < t->end) ? *t->p : '\0';
-}
-
-static bool add(struct plain *t, struct slice path, enum json_type type, struct slice text)
-{
-    if (t->nscalars == t->max)
+    if (t->left == 0)
         return false;
-    t->scalars[t->nscalars++] = (struct scalar){ path, text, type };
+    t->left--;
+    if (is_wanted(t->flat, at->key))
+        t->scalars[t->nscalars++] = (struct scalar){ at->path, text, type };
     return true;
 }
 
-static bool word(struct plain *t, struct slice path, enum json_type type, struct slice text)
+static const char *word(struct plain *t, const char *p, const struct place *at, enum json_type type,
+                        struct slice text)
 {
-    if ((size_t)(t->end - t->p) < text.n || memcmp(t->p, text.p, text.n) != 0)
-        return false;
-    t->p += text.n;
-    return add(t, path, type, text);
+    if ((size_t)(t->end - p) < text.n || memcmp(p, text.p, text.n) != 0)
+        return NULL;
+    return add(t, at, type, text) ? p + text.n : NULL;
 }
 
-/* Goes behind the digits; false: there is none. */
-static bool digits(struct plain *t)
+/* Behind the digits; NULL: there is none. */
+static ALWAYS_INLINE const char *digits(const struct plain *t, const char *from)
 {
-    const char *from = t->p;
+    const char *p = from;
 
-    while (t->p < t->end && *t->p >= '0' && *t->p <= '9')
-        t->p++;
-    return t->p > from;
-}
-
-static bool at(const struct plain *t, char c)
-{
-    return t->p < t->end && *t->p == c;
+    while (p < t->end && *p >= '0' && *p <= '9')
+        p++;
+    return p > from ? p : NULL;
 }
 
 /* RFC 8259, section 6. What follows is looked at by the caller: "01" ends behind its zero. */
-static bool number(struct plain *t, struct slice path)
+static const char *number(struct plain *t, const char *from, const struct place *at)
 {
-    const char *from = t->p;
+    const char *p = from + (byte(t, from) == '-');
 
-    t->p += at(t, '-');
-    if (at(t, '0'))
-        t->p++;
-    else if (!digits(t))
-        return false;
-    if (at(t, '.')) {
-        t->p++;
-        if (!digits(t))
-            return false;
+    p = byte(t, p) == '0' ? p + 1 : digits(t, p);
+    if (p && byte(t, p) == '.')
+        p = digits(t, p + 1);
+    if (p && (byte(t, p) | 0x20) == 'e') {
+        p++;
+        p = digits(t, p + (byte(t, p) == '+' || byte(t, p) == '-'));
     }
-    if (at(t, 'e') || at(t, 'E')) {
-        t->p++;
-        t->p += at(t, '+') || at(t, '-');
-        if (!digits(t))
-            return false;
-    }
-    return add(t, path, JSON_NUMBER, slice_of(from, (size_t)(t->p - from)));
+    return p && add(t, at, JSON_NUMBER, slice_of(from, (size_t)(p - from))) ? p : NULL;
 }
 
-static bool object(struct plain *t, struct slice base);
-static bool array(struct plain *t, struct slice path);
+static const char *object(struct plain *t, const char *p, const struct place *at);
+static const char *array(struct plain *t, const char *p, const struct place *at);
 
-static bool inside(struct plain *t, bool (*read)(struct plain *t, struct slice path),
-                   struct slice path)
+static const char *inside(struct plain *t, const char *p, const struct place *at,
+                          const char *(*read)(struct plain *t, const char *p,
+                                              const struct place *at))
 {
-    bool ok;
-
     if (t->depth == JSON_DEPTH_MAX)
-        return false;
+        return NULL;
     t->depth++;
-    t->p++;
-    ok = read(t, path);
+    p = read(t, p + 1, at);
     t->depth--;
-    return ok;
+    return p;
 }
 
-/* c: the first byte of the value, at t->p. */
-static ALWAYS_INLINE bool value(struct plain *t, char c, struct slice path)
+static ALWAYS_INLINE const char *value(struct plain *t, const char *p, const struct place *at)
 {
     struct slice text;
+    char c = byte(t, p);
 
     if (c == '"') {
-        t->p++;
-        return string(t, &text) && add(t, path, JSON_STRING, text);
+        p = string(t, p + 1, &text);
+        return p && add(t, at, JSON_STRING, text) ? p : NULL;
     }
     switch (c) {
     case '{':
-        return inside(t, object, path);
+        return inside(t, p, at, object);
     case '[':
-        return inside(t, array, path);
+        return inside(t, p, at, array);
     case 't':
-        return word(t, path, JSON_BOOL, SLICE("true"));
+        return word(t, p, at, JSON_BOOL, SLICE("true"));
     case 'f':
-        return word(t, path, JSON_BOOL, SLICE("false"));
+        return word(t, p, at, JSON_BOOL, SLICE("false"));
     case 'n':
-        return word(t, path, JSON_NULL, SLICE("null"));
+        return word(t, p, at, JSON_NULL, SLICE("null"));
     default:
-        return number(t, path);
+        return number(t, p, at);
     }
 }
 
 /* Behind the bracket; goes behind the closing one. */
-static bool array(struct plain *t, struct slice path)
+static const char *array(struct plain *t, const char *p, const struct place *at)
 {
-    char c = next(t);
-
-    if (c == ']') {
-        t->p++;
-        return true;
+    p = skip(t, p);
+    if (byte(t, p) == ']')
+        return p + 1;
+    while ((p = value(t, skip(t, p), at))) {
+        p = skip(t, p);
+        if (byte(t, p) != ',')
+            return byte(t, p) == ']' ? p + 1 : NULL;
+        p++;
     }
-    for (;; c = next(t)) {
-        if (!value(t, c, path))
-            return false;
-        c = next(t);
-        t->p += c != '\0';
-        if (c != ',')
-            return c == ']';
-    }
+    return NULL;
 }
 
-static ALWAYS_INLINE bool member(struct plain *t, struct slice base, size_t first, uint64_t *seen)
+static const char *object(struct plain *t, const char *p, const struct place *at)
 {
-    struct slice key, path;
+    struct json_key *unknown = NULL;
+    struct object o = { .place = *at, .first = t->nkeys };
+    bool over = false;
 
-    t->p++;
-    if (!string(t, &key) || !note_key(t, first, seen, key) || !path_of(t, base, key, &path) ||
-        next(t) != ':')
-        return false;
-    t->p++;
-    return value(t, next(t), path);
-}
+    o.expected = at->key ? &at->key->inside : &unknown;
+    if (at->key)
+        o.number = json_keys_object(t->flat->keys);
+    for (bool first = true;; first = false) {
+        struct place member;
 
-static bool object(struct plain *t, struct slice base)
-{
-    size_t first = t->nkeys;
-    uint64_t seen = 0;
-    char c = next(t);
-
-    if (c == '}') {
-        t->p++;
-        return true;
+        p = key(t, &o, p, first, &member, &over);
+        if (over)
+            break;
+        if (!p || !(p = value(t, p, &member)))
+            return NULL;
     }
-    for (; c == '"'; c = next(t)) {
-        if (!member(t, base, first, &seen))
-            return false;
-        c = next(t);
-        t->p += c != '\0';
-        if (c != ',') {
-            t->nkeys = first;
-            return c == '}';
-        }
-    }
-    return false;
+    t->nkeys = o.first;
+    return p;
 }
 
 /* ---- the text ---- */
@@ -410,16 +487,20 @@ bool json_plain(struct slice text, struct json_flat *flat, int *ret_result, stru
 {
     UNINITIALIZED struct plain t; /* its lists need no clearing */
     size_t max = flat->scalars_max ? flat->scalars_max : JSON_SCALARS_MAX;
+    struct place whole = { SLICE_NONE, flat->keys ? json_keys_begin(flat->keys) : NULL };
+    const char *p;
 
     if (text.n == 0)
         return false;
-    t.p = text.p;
     t.end = text.p + text.n;
-    t.max = max < TOLD_MAX ? max : TOLD_MAX;
+    t.flat = flat;
+    t.left = t.max = max < TOLD_MAX ? max : TOLD_MAX;
     t.nscalars = t.nkeys = t.depth = t.used = 0;
-    if (next(&t) != '{' || !inside(&t, object, SLICE_NONE) || next(&t) != '\0' || t.p != t.end)
+    p = skip(&t, text.p);
+    if (byte(&t, p) != '{' || !(p = inside(&t, p, &whole, object)) || skip(&t, p) != t.end)
         return false;
     flat->duplicate_key = false;
+    flat->passed = t.max - t.left - t.nscalars;
     *ret_result = tell(&t, flat, err);
     return true;
 }

@@ -327,6 +327,7 @@ int json_flatten_yajl(struct slice text, struct json_flat *flat, struct err *err
     f.error = 0;
     f.arena = NULL;
     flat->duplicate_key = false;
+    flat->passed = 0;
     r = run(text, &flat_callbacks, &f, &f.error, &f.why, err);
     arena_free(f.arena);
     return r;

@@ -29,6 +29,14 @@ enum json_type {
 
 /* ---- flat ---- */
 
+/* Keys of earlier texts, for who reads many of one kind: in the same order they are read at once.
+ */
+struct json_keys;
+struct json_keys *json_keys_new(void); /* NULL when memory is out */
+void json_keys_free(struct json_keys *k);
+DEFINE_AUTO(json_keys)
+void json_keys_forget(struct json_keys *k); /* their numbers hold no more */
+
 struct json_flat {
     /* path and text live during the call only. */
     int (*scalar)(void *ctx, struct slice path, enum json_type type, struct slice text);
@@ -37,6 +45,15 @@ struct json_flat {
     void (*again)(void *ctx, struct slice path);
     bool duplicate_key; /* result: some object had a key twice, also in an array */
     size_t scalars_max; /* 0 = 512; more are an error (-E2BIG) */
+
+    struct json_keys *keys; /* may be NULL */
+    /* With keys, for who wants little: a set of numbers of paths, bit n % 64 of word n / 64, and
+     * the number of a path, which is asked when a key is new. What has another number may be
+     * counted instead of told. `wanted` NULL: all is told. */
+    const uint64_t *wanted;
+    size_t nwanted; /* numbers; no larger one is wanted */
+    uint32_t (*number)(void *ctx, struct slice path);
+    size_t passed; /* result: scalars that were not told */
 };
 /* A path over 1 KiB and more than 512 keys in the objects open at once are -E2BIG, too. */
 int json_flatten(struct slice text, struct json_flat *flat, struct err *err);

@@ -43,6 +43,7 @@ struct left_out {
  */
 struct parser_scratch {
     struct regex_scratch *regex;
+    struct json_keys *keys;
     struct fail2ban_scratch *filter; /* made by the first record that needs it */
     /* What a glance found by a filter, for who reads the same record whole: it is asked once. */
     struct filtered found;
@@ -65,7 +66,8 @@ struct parser_scratch *parser_scratch_new(const struct formats *f UNUSED)
     if (!s)
         return NULL;
     s->regex = regex_scratch_new();
-    return s->regex ? TAKE(s) : NULL;
+    s->keys = json_keys_new();
+    return s->regex && s->keys ? TAKE(s) : NULL;
 }
 
 void parser_scratch_free(struct parser_scratch *s)
@@ -73,6 +75,7 @@ void parser_scratch_free(struct parser_scratch *s)
     if (!s)
         return;
     regex_scratch_free(s->regex);
+    json_keys_free(s->keys);
     fail2ban_scratch_free(s->filter);
     free(s);
 }
@@ -464,6 +467,7 @@ static void open_names(struct run *r)
         return;
     for (size_t i = 0; i < NAMES_CACHED; i++)
         s->names[i].n = 0;
+    json_keys_forget(s->keys);
     s->format = r->f;
     s->nnames = field_count(r->f->names);
 }
@@ -502,6 +506,13 @@ static ALWAYS_INLINE bool passes_over(struct run *r, struct slice name)
         return false;
     r->passed += MEMBER_FIELDS;
     return true;
+}
+
+static uint32_t json_number(void *ctx, struct slice path)
+{
+    const struct run *r = ctx;
+
+    return field_find(r->f->names, path);
 }
 
 static int json_scalar(void *ctx, struct slice path, enum json_type type, struct slice text)
@@ -599,7 +610,14 @@ static void cut_members(struct run *r)
 static bool read_json(struct run *r, struct slice s)
 {
     struct json_flat flat = {
-        .scalar = json_scalar, .again = json_again, .ctx = r, .scalars_max = EVENT_FIELDS_MAX
+        .scalar = json_scalar,
+        .again = json_again,
+        .ctx = r,
+        .scalars_max = EVENT_FIELDS_MAX,
+        .keys = r->scratch->keys,
+        .wanted = r->glance ? r->glance->members : NULL,
+        .nwanted = r->glance ? r->glance->nnames : 0,
+        .number = json_number,
     };
     size_t fields = r->ev->nfields;
     struct run before = *r;
@@ -610,6 +628,7 @@ static bool read_json(struct run *r, struct slice s)
         take_back(r, &before, fields);
         e = json_flatten(repair(r, s), &flat, NULL);
     }
+    r->passed += flat.passed * MEMBER_FIELDS;
     r->failed = r->failed || e == -ENOMEM; /* that it is no JSON is not known */
     if (e < 0 && e != -E2BIG)
         take_back(r, &before, fields);

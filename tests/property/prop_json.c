@@ -1,8 +1,9 @@
 /*
  * The reader of ordinary JSON against yajl: the same answer, the same scalars in the same order,
- * the same mark for a key that came twice, and nothing told of a text that it leaves to yajl.
- * Random documents, mutations of real lines, every truncation and every changed byte of some.
- * The same seed gives the same cases; TW_JSON_SEED and TW_JSON_CASES change them
+ * the same mark for a key that came twice, and nothing told of a text that it leaves to yajl. With
+ * and without the keys of the texts before; when only some paths are wanted, the others are
+ * counted. Random documents, mutations of real lines, every truncation and every changed byte of
+ * some. The same seed gives the same cases; TW_JSON_SEED and TW_JSON_CASES change them
  * (`make json-pairs`: twenty million). Each text ends where its page ends: no byte behind it is
  * read.
  */
@@ -30,19 +31,38 @@ struct world {
     struct buf lines[LINES_MAX];
     size_t nlines;
     struct buf ours, theirs, made;
+    struct json_keys *keys; /* of all texts so far */
     uint64_t cases, ordinary, wrong;
 };
 
 struct told {
     struct buf *out;
     unsigned refuse_at; /* 0: never */
+    const uint64_t *wanted; /* NULL: all */
+    size_t unwanted;
 };
+
+#define NUMBERS 70
+
+static uint32_t number_of(void *ctx, struct slice path)
+{
+    uint64_t h = 7;
+
+    (void)ctx;
+    for (size_t i = 0; i < path.n; i++)
+        h = (h ^ (unsigned char)path.p[i]) * 0x100000001b3;
+    return (uint32_t)(h >> 20) % NUMBERS;
+}
 
 static int on_scalar(void *ctx, struct slice path, enum json_type type, struct slice text)
 {
     struct told *t = ctx;
     size_t head[3] = { path.n, (size_t)type, text.n };
 
+    if (t->wanted && !(t->wanted[number_of(t, path) / 64] >> number_of(t, path) % 64 & 1)) {
+        t->unwanted++;
+        return 0;
+    }
     if (t->refuse_at && --t->refuse_at == 0)
         return -EPERM;
     buf_add(t->out, head, sizeof head);
@@ -65,38 +85,51 @@ static struct slice fenced(struct world *w, struct slice text)
 struct limits {
     unsigned refuse_at;
     size_t scalars_max;
+    const uint64_t *wanted;
+    bool keys;
 };
 
 /* What both say; false: they differ. */
 static bool agree(struct world *w, struct slice text, struct limits limits, bool *ret_ordinary)
 {
-    struct told a = { &w->ours, limits.refuse_at }, b = { &w->theirs, limits.refuse_at };
-    struct json_flat ours = {
-        .scalar = on_scalar, .ctx = &a, .duplicate_key = true, .scalars_max = limits.scalars_max
-    };
+    struct told a = { &w->ours, limits.refuse_at, limits.wanted, 0 };
+    struct told b = { &w->theirs, limits.refuse_at, limits.wanted, 0 };
+    struct json_flat ours = { .scalar = on_scalar,
+                              .ctx = &a,
+                              .duplicate_key = true,
+                              .scalars_max = limits.scalars_max,
+                              .keys = limits.keys ? w->keys : NULL,
+                              .number = number_of,
+                              .wanted = limits.wanted,
+                              .nwanted = NUMBERS };
     struct json_flat theirs = {
         .scalar = on_scalar, .ctx = &b, .duplicate_key = true, .scalars_max = limits.scalars_max
     };
     struct err our_err = ERR_NONE, their_err = ERR_NONE;
-    int r = 0;
+    int r = 0, their_r;
 
     buf_reset(&w->ours);
     buf_reset(&w->theirs);
     *ret_ordinary = json_plain(text, &ours, &r, &our_err);
     if (!*ret_ordinary)
-        return w->ours.n == 0;
-    return json_flatten_yajl(text, &theirs, &their_err) == r &&
+        return w->ours.n == 0 && a.unwanted == 0;
+    their_r = json_flatten_yajl(text, &theirs, &their_err);
+    return their_r == r && (r < 0 || a.unwanted + ours.passed == b.unwanted) &&
            slice_eq(buf_view(&w->ours), buf_view(&w->theirs)) &&
            ours.duplicate_key == theirs.duplicate_key && strcmp(our_err.text, their_err.text) == 0;
 }
 
 static void check(struct world *w, struct slice made)
 {
+    static const uint64_t some[] = { 0xf0f0ff00ffff0000, 0x2b };
     struct limits limits = { roll(&w->d, 40) ? 0 : 1 + roll(&w->d, 12),
-                             roll(&w->d, 4) ? 256 : roll(&w->d, 30) };
+                             roll(&w->d, 4) ? 256 : roll(&w->d, 30), roll(&w->d, 3) ? NULL : some,
+                             roll(&w->d, 4) > 0 };
     struct slice text = fenced(w, made);
     bool ordinary;
 
+    if (!roll(&w->d, 30))
+        json_keys_forget(w->keys); /* or most of the time they would rest */
     w->cases++;
     if (!agree(w, text, limits, &ordinary) && w->wrong++ < 5)
         print_message("differs (refused at %u, at most %zu): %.*s\n", limits.refuse_at,
@@ -108,7 +141,7 @@ static void check(struct world *w, struct slice made)
 
 static void add_line(struct world *w, struct slice line)
 {
-    struct told told = { &w->theirs, 0 };
+    struct told told = { &w->theirs, 0, NULL, 0 };
     struct json_flat flat = { .scalar = on_scalar, .ctx = &told };
     size_t sample = slice_find(line, SLICE("'{\"")); /* in a format or rule: '{...}', ip: ...} */
     size_t from = sample == SIZE_MAX ? slice_find_byte(line, '{') : sample + 1;
@@ -181,6 +214,7 @@ static void free_world(struct world *w)
     buf_fini(&w->theirs);
     buf_fini(&w->made);
     munmap(w->fence, TEXT_MAX + 65536);
+    json_keys_free(w->keys);
 }
 
 /* ---- random documents ---- */
@@ -508,6 +542,8 @@ static void mutation(struct world *w)
     unsigned times = 1 + (roll(&w->d, 3) == 0) + (roll(&w->d, 9) == 0);
 
     buf_slice(&line, buf_view(&w->lines[roll(&w->d, (unsigned)w->nlines)]));
+    if (roll(&w->d, 2))
+        check(w, buf_view(&line)); /* what is spoiled comes behind what is not */
     for (; times; times--) {
         buf_reset(&w->made);
         put_mutation(w, buf_view(&line));
@@ -530,6 +566,8 @@ static int setup(void **state)
     struct world *w = calloc(1, sizeof *w);
 
     assert_non_null(w);
+    w->keys = json_keys_new();
+    assert_non_null(w->keys);
     w->d.x = setting("TW_JSON_SEED", 1);
     make_world(w);
     *state = w;
@@ -560,7 +598,7 @@ static void real_lines_are_ordinary_and_read_alike(void **state)
         struct slice text = fenced(w, buf_view(&w->lines[i]));
         bool is;
 
-        w->wrong += !agree(w, text, (struct limits){ 0, 256 }, &is);
+        w->wrong += !agree(w, text, (struct limits){ .scalars_max = 256, .keys = true }, &is);
         ordinary += is;
     }
     print_message("%llu of %zu\n", (unsigned long long)ordinary, w->nlines);

@@ -49,6 +49,82 @@ static void scalars_have_their_dotted_path(void **state)
     assert_string_equal(out, "a:2=1;b.c:3=x;b.d:1=true;b.d:0=null;b.d.e:2=-0;f:2=1e400;");
 }
 
+/* ---- with the keys of the texts before ---- */
+
+static uint32_t first_letter(void *ctx, struct slice path)
+{
+    (void)ctx;
+    return path.n ? (unsigned char)path.p[0] - 'a' : 63;
+}
+
+static void assert_reads(struct json_keys *keys, uint64_t wanted, const char *text,
+                         const char *want, size_t passed)
+{
+    struct flat_text t = { .out = BUF_INIT };
+    struct json_flat flat = { .scalar = on_scalar,
+                              .ctx = &t,
+                              .keys = keys,
+                              .number = first_letter,
+                              .wanted = wanted ? &wanted : NULL,
+                              .nwanted = 64 };
+
+    assert_int_equal(json_flatten(slice_str(text), &flat, NULL), 0);
+    assert_string_equal(t.out.p ? t.out.p : "", want);
+    assert_int_equal(flat.passed, passed);
+    buf_fini(&t.out);
+}
+
+static void keys_of_earlier_texts_change_nothing(void **state)
+{
+    static const char *const texts[][2] = {
+        { "{\"a\":1,\"b\":{\"c\":2},\"d\":[{\"e\":3},{\"e\":4}]}",
+          "a:2=1;b.c:2=2;d.e:2=3;d.e:2=4;" },
+        { "{\"b\":{\"c\":2},\"a\":1}", "b.c:2=2;a:2=1;" },
+        { "{\"a\": 1, \"b\": {\"c\":2 }}", "a:2=1;b.c:2=2;" },
+        { "{\"\\u0061\":1,\"b\":{}}", "a:2=1;" },
+        { "{\"a\":{\"a\":{\"a\":1}}}", "a.a.a:2=1;" },
+        { "{\"a\":1,\"b\":2,\"a\":3}", "a:2=1;b:2=2;" }, /* yajl's */
+        { "{\"\":{\"\":1,\"a\":2},\"a\":3}", ":2=1;a:2=2;a:2=3;" },
+    };
+    AUTO(json_keys) keys = json_keys_new();
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_SIZE(texts); i++)
+        for (size_t j = 0; j < ARRAY_SIZE(texts); j++) {
+            assert_reads(keys, 0, texts[i][0], texts[i][1], 0);
+            assert_reads(keys, 0, texts[j][0], texts[j][1], 0);
+            assert_reads(keys, 0, texts[j][0], texts[j][1], 0);
+        }
+}
+
+static void what_nobody_wants_is_counted(void **state)
+{
+    AUTO(json_keys) keys = json_keys_new();
+    const char *text = "{\"a\":1,\"b\":{\"c\":\"x\",\"d\":[true,null]},\"e\":0}";
+
+    (void)state;
+    for (unsigned i = 0; i < 3; i++) {
+        assert_reads(keys, 1 << ('e' - 'a'), text, "e:2=0;", 4);
+        assert_reads(keys, 1 << ('b' - 'a'), text, "b.c:3=x;b.d:1=true;b.d:0=null;", 2);
+        assert_reads(keys, 0, text, "a:2=1;b.c:3=x;b.d:1=true;b.d:0=null;e:2=0;", 0);
+    }
+    json_keys_forget(keys);
+    assert_reads(keys, 1, text, "a:2=1;", 4);
+}
+
+static void more_keys_than_there_is_room_for_are_read_all_the_same(void **state)
+{
+    AUTO(json_keys) keys = json_keys_new();
+    char text[128], want[128];
+
+    (void)state;
+    for (unsigned i = 0; i < 3000; i++) {
+        snprintf(text, sizeof text, "{\"a\":1,\"k%u\":{\"long_key_%u\":2},\"z\":3}", i, i);
+        snprintf(want, sizeof want, "a:2=1;k%u.long_key_%u:2=2;z:2=3;", i, i);
+        assert_reads(keys, 0, text, want, 0);
+    }
+}
+
 static void numbers_of_any_size_come_through_as_text(void **state)
 {
     char out[128];
@@ -370,6 +446,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_byte_is_escaped_wherever_it_stands),
         cmocka_unit_test(scalars_have_their_dotted_path),
+        cmocka_unit_test(keys_of_earlier_texts_change_nothing),
+        cmocka_unit_test(what_nobody_wants_is_counted),
+        cmocka_unit_test(more_keys_than_there_is_room_for_are_read_all_the_same),
         cmocka_unit_test(numbers_of_any_size_come_through_as_text),
         cmocka_unit_test(the_first_of_two_equal_keys_wins_and_is_marked),
         cmocka_unit_test(cut_glued_and_deep_texts_are_errors),
