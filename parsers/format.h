@@ -179,6 +179,8 @@ struct glance {
     bool unsure;
 };
 
+/* formats-load.c: one document. -EINVAL: findings are in diag. */
+int format_load(struct formats *set, const struct yaml *y, struct diag *d);
 /* Takes the place of one with its name. false: no memory. */
 bool formats_put(struct formats *set, struct format *f);
 
