@@ -31,8 +31,9 @@ struct scalar {
 };
 
 struct plain {
-    const char *end;
+    const char *begin, *end;
     const struct json_flat *flat;
+    unsigned high; /* not 0: a byte of a string so far is not ASCII */
     size_t nscalars, left, max, nkeys, depth, used;
     struct scalar scalars[TOLD_MAX];
     struct slice keys[KEYS_MAX];
@@ -67,8 +68,8 @@ static bool stops(char c)
     return c == '"' || c == '\\' || (unsigned char)c < 0x20;
 }
 
-/* The same by words and bytes: for the end of the text, and for machines without SSE2. */
-static const char *tail_end(const char *p, const char *end, unsigned *high)
+/* The same by words and bytes: for short texts, and for machines without SSE2. */
+static const char *slow_end(const char *p, const char *end, unsigned *high)
 {
     uint64_t w, all = 0;
 
@@ -84,29 +85,39 @@ static const char *tail_end(const char *p, const char *end, unsigned *high)
     return p;
 }
 
-/* The first quote, backslash or control from p on, or end. *high is not 0 when a byte before it is
- * not ASCII. */
-static ALWAYS_INLINE const char *run_end(const char *p, const char *end, unsigned *high)
-{
 #ifdef __SSE2__
+/* A bit for each of sixteen bytes: it is one of those. */
+static ALWAYS_INLINE unsigned stops_near(const char *p, unsigned *high)
+{
     const __m128i quote = _mm_set1_epi8('"'), backslash = _mm_set1_epi8('\\');
     const __m128i control = _mm_set1_epi8(0x1f);
+    __m128i v = _mm_loadu_si128((const __m128i *)(const void *)p);
+    __m128i stop = _mm_or_si128(_mm_cmpeq_epi8(v, quote), _mm_cmpeq_epi8(v, backslash));
 
-    for (; end - p >= 16; p += 16) {
-        __m128i v = _mm_loadu_si128((const __m128i *)(const void *)p);
-        __m128i stop = _mm_or_si128(_mm_cmpeq_epi8(v, quote), _mm_cmpeq_epi8(v, backslash));
-        unsigned at, upper = (unsigned)_mm_movemask_epi8(v);
+    *high |= (unsigned)_mm_movemask_epi8(v);
+    return (unsigned)_mm_movemask_epi8(
+        _mm_or_si128(stop, _mm_cmpeq_epi8(_mm_min_epu8(v, control), v)));
+}
+#endif
 
-        stop = _mm_or_si128(stop, _mm_cmpeq_epi8(_mm_min_epu8(v, control), v));
-        at = (unsigned)_mm_movemask_epi8(stop);
-        if (at) {
-            *high |= upper & (at - 1) & ~at;
+/* The first quote, backslash or control from p on, or the end. */
+static ALWAYS_INLINE const char *run_end(struct plain *t, const char *p)
+{
+#ifdef __SSE2__
+    unsigned at, before;
+
+    for (; t->end - p >= 16; p += 16) {
+        at = stops_near(p, &t->high);
+        if (at)
             return p + __builtin_ctz(at);
-        }
-        *high |= upper;
+    }
+    before = (unsigned)(16 - (t->end - p));
+    if (LIKELY(t->end - t->begin >= 16)) { /* the last sixteen: some of them are behind us */
+        at = stops_near(t->end - 16, &t->high) >> before;
+        return at ? p + __builtin_ctz(at) : t->end;
     }
 #endif
-    return tail_end(p, end, high);
+    return slow_end(p, t->end, &t->high);
 }
 
 static bool room_add(struct plain *t, const char *p, size_t n)
@@ -162,24 +173,20 @@ static const char *escape(struct plain *t, const char *p)
 }
 
 /* The rest of a string that begins at `from` and has its first backslash at p. */
-static const char *escaped_string(struct plain *t, const char *from, const char *p, unsigned high,
+static const char *escaped_string(struct plain *t, const char *from, const char *p,
                                   struct slice *ret)
 {
     size_t begin = t->used;
-    const char *raw = from;
 
     while (*p != '"') {
         if (!room_add(t, from, (size_t)(p - from)) || *p != '\\' || !(p = escape(t, p)))
             return NULL;
         from = p;
-        p = run_end(p, t->end, &high);
+        p = run_end(t, p);
         if (p == t->end)
             return NULL;
     }
     if (!room_add(t, from, (size_t)(p - from)))
-        return NULL;
-    /* Escapes are ASCII and give whole characters: valid before is valid after. */
-    if (high && !utf8_valid(slice_of(raw, (size_t)(p - raw))))
         return NULL;
     *ret = slice_of(t->room + begin, t->used - begin);
     return p + 1;
@@ -188,15 +195,14 @@ static const char *escaped_string(struct plain *t, const char *from, const char 
 /* Behind the opening quote; goes behind the closing one. */
 static ALWAYS_INLINE const char *string(struct plain *t, const char *from, struct slice *ret)
 {
-    unsigned high = 0;
-    const char *p = run_end(from, t->end, &high);
+    const char *p = run_end(t, from);
 
-    if (p == t->end)
+    if (UNLIKELY(p == t->end))
         return NULL;
     if (UNLIKELY(*p != '"'))
-        return escaped_string(t, from, p, high, ret);
+        return escaped_string(t, from, p, ret);
     *ret = slice_of(from, (size_t)(p - from));
-    return UNLIKELY(high) && !utf8_valid(*ret) ? NULL : p + 1;
+    return p + 1;
 }
 
 static ALWAYS_INLINE bool blank(char c)
@@ -492,12 +498,18 @@ bool json_plain(struct slice text, struct json_flat *flat, int *ret_result, stru
 
     if (text.n == 0)
         return false;
+    t.begin = text.p;
     t.end = text.p + text.n;
+    t.high = 0;
     t.flat = flat;
     t.left = t.max = max < TOLD_MAX ? max : TOLD_MAX;
     t.nscalars = t.nkeys = t.depth = t.used = 0;
     p = skip(&t, text.p);
     if (byte(&t, p) != '{' || !(p = inside(&t, p, &whole, object)) || skip(&t, p) != t.end)
+        return false;
+    /* Between strings all is ASCII, and escapes give whole characters: what is valid as a whole is
+     * valid in each. */
+    if (UNLIKELY(t.high) && !utf8_valid(text))
         return false;
     flat->duplicate_key = false;
     flat->passed = t.max - t.left - t.nscalars;
