@@ -126,6 +126,21 @@ struct sample {
 
 struct filter; /* filter.h */
 
+#define HEAD_PLACES_MAX 40
+
+/* The bytes that may stand at one place: a range, or one more. */
+struct head_place {
+    char from, to, other;
+};
+
+/* An alternative of an expression that begins with places of one byte each (heads.c). */
+struct head {
+    unsigned id; /* of all that ever were */
+    size_t n; /* 0: there is none */
+    struct head_place places[HEAD_PLACES_MAX];
+    struct regex *alone; /* the alternative; the set keeps it */
+};
+
 struct format {
     struct filter *filter; /* its lines go through a filter of fail2ban; NULL: through layouts */
     struct slice name, channel, summary;
@@ -145,6 +160,7 @@ struct format {
     const char **units, **paths;
     struct framing framing;
     struct regex *start; /* of a record */
+    struct head head; /* of that */
     bool start_by[256]; /* the first byte of a line says that it fits, whatever follows */
     bool start_not; /* a record starts where the pattern does NOT fit */
     bool unclosed; /* an open JSON string holds the record together */
@@ -193,8 +209,16 @@ const struct action *action_find(struct slice name);
 /* framing.c: for struct framing; ctx is the format. */
 bool format_record_starts(const void *ctx, struct slice line, struct slice previous);
 void format_record_begins(const void *ctx);
-/* Fills start_by; once the expression is compiled. */
-void format_note_starts(struct format *f);
+/* Fills start_by; once the expression is compiled. Returns whether it looks at nothing behind a
+ * match. */
+bool format_note_starts(struct format *f);
+
+/* heads.c. An alternative of a pattern with places for the head, or p NULL. */
+struct slice head_read(struct slice pattern, struct head *h);
+/* Does the line begin as one that was learned? false: that is not known. */
+bool head_known(const struct head *h, struct slice line);
+/* A line that fits the whole pattern. */
+void head_learn(const struct head *h, struct regex_scratch *s, struct slice line);
 
 /* Words for levels, and what they become: NULL behind the last. */
 const char *level_word(size_t i, const char **ret_level);

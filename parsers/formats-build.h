@@ -24,4 +24,6 @@ void format_unknown(struct build *b, struct slice name, struct src_pos at, const
 bool format_read_target(struct build *b, struct slice name, struct target *ret);
 /* The set keeps it. NULL: a fault. */
 struct regex *format_read_regex(struct build *b, const struct yaml *y, bool both_ends);
+/* A pattern of our own making, as those are read. NULL: there is none. */
+struct regex *format_make_regex(struct build *b, struct slice pattern);
 void format_read_captures(struct build *b, const struct yaml *y, struct captures *c);

@@ -303,6 +303,20 @@ static void load_events(struct build *b, const struct yaml *format)
 
 /* ---- framing ---- */
 
+static void load_head(struct build *b, struct head *h)
+{
+    AUTO_BUF pattern = BUF_INIT;
+    unsigned flags;
+    struct slice one = head_read(regex_pattern(b->f->start, &flags), h);
+
+    if (!one.p)
+        return;
+    buf_printf(&pattern, "^(?:%.*s)", SLICE_FMT(one));
+    h->alone = buf_ok(&pattern) ? format_make_regex(b, buf_view(&pattern)) : NULL;
+    if (!h->alone)
+        h->n = 0;
+}
+
 static void load_framing(struct build *b, const struct yaml *y)
 {
     static const char *const keys[] = { "start", "start_not", "unclosed", "apart",
@@ -314,7 +328,8 @@ static void load_framing(struct build *b, const struct yaml *y)
         return;
     b->f->start_not = not != NULL;
     b->f->start = format_read_regex(b, not ? not : start ? start : y, false);
-    format_note_starts(b->f);
+    if (format_note_starts(b->f))
+        load_head(b, &b->f->head);
     (void)yaml_bool(yaml_get(y, "unclosed"), &b->f->unclosed);
     (void)yaml_bool(yaml_get(y, "apart"), &b->f->apart);
     if ((yaml_get(y, "lines") && parse_u64(text_of(y, "lines"), 2, 65536, &lines) < 0) ||

@@ -125,19 +125,22 @@ static bool expand(struct build *b, const struct yaml *y, struct buf *out)
     return buf_ok(out);
 }
 
-static bool keep_regex(struct formats *set, struct regex *r)
+/* By the set; NULL: no memory. */
+static struct regex *kept(struct formats *set, struct regex *r)
 {
     if (set->nregexes == set->regexes_cap) {
         size_t cap = set->regexes_cap ? set->regexes_cap * 2 : 64;
         struct regex **list = realloc(set->regexes, cap * sizeof *list);
 
-        if (!list)
-            return false;
+        if (!list) {
+            regex_free(r);
+            return NULL;
+        }
         set->regexes = list;
         set->regexes_cap = cap;
     }
     set->regexes[set->nregexes++] = r;
-    return true;
+    return r;
 }
 
 /* Anchored at both ends: attackers put text in the middle of lines. */
@@ -161,11 +164,15 @@ struct regex *format_read_regex(struct build *b, const struct yaml *y, bool both
         format_fault(b, y->at, err.text);
         return NULL;
     }
-    if (!keep_regex(b->set, r)) {
-        regex_free(r);
-        return NULL;
-    }
-    return r;
+    return kept(b->set, r);
+}
+
+struct regex *format_make_regex(struct build *b, struct slice pattern)
+{
+    struct err err = ERR_NONE;
+    struct regex *r;
+
+    return regex_compile(pattern, REGEX_DOTALL, &r, &err) < 0 ? NULL : kept(b->set, r);
 }
 
 void format_read_captures(struct build *b, const struct yaml *y, struct captures *c)

@@ -146,14 +146,24 @@ void formats_thread_end(void)
     regex_scratch_free(TAKE(thread_scratch));
 }
 
+static bool fits(const struct format *f, struct slice line)
+{
+    struct regex_scratch *s;
+
+    if ((line.n && f->start_by[(unsigned char)line.p[0]]) || head_known(&f->head, line))
+        return true;
+    s = framing_scratch();
+    if (!s || regex_match(f->start, s, line, NULL, 0) != 1)
+        return false;
+    head_learn(&f->head, s, line);
+    return true;
+}
+
 bool format_record_starts(const void *ctx, struct slice line, struct slice previous)
 {
     const struct format *f = ctx;
-    struct regex_scratch *s = framing_scratch();
-    bool sure = line.n && f->start_by[(unsigned char)line.p[0]];
-    bool fits = sure || (s && regex_match(f->start, s, slice_take(line, 256), NULL, 0) == 1);
 
-    if (fits == f->start_not)
+    if (fits(f, slice_take(line, 256)) == f->start_not)
         return false;
     if (f->apart && previous.n && line.n && line.p[0] == '{' && previous.p[0] != '{')
         return false;
@@ -174,16 +184,17 @@ static bool looks_no_further(struct slice pattern)
 }
 
 /* With which first byte does any line fit, whatever follows? */
-void format_note_starts(struct format *f)
+bool format_note_starts(struct format *f)
 {
     struct regex_scratch *s = framing_scratch();
     unsigned flags;
 
     if (!s || !f->start || !looks_no_further(regex_pattern(f->start, &flags)))
-        return;
+        return false;
     for (unsigned c = 0; c < 256; c++) {
         char byte = (char)c;
 
         f->start_by[c] = regex_match(f->start, s, slice_of(&byte, 1), NULL, 0) == 1;
     }
+    return true;
 }

@@ -1,0 +1,129 @@
+/* Where a record begins does not depend on the lines before it. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include <cmocka.h>
+
+#include "base/diag.h"
+#include "base/regex.h"
+#include "parsers/format.h"
+#include "parsers/parser.h"
+
+/* Some have places in front and some have none; some look like one that has. */
+static const char *const patterns[] = {
+    "^(?:\\[\\d{4}-\\d\\d-\\d\\d[ T]\\d\\d:\\d\\d[^\\]]{0,20}\\] [\\w.-]+\\.[A-Z]+: |\\{\"a\":)",
+    "^\\d{4}-\\d\\d-\\d\\d \\d\\d:\\d\\d:\\d\\d [A-Z]+ ",
+    "^\\d{4}-\\d\\d-\\d\\d \\d\\d:\\d\\d:\\d\\d INFO ",
+    "^(?:\\{|\\[\\d\\d\\d\\d-[01]\\d-\\d\\d\\] .{0,5};|x)",
+    "^(?:(?i)\\[|\\[\\d{4}-\\d\\d-\\d\\d\\])",
+    "^\\[\\d{4}-\\d\\d-\\d\\d (?:a|b)\\]|x",
+    "^\\d{4}-\\d\\d-\\d\\d\\b",
+    "^\\d{4}-\\d\\d-\\d{2,3} ",
+    "^(?:\\d{4}-\\d\\d-\\d\\d )?\\[",
+};
+
+static const char *const lines[] = {
+    "[2026-11-21 01:38:00] production.DEBUG: a",
+    "[2026-11-21T01:38:00+00:00] production.ERROR: b",
+    "[2026-11-21 01:38] a.B: ",
+    "2026-11-21 01:38:00 INFO begins",
+    "2026-11-21 01:38:00 WARNING begins",
+    "[2026-11-21] abc; or so",
+    "[2026-11-21 a]",
+    "[2026-11-21 b]",
+    "{\"a\":1}",
+    "x",
+    "",
+};
+
+static uint64_t state = 3;
+
+static uint64_t dice(uint64_t sides)
+{
+    state = state * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+    return (state >> 33) % sides;
+}
+
+/* Mostly other digits, now and then another byte, or an end. */
+static size_t make_line(char *line)
+{
+    size_t n = strlen(lines[dice(ARRAY_SIZE(lines))]);
+    const char *from = lines[0];
+
+    for (size_t i = 0; i < ARRAY_SIZE(lines); i++)
+        if (strlen(lines[i]) == n)
+            from = lines[i];
+    memcpy(line, from, n);
+    for (size_t i = 0; i < n; i++)
+        if (line[i] >= '0' && line[i] <= '9')
+            line[i] = (char)('0' + dice(10));
+    if (n && dice(3) == 0)
+        line[dice(n)] = " 0aA].:x\xff"[dice(9)];
+    return dice(9) ? n : dice(n + 1);
+}
+
+static const struct format *format_of(struct formats *set, size_t i, struct diag *d)
+{
+    char text[600], name[20];
+
+    snprintf(name, sizeof name, "f%zu", i);
+    snprintf(
+        text, sizeof text,
+        "format: %s\nchannel: %s\nsummary: a\nlogsource: {product: %s}\nframing: {start: "
+        "'%s'}\nlayouts: [{name: a, match: '^(?<message>.*)$'}]\nfields: {a: ignore}\n"
+        "events:\n  - {action: service_start, starts: zzz, samples: ['zzz']}\nsamples: ['a']\n",
+        name, name, name, patterns[i]);
+    (void)formats_add(set, name, slice_str(text), d);
+    for (size_t k = 0; k < diag_count(d); k++)
+        print_message("%s\n", diag_text(d, k));
+    assert_int_equal(diag_errors(d), 0);
+    return format_find(set, slice_str(name));
+}
+
+static void a_line_begins_a_record_whatever_was_learned(void **unused)
+{
+    struct field_names *names = field_names_new();
+    struct formats *set = formats_new(names);
+    AUTO(diag) d = diag_new();
+    AUTO(regex_scratch) s = regex_scratch_new();
+    const struct format *all[ARRAY_SIZE(patterns)];
+    unsigned begun = 0, heads = 0;
+
+    (void)unused;
+    for (size_t i = 0; i < ARRAY_SIZE(patterns); i++) {
+        all[i] = format_of(set, i, d);
+        heads += all[i]->head.n > 0;
+    }
+    for (unsigned round = 0; round < 160000; round++) {
+        /* Some lines of one log, then those of another. */
+        const struct format *f = all[round / 50 % ARRAY_SIZE(patterns)];
+        const struct framing *framing = format_framing(f);
+        char line[80];
+        struct slice l = slice_of(line, make_line(line));
+        bool want = regex_match(f->start, s, l, NULL, 0) == 1;
+
+        framing->begins(framing->ctx);
+        if (framing->starts(framing->ctx, l, SLICE_NONE) != want) {
+            print_message("%.*s: '%.*s'\n", SLICE_FMT(f->name), SLICE_FMT(l));
+            fail();
+        }
+        begun += want;
+    }
+    assert_int_equal(heads, 5);
+    assert_in_range(begun, 20000, 140000);
+    formats_thread_end();
+    formats_free(set);
+    field_names_free(names);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_line_begins_a_record_whatever_was_learned),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
