@@ -115,7 +115,14 @@ int judge_open(struct taking *t);
 /* Event time has come to what the group was due at. */
 int group_due(struct taking *t, const struct rule *rule, struct group *g);
 /* Too old for its group: it would change what was told. */
-bool group_is_past(const struct rule *rule, const struct group *g, uint64_t time_us);
+static inline bool group_is_past(const struct rule *rule, const struct group *g, uint64_t time_us)
+{
+    uint64_t span = rule->info.window_us;
+
+    if (rule->correlation->judged_at_end)
+        return time_us < more_of(g)->judged_us;
+    return g->last_us >= span && time_us <= g->last_us - span;
+}
 /* The last event of a group that must not be silent. */
 int group_expect(struct taking *t, const struct rule *rule, struct group *g, struct stamp *s);
 /* Restoring: it fired then, by time. */

@@ -126,7 +126,9 @@ static bool all_stay(const struct rule *rule, const struct group *g, uint64_t no
            (g->n == 0 || group_oldest_us(g) + rule->info.window_us > now_us);
 }
 
-static int slide(struct taking *t, const struct rule *rule, struct group *g, struct stamp *s)
+/* This and judge() are the way of nearly all entries: they stand in their callers. */
+static ALWAYS_INLINE int slide(struct taking *t, const struct rule *rule, struct group *g,
+                               struct stamp *s)
 {
     int e = 0;
 
@@ -192,7 +194,7 @@ static int judge_all(struct taking *t, const struct rule *rule, struct group *g)
     return e;
 }
 
-static int judge(struct taking *t, const struct rule *rule, struct group *g)
+static ALWAYS_INLINE int judge(struct taking *t, const struct rule *rule, struct group *g)
 {
     if (!t->b)
         return judge_again(t, rule, g);
@@ -371,7 +373,7 @@ static int learn_value(struct taking *t, const struct rule *rule, struct group *
         g->lower_bound = true;
         t->c->stats.dropped++;
     }
-    seen = tally_find(&t->c->slab, totals, value, true);
+    seen = tally_add(&t->c->slab, totals, value);
     if (!seen)
         return -ENOMEM;
     is_new = seen->n == 0 || seen->n + span <= now;
@@ -462,14 +464,6 @@ int group_fired(struct taking *t, const struct rule *rule, struct group *g, uint
 
 /* ---- all types ---- */
 
-static int slide_and_judge(struct taking *t, const struct rule *rule, struct group *g,
-                           struct stamp *s)
-{
-    int e = slide(t, rule, g, s);
-
-    return e ? e : judge(t, rule, g);
-}
-
 int group_take(struct taking *t, const struct rule *rule, struct group *g, struct stamp *s,
                size_t mark)
 {
@@ -491,7 +485,8 @@ int group_take(struct taking *t, const struct rule *rule, struct group *g, struc
         /* The event may count below the line, too. */
         return e ? e : judge_later(t->c, rule_index(t->c, rule), g, mark);
     } else {
-        e = slide_and_judge(t, rule, g, s);
+        e = slide(t, rule, g, s);
+        e = e ? e : judge(t, rule, g);
     }
     mark_signal(t, mark);
     return e;
@@ -510,13 +505,4 @@ int group_due(struct taking *t, const struct rule *rule, struct group *g)
     if (g->more->due_us == now)
         (void)set_due(t, rule, g, 0);
     return e;
-}
-
-bool group_is_past(const struct rule *rule, const struct group *g, uint64_t time_us)
-{
-    uint64_t span = rule->info.window_us;
-
-    if (rule->correlation->judged_at_end)
-        return time_us < more_of(g)->judged_us;
-    return g->last_us >= span && time_us <= g->last_us - span;
 }

@@ -84,9 +84,9 @@ static bool keep_evidence(struct taking *t)
     return t->kept;
 }
 
-static struct signal *add_signal(struct taking *t, const struct rule *rule, uint64_t time_us,
-                                 const struct source_key *key, struct heard *group,
-                                 struct heard *value)
+static ALWAYS_INLINE struct signal *add_signal(struct taking *t, const struct rule *rule,
+                                               uint64_t time_us, const struct source_key *key,
+                                               struct heard *group, struct heard *value)
 {
     struct signal *s = batch_signal(t->b);
 

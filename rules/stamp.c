@@ -107,11 +107,15 @@ static struct number unpack_number(const struct pieces *p)
 
 void stamp_pack(struct shape shape, struct packed_stamp *e, const struct stamp *s)
 {
-    struct pieces p = pieces_of(shape, e);
+    struct pieces p;
 
-    e->time_us = (s->time_us < TIME_MAX ? s->time_us : TIME_MAX) & TIME_MAX;
-    e->trust = s->trust & 3u;
-    e->evidence = s->evidence;
+    *e = (struct packed_stamp){ .time_us =
+                                    (s->time_us < TIME_MAX ? s->time_us : TIME_MAX) & TIME_MAX,
+                                .trust = s->trust & 3u,
+                                .evidence = s->evidence };
+    if (!shape.pieces)
+        return;
+    p = pieces_of(shape, e);
     if (p.tag)
         *p.tag = (struct stamp_tag){ .part = s->part };
     if (p.value && !p.tag)

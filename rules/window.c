@@ -34,22 +34,26 @@ static bool tally_grow(struct slab *slab, struct totals *t)
     return true;
 }
 
-struct tally *tally_find(struct slab *slab, struct totals *t, uint64_t value, bool add)
+/* NULL: it has none. */
+static struct tally *tally_find(const struct totals *t, uint64_t value)
 {
-    size_t i;
+    struct tally *tally = t->tally_cap ? &t->tally[tally_slot(t, value)] : NULL;
 
-    if (add && t->tallies * 2 >= t->tally_cap && !tally_grow(slab, t))
+    return tally && tally->value ? tally : NULL;
+}
+
+struct tally *tally_add(struct slab *slab, struct totals *t, uint64_t value)
+{
+    struct tally *tally = tally_find(t, value);
+
+    if (tally)
+        return tally;
+    if (t->tallies * 2 >= t->tally_cap && !tally_grow(slab, t))
         return NULL;
-    if (t->tally_cap == 0)
-        return NULL;
-    i = tally_slot(t, value);
-    if (t->tally[i].value)
-        return &t->tally[i];
-    if (!add)
-        return NULL;
+    tally = &t->tally[tally_slot(t, value)];
     t->tallies++;
-    t->tally[i] = (struct tally){ .value = value };
-    return &t->tally[i];
+    *tally = (struct tally){ .value = value };
+    return tally;
 }
 
 /* Those behind it move up, so that none is cut off from its place. */
@@ -169,16 +173,21 @@ static __int128 whole_number(const struct number *n)
 
 static bool count_value(struct slab *slab, struct totals *t, uint64_t value)
 {
-    struct tally *tally = value ? tally_find(slab, t, value, true) : NULL;
+    struct tally *tally;
 
+    if (!value)
+        return true;
+    tally = tally_find(t, value);
+    if (!tally)
+        tally = tally_add(slab, t, value);
     if (tally)
         tally->n++;
-    return tally || !value;
+    return tally != NULL;
 }
 
 static void uncount_value(struct totals *t, uint64_t value)
 {
-    struct tally *tally = value ? tally_find(NULL, t, value, false) : NULL;
+    struct tally *tally = value ? tally_find(t, value) : NULL;
 
     if (tally && --tally->n == 0)
         tally_remove(t, tally);

@@ -186,8 +186,8 @@ bool group_split(struct group *g, uint64_t end_us, struct aside *ret) MUST_CHECK
 bool group_join(struct slab *slab, const struct correlation *c, struct group *g,
                 struct aside *later);
 
-/* The entry for a value; NULL when it has none and `add` is false, or memory is out. */
-struct tally *tally_find(struct slab *slab, struct totals *t, uint64_t value, bool add);
+/* The entry for a value, which may be new; NULL: no memory. */
+struct tally *tally_add(struct slab *slab, struct totals *t, uint64_t value);
 /* Forgets the values whose n is not greater. */
 void tally_sweep(struct totals *t, uint64_t older_than);
 /* NULL: no memory, or only the number is asked. */

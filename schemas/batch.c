@@ -13,16 +13,12 @@ bool batch_empty(const struct batch *b)
            !b->noutcomes && !b->nchanges && !b->nincidents && !b->nsilences && !b->nbans;
 }
 
-/* Room for one more zeroed element: the array itself, or a larger copy in the arena; NULL: memory.
- */
-static void *reserve(struct arena *a, void *array, size_t n, size_t *cap, size_t size)
+/* A larger zeroed copy of an array that is full, in the arena; NULL: no memory. */
+static void *longer(struct arena *a, const void *array, size_t n, size_t *cap, size_t size)
 {
     size_t more = *cap ? *cap * 2 : 16;
-    void *p;
+    void *p = arena_array(a, more, size);
 
-    if (n < *cap)
-        return array;
-    p = arena_array(a, more, size);
     if (!p)
         return NULL;
     if (n)
@@ -33,8 +29,10 @@ static void *reserve(struct arena *a, void *array, size_t n, size_t *cap, size_t
 
 #define GROW(b, list)                                                                              \
     __extension__({                                                                                \
-        void *room_ =                                                                              \
-            reserve((b)->arena, (b)->list, (b)->n##list, &(b)->list##_cap, sizeof *(b)->list);     \
+        void *room_ = (b)->n##list < (b)->list##_cap                                               \
+                          ? (b)->list                                                              \
+                          : longer((b)->arena, (b)->list, (b)->n##list, &(b)->list##_cap,          \
+                                   sizeof *(b)->list);                                             \
         if (room_)                                                                                 \
             (b)->list = room_;                                                                     \
         room_ ? &(b)->list[(b)->n##list++] : NULL;                                                 \
