@@ -544,7 +544,7 @@ static int setup(void **state)
     const char *tmp = getenv("TMPDIR"), *source = getenv("TW_SOURCE");
     char path[512];
     const char *const paths[] = { path };
-    struct engine_request q = { .rule_paths = paths, .nrule_paths = 1 };
+    struct engine_request q = { .rule_paths = paths, .nrule_paths = 1, .tests = true };
     struct diag *d = diag_new();
     int r;
 
