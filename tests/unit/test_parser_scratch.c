@@ -215,6 +215,42 @@ static void each_input_has_its_own_layouts(void **state)
     assert_int_equal(unparsed, 3 * ARRAY_SIZE(inputs));
 }
 
+/* Each reads its own number; the last is left out of inputs that are called so. */
+static int add_many_layouts(struct formats *f, unsigned n)
+{
+    AUTO_BUF b = BUF_INIT;
+    struct diag *d = diag_new();
+    int r;
+
+    buf_str(&b, "format: many\nchannel: many\nlayouts:\n");
+    for (unsigned i = 1; i <= n; i++)
+        buf_printf(&b, "  - {name: l%u, match: '^%u (?<message>.*)$'%s}\n", i, i,
+                   i == n ? ", not_in: here" : "");
+    r = formats_add(f, "many.yaml", buf_view(&b), d);
+    diag_free(d);
+    return r;
+}
+
+static void a_format_has_up_to_64_layouts(void **state)
+{
+    struct world *w = *state;
+    AUTO(formats) f = formats_new(w->names);
+    AUTO(parser_scratch) s = parser_scratch_new(f);
+    struct record record = { .text = SLICE("64 m"), .priority = -1 };
+    struct parser_source source = { .input = SLICE("other") };
+    struct event ev;
+
+    assert_int_equal(add_many_layouts(f, 65), -EINVAL);
+    assert_int_equal(add_many_layouts(f, 64), 0);
+    source.format = format_find(f, SLICE("many"));
+    assert_int_equal(parser_run(&source, s, &record, 1, w->a, &ev, NULL), 0);
+    assert_false(ev.flags & EVENT_UNPARSED);
+    assert_true(slice_is(event_text(&ev, FIELD_MESSAGE), "m"));
+    source.input = SLICE("where"); /* "here" is a part of it */
+    assert_int_equal(parser_run(&source, s, &record, 1, w->a, &ev, NULL), 0);
+    assert_true(ev.flags & EVENT_UNPARSED);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -222,6 +258,7 @@ int main(void)
         cmocka_unit_test(names_that_share_a_place_are_told_apart),
         cmocka_unit_test(a_name_that_was_interned_meanwhile_is_known),
         cmocka_unit_test(each_input_has_its_own_layouts),
+        cmocka_unit_test(a_format_has_up_to_64_layouts),
         cmocka_unit_test(an_event_may_have_more_fields_than_the_last_one),
     };
 
