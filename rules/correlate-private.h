@@ -50,8 +50,8 @@ struct correlator {
 /* A text that becomes the key of a group, or its value. */
 struct heard {
     uint32_t field; /* FIELD_OTHER: not of one field of an event */
-    bool joined; /* as a key it is written otherwise: it holds a separator */
-    bool hashed;
+    bool hashed, looked;
+    bool joined; /* looked: as a key it is written otherwise, for it holds a separator */
     uint64_t hash;
     struct slice text; /* empty when the field is missing */
     struct slice kept; /* its copy in the batch; p NULL: none yet */

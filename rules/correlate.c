@@ -284,23 +284,33 @@ static int expect_groups(struct taking *t)
     return e;
 }
 
-static int move_time(struct taking *t, uint64_t watermark_us)
+/* All that is due up to then, in its order. */
+static int pass_dues(struct taking *t, uint64_t watermark_us)
 {
     struct correlator *c = t->c;
     struct group *g;
     int e = 0;
 
-    if (watermark_us <= c->watermark_us || watermark_us == TIME_STANDS)
-        return 0;
     while (e == 0 && (g = due_first(&c->dues, watermark_us)) != NULL) {
         if (g->more->due_us > c->watermark_us)
             c->watermark_us = g->more->due_us;
         e = group_due(t, &c->rules->list[g->more->rule], g);
     }
+    return e;
+}
+
+static int move_time(struct correlator *c, struct batch *b, uint64_t watermark_us)
+{
+    int e = 0;
+
+    if (watermark_us <= c->watermark_us || watermark_us == TIME_STANDS)
+        return 0;
+    if (due_first(&c->dues, watermark_us))
+        e = pass_dues(&(struct taking){ .c = c, .b = b }, watermark_us);
     c->watermark_us = watermark_us;
-    if (e == 0 && !c->expected && t->b) {
+    if (e == 0 && !c->expected && b) {
         c->expected = true;
-        e = expect_groups(t);
+        e = expect_groups(&(struct taking){ .c = c, .b = b });
     }
     return e;
 }
@@ -319,7 +329,6 @@ static bool same_event(const struct correlator *c, const struct event *ev)
 /* Another event than the last one: what waits for its end is judged, and time moves on. */
 static int begin_event(struct correlator *c, const struct event *ev, struct batch *b)
 {
-    struct taking t = { .c = c, .b = b };
     uint64_t now = event_time_us(ev), mark = now > LATENESS_US ? now - LATENESS_US : 0;
     int e;
 
@@ -330,7 +339,7 @@ static int begin_event(struct correlator *c, const struct event *ev, struct batc
     c->evidence_of = NULL;
     c->key = ev->key;
     c->time_us = ev->time_us;
-    return e ? e : move_time(&t, mark < c->behind_us ? mark : c->behind_us);
+    return e ? e : move_time(c, b, mark < c->behind_us ? mark : c->behind_us);
 }
 
 int correlator_take(struct correlator *c, const struct match *m, struct batch *b, struct err *err)
@@ -370,9 +379,7 @@ int correlator_settle(struct correlator *c, struct batch *b, struct err *err)
 int correlator_advance(struct correlator *c, uint64_t watermark_us, struct batch *b,
                        struct err *err)
 {
-    struct taking t = { .c = c, .b = b };
-
-    return settle(c, b) < 0 || move_time(&t, watermark_us) < 0 ? err_nomem(err) : 0;
+    return settle(c, b) < 0 || move_time(c, b, watermark_us) < 0 ? err_nomem(err) : 0;
 }
 
 void correlator_behind(struct correlator *c, uint64_t since_us)

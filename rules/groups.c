@@ -12,7 +12,8 @@ uint32_t groups_tag(struct slice key)
 
 /* ---- the order of use ---- */
 
-static void unlink_group(struct groups *w, const struct slab *slab, const struct group *g)
+static ALWAYS_INLINE void unlink_group(struct groups *w, const struct slab *slab,
+                                       const struct group *g)
 {
     if (g->older)
         ((struct group *)slab_at(slab, g->older))->newer = g->newer;
@@ -24,7 +25,7 @@ static void unlink_group(struct groups *w, const struct slab *slab, const struct
         w->newest = g->older;
 }
 
-static void link_newest(struct groups *w, const struct slab *slab, uint32_t record)
+static ALWAYS_INLINE void link_newest(struct groups *w, const struct slab *slab, uint32_t record)
 {
     struct group *g = slab_at(slab, record);
 

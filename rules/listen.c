@@ -25,28 +25,33 @@ static uint64_t heard_hash(struct heard *h)
     return h->hash;
 }
 
-static struct heard *hear_first(const struct event *ev, struct hearing *h, uint32_t field,
-                                struct slice name)
+static bool is_joined(struct heard *h)
+{
+    if (!h->looked) {
+        h->joined = group_key_splits(h->text);
+        h->looked = true;
+    }
+    return h->joined;
+}
+
+static struct heard *hear_first(const struct event *ev, struct hearing *h, uint32_t field)
 {
     struct slice text;
 
     if (h->n == HEARD_MAX || field == FIELD_OTHER)
         return NULL;
-    text = event_value(ev, field, name);
-    h->list[h->n] = (struct heard){ .field = field,
-                                    .text = text.p ? text : SLICE(""),
-                                    .joined = group_key_splits(text) };
+    text = event_text(ev, field);
+    h->list[h->n] = (struct heard){ .field = field, .text = text.p ? text : SLICE("") };
     return &h->list[h->n++];
 }
 
 /* A field of the event. NULL: the rules ask for more of them than are remembered. */
-static struct heard *hear(const struct event *ev, struct hearing *h, uint32_t field,
-                          struct slice name)
+static struct heard *hear(const struct event *ev, struct hearing *h, uint32_t field)
 {
     for (unsigned i = 0; i < h->n; i++)
         if (h->list[i].field == field)
             return &h->list[i];
-    return hear_first(ev, h, field, name);
+    return hear_first(ev, h, field);
 }
 
 void stamp_value(const struct correlation *c, struct heard *value, struct stamp *s)
@@ -208,10 +213,10 @@ static int listen(struct taking *t, struct hearing *h, const struct rule *rule, 
                        .key = t->ev->key };
 
     if (plain)
-        key = hear(t->ev, h, c->groups[0].fields[part], c->groups[0].names[part]);
+        key = hear(t->ev, h, c->groups[0].fields[part]);
     if (key && c->nvalues)
-        value = hear(t->ev, h, c->values[0], c->value_names[0]);
-    if (!key || key->joined || (c->nvalues && !value))
+        value = hear(t->ev, h, c->values[0]);
+    if (!key || is_joined(key) || (c->nvalues && !value))
         return listen_joined(t, rule, &s);
     if (key->text.n == 0) {
         t->c->stats.no_group++;

@@ -526,11 +526,6 @@ bool due_set(struct dues *d, struct slab *slab, uint32_t rule, struct group *g, 
     return true;
 }
 
-struct group *due_first(const struct dues *d, uint64_t us)
-{
-    return d->n && d->heap[0].us <= us ? d->heap[0].group : NULL;
-}
-
 void dues_fini(struct dues *d)
 {
     free(d->heap);

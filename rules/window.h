@@ -196,7 +196,10 @@ struct totals *group_totals(struct slab *slab, const struct correlation *c, stru
 /* Due at that time (0 = not at all). False when memory is out. */
 bool due_set(struct dues *d, struct slab *slab, uint32_t rule, struct group *g, uint64_t us);
 /* The first one that is due up to then; NULL = none. */
-struct group *due_first(const struct dues *d, uint64_t us);
+static inline struct group *due_first(const struct dues *d, uint64_t us)
+{
+    return d->n && d->heap[0].us <= us ? d->heap[0].group : NULL;
+}
 void dues_fini(struct dues *d);
 
 /* ---- measure.c ---- */

@@ -7,6 +7,7 @@
 
 #include "base/num.h"
 #include "rules/correlate-private.h"
+#include "schemas/event-pack.h"
 
 /* A set of rules and one stream of events through it. */
 struct bench {
@@ -242,6 +243,110 @@ static void an_alert_that_no_event_fires_itself_names_the_last_event(void **stat
                 assert_int_equal(t->batch.alerts[k]->key.position, 703);
         bench_free(t);
     }
+}
+
+/* ---- what is heard once for all rules ---- */
+
+static unsigned dice(uint64_t *x, unsigned n)
+{
+    *x = *x * 6364136223846793005u + 1442695040888963407u;
+    return (unsigned)((*x >> 33) % n);
+}
+
+/* Fields that are missing, null, empty, long, or hold what separates the values of a key. */
+static void odd_event(struct bench *t, struct event *ev, uint64_t *x)
+{
+    static const char *const names[] = { "a", "b", "c", "d", "e", "g" };
+    static const char *const values[] = { "one",     "two",      "\x1f",      "",
+                                          "o\x1fne", "\x1f\x1f", "192.0.2.1", "null" };
+
+    ev->fields = NULL;
+    ev->nfields = ev->fields_cap = 0;
+    for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+        struct slice value = slice_str(values[dice(x, ARRAY_SIZE(values))]);
+        bool null = slice_is(value, "null");
+
+        if (dice(x, 6) == 0)
+            continue;
+        if (dice(x, 9) == 0)
+            value = arena_slice(t->arena, slice_of(t->told.p, dice(x, (unsigned)t->told.n)));
+        assert_int_equal(event_add(ev, field_find(t->names, slice_str(names[i])),
+                                   slice_str(names[i]), null ? VALUE_NULL : VALUE_STRING, value),
+                         0);
+    }
+}
+
+static void assert_signal(const struct bench *t, const struct event *ev, const struct rule *rule,
+                          const struct signal *s, struct slice evidence)
+{
+    const struct correlation *c = rule->correlation;
+    AUTO_BUF key = BUF_INIT;
+    AUTO_BUF value = BUF_INIT;
+
+    assert_true(group_key(c, 0, ev, &key));
+    for (size_t i = 0; i < c->nvalues; i++) {
+        if (i)
+            buf_char(&value, '\x1f');
+        buf_slice(&value, event_value(ev, c->values[i], c->value_names[i]));
+    }
+    assert_memory_equal(s->rule, rule->signal_id, sizeof s->rule);
+    assert_true(slice_eq(s->group, buf_view(&key)));
+    assert_true(slice_eq(s->value, buf_view(&value)));
+    assert_true(slice_eq(s->evidence, evidence));
+    assert_non_null(correlator_find(t->correlator, rule_index(t->correlator, rule), s->group));
+}
+
+/* Rules that ask for more fields than are remembered, in all orders, alone and joined. */
+static void what_rules_hear_is_what_each_would_find_alone(void **state)
+{
+    static const char *const asks[] = { "a/b", "b/a",  "c/d",   "a/",  "d/c", "e/a",
+                                        "g/g", "a,b/", "c/a,d", "b/e", "/b",  "e/" };
+    AUTO_BUF text = BUF_INIT;
+    struct bench *t;
+    uint64_t x = 9, signals = 0, none = 0;
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_SIZE(asks); i++) {
+        struct slice rest = slice_str(asks[i]), group;
+
+        (void)slice_split(&rest, '/', &group);
+        buf_printf(&text,
+                   "---\ntitle: r%zu\ncorrelation: {type: %s, rules: [f], group-by: [%.*s], "
+                   "timespan: 1h, condition: {gte: 100000%s%.*s%s}}\n",
+                   i, rest.n ? "value_count" : "event_count", SLICE_FMT(group),
+                   rest.n ? ", field: [" : "", SLICE_FMT(rest), rest.n ? "]" : "");
+    }
+    t = bench_new(text.p);
+    assert_int_equal(diag_errors(t->diag), 0);
+    buf_add(&t->told, "123456789 123456789 123456789 \x1f 123456789 123456789", 52);
+    for (uint64_t k = 0; k < 5000; k++) {
+        struct event ev = { .time_us = 1000 + k, .key = { .position = k }, .raw = SLICE("x") };
+        struct match m = { 0, &ev };
+        AUTO_BUF evidence = BUF_INIT;
+        size_t n = 0;
+
+        open_batch(t);
+        ev.arena = t->arena;
+        odd_event(t, &ev, &x);
+        event_pack(&ev, 2048, &evidence);
+        assert_int_equal(correlator_take(t->correlator, &m, &t->batch, NULL), 0);
+        for (size_t i = 0; i < t->rules->list[0].nlisteners; i++) {
+            const struct rule *rule = &t->rules->list[t->rules->list[0].listeners[i]];
+            AUTO_BUF key = BUF_INIT;
+
+            if (!group_key(rule->correlation, 0, &ev, &key)) {
+                none++;
+                continue;
+            }
+            assert_true(n < t->batch.nsignals);
+            assert_signal(t, &ev, rule, &t->batch.signals[n++], buf_view(&evidence));
+        }
+        assert_int_equal(n, t->batch.nsignals);
+        signals += n;
+    }
+    assert_int_equal(correlator_stats(t->correlator).no_group, none);
+    assert_true(signals > 20000 && none > 5000);
+    bench_free(t);
 }
 
 /* With fewer entries than it needs a condition is not measured: it would not have held. */
@@ -707,12 +812,6 @@ static void faults_are_told_with_their_place(void **state)
     "---\ntitle: quick\nname: quick\ncorrelation: {type: event_count, rules: [f], group-by: "      \
     "[user], timespan: 20s, condition: {gte: 2}}\n"
 
-static unsigned dice(uint64_t *x, unsigned n)
-{
-    *x = *x * 6364136223846793005u + 1442695040888963407u;
-    return (unsigned)((*x >> 33) % n);
-}
-
 struct random_event {
     double at;
     char fields[64];
@@ -804,6 +903,7 @@ int main(void)
         cmocka_unit_test(a_new_value_is_told_when_the_group_has_learnt),
         cmocka_unit_test(a_share_is_judged_once_for_an_event_that_counts_on_both_sides),
         cmocka_unit_test(an_alert_that_no_event_fires_itself_names_the_last_event),
+        cmocka_unit_test(what_rules_hear_is_what_each_would_find_alone),
         cmocka_unit_test(what_is_too_few_is_known_without_measuring),
         cmocka_unit_test(the_least_recent_group_goes_and_leaves_its_memory_to_others),
         cmocka_unit_test(a_share_falls_when_events_leave),
