@@ -12,7 +12,7 @@
 
 #include "base/slice.h"
 
-#define MARKS_MAX 8 /* of a set */
+#define MARKS_MAX 24 /* of a set */
 
 struct marks {
     uint64_t any[MARKS_MAX];

@@ -18,7 +18,7 @@ struct part {
     size_t n; /* exact: strings; a copy of the part shares them until part_add() */
     struct slice *strings;
     struct literals best; /* else */
-    struct marks marks; /* else: what its text needs */
+    const struct marks *marks; /* else: what its text needs; NULL: not known */
 };
 
 struct reading {
@@ -63,7 +63,7 @@ void pattern_skip_nothing(struct reading *r);
 struct times pattern_quantifier(struct reading *r);
 struct part pattern_plain_char(struct reading *r, struct mode mode);
 struct part pattern_class(struct reading *r, struct mode mode);
-struct part pattern_hex(struct reading *r); /* behind \x */
+struct part pattern_hex(struct reading *r, struct mode mode); /* behind \x */
 struct part pattern_property(struct reading *r); /* behind \p */
 bool pattern_skip_name(struct reading *r);
 /* Behind the bracket; options change the mode. */

@@ -169,8 +169,19 @@ static bool is_hex(char c)
     return (c >= '0' && c <= '9') || ((c | 32) >= 'a' && (c | 32) <= 'f');
 }
 
-struct part pattern_hex(struct reading *r)
+static char hex_char(char high, char low)
 {
+    int digits[] = { high, low }, value = 0;
+
+    for (size_t i = 0; i < 2; i++)
+        value = value * 16 + (digits[i] <= '9' ? digits[i] - '0' : (digits[i] | 32) - 'a' + 10);
+    return (char)value;
+}
+
+/* \x27 is a character as any other; of longer numbers and of controls nothing is said. */
+struct part pattern_hex(struct reading *r, struct mode mode)
+{
+    char c = UNKNOWN;
     size_t n = 0;
 
     if (r->s.n && r->s.p[0] == '{')
@@ -178,8 +189,10 @@ struct part pattern_hex(struct reading *r)
     else
         while (n < 2 && n < r->s.n && is_hex(r->s.p[n]))
             n++;
+    if (n == 2)
+        c = hex_char(r->s.p[0], r->s.p[1]);
     r->s = slice_skip(r->s, n);
-    return part_char(r, UNKNOWN);
+    return part_char(r, c < ' ' || varies(r, mode, c) ? UNKNOWN : c);
 }
 
 struct part pattern_property(struct reading *r)

@@ -34,7 +34,7 @@ static struct marks marks_of_part(const struct part *p)
     struct marks all = { .n = 0 };
 
     if (!p->exact)
-        return p->marks;
+        return p->marks ? *p->marks : all;
     for (size_t i = 0; i < p->n; i++) {
         struct slice rest = p->strings[i], known;
         uint64_t bits = 0;
@@ -48,13 +48,23 @@ static struct marks marks_of_part(const struct part *p)
     return all;
 }
 
+static const struct marks *marks_kept(struct reading *r, const struct marks *marks)
+{
+    struct marks *kept = arena_alloc(r->m->arena, sizeof *kept);
+
+    r->m->failed = r->m->failed || !kept;
+    if (kept)
+        *kept = *marks;
+    return kept;
+}
+
 /* ---- sequences ---- */
 
 /* `open` is what stands before and may go on; `best` is the best of what is behind us. */
 struct sequence {
     struct part open;
     struct literals best;
-    struct marks marks; /* all that is behind us needs these */
+    const struct marks *marks; /* all that is behind us needs these */
     bool broken; /* something that is not exact was met */
     bool asked;
 };
@@ -65,7 +75,9 @@ static void weigh(struct reading *r, struct sequence *q, const struct part *p)
     if (r->marks) {
         struct marks marks = marks_of_part(p);
 
-        q->marks = marks_and(&q->marks, &marks);
+        if (q->marks)
+            marks = marks_and(q->marks, &marks);
+        q->marks = marks_kept(r, &marks);
     }
 }
 
@@ -195,7 +207,7 @@ static struct part escape(struct reading *r, struct mode mode, struct sequence *
     if (c == 'Q')
         return quoted(r, mode, q);
     if (c == 'x')
-        return pattern_hex(r);
+        return pattern_hex(r, mode);
     if (c == 'p' || c == 'P')
         return pattern_property(r);
     if (strchr("AZzbBGK", c))
@@ -349,7 +361,8 @@ static void unite(struct reading *r, struct part *all, const struct part *p)
     if (r->marks) {
         struct marks one = marks_of_part(all), other = marks_of_part(p);
 
-        all->marks = marks_or(&one, &other);
+        one = marks_or(&one, &other);
+        all->marks = marks_kept(r, &one);
     }
     all->exact = false;
 }

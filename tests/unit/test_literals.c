@@ -389,7 +389,7 @@ static void an_expression_has_the_literals_of_all_its_ways(void **state)
         { "\\Qabcd\\E?efgh", "efgh" },
         { "abc(?#here)defg", "abcdefg" },
         { "abcd(?#here)?efgh", "efgh" },
-        { "a\\x62cdef", "cdef" },
+        { "a\\x62cdef", "abcdef" },
         { "ab\\d+cdef", "cdef" },
         { "(?<name>qrst)\\k<name>x", "qrst" },
         { "(?=look)there", "there" },
