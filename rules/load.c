@@ -489,8 +489,8 @@ int rules_compile(struct rules *r, struct diag *d)
     for (size_t i = 0; i < r->n; i++) {
         struct rule *rule = &r->list[i];
 
-        if (rule->condition)
-            nodes_finish(r, rule->condition);
+        if (rule->condition && nodes_finish(r, rule->condition) < 0)
+            return -ENOMEM;
         rule->travels = rule->condition && travel_asked(rule->condition);
     }
     if (prepare_signals(r) < 0 || index_new(r, &r->index) < 0)

@@ -8,8 +8,10 @@
 static __attribute__((noinline)) bool children_hold(struct rules_scratch *s, const struct node *n,
                                                     const struct event *ev)
 {
+    struct node *const *asked = n->asked ? n->asked : n->children;
+
     for (size_t i = 0; i < n->n; i++)
-        if (node_holds(s, n->children[i], ev) == (n->kind == NODE_OR))
+        if (node_holds(s, asked[i], ev) == (n->kind == NODE_OR))
             return n->kind == NODE_OR;
     return n->kind == NODE_AND;
 }

@@ -152,8 +152,10 @@ static inline bool predicate_is_derived(const struct predicate *p)
 
 struct node {
     enum node_kind kind;
-    struct node **children;
+    struct node **children; /* as written */
+    struct node **asked; /* the same, the cheap ones first; NULL: as written */
     size_t n, cap;
+    unsigned cost; /* of asking it, for comparing */
     struct predicate *predicate;
     bool is_list; /* all below is about the values of one field, without a NOT */
     uint32_t field, nth; /* of a list: that field, and its number among the answers */
@@ -162,8 +164,9 @@ struct node {
 
 /* predicate.c: what is known of a predicate before it is asked; `work` is used on the way. */
 int predicate_finish(struct arena *a, struct arena *work, struct predicate *p);
-/* Numbers what is answered as one; after all predicates have theirs. */
-void nodes_finish(struct rules *r, struct node *n);
+/* Numbers what is answered as one, and finds what is best asked first; after all predicates have
+ * their numbers. */
+int nodes_finish(struct rules *r, struct node *n);
 
 struct node *node_new(struct arena *a, enum node_kind kind);
 int node_add(struct arena *a, struct node *parent, struct node *child);
