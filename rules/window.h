@@ -206,14 +206,14 @@ void dues_fini(struct dues *d);
 
 /* What the condition compares: a number of events, distinct values, a sum ... */
 struct number measure(const struct correlation *c, const struct group *g);
-/* Is there enough, and does the condition hold? *ret_value: what was compared, if it does. */
-/* Mostly it does not: there are fewer entries, or values, than it asks for. */
+/* Mostly there are fewer entries, or values, than the condition asks for. */
 static inline bool too_few(const struct correlation *c, const struct group *g)
 {
     const struct totals *t = more_of(g)->totals;
 
     return (t && c->type == CORRELATE_VALUE_COUNT ? t->tallies : g->n) < c->least;
 }
+/* Is there enough, and does the condition hold? *ret_value: what was compared, if it does. */
 bool condition_holds(const struct rule *rule, const struct group *g, struct number *ret_value);
 /* The first bound, for people; rounded towards zero. */
 uint64_t threshold_of(const struct correlation *c);
