@@ -23,6 +23,8 @@
 #define CHUNKS_MAX (UINT32_MAX / UNITS) /* 64 GiB */
 #define LINE 64
 
+_Static_assert((SLAB_MAX + SLAB_UNIT - 1) / SLAB_UNIT <= UINT8_MAX, "a class is one byte");
+
 static size_t class_bytes(const struct slab_chunk *k)
 {
     return (size_t)k->class * SLAB_UNIT;
@@ -83,10 +85,31 @@ static void give_place(struct slab *s, uint32_t place)
     s->gone = place;
 }
 
-static uint32_t new_chunk(struct slab *s, uint16_t class)
+/*
+ * Aligned by hand: what aligned_alloc() gave back once is too short for the next one, so chunks
+ * that come and go would leave holes.
+ */
+static char *chunk_memory(uint8_t *ret_shift)
+{
+    char *block = malloc(SLAB_CHUNK + LINE);
+
+    if (!block)
+        return NULL;
+    *ret_shift = (uint8_t)(LINE - (uintptr_t)block % LINE);
+    return block + *ret_shift;
+}
+
+static void chunk_free(struct slab_chunk *k)
+{
+    ASAN_UNPOISON_MEMORY_REGION(k->memory, SLAB_CHUNK);
+    free(k->memory - k->shift);
+}
+
+static uint32_t new_chunk(struct slab *s, uint8_t class)
 {
     uint32_t chunk = new_place(s);
-    char *memory = chunk ? aligned_alloc(LINE, SLAB_CHUNK) : NULL;
+    uint8_t shift = 0;
+    char *memory = chunk ? chunk_memory(&shift) : NULL;
 
     if (!memory) {
         if (chunk)
@@ -94,7 +117,7 @@ static uint32_t new_chunk(struct slab *s, uint16_t class)
         return 0;
     }
     ASAN_POISON_MEMORY_REGION(memory, SLAB_CHUNK);
-    s->chunks[chunk] = (struct slab_chunk){ .memory = memory, .class = class };
+    s->chunks[chunk] = (struct slab_chunk){ .memory = memory, .class = class, .shift = shift };
     s->bytes += SLAB_CHUNK;
     offer(s, chunk);
     return chunk;
@@ -102,11 +125,8 @@ static uint32_t new_chunk(struct slab *s, uint16_t class)
 
 static void drop_chunk(struct slab *s, uint32_t chunk)
 {
-    char *memory = s->chunks[chunk].memory;
-
     withdraw(s, chunk);
-    ASAN_UNPOISON_MEMORY_REGION(memory, SLAB_CHUNK);
-    free(memory);
+    chunk_free(&s->chunks[chunk]);
     s->bytes -= SLAB_CHUNK;
     give_place(s, chunk);
 }
@@ -114,10 +134,8 @@ static void drop_chunk(struct slab *s, uint32_t chunk)
 void slab_fini(struct slab *s)
 {
     for (uint32_t i = 1; i <= s->nchunks; i++)
-        if (s->chunks[i].memory) {
-            ASAN_UNPOISON_MEMORY_REGION(s->chunks[i].memory, SLAB_CHUNK);
-            free(s->chunks[i].memory);
-        }
+        if (s->chunks[i].memory)
+            chunk_free(&s->chunks[i]);
     free(s->chunks);
     *s = (struct slab){ 0 };
 }
@@ -140,7 +158,7 @@ static size_t take_record(struct slab_chunk *k)
 
 uint32_t slab_alloc(struct slab *s, size_t size)
 {
-    uint16_t class = (uint16_t)((size + SLAB_UNIT - 1) / SLAB_UNIT);
+    uint8_t class = (uint8_t)((size + SLAB_UNIT - 1) / SLAB_UNIT);
     uint32_t chunk;
     size_t at;
 
@@ -210,10 +228,26 @@ void slab_piece_free(struct slab *s, void *p)
         free(head);
 }
 
+/* malloc's stays malloc's, and may grow where it is. */
+static void *grow_large(void *p, size_t n, size_t size)
+{
+    struct piece_head *head = p;
+    size_t bytes;
+
+    head = size_add(size, sizeof *head, &bytes) ? realloc(head - 1, bytes) : NULL;
+    if (!head)
+        return NULL;
+    memset((char *)(head + 1) + n, 0, size - n);
+    return head + 1;
+}
+
 void *slab_piece_grow(struct slab *s, void *p, size_t n, size_t size)
 {
-    void *longer = slab_piece(s, size);
+    void *longer;
 
+    if (p && ((const struct piece_head *)p - 1)->record == 0)
+        return grow_large(p, n, size);
+    longer = slab_piece(s, size);
     if (longer && n)
         memcpy(longer, p, n);
     if (longer)

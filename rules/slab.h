@@ -24,7 +24,8 @@ struct slab_chunk {
     uint32_t next, before; /* chunks of the size that have room; free places: the next one */
     uint16_t live, fresh; /* records in use; records ever given out */
     uint16_t freed; /* the record that was freed last, from 1 */
-    uint16_t class; /* size in units */
+    uint8_t class; /* size in units */
+    uint8_t shift; /* of the memory behind what malloc gave */
 };
 
 /* Begins zeroed. */
@@ -43,8 +44,8 @@ void slab_free(struct slab *s, uint32_t record);
 
 /* Zeroed, aligned for any type. NULL: no memory. */
 void *slab_piece(struct slab *s, size_t size) MUST_CHECK;
-/* A longer piece with the same beginning (`n` bytes of it) in the place of `p`, which may be NULL;
- * that one stays when there is no memory. */
+/* A longer piece with the same beginning (`n` bytes of it, zeros behind) in the place of `p`, which
+ * may be NULL; that one stays when there is no memory. */
 void *slab_piece_grow(struct slab *s, void *p, size_t n, size_t size) MUST_CHECK;
 void slab_piece_free(struct slab *s, void *p); /* may be NULL */
 

@@ -11,7 +11,7 @@
  * many there are. So a group is one record (rules/slab.h): the fixed part, the first
  * entry, the key; for a count by an address that is 64 bytes. An entry holds what
  * rules of its type ask for, more entries are a list of their own, and what few
- * groups need (`more`) is made when it is needed.
+ * groups need (`more`) is made when it is needed: pieces of the same slab.
  */
 #pragma once
 
@@ -103,7 +103,7 @@ struct group {
     union {
         struct packed_stamp stamp;
         struct {
-            char *list;
+            char *list; /* a piece */
             uint16_t first;
             uint32_t oldest_s; /* of the first entry, rounded down */
         };
