@@ -96,33 +96,38 @@ static size_t read_places(struct slice alternative, struct head_place *places)
             break;
         for (; times && n < HEAD_PLACES_MAX; times--)
             places[n++] = place;
-        if (times)
-            return 0;
     }
     return n;
 }
 
 /* ---- alternatives ---- */
 
+/* Behind a set: "[]a]" holds a bracket. */
+static size_t set_end(struct slice s, size_t i)
+{
+    i += slice_starts(slice_skip(s, i + 1), SLICE("^")) ? 2 : 1;
+    i += i < s.n && s.p[i] == ']' ? 1 : 0;
+    while (i < s.n && s.p[i] != ']')
+        i += s.p[i] == '\\' ? 2 : 1;
+    return i;
+}
+
 /* Where the alternative that s begins with ends: at a bar, at the end of its group, or of s. */
 static size_t alternative_end(struct slice s)
 {
     unsigned depth = 0;
-    bool set = false;
 
     for (size_t i = 0; i < s.n; i++) {
         char c = s.p[i];
 
+        if (depth == 0 && (c == '|' || c == ')'))
+            return i;
         if (c == '\\')
             i++;
-        else if (set)
-            set = c != ']';
         else if (c == '[')
-            set = true, i += slice_starts(slice_skip(s, i + 1), SLICE("]")) ? 1 : 0;
+            i = set_end(s, i);
         else if (c == '(')
             depth++;
-        else if (depth == 0 && (c == '|' || c == ')'))
-            return i;
         else if (c == ')')
             depth--;
     }
