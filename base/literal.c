@@ -53,19 +53,19 @@ static bool is_digit(char c)
 }
 
 #ifdef __SSE2__
-/* A bit for each of 64 bytes that is a digit. */
-static uint64_t digits_64(const char *p)
+/* A bit for each of 16 bytes that is a digit. */
+static ALWAYS_INLINE uint64_t digits_16(const char *p)
 {
     const __m128i zero = _mm_set1_epi8((char)('0' - 128)), ten = _mm_set1_epi8(10 - 128);
-    uint64_t bits = 0;
+    __m128i some = _mm_loadu_si128((const __m128i *)(const void *)p);
 
-    for (int i = 0; i < 4; i++) {
-        __m128i some = _mm_loadu_si128((const __m128i *)(const void *)(p + i * 16));
+    return (unsigned)_mm_movemask_epi8(_mm_cmplt_epi8(_mm_sub_epi8(some, zero), ten));
+}
 
-        bits |= (uint64_t)(unsigned)_mm_movemask_epi8(_mm_cmplt_epi8(_mm_sub_epi8(some, zero), ten))
-                << i * 16;
-    }
-    return bits;
+static ALWAYS_INLINE uint64_t digits_64(const char *p)
+{
+    return digits_16(p) | digits_16(p + 16) << 16 | digits_16(p + 32) << 32 |
+           digits_16(p + 48) << 48;
 }
 #endif
 
