@@ -21,17 +21,12 @@ static const char common[] =
     "00:00:00 .000000 2024 2025 2026 2027 127.0.0.1 https:// true false null root localhost "
     "service ";
 
-static char lower(char c)
-{
-    return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
-}
-
 struct slice literal_lower(struct arena *a, struct slice text)
 {
     char *out = arena_text(a, text.n + 1);
 
     for (size_t i = 0; out && i < text.n; i++)
-        out[i] = lower(text.p[i]);
+        out[i] = ascii_lower(text.p[i]);
     return out ? slice_of(out, text.n) : SLICE_NONE;
 }
 
@@ -132,7 +127,7 @@ size_t literal_find(struct slice literal, struct slice lower, size_t from)
 static bool is_at(const char *p, struct slice literal)
 {
     for (size_t i = 0; i < literal.n; i++)
-        if (lower(p[i]) != literal.p[i])
+        if (ascii_lower(p[i]) != literal.p[i])
             return false;
     return true;
 }
@@ -299,7 +294,7 @@ static bool are_rare_signs(const struct literal_maker *m, struct slice piece)
         return false;
     for (size_t i = 0; i < piece.n; i++)
         if (is_digit(piece.p[i]) || piece.p[i] == ' ' ||
-            (lower(piece.p[i]) >= 'a' && lower(piece.p[i]) <= 'z'))
+            (ascii_lower(piece.p[i]) >= 'a' && ascii_lower(piece.p[i]) <= 'z'))
             return false;
     return slice_find(SLICE(common), piece) == SIZE_MAX &&
            (!m->sample || share(m->sample, piece) <= RARE);

@@ -85,6 +85,10 @@ static inline uint64_t slice_ends_mix(struct slice_ends e, size_t n)
     return ((e.a ^ e.b << 5 ^ e.b >> 59) + n) * UINT64_C(0x9e3779b97f4a7c15);
 }
 
+static inline char ascii_lower(char c)
+{
+    return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
+}
 bool slice_eq_nocase(struct slice a, struct slice b); /* ASCII only */
 int slice_cmp(struct slice a, struct slice b); /* bytewise, like strcmp */
 bool slice_starts(struct slice s, struct slice prefix);

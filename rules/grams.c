@@ -35,11 +35,6 @@ static uint32_t gram_of(const char *p)
     return (uint32_t)u[0] | (uint32_t)u[1] << 8 | (uint32_t)u[2] << 16;
 }
 
-static uint32_t lower(char c)
-{
-    return c >= 'A' && c <= 'Z' ? (uint32_t)c | 0x20 : (unsigned char)c;
-}
-
 /* The place of a gram, or that where it would be. */
 static uint16_t *place_of(const struct choice *c, uint32_t gram)
 {
@@ -53,10 +48,7 @@ static uint16_t *place_of(const struct choice *c, uint32_t gram)
 /* Is it the first of its like in the literal? */
 static bool is_first(struct slice literal, size_t at)
 {
-    for (size_t i = 0; i < at; i++)
-        if (memcmp(literal.p + i, literal.p + at, GRAM_BYTES) == 0)
-            return false;
-    return true;
+    return slice_find(literal, slice_of(literal.p + at, GRAM_BYTES)) == at;
 }
 
 /* False: too many. */
@@ -82,7 +74,7 @@ static void count_standing(struct choice *c, struct slice sample)
     uint32_t gram = 0;
 
     for (size_t i = 0; i < sample.n; i++) {
-        gram = gram >> 8 | lower(sample.p[i]) << 16;
+        gram = gram >> 8 | (uint32_t)(unsigned char)ascii_lower(sample.p[i]) << 16;
         if (i + 1 >= GRAM_BYTES) {
             size_t place = *place_of(c, gram);
 
@@ -107,14 +99,6 @@ static size_t best(const struct choice *c, size_t sample)
     return found;
 }
 
-static size_t find_in(struct slice literal, uint32_t gram)
-{
-    for (size_t at = 0; at + GRAM_BYTES <= literal.n; at++)
-        if (gram_of(literal.p + at) == gram)
-            return at;
-    return SIZE_MAX;
-}
-
 static void forget(struct choice *c, struct slice literal)
 {
     for (size_t at = 0; at + GRAM_BYTES <= literal.n; at++)
@@ -124,12 +108,15 @@ static void forget(struct choice *c, struct slice literal)
 /* Each literal that holds it and has none yet. Returns how many. */
 static size_t give(struct choice *c, uint32_t gram, struct grams *g)
 {
+    struct slice text = slice_of(g->texts[g->n], GRAM_BYTES);
     uint32_t *end = &g->first[g->n + 1];
     size_t before = g->first[g->n];
 
+    for (size_t i = 0; i < GRAM_BYTES; i++)
+        g->texts[g->n][i] = (char)(gram >> (i * 8));
     *end = (uint32_t)before;
     for (size_t i = 0; i < c->n; i++) {
-        size_t at = c->done[i] ? SIZE_MAX : find_in(c->literals[i], gram);
+        size_t at = c->done[i] ? SIZE_MAX : slice_find(c->literals[i], text);
 
         if (at == SIZE_MAX)
             continue;
@@ -137,8 +124,6 @@ static size_t give(struct choice *c, uint32_t gram, struct grams *g)
         c->done[i] = true;
         forget(c, c->literals[i]);
     }
-    for (size_t i = 0; i < GRAM_BYTES; i++)
-        g->texts[g->n][i] = (char)(gram >> (i * 8));
     g->n++;
     return *end - before;
 }

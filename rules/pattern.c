@@ -4,11 +4,6 @@
 #include "base/utf8.h"
 #include "rules/tree.h"
 
-static unsigned char lower(unsigned char c)
-{
-    return c >= 'A' && c <= 'Z' ? c + 32 : c;
-}
-
 /*
  * sigma: \* and \? are plain, \\ is one backslash, a backslash before anything
  * else or at the end is itself.
@@ -142,7 +137,7 @@ static bool same(const char *value, struct slice literal, bool cased)
     if (cased)
         return literal.n == 0 || memcmp(value, literal.p, literal.n) == 0;
     for (size_t i = 0; i < literal.n; i++)
-        if (lower((unsigned char)value[i]) != (unsigned char)literal.p[i])
+        if (ascii_lower(value[i]) != literal.p[i])
             return false;
     return true;
 }
@@ -206,7 +201,7 @@ static size_t token_takes(uint32_t token, struct slice s, bool cased)
         return 0;
     c = (unsigned char)s.p[0];
     if (token < 0x80)
-        return (cased ? c : lower(c)) == token ? 1 : 0;
+        return (cased ? c : (unsigned char)ascii_lower((char)c)) == token ? 1 : 0;
     if (token == TOKEN_DASH)
         return dash_length(s);
     if (token >= TOKEN_BYTE && token < TOKEN_ANY)
