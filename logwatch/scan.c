@@ -412,7 +412,7 @@ static bool prepare(struct scan *s, const struct scan_plan *p)
     s->unordered = false;
     if (s->prepared == p)
         return true;
-    if (p->prefilter && prefilter_scratch_for(&s->scratch, p->prefilter) < 0)
+    if (p->prefilter && prefilter_scratch_for(&s->scratch) < 0)
         return false;
     free(s->only);
     s->only = calloc(p->words, sizeof *s->only);

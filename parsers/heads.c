@@ -75,7 +75,7 @@ static size_t read_times(struct reading *r)
 
     if (s.n == 0 || !strchr("?*+{", s.p[0]))
         return 1;
-    if (s.p[0] != '{' || end == SIZE_MAX || end + 1 > s.n ||
+    if (s.p[0] != '{' || end == SIZE_MAX ||
         parse_u64(slice_of(s.p + 1, end - 1), 1, HEAD_PLACES_MAX, &n) < 0)
         return 0;
     r->at += end + 1;

@@ -59,13 +59,14 @@ struct prefilter_scratch {
 
 /* ---- databases ---- */
 
-static int compile(const struct slice *texts, size_t n, hs_database_t **ret, struct err *err)
+/* NULL: it cannot be done. */
+static hs_database_t *compile(const struct slice *texts, size_t n)
 {
+    hs_database_t *made = NULL;
     const char **begins = calloc(n, sizeof *begins);
     size_t *lengths = calloc(n, sizeof *lengths);
     unsigned *flags = calloc(n, sizeof *flags), *ids = calloc(n, sizeof *ids);
     hs_compile_error_t *why = NULL;
-    int r = 0;
 
     for (size_t i = 0; begins && lengths && flags && ids && i < n; i++) {
         begins[i] = texts[i].p;
@@ -73,18 +74,15 @@ static int compile(const struct slice *texts, size_t n, hs_database_t **ret, str
         flags[i] = HS_FLAG_CASELESS;
         ids[i] = (unsigned)i;
     }
-    if (!begins || !lengths || !flags || !ids)
-        r = err_nomem(err);
-    else if (hs_compile_lit_multi(begins, flags, ids, lengths, (unsigned)n, HS_MODE_BLOCK, NULL,
-                                  ret, &why) != HS_SUCCESS)
-        r = err_set(err, -EINVAL, "the literals of the rules cannot be compiled: %s",
-                    why ? why->message : "?");
+    if (begins && lengths && flags && ids)
+        (void)hs_compile_lit_multi(begins, flags, ids, lengths, (unsigned)n, HS_MODE_BLOCK, NULL,
+                                   &made, &why);
     hs_free_compile_error(why);
     free(begins);
     free(lengths);
     free(flags);
     free(ids);
-    return r;
+    return made;
 }
 
 static bool keep_texts(struct prefilter *p, const struct slice *literals, size_t n)
@@ -157,7 +155,7 @@ void prefilter_free(struct prefilter *p)
     free(p);
 }
 
-int prefilter_scratch_for(struct prefilter_scratch **scratch, const struct prefilter *p UNUSED)
+int prefilter_scratch_for(struct prefilter_scratch **scratch)
 {
     if (!*scratch)
         *scratch = calloc(1, sizeof **scratch);
@@ -180,7 +178,6 @@ void prefilter_scratch_free(struct prefilter_scratch *s)
 static int tuned_fill(struct tuned *t, const struct prefilter *p, struct slice sample)
 {
     struct slice texts[GRAMS_MAX];
-    struct err err = ERR_NONE;
 
     t->arena = arena_new(1024, 0);
     if (!t->arena ||
@@ -188,7 +185,8 @@ static int tuned_fill(struct tuned *t, const struct prefilter *p, struct slice s
         return -ENOMEM;
     for (size_t i = 0; i < t->grams.n; i++)
         texts[i] = slice_of(t->grams.texts[i], GRAM_BYTES);
-    return t->grams.n ? compile(texts, t->grams.n, &t->database, &err) : -ENOENT;
+    t->database = t->grams.n ? compile(texts, t->grams.n) : NULL;
+    return t->database ? 0 : -ENOENT;
 }
 
 /* What fails is not tried again. */
@@ -213,7 +211,6 @@ static struct tuned *prepare(const struct prefilter *p, struct slice bytes)
 {
     struct tuning *tuning = p->tuning;
     struct tuned *now = atomic_load(&tuning->now);
-    struct err err = ERR_NONE;
 
     if (now || p->ntexts == 0)
         return now;
@@ -221,8 +218,10 @@ static struct tuned *prepare(const struct prefilter *p, struct slice bytes)
     if (!atomic_load(&tuning->now) && tuning->left && bytes.n >= SAMPLE_MIN)
         tune(p, bytes);
     now = atomic_load(&tuning->now);
-    if (!now && !tuning->texts && !tuning->broken)
-        tuning->broken = compile(p->texts, p->ntexts, &tuning->texts, &err) < 0;
+    if (!now && !tuning->texts && !tuning->broken) {
+        tuning->texts = compile(p->texts, p->ntexts);
+        tuning->broken = !tuning->texts;
+    }
     pthread_mutex_unlock(&tuning->lock);
     return now;
 }
@@ -317,8 +316,7 @@ void prefilter_free(struct prefilter *p UNUSED)
 {
 }
 
-int prefilter_scratch_for(struct prefilter_scratch **scratch UNUSED,
-                          const struct prefilter *p UNUSED)
+int prefilter_scratch_for(struct prefilter_scratch **scratch UNUSED)
 {
     return -ENOSYS;
 }

@@ -25,8 +25,8 @@ int prefilter_new(const struct slice *literals, size_t n, struct prefilter **ret
 void prefilter_free(struct prefilter *p);
 DEFINE_AUTO(prefilter)
 
-/* For any number of prefilters, one after the other. -ENOMEM. */
-int prefilter_scratch_for(struct prefilter_scratch **scratch, const struct prefilter *p);
+/* Made, or made ready for another prefilter than the last one. -ENOMEM. */
+int prefilter_scratch_for(struct prefilter_scratch **scratch);
 void prefilter_scratch_free(struct prefilter_scratch *s);
 
 /*
