@@ -196,7 +196,7 @@ struct correlator_stats correlator_stats(const struct correlator *c);
 /* The window of one rule and group, for `explain`. */
 struct correlator_view {
     double value; /* what the condition compares */
-    uint64_t events; /* in the window that ends now */
+    uint64_t events; /* in the window that ends now; of a value that is counted, the newest */
     uint64_t due_us; /* when time alone will judge it; 0 = never */
 };
 /* False when nothing is known of that group. */

@@ -73,7 +73,7 @@ struct alert {
     size_t ntags;
     struct slice channel;
     uint64_t time_us; /* of the event that fired */
-    uint64_t first_us; /* of the first contributing event */
+    uint64_t first_us; /* of the first contributing event that was kept */
     uint64_t window_us; /* 0: no correlation */
     uint64_t count; /* events in the window; 1 without */
     uint64_t threshold;

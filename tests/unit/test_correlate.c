@@ -393,6 +393,120 @@ static void what_is_too_few_is_known_without_measuring(void **state)
     assert_true(held > 50 && early > 30);
 }
 
+/* All events of one group, and what a rule over their values says, by counting all of them. */
+#define NAIVE_SPAN 60u
+
+struct naive {
+    struct naive_event {
+        unsigned at, value;
+    } list[4000];
+    size_t n;
+    unsigned newest;
+    bool active;
+};
+
+static unsigned naive_distinct(const struct naive *all, unsigned after)
+{
+    bool there[100] = { false };
+    unsigned n = 0;
+
+    for (size_t i = 0; i < all->n; i++)
+        if (all->list[i].at > after && all->list[i].value && !there[all->list[i].value]) {
+            there[all->list[i].value] = true;
+            n++;
+        }
+    return n;
+}
+
+/* Another event; how many values there are when it fires, else 0. */
+static unsigned naive_take(struct naive *all, unsigned at, unsigned value, unsigned least)
+{
+    unsigned distinct;
+    bool before;
+
+    if (at + NAIVE_SPAN <= all->newest)
+        return 0;
+    for (unsigned now = all->newest; now <= at; now++) /* one after the other leaves */
+        all->active = all->active && naive_distinct(all, now - NAIVE_SPAN) >= least;
+    all->newest = at > all->newest ? at : all->newest;
+    all->list[all->n++] = (struct naive_event){ at, value };
+    distinct = naive_distinct(all, all->newest - NAIVE_SPAN);
+    before = all->active;
+    all->active = distinct >= least;
+    return all->active && !before ? distinct : 0;
+}
+
+/* One event at a time of a random stream over so many values. Returns how often it fired. */
+static size_t count_values(unsigned values, unsigned least, uint64_t seed)
+{
+    struct naive *all = calloc(1, sizeof *all);
+    char text[200];
+    AUTO_BUF want = BUF_INIT;
+    size_t fired = 0;
+    unsigned now = 1000;
+    struct bench *t;
+
+    assert_non_null(all);
+    snprintf(text, sizeof text,
+             "---\ntitle: r\ncorrelation: {type: value_count, rules: [x], group-by: [ip], "
+             "timespan: %us, condition: {field: user, gte: %u}}\n",
+             NAIVE_SPAN, least);
+    t = bench_new(text);
+    assert_int_equal(diag_errors(t->diag), 0);
+    for (size_t i = 0; i < ARRAY_SIZE(all->list); i++) {
+        unsigned value = dice(&seed, values + 1), late = dice(&seed, 4) ? 0 : dice(&seed, 80), n;
+
+        now += dice(&seed, 40) ? dice(&seed, 12) : 50;
+        n = naive_take(all, now - late, value, least);
+        if (n) {
+            fired++;
+            buf_printf(&want, "r@%u:%u[a] ", now - late, n);
+        }
+        snprintf(text, sizeof text, value ? "action=x ip=a user=u%u" : "action=x ip=a", value);
+        at(t, now - late, text);
+    }
+    assert_string_equal(told(t), want.p ? want.p : "");
+    free(all);
+    bench_free(t);
+    return fired;
+}
+
+static void values_are_counted_by_the_newest_of_each(void **state)
+{
+    static const unsigned values[] = { 2, 5, 7, 9, 20, 60 };
+    size_t fired = 0;
+
+    (void)state;
+    for (unsigned i = 0; i < ARRAY_SIZE(values); i++)
+        for (unsigned least = 1; least < 12; least += 2)
+            fired += count_values(values[i], least, i * 100 + least);
+    assert_true(fired > 1000);
+}
+
+/* An alert names an event of each value, not the last events of one of them. */
+static void each_value_is_shown(void **state)
+{
+    struct bench *t =
+        bench_new("---\ntitle: r\ncorrelation: {type: value_count, rules: [x], group-by: [ip], "
+                  "timespan: 1h, condition: {field: user, gte: 3}}\n");
+    const struct group *g;
+    uint32_t rule;
+
+    (void)state;
+    for (unsigned i = 0; i < 500; i++)
+        at(t, 1000 + i, i == 200 ? "action=x ip=a user=s" : "action=x ip=a user=r");
+    rule = t->rules->list[2].listeners[0];
+    g = correlator_find(t->correlator, rule, SLICE("a"));
+    assert_non_null(g);
+    assert_int_equal(g->n, 2);
+    assert_null(g->more);
+    at(t, 2000, "action=x ip=a user=t");
+    assert_string_equal(told(t), "r@2000:3[a] ");
+    assert_int_equal(t->batch.alerts[t->batch.nalerts - 1]->nevidence, 3);
+    assert_int_equal(t->batch.alerts[t->batch.nalerts - 1]->first_us / USEC_PER_SEC, 1200);
+    bench_free(t);
+}
+
 static void the_least_recent_group_goes_and_leaves_its_memory_to_others(void **state)
 {
     struct bench *t = bench_new("---\ntitle: r\ncorrelation: {type: event_count, rules: [f], "
@@ -905,6 +1019,8 @@ int main(void)
         cmocka_unit_test(an_alert_that_no_event_fires_itself_names_the_last_event),
         cmocka_unit_test(what_rules_hear_is_what_each_would_find_alone),
         cmocka_unit_test(what_is_too_few_is_known_without_measuring),
+        cmocka_unit_test(values_are_counted_by_the_newest_of_each),
+        cmocka_unit_test(each_value_is_shown),
         cmocka_unit_test(the_least_recent_group_goes_and_leaves_its_memory_to_others),
         cmocka_unit_test(a_share_falls_when_events_leave),
         cmocka_unit_test(what_does_not_come_is_told_when_time_has_passed),
