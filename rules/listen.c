@@ -121,8 +121,10 @@ static void fetch(const struct group *g)
 {
     __builtin_prefetch(g->more);
     __builtin_prefetch(g->more + 1);
-    if (g->list_log)
+    if (g->list_log) {
+        __builtin_prefetch(group_at(g, 0));
         __builtin_prefetch(group_at(g, g->n));
+    }
 }
 
 /* In the ring, once for all that the event counts for. */
