@@ -241,20 +241,21 @@ static const struct scan_plan *plan_of(const struct reading *b)
     return plan && scan_block(r->scan, plan, b->block->bytes) ? plan : NULL;
 }
 
-/* Each line is a record: straight to those that matter. */
-static int read_candidates(struct reading *b, const struct scan_plan *plan)
+/* Straight to those that matter. */
+static int read_candidates(struct reading *b, const struct scan_plan *plan,
+                           const struct framing *framing)
 {
     struct reader *r = b->reader;
     struct block_walk walk = { 0 };
     struct record record;
     size_t offset;
 
-    block_count_lines(b->block, &b->result->lines, &b->result->events);
+    block_count(b->block, &b->result->lines, &b->result->events);
     while (scan_next(r->scan, &offset)) {
         const uint64_t *only;
 
         block_skip_to(b->block, &walk, offset);
-        if (!block_next(b->block, NULL, &walk, &record))
+        if (!block_next(b->block, framing, &walk, &record))
             break;
         if (scan_take(r->scan, plan, record.text, walk.offset, &only) && record.text.n &&
             read_record(b, &record, only) < 0)
@@ -263,10 +264,10 @@ static int read_candidates(struct reading *b, const struct scan_plan *plan)
     return 0;
 }
 
-static int read_records(struct reading *b, const struct scan_plan *plan)
+static int read_records(struct reading *b, const struct scan_plan *plan,
+                        const struct framing *framing)
 {
     struct reader *r = b->reader;
-    const struct framing *framing = format_framing(b->source->input->channel->format);
     struct block_walk walk = { 0 };
     struct record record;
 
@@ -286,11 +287,12 @@ static int read_records(struct reading *b, const struct scan_plan *plan)
 
 static int read_block(struct reading *b)
 {
+    const struct framing *framing = format_framing(b->source->input->channel->format);
     const struct scan_plan *plan = plan_of(b);
 
-    if (plan && !scan_parses_all(plan) && !format_framing(b->source->input->channel->format))
-        return read_candidates(b, plan);
-    return read_records(b, plan);
+    if (plan && !scan_parses_all(plan) && block_can_skip(b->block, framing))
+        return read_candidates(b, plan, framing);
+    return read_records(b, plan, framing);
 }
 
 /* ---- what the input has to tell ---- */

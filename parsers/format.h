@@ -126,18 +126,16 @@ struct sample {
 
 struct filter; /* filter.h */
 
-#define HEAD_PLACES_MAX 40
+#define HEAD_PLACES_MAX 48 /* a multiple of 16 */
 
-/* The bytes that may stand at one place: a range, or one more. */
-struct head_place {
-    char from, to, other;
-};
-
-/* An alternative of an expression that begins with places of one byte each (heads.c). */
+/*
+ * An alternative of an expression that begins with places of one byte each (heads.c): the i-th is
+ * in a range, or one byte more. Behind the last one any byte fits.
+ */
 struct head {
     unsigned id; /* of all that ever were */
     size_t n; /* 0: there is none */
-    struct head_place places[HEAD_PLACES_MAX];
+    uint8_t from[HEAD_PLACES_MAX], to[HEAD_PLACES_MAX], other[HEAD_PLACES_MAX];
     struct regex *alone; /* the alternative; the set keeps it */
 };
 

@@ -21,51 +21,103 @@ static ALWAYS_INLINE void take_sign(struct scan *c, char sign)
 }
 
 #ifdef __SSE2__
-/* Which of sixteen bytes are quotes, backslashes or braces. */
-static ALWAYS_INLINE unsigned signs_of(const char *p)
-{
-    const __m128i quote = _mm_set1_epi8('"'), backslash = _mm_set1_epi8('\\');
-    const __m128i brace = _mm_set1_epi8('{' | 6); /* both, with those bits set; and y */
-    __m128i v = _mm_loadu_si128((const __m128i *)(const void *)p);
-    __m128i braces = _mm_cmpeq_epi8(_mm_or_si128(v, _mm_set1_epi8(6)), brace);
-    __m128i texts = _mm_or_si128(_mm_cmpeq_epi8(v, quote), _mm_cmpeq_epi8(v, backslash));
+#define CHUNK 64
 
-    return (unsigned)_mm_movemask_epi8(_mm_or_si128(texts, braces));
+/* Where in a chunk each of them stands: a bit for a byte. */
+struct signs {
+    uint64_t quotes, backslashes, opens, closes;
+};
+
+static ALWAYS_INLINE uint64_t where(__m128i v, char c)
+{
+    return (unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(v, _mm_set1_epi8(c)));
 }
 
-static void scan_sixteen(struct scan *c, const char *p)
+static ALWAYS_INLINE void add_signs(struct signs *s, const char *p, unsigned shift)
 {
-    unsigned signs = signs_of(p);
+    __m128i v = _mm_loadu_si128((const __m128i *)(const void *)p);
 
-    c->at += 16;
-    for (; signs; signs &= signs - 1) {
-        unsigned i = (unsigned)__builtin_ctz(signs);
+    s->quotes |= where(v, '"') << shift;
+    s->backslashes |= where(v, '\\') << shift;
+    s->opens |= where(v, '{') << shift;
+    s->closes |= where(v, '}') << shift;
+}
+
+/* Of the first n bytes from p on, sixteen or more; n is no more than a chunk. */
+static ALWAYS_INLINE struct signs signs_of(const char *p, unsigned n)
+{
+    struct signs s = { 0 };
+    unsigned i = 0;
+
+    for (; i + 16 <= n; i += 16)
+        add_signs(&s, p + i, i);
+    if (i < n) /* the last ones, some of them once more */
+        add_signs(&s, p + n - 16, n - 16);
+    return s;
+}
+
+/* Each bit with all that are below it, added without carries: inside of quotes, or not. */
+static uint64_t sums_below(uint64_t bits)
+{
+    for (unsigned by = 1; by < 64; by *= 2)
+        bits ^= bits << by;
+    return bits;
+}
+
+static long how_many(uint64_t bits)
+{
+    long n = 0;
+
+    for (; bits; bits &= bits - 1)
+        n++;
+    return n;
+}
+
+/* One after the other, for a backslash in a string hides the byte behind it. */
+static void take_signs(struct scan *c, const char *p, unsigned n, const struct signs *signs)
+{
+    uint64_t all = signs->quotes | signs->backslashes | signs->opens | signs->closes;
+
+    for (; all; all &= all - 1) {
+        unsigned i = (unsigned)__builtin_ctzll(all);
 
         if (!c->quoted || p[i] != '\\')
             take_sign(c, p[i]);
-        else if (i == 15)
-            c->at++; /* what is behind a backslash is not looked at */
+        else if (i + 1 == n)
+            c->at++;
         else
-            signs &= ~(2u << i);
+            all &= ~(UINT64_C(2) << i);
     }
+}
+
+static ALWAYS_INLINE void scan_chunk(struct scan *c, struct slice s)
+{
+    const char *p = s.p + c->at;
+    unsigned n = s.n - c->at < CHUNK ? (unsigned)(s.n - c->at) : CHUNK;
+    struct signs signs = signs_of(p, n);
+    uint64_t inside = sums_below(signs.quotes) ^ (c->quoted ? UINT64_MAX : 0);
+
+    c->at += n;
+    if (signs.backslashes) {
+        take_signs(c, p, n, &signs);
+        return;
+    }
+    c->depth += how_many(signs.opens & ~inside) - how_many(signs.closes & ~inside);
+    c->quoted = inside >> (n - 1) & 1;
 }
 #endif
 
 static void scan_on(struct scan *c, struct slice s)
 {
-    while (c->at < s.n) {
 #ifdef __SSE2__
-        if (s.n - c->at >= 16) {
-            scan_sixteen(c, s.p + c->at);
-            continue;
-        }
+    while (c->at + 16 <= s.n)
+        scan_chunk(c, s);
 #endif
+    for (; c->at < s.n; c->at++)
         if (c->quoted && s.p[c->at] == '\\')
             c->at++;
         else
             take_sign(c, s.p[c->at]);
-        c->at++;
-    }
 }
 
 /* Every string and object that began there has ended. */
@@ -95,19 +147,23 @@ void format_record_begins(const void *ctx UNUSED)
     memo.p = NULL;
 }
 
+/* An object begins with ` {"`: text in front of it, then a name. */
 static void find_objects(struct slice s)
 {
-    const struct slice begins = SLICE(" {\"");
     size_t at;
 
-    while ((at = slice_find(slice_skip(s, memo.searched), begins)) != SIZE_MAX) {
-        memo.searched += at + 1;
-        memo.last = (struct scan){ .at = memo.searched };
+    while ((at = slice_find_byte(slice_skip(s, memo.searched), '{')) != SIZE_MAX) {
+        memo.searched += at;
+        if (memo.searched + 1 == s.n)
+            return; /* what is behind it is not known yet */
+        at = memo.searched++;
+        if (at == 0 || s.p[at - 1] != ' ' || s.p[at + 1] != '"')
+            continue;
+        memo.last = (struct scan){ .at = at };
         if (memo.nfirst < OBJECTS_TRIED)
-            memo.first[memo.nfirst++] = memo.last;
+            memo.first[memo.nfirst++] = (struct scan){ .at = at };
     }
-    if (s.n > memo.searched + begins.n)
-        memo.searched = s.n - begins.n + 1;
+    memo.searched = s.n;
 }
 
 /*
@@ -117,8 +173,12 @@ static void find_objects(struct slice s)
  */
 static bool json_open(struct slice s)
 {
-    if (memo.p != s.p || s.n < memo.n)
-        memo = (struct memo){ .p = s.p };
+    if (memo.p != s.p || s.n < memo.n) {
+        memo.p = s.p;
+        memo.searched = 0;
+        memo.nfirst = 0;
+        memo.whole = (struct scan){ 0 };
+    }
     memo.n = s.n;
     if (s.n && s.p[0] == '{')
         return !closes(&memo.whole, s);

@@ -8,6 +8,9 @@
  * expression.
  */
 #include <stdatomic.h>
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
 
 #include "base/num.h"
 #include "parsers/format.h"
@@ -42,23 +45,28 @@ static bool is_letter(char c)
     return (c | 0x20) >= 'a' && (c | 0x20) <= 'z';
 }
 
+/* The bytes that may stand at one place. */
+struct place {
+    char from, to, other;
+};
+
 /* False: something else stands there. */
-static bool read_place(struct reading *r, struct head_place *ret)
+static bool read_place(struct reading *r, struct place *ret)
 {
     struct slice s = slice_skip(r->text, r->at);
     bool escaped = s.n >= 2 && s.p[0] == '\\';
 
     if (escaped && s.p[1] == 'd') {
-        *ret = (struct head_place){ '0', '9', '0' };
+        *ret = (struct place){ '0', '9', '0' };
     } else if (escaped && !is_letter(s.p[1]) && (s.p[1] < '0' || s.p[1] > '9')) {
-        *ret = (struct head_place){ s.p[1], s.p[1], s.p[1] };
+        *ret = (struct place){ s.p[1], s.p[1], s.p[1] };
     } else if (s.n >= 4 && s.p[0] == '[' && s.p[3] == ']' && is_either(s.p[1]) &&
                is_either(s.p[2])) {
-        *ret = (struct head_place){ s.p[1], s.p[1], s.p[2] };
+        *ret = (struct place){ s.p[1], s.p[1], s.p[2] };
         r->at += 4;
         return true;
     } else if (s.n && is_plain(s.p[0])) {
-        *ret = (struct head_place){ s.p[0], s.p[0], s.p[0] };
+        *ret = (struct place){ s.p[0], s.p[0], s.p[0] };
     } else {
         return false;
     }
@@ -83,21 +91,25 @@ static size_t read_times(struct reading *r)
     return s.n && strchr("?+", s.p[0]) ? 0 : (size_t)n;
 }
 
-static size_t read_places(struct slice alternative, struct head_place *places)
+static void read_places(struct slice alternative, struct head *h)
 {
     struct reading r = { .text = alternative };
-    struct head_place place;
-    size_t n = 0;
+    struct place place;
 
-    while (n < HEAD_PLACES_MAX && read_place(&r, &place)) {
+    h->n = 0;
+    memset(h->from, 0, sizeof h->from);
+    memset(h->to, UINT8_MAX, sizeof h->to);
+    while (h->n < HEAD_PLACES_MAX && read_place(&r, &place)) {
         size_t times = read_times(&r);
 
         if (times == 0)
             break;
-        for (; times && n < HEAD_PLACES_MAX; times--)
-            places[n++] = place;
+        for (; times && h->n < HEAD_PLACES_MAX; times--, h->n++) {
+            h->from[h->n] = (uint8_t)place.from;
+            h->to[h->n] = (uint8_t)place.to;
+            h->other[h->n] = (uint8_t)place.other;
+        }
     }
-    return n;
 }
 
 /* ---- alternatives ---- */
@@ -163,7 +175,7 @@ struct slice head_read(struct slice pattern, struct head *h)
         if ((grouped && end == rest.n) || (grouped && rest.p[end] == ')' && end + 1 < rest.n) ||
             (!grouped && end < rest.n))
             break;
-        h->n = read_places(one, h->places);
+        read_places(one, h);
         if (h->n >= PLACES_MIN)
             return one;
         rest = slice_skip(rest, end + 1);
@@ -184,14 +196,40 @@ static __thread struct learned {
     } rests[RESTS];
 } learned;
 
+#ifdef __SSE2__
+static __m128i sixteen(const void *p)
+{
+    return _mm_loadu_si128(p);
+}
+
+static bool sixteen_fit(const struct head *h, size_t i, const char *line)
+{
+    __m128i v = sixteen(line + i);
+    __m128i in = _mm_and_si128(_mm_cmpeq_epi8(_mm_max_epu8(v, sixteen(h->from + i)), v),
+                               _mm_cmpeq_epi8(_mm_min_epu8(v, sixteen(h->to + i)), v));
+
+    in = _mm_or_si128(in, _mm_cmpeq_epi8(v, sixteen(h->other + i)));
+    return _mm_movemask_epi8(in) == UINT16_MAX;
+}
+#endif
+
 static bool places_fit(const struct head *h, struct slice line)
 {
+    size_t i = 0;
+
     if (h->n == 0 || line.n < h->n)
         return false;
-    for (size_t i = 0; i < h->n; i++)
-        if ((line.p[i] < h->places[i].from || line.p[i] > h->places[i].to) &&
-            line.p[i] != h->places[i].other)
+#ifdef __SSE2__
+    for (; i < h->n && i + 16 <= line.n; i += 16)
+        if (!sixteen_fit(h, i, line.p))
             return false;
+#endif
+    for (; i < h->n; i++) {
+        uint8_t c = (uint8_t)line.p[i];
+
+        if ((c < h->from[i] || c > h->to[i]) && c != h->other[i])
+            return false;
+    }
     return true;
 }
 

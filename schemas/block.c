@@ -18,31 +18,42 @@ static struct slice line_at(struct slice bytes, size_t offset, size_t *ret_next)
     return slice_of(p, n);
 }
 
-/* Where the record that begins at `offset` ends: at the first line that begins another. */
-static size_t record_end(const struct framing *f, struct slice bytes, size_t offset,
-                         struct slice *ret_text, bool *ret_full)
-{
-    size_t next, end;
-    unsigned lines = 1;
-    struct slice line = line_at(bytes, offset, &end);
-    struct slice text = line;
+/* A line, and what is behind its LF. */
+struct line {
+    struct slice text;
+    size_t next;
+};
 
-    *ret_full = false;
+static struct line line_from(struct slice bytes, size_t offset)
+{
+    struct line line;
+
+    line.text = line_at(bytes, offset, &line.next);
+    return line;
+}
+
+/*
+ * Where the record that begins at `offset` with that line ends: at the first line that begins
+ * another, which takes the place of *line if there is one.
+ */
+static size_t record_end(const struct framing *f, struct slice bytes, size_t offset,
+                         struct line *line, struct slice *ret_text)
+{
+    size_t end = line->next;
+    unsigned lines = 1;
+
+    *ret_text = line->text;
     if (f && f->begins)
         f->begins(f->ctx);
     while (f && f->starts && end < bytes.n) {
-        line = line_at(bytes, end, &next);
-        if (lines >= f->lines_max || next - offset > f->bytes_max) {
-            *ret_full = true;
+        *line = line_from(bytes, end);
+        if (lines >= f->lines_max || line->next - offset > f->bytes_max ||
+            f->starts(f->ctx, line->text, *ret_text))
             break;
-        }
-        if (f->starts(f->ctx, line, text))
-            break;
-        text.n = (size_t)(line.p + line.n - text.p);
-        end = next;
+        ret_text->n = (size_t)(line->text.p + line->text.n - ret_text->p);
+        end = line->next;
         lines++;
     }
-    *ret_text = text;
     return end;
 }
 
@@ -59,7 +70,7 @@ static bool next_in_bytes(const struct block *b, const struct framing *f, struct
                           struct record *r)
 {
     size_t begin = walk->offset;
-    bool full;
+    struct line line;
 
     if (begin >= b->bytes.n)
         return false;
@@ -68,7 +79,8 @@ static bool next_in_bytes(const struct block *b, const struct framing *f, struct
         walk->offset = b->ends.list[walk->index++];
         r->text = text_of(slice_of(b->bytes.p + begin, walk->offset - begin));
     } else {
-        walk->offset = record_end(f, b->bytes, begin, &r->text, &full);
+        line = line_from(b->bytes, begin);
+        walk->offset = record_end(f, b->bytes, begin, &line, &r->text);
     }
     if (begin == 0)
         r->flags |= b->first_flags;
@@ -91,10 +103,21 @@ bool block_next(const struct block *b, const struct framing *f, struct block_wal
 void block_skip_to(const struct block *b, struct block_walk *walk, size_t offset)
 {
     const char *from = b->bytes.p + walk->offset;
-    const char *lf = memrchr(from, '\n', offset - walk->offset);
+    const char *lf;
 
+    if (b->ends.n) {
+        for (; b->ends.list[walk->index] <= offset; walk->index++)
+            walk->offset = b->ends.list[walk->index];
+        return;
+    }
+    lf = memrchr(from, '\n', offset - walk->offset);
     if (lf)
         walk->offset = (size_t)(lf + 1 - b->bytes.p);
+}
+
+bool block_can_skip(const struct block *b, const struct framing *f)
+{
+    return !f || (b->ends.n && b->ends.list[b->ends.n - 1] == b->bytes.n);
 }
 
 /* Line feeds, and those of lines that hold nothing. */
@@ -149,7 +172,7 @@ static void count_steps(const char *p, size_t steps, struct feeds *f)
 }
 #endif
 
-void block_count_lines(const struct block *b, uint64_t *ret_lines, uint64_t *ret_full)
+static void count_lines(const struct block *b, uint64_t *ret_lines, uint64_t *ret_full)
 {
     struct feeds f = { 0 };
     size_t at = b->bytes.n < 2 ? b->bytes.n : 2;
@@ -165,6 +188,24 @@ void block_count_lines(const struct block *b, uint64_t *ret_lines, uint64_t *ret
     count_feeds(b->bytes, at, b->bytes.n, &f);
     *ret_lines = f.all + open;
     *ret_full = f.all - f.bare + open;
+}
+
+static void count_ends(const struct block *b, uint64_t *ret_records, uint64_t *ret_full)
+{
+    size_t begin = 0;
+
+    *ret_records = b->ends.n;
+    *ret_full = 0;
+    for (size_t i = 0; i < b->ends.n; begin = b->ends.list[i++])
+        *ret_full += text_of(slice_of(b->bytes.p + begin, b->ends.list[i] - begin)).n > 0;
+}
+
+void block_count(const struct block *b, uint64_t *ret_records, uint64_t *ret_full)
+{
+    if (b->ends.n)
+        count_ends(b, ret_records, ret_full);
+    else
+        count_lines(b, ret_records, ret_full);
 }
 
 /* Room for those of records of this many bytes at first. */
@@ -202,14 +243,16 @@ size_t framing_whole(const struct framing *f, struct slice bytes, struct arena *
 {
     struct ends ends = { .arena = bytes.n < UINT32_MAX ? a : NULL };
     size_t offset = 0;
+    struct line line;
 
     *ret_ends = (struct record_ends){ 0 };
     if (!f || !f->starts)
         return bytes.n;
+    if (bytes.n)
+        line = line_from(bytes, 0);
     while (offset < bytes.n) {
         struct slice text;
-        bool full;
-        size_t end = record_end(f, bytes, offset, &text, &full);
+        size_t end = record_end(f, bytes, offset, &line, &text);
 
         if (end >= bytes.n)
             break; /* it may still grow */

@@ -100,12 +100,14 @@ struct block_walk {
 bool block_next(const struct block *b, const struct framing *f, struct block_walk *walk,
                 struct record *ret_record);
 /*
- * Where each line of `bytes` is a record: the walk goes on with the line that holds the byte at
- * `offset`, which the walk has not passed yet.
+ * Is it known where the record of a byte begins and ends without a look at those before it? So it
+ * is where each line is a record, and where the block has all ends. Then the walk can go on with
+ * the record that holds the byte at `offset`, which it has not passed yet; and
  */
+bool block_can_skip(const struct block *b, const struct framing *f);
 void block_skip_to(const struct block *b, struct block_walk *walk, size_t offset);
-/* How many lines `bytes` has, and how many of them have text. */
-void block_count_lines(const struct block *b, uint64_t *ret_lines, uint64_t *ret_full);
+/* ... how many records there are, and how many of them have text. */
+void block_count(const struct block *b, uint64_t *ret_records, uint64_t *ret_full);
 
 /*
  * For inputs: how many bytes of `bytes` (whole lines) are whole records, when

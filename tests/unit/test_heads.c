@@ -1,4 +1,4 @@
-/* Where a record begins does not depend on the lines before it. */
+/* Where a record begins: as the expression says, and not within an object that is still open. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -120,10 +120,96 @@ static void a_line_begins_a_record_whatever_was_learned(void **unused)
     field_names_free(names);
 }
 
+/* Whether all that begins at `at` has ended, a byte at a time. */
+static bool ends_naively(struct slice s, size_t at)
+{
+    bool quoted = false;
+    long depth = 0;
+
+    for (; at < s.n; at++)
+        if (quoted && s.p[at] == '\\')
+            at++;
+        else if (s.p[at] == '"')
+            quoted = !quoted;
+        else if (!quoted)
+            depth += s.p[at] == '{' ? 1 : s.p[at] == '}' ? -1 : 0;
+    return !quoted && depth <= 0;
+}
+
+/* An object behind text is open when neither the last one that begins there ends nor one of 16. */
+static bool is_open_naively(struct slice s)
+{
+    bool ends = false, last = true;
+    unsigned objects = 0;
+
+    if (s.p[0] == '{')
+        return !ends_naively(s, 0);
+    for (size_t i = 1; i + 1 < s.n; i++)
+        if (memcmp(s.p + i - 1, " {\"", 3) == 0) {
+            last = ends_naively(s, i);
+            ends = ends || (objects++ < 16 && last);
+        }
+    return objects && !ends && !last;
+}
+
+static void an_open_object_goes_on_however_it_was_cut(void **unused)
+{
+    static const char *const pieces[] = { " {\"",
+                                          "{",
+                                          "}",
+                                          "\"",
+                                          "\\",
+                                          "\\\"",
+                                          "a",
+                                          " ",
+                                          "y",
+                                          "\n",
+                                          "\":{\"a\":\"b\"}",
+                                          "some more text here" };
+    static const char text[] =
+        "format: g\nchannel: g\nsummary: a\nlogsource: {product: g}\n"
+        "framing: {start: '^#', unclosed: true}\n"
+        "layouts: [{name: a, match: '^(?<message>.*)$'}]\nfields: {a: ignore}\n"
+        "events:\n  - {action: service_start, starts: zzz, samples: ['zzz']}\nsamples: ['a']\n";
+    struct field_names *names = field_names_new();
+    struct formats *set = formats_new(names);
+    AUTO(diag) d = diag_new();
+    AUTO_BUF record = BUF_INIT;
+    const struct framing *f;
+    unsigned open = 0, asked = 0;
+
+    (void)unused;
+    (void)formats_add(set, "g", slice_str(text), d);
+    assert_int_equal(diag_errors(d), 0);
+    f = format_framing(format_find(set, SLICE("g")));
+    buf_reserve(&record, 4096);
+    for (unsigned round = 0; round < 60000; round++) {
+        uint64_t growing = 1 + dice(4);
+
+        buf_reset(&record);
+        f->begins(f->ctx);
+        buf_str(&record, dice(5) ? "#" : "{");
+        for (; growing; growing--) { /* a record grows, and is asked about each time */
+            for (uint64_t n = dice(dice(4) ? 12 : 80); n; n--)
+                buf_str(&record, pieces[dice(round % 3 ? ARRAY_SIZE(pieces) : 4)]);
+            open += is_open_naively(buf_view(&record));
+            asked++;
+            if (f->starts(f->ctx, SLICE("#"), buf_view(&record)) ==
+                is_open_naively(buf_view(&record)))
+                fail_msg("'%.*s'", SLICE_FMT(buf_view(&record)));
+        }
+    }
+    assert_in_range(open, asked / 10, asked - asked / 10);
+    formats_thread_end();
+    formats_free(set);
+    field_names_free(names);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_line_begins_a_record_whatever_was_learned),
+        cmocka_unit_test(an_open_object_goes_on_however_it_was_cut),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -109,10 +109,65 @@ static void lines_are_counted_as_they_are_read(void **state)
             want_lines++;
             want_full += record.text.n > 0;
         }
-        block_count_lines(&b, &lines, &full);
+        block_count(&b, &lines, &full);
         assert_int_equal(lines, want_lines);
         assert_int_equal(full, want_full);
     }
+}
+
+/* ---- records of several lines ---- */
+
+/* A line that begins with a blank goes on with the record before it. */
+static bool begins_unless_indented(const void *ctx, struct slice line, struct slice previous)
+{
+    (void)ctx;
+    (void)previous;
+    return line.n == 0 || line.p[0] != ' ';
+}
+
+static void the_walk_goes_straight_to_the_record_of_a_byte(void **state)
+{
+    const struct framing f = { .starts = begins_unless_indented, .lines_max = 5, .bytes_max = 60 };
+    struct both t = { .dice = 7 };
+    static char bytes[400];
+    size_t skipped = 0;
+
+    (void)state;
+    for (unsigned round = 0; round < 20000; round++) {
+        AUTO(arena) a = arena_new(1024, 0);
+        struct block b = { .bytes = { bytes, sizeof bytes } };
+        struct block_walk walk = { 0 }, jump = { 0 };
+        struct record record, found;
+        uint64_t records = 0, full = 0, want_records = 0, want_full = 0;
+
+        for (size_t i = 0; i < sizeof bytes; i++)
+            bytes[i] = "\n\n\r  abcdefg"[dice(&t, round % 2 ? 13 : 6)];
+        b.bytes.n = framing_whole(&f, b.bytes, a, &b.ends);
+        if (b.bytes.n == 0)
+            continue;
+        assert_true(block_can_skip(&b, &f));
+        while (block_next(&b, &f, &walk, &record)) {
+            size_t begin = record.position;
+
+            want_records++;
+            want_full += record.text.n > 0;
+            if (dice(&t, 3))
+                continue;
+            block_skip_to(&b, &jump, begin + dice(&t, (unsigned)(walk.offset - begin)));
+            assert_true(block_next(&b, &f, &jump, &found));
+            assert_int_equal(found.position, record.position);
+            assert_int_equal(found.text.n, record.text.n);
+            assert_int_equal(jump.offset, walk.offset);
+            skipped++;
+        }
+        block_count(&b, &records, &full);
+        assert_int_equal(records, want_records);
+        assert_int_equal(full, want_full);
+        b.ends.n--;
+        assert_false(block_can_skip(&b, &f));
+        assert_true(block_can_skip(&b, NULL));
+    }
+    assert_true(skipped > 100000);
 }
 
 /* ---- each place is told ---- */
@@ -416,6 +471,7 @@ static void a_block_full_of_literals_gives_the_same(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_walk_goes_straight_to_the_record_of_a_byte),
         cmocka_unit_test(lines_without_a_literal_are_counted_and_not_parsed),
         cmocka_unit_test(lines_are_counted_as_they_are_read),
         cmocka_unit_test(each_place_of_a_sign_is_told),
