@@ -61,6 +61,8 @@ static const struct yaml *no_memory(const struct yaml *doc, struct diag *d)
 static const struct yaml *take_action(struct rules *r, const struct yaml *doc,
                                       const struct yaml *action, struct diag *d)
 {
+    struct yaml *again;
+
     if (slice_is(action->text, "global")) {
         r->global = yaml_copy(r->arena, doc);
         return r->global ? NULL : no_memory(doc, d);
@@ -78,12 +80,12 @@ static const struct yaml *take_action(struct rules *r, const struct yaml *doc,
         diag_error(d, action->at, "'repeat' needs a rule before it");
         return NULL;
     }
-    /* The next repeat goes on from here. */
-    r->previous = yaml_copy(r->arena, r->previous);
-    if (!r->previous || !yaml_merge(r->arena, r->previous, doc, true))
+    again = yaml_copy(r->arena, r->previous);
+    if (!again || !yaml_merge(r->arena, again, doc, true))
         return no_memory(doc, d);
-    r->previous->at = doc->at;
-    return r->previous;
+    again->at = doc->at;
+    r->previous = again; /* the next repeat goes on from here */
+    return again;
 }
 
 const struct yaml *collection_take(struct rules *r, const struct yaml *doc, struct diag *d)
@@ -96,13 +98,10 @@ const struct yaml *collection_take(struct rules *r, const struct yaml *doc, stru
             diag_error(d, action->key_at, "an action belongs to detection rules");
         return action ? NULL : doc;
     }
-    if (action) {
+    if (action)
         doc = take_action(r, doc, action, d);
-    } else {
-        r->previous = yaml_copy(r->arena, doc);
-        if (!r->previous)
-            return no_memory(doc, d);
-    }
+    else
+        r->previous = doc;
     if (!doc || !r->global)
         return doc;
     whole = yaml_copy(r->arena, doc);

@@ -309,7 +309,7 @@ struct rules {
     size_t nlogsources, logsources_cap;
     struct regex **regexes; /* to free */
     size_t nregexes, regexes_cap;
-    struct yaml *global, *previous; /* collections */
+    const struct yaml *global, *previous; /* collections */
     struct table *by_signal; /* signal_id -> rule; of two with one id, the first */
     uint32_t npredicates;
     uint32_t nanswers; /* of predicates, and of nodes that are answered as one */
