@@ -23,62 +23,73 @@ static ALWAYS_INLINE void take_sign(struct scan *c, char sign)
 #ifdef __SSE2__
 #define CHUNK 64
 
-/* Where in a chunk each of them stands: a bit for a byte. */
+/* Where in a chunk they stand: a bit for a byte. */
 struct signs {
-    uint64_t quotes, backslashes, opens, closes;
+    uint64_t quotes, others; /* braces and backslashes */
 };
 
-static ALWAYS_INLINE uint64_t where(__m128i v, char c)
+static ALWAYS_INLINE __m128i where(__m128i v, char c)
 {
-    return (unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(v, _mm_set1_epi8(c)));
+    return _mm_cmpeq_epi8(v, _mm_set1_epi8(c));
 }
 
-static ALWAYS_INLINE void add_signs(struct signs *s, const char *p, unsigned shift)
+static ALWAYS_INLINE struct signs signs_of_sixteen(const char *p)
 {
     __m128i v = _mm_loadu_si128((const __m128i *)(const void *)p);
+    __m128i braces = _mm_or_si128(where(v, '{'), where(v, '}'));
 
-    s->quotes |= where(v, '"') << shift;
-    s->backslashes |= where(v, '\\') << shift;
-    s->opens |= where(v, '{') << shift;
-    s->closes |= where(v, '}') << shift;
+    return (struct signs){
+        (unsigned)_mm_movemask_epi8(where(v, '"')),
+        (unsigned)_mm_movemask_epi8(_mm_or_si128(braces, where(v, '\\'))),
+    };
 }
 
-/* Of the first n bytes from p on, sixteen or more; n is no more than a chunk. */
+/* Of n bytes from p on, no more than a chunk; sixteen bytes before their end may be read. */
 static ALWAYS_INLINE struct signs signs_of(const char *p, unsigned n)
 {
-    struct signs s = { 0 };
+    struct signs all = { 0 }, some;
     unsigned i = 0;
 
-    for (; i + 16 <= n; i += 16)
-        add_signs(&s, p + i, i);
-    if (i < n) /* the last ones, some of them once more */
-        add_signs(&s, p + n - 16, n - 16);
-    return s;
+    for (; i + 16 <= n; i += 16) {
+        some = signs_of_sixteen(p + i);
+        all.quotes |= some.quotes << i;
+        all.others |= some.others << i;
+    }
+    if (i == n)
+        return all;
+    some = signs_of_sixteen(p + n - 16); /* the last ones, some of them once more */
+    all.quotes |= n < 16 ? some.quotes >> (16 - n) : some.quotes << (n - 16);
+    all.others |= n < 16 ? some.others >> (16 - n) : some.others << (n - 16);
+    return all;
 }
 
-/* Each bit with all that are below it, added without carries: inside of quotes, or not. */
-static uint64_t sums_below(uint64_t bits)
+/* Which bytes stand behind an odd number of quotes: each bit with all that are below it, added
+ * without carries. */
+static ALWAYS_INLINE uint64_t inside(uint64_t quotes, bool quoted)
 {
-    for (unsigned by = 1; by < 64; by *= 2)
-        bits ^= bits << by;
-    return bits;
+    quotes ^= quotes << 1;
+    quotes ^= quotes << 2;
+    quotes ^= quotes << 4;
+    quotes ^= quotes << 8;
+    quotes ^= quotes << 16;
+    quotes ^= quotes << 32;
+    return quoted ? ~quotes : quotes;
 }
 
-static long how_many(uint64_t bits)
+static ALWAYS_INLINE unsigned chunk_at(struct slice s, size_t at)
 {
-    long n = 0;
-
-    for (; bits; bits &= bits - 1)
-        n++;
-    return n;
+    return s.n - at < CHUNK ? (unsigned)(s.n - at) : CHUNK;
 }
 
 /* One after the other, for a backslash in a string hides the byte behind it. */
-static void take_signs(struct scan *c, const char *p, unsigned n, const struct signs *signs)
+static void scan_chunk(struct scan *c, struct slice s)
 {
-    uint64_t all = signs->quotes | signs->backslashes | signs->opens | signs->closes;
+    const char *p = s.p + c->at;
+    unsigned n = chunk_at(s, c->at);
+    struct signs signs = signs_of(p, n);
 
-    for (; all; all &= all - 1) {
+    c->at += n;
+    for (uint64_t all = signs.quotes | signs.others; all; all &= all - 1) {
         unsigned i = (unsigned)__builtin_ctzll(all);
 
         if (!c->quoted || p[i] != '\\')
@@ -90,27 +101,52 @@ static void take_signs(struct scan *c, const char *p, unsigned n, const struct s
     }
 }
 
-static ALWAYS_INLINE void scan_chunk(struct scan *c, struct slice s)
-{
-    const char *p = s.p + c->at;
-    unsigned n = s.n - c->at < CHUNK ? (unsigned)(s.n - c->at) : CHUNK;
-    struct signs signs = signs_of(p, n);
-    uint64_t inside = sums_below(signs.quotes) ^ (c->quoted ? UINT64_MAX : 0);
+#define SIMPLE_MAX 512
 
-    c->at += n;
-    if (signs.backslashes) {
-        take_signs(c, p, n, &signs);
-        return;
+/*
+ * Most records are one line with one object, which ends there: that is seen at once. False: look
+ * closer.
+ */
+static bool is_simple(struct slice s)
+{
+    size_t first = slice_find_byte(s, '{');
+    bool quoted = false, closed = false;
+    unsigned n;
+
+    if (first == SIZE_MAX)
+        return true;
+    if (s.n < 16 || s.n > SIMPLE_MAX || first + 1 == s.n ||
+        (first > 0 && (s.p[first - 1] != ' ' || s.p[first + 1] != '"')))
+        return false;
+    for (size_t at = first + 1; at < s.n; at += n) {
+        struct signs signs;
+        uint64_t in;
+
+        n = chunk_at(s, at);
+        signs = signs_of(s.p + at, n);
+        in = inside(signs.quotes, quoted);
+        quoted = in >> (n - 1) & 1;
+        for (; signs.others; signs.others &= signs.others - 1) {
+            unsigned i = (unsigned)__builtin_ctzll(signs.others);
+
+            if (s.p[at + i] != '}')
+                return false;
+            closed = closed || !(in >> i & 1);
+        }
     }
-    c->depth += how_many(signs.opens & ~inside) - how_many(signs.closes & ~inside);
-    c->quoted = inside >> (n - 1) & 1;
+    return closed && !quoted;
+}
+#else
+static bool is_simple(struct slice s)
+{
+    return slice_find_byte(s, '{') == SIZE_MAX;
 }
 #endif
 
 static void scan_on(struct scan *c, struct slice s)
 {
 #ifdef __SSE2__
-    while (c->at + 16 <= s.n)
+    while (s.n >= 16 && c->at < s.n)
         scan_chunk(c, s);
 #endif
     for (; c->at < s.n; c->at++)
@@ -174,6 +210,8 @@ static void find_objects(struct slice s)
 static bool json_open(struct slice s)
 {
     if (memo.p != s.p || s.n < memo.n) {
+        if (is_simple(s))
+            return false;
         memo.p = s.p;
         memo.searched = 0;
         memo.nfirst = 0;
