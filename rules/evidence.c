@@ -4,7 +4,7 @@
 
 /* Powers of two. */
 #define CAP_MIN ((size_t)64 << 10)
-#define CAP_MAX ((size_t)32 << 20)
+#define CAP_MAX ((size_t)16 << 20)
 
 void evidence_fini(struct evidence *e)
 {

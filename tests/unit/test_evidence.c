@@ -43,8 +43,8 @@ static void a_text_comes_back_whole_or_is_gone_and_the_newest_are_there(void **s
         there++;
         assert_true(slice_eq(got, slice_of(text, n)));
     }
-    assert_true(e.cap <= (size_t)32 << 20);
-    assert_in_range(there, 20000, KEPT - 1);
+    assert_true(e.cap <= (size_t)16 << 20);
+    assert_in_range(there, 10000, KEPT - 1);
     evidence_fini(&e);
     free(refs);
 }
