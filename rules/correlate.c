@@ -102,7 +102,7 @@ struct correlator *correlator_new(const struct rules *r, size_t groups_max)
     c->groups_max = groups_max ? groups_max : 100000;
     c->behind_us = UINT64_MAX;
     c->groups = calloc(r->n + 1, sizeof *c->groups);
-    if (!c->groups)
+    if (!c->groups || evidence_init(&c->evidence, r->n) < 0)
         return NULL;
     for (size_t i = 0; i < r->n; i++)
         c->groups[i].shape = shape_of(&r->list[i]);

@@ -1,34 +1,43 @@
 /*
  * Private to rules/: what contributing events looked like, for alerts to come.
  *
- * One ring for all windows: when it is full, the oldest goes. So strangers who open
- * many windows cannot fill the memory; an alert then shows fewer of its events, and
- * counts all of them.
+ * Two rings for all windows: when one is full, the oldest of it goes. So strangers who open many
+ * windows cannot fill the memory; an alert then shows fewer of its events, and counts all of them.
+ * Rules that take in much of what comes (each access) have a ring of their own, or the few events
+ * that matter to the others would be gone within seconds.
  */
 #pragma once
 
 #include "base/slice.h"
 
-/* A text in the ring: its place + 1; 0 = none. */
+/* A text in a ring; 0 = none. */
 struct evidence_ref {
-    uint64_t at;
+    uint64_t at; /* its place + 1, then a bit: in which ring */
 };
 
-struct evidence {
+struct evidence_ring {
     char *bytes;
     size_t cap;
     uint64_t head; /* bytes ever written */
-    struct evidence_ref last;
+    uint64_t last; /* place of the newest text + 1; 0 = none */
 };
 
+struct evidence {
+    struct evidence_ring
+        rings[2]; /* of rules that take in little, and of those that take in much */
+    size_t *shares; /* by rule: the bytes of its events lately */
+    size_t nrules;
+    size_t lately; /* bytes put since the shares were halved */
+};
+
+/* -ENOMEM. */
+int evidence_init(struct evidence *e, size_t nrules);
 void evidence_fini(struct evidence *e);
-/* -ENOMEM. What is longer than a quarter of the ring is not kept. What was put last is not put
- * again: an event that counts for several rules is there once. */
-int evidence_put(struct evidence *e, struct slice text, struct evidence_ref *ret);
-/* Was it put, and not overwritten since? */
-static inline bool evidence_has(const struct evidence *e, struct evidence_ref ref)
-{
-    return ref.at != 0 && e->head <= ref.at - 1 + e->cap;
-}
-/* Valid until the next evidence_put(); empty when it is gone. */
+/*
+ * For an entry of that rule; *ref is where the event's text was put for a rule before, or 0, and
+ * becomes where it is for this one: an event that counts for several rules is there once, or once
+ * in each ring. -ENOMEM. What is longer than a quarter of a ring is not kept.
+ */
+int evidence_put(struct evidence *e, size_t rule, struct slice text, struct evidence_ref *ref);
+/* Empty when it is gone. Valid until the next evidence_put(). */
 struct slice evidence_get(const struct evidence *e, struct evidence_ref ref);

@@ -127,16 +127,6 @@ static void fetch(const struct group *g)
     }
 }
 
-/* In the ring, once for all that the event counts for. */
-static int put_evidence(struct taking *t, struct stamp *s)
-{
-    if (!evidence_has(&t->c->evidence, t->ref) &&
-        evidence_put(&t->c->evidence, t->evidence, &t->ref) < 0)
-        return -ENOMEM;
-    s->evidence = t->ref;
-    return 0;
-}
-
 /* Its signal, then the entry. */
 static int enter(struct taking *t, const struct rule *rule, struct heard *key, struct heard *value,
                  struct stamp *s)
@@ -158,8 +148,9 @@ static int enter(struct taking *t, const struct rule *rule, struct heard *key, s
     else
         g = correlator_add_group(t->c, index, key->text, tag);
     signal = g ? add_signal(t, rule, s->time_us, &s->key, key, value) : NULL;
-    if (!signal || put_evidence(t, s) < 0)
+    if (!signal || evidence_put(&t->c->evidence, index, t->evidence, &t->ref) < 0)
         return -ENOMEM;
+    s->evidence = t->ref;
     signal->part = s->part;
     return group_take(t, rule, g, s, t->b->nsignals - 1);
 }

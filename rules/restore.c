@@ -17,7 +17,7 @@ static int restore_entry(struct taking *t, const struct rule *rule, struct group
     stamp_value(rule->correlation, &value, &stamp);
     if (group_is_past(rule, g, s->time_us))
         return 0;
-    if (evidence_put(&t->c->evidence, s->evidence, &stamp.evidence) < 0)
+    if (evidence_put(&t->c->evidence, rule_index(t->c, rule), s->evidence, &stamp.evidence) < 0)
         return -1;
     return group_take(t, rule, g, &stamp, SIZE_MAX);
 }
