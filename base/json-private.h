@@ -2,11 +2,17 @@
  * beside yajl. */
 #pragma once
 
+#include <yajl/yajl_parse.h>
+
 #include "base/json.h"
 
 #define JSON_DEPTH_MAX 32
 #define JSON_PATH_MAX 1024
 #define JSON_SCALARS_MAX 512
+
+/* Valid UTF-8 in the place of *text: itself, or a copy in *a, which is made for it if it is NULL.
+ * False: no memory. */
+bool json_cleaned(struct arena **a, struct slice *text);
 
 /* ---- keys (json-keys.c) ---- */
 
@@ -67,3 +73,10 @@ static ALWAYS_INLINE bool json_key_stands(const struct json_key *k, bool first, 
 bool json_plain(struct slice text, struct json_flat *flat, int *ret_result, struct err *err);
 /* The long way, which takes every text: yajl. */
 int json_flatten_yajl(struct slice text, struct json_flat *flat, struct err *err);
+
+/*
+ * The whole text through callbacks (json-yajl.c); one that returns 0 ends it, and *error and *why
+ * are what it says then. They must not call yajl. -EBADMSG: it is no JSON, *error, or -ENOMEM.
+ */
+int json_run_yajl(struct slice text, const yajl_callbacks *callbacks, void *ctx, int *error,
+                  const char **why, struct err *err) MUST_CHECK;

@@ -1,18 +1,15 @@
+/* What yajl tells becomes scalars with their paths, or a tree. */
 #include "base/json-private.h"
 
 #include <errno.h>
-#include <setjmp.h>
-#include <stdio.h>
-#include <yajl/yajl_parse.h>
 
-#include "base/clock.h"
 #include "base/table.h"
 #include "base/utf8.h"
 
 #define KEYS_MAX 512 /* of all objects open at once, when flattening */
 #define OBJECT_KEYS_MAX 1024 /* of one object in a tree: its keys are compared one by one */
 
-static bool cleaned(struct arena **a, struct slice *text)
+bool json_cleaned(struct arena **a, struct slice *text)
 {
     struct slice clean;
 
@@ -88,7 +85,7 @@ static int tell(struct flat *f, enum json_type type, struct slice text)
     }
     if (++f->scalars > max)
         return fail(f, -E2BIG, "too many values");
-    if (type == JSON_STRING && !cleaned(&f->arena, &text))
+    if (type == JSON_STRING && !json_cleaned(&f->arena, &text))
         return fail(f, -ENOMEM, "out of memory");
     r = f->out->scalar(f->out->ctx, slice_of(f->path, f->path_n), type, text);
     return r < 0 ? fail(f, r, "refused") : 1;
@@ -145,7 +142,7 @@ static int on_key(void *ctx, const unsigned char *p, size_t n)
 
     if (f->skip)
         return 1;
-    if (!cleaned(&f->arena, &key))
+    if (!json_cleaned(&f->arena, &key))
         return fail(f, -ENOMEM, "out of memory");
     f->path_n = f->ends[f->depth];
     if (f->path_n + key.n + 1 > sizeof f->path)
@@ -169,150 +166,6 @@ static const yajl_callbacks flat_callbacks = {
     .yajl_end_array = close_level,
 };
 
-/* yajl's own text echoes the input: only its first line, made printable by err_set(). */
-static int yajl_fault(yajl_handle h, int error, const char *why, struct slice text, struct err *err)
-{
-    unsigned char *said;
-    int r;
-
-    if (why)
-        return err_set(err, error, "JSON: %s", why);
-    said = yajl_get_error(h, 0, (const unsigned char *)text.p, text.n);
-    r = err_set(err, -EBADMSG, "JSON at byte %zu: %.*s", yajl_get_bytes_consumed(h),
-                said ? (int)strcspn((char *)said, "\n") : 0, said ? (char *)said : "");
-    if (said)
-        yajl_free_error(h, said);
-    return r;
-}
-
-/*
- * yajl writes through what its allocator gave without a look (2.1.0, all of its buffers). So one
- * that fails does not return: it jumps out of yajl, and all pieces that yajl held are freed here.
- * Nothing of ours stands between: callbacks never call back into yajl.
- */
-struct piece {
-    _Alignas(max_align_t) struct piece *next;
-    struct piece **link; /* NULL: in the room */
-    size_t n;
-};
-
-/* Most texts need no more than the room, so they cost no malloc. */
-struct pieces {
-    struct piece *first;
-    jmp_buf out;
-    size_t used;
-    _Alignas(max_align_t) char room[8192];
-};
-
-static void *piece_put(struct pieces *all, struct piece *p)
-{
-    if (!p)
-        longjmp(all->out, 1);
-    p->next = all->first;
-    p->link = &all->first;
-    if (p->next)
-        p->next->link = &p->next;
-    all->first = p;
-    return p + 1;
-}
-
-static void piece_take(struct piece *p)
-{
-    *p->link = p->next;
-    if (p->next)
-        p->next->link = p->link;
-}
-
-static void *piece_in_room(struct pieces *all, size_t n)
-{
-    size_t whole = sizeof(struct piece) +
-                   (n + sizeof(max_align_t) - 1) / sizeof(max_align_t) * sizeof(max_align_t);
-    struct piece *p = (struct piece *)(void *)(all->room + all->used);
-
-    all->used += whole;
-    p->link = NULL;
-    p->n = n;
-    return p + 1;
-}
-
-static void *piece_malloc(void *ctx, size_t n)
-{
-    struct pieces *all = ctx;
-
-    if (n < sizeof all->room - all->used &&
-        n + 2 * sizeof(struct piece) <= sizeof all->room - all->used)
-        return piece_in_room(all, n);
-    return piece_put(all, n < SIZE_MAX / 2 ? malloc(sizeof(struct piece) + n) : NULL);
-}
-
-static void piece_free(void *ctx, void *p)
-{
-    struct piece *piece = p ? (struct piece *)p - 1 : NULL;
-
-    (void)ctx;
-    if (!piece || !piece->link)
-        return;
-    piece_take(piece);
-    free(piece);
-}
-
-static void *piece_grow(struct pieces *all, struct piece *p, size_t n)
-{
-    void *moved = n > p->n ? piece_malloc(all, n) : p + 1;
-
-    return n > p->n ? memcpy(moved, p + 1, p->n) : moved;
-}
-
-static void *piece_realloc(void *ctx, void *old, size_t n)
-{
-    struct piece *p = old ? (struct piece *)old - 1 : NULL, *moved;
-
-    if (!p)
-        return piece_malloc(ctx, n);
-    if (!p->link)
-        return piece_grow(ctx, p, n);
-    piece_take(p);
-    moved = n < SIZE_MAX / 2 ? realloc(p, sizeof *p + n) : NULL;
-    if (!moved)
-        piece_put(ctx, p);
-    return piece_put(ctx, moved);
-}
-
-/* One handle for each text: a cut one would join with the next (libraries: yajl 2.1). */
-static int run_in(struct pieces *memory, struct slice text, const yajl_callbacks *callbacks,
-                  void *ctx, int *error, const char **why, struct err *err)
-{
-    yajl_alloc_funcs funcs = { piece_malloc, piece_realloc, piece_free, memory };
-    yajl_handle h = yajl_alloc(callbacks, &funcs, ctx);
-    yajl_status s;
-    int r = 0;
-
-    if (!h)
-        return err_nomem(err);
-    yajl_config(h, yajl_dont_validate_strings, 1); /* its check is lax: ours follows */
-    s = yajl_parse(h, (const unsigned char *)text.p, text.n);
-    if (s == yajl_status_ok)
-        s = yajl_complete_parse(h);
-    if (s != yajl_status_ok)
-        r = yajl_fault(h, *error, *why, text, err);
-    yajl_free(h);
-    return r;
-}
-
-static int run(struct slice text, const yajl_callbacks *callbacks, void *ctx, int *error,
-               const char **why, struct err *err)
-{
-    UNINITIALIZED struct pieces memory;
-
-    memory.first = NULL;
-    memory.used = 0; /* the room itself needs no clearing */
-    if (setjmp(memory.out) == 0)
-        return run_in(&memory, text, callbacks, ctx, error, why, err);
-    while (memory.first)
-        piece_free(&memory, memory.first + 1);
-    return err_nomem(err);
-}
-
 /* The long way: whatever it is. */
 int json_flatten_yajl(struct slice text, struct json_flat *flat, struct err *err)
 {
@@ -328,7 +181,7 @@ int json_flatten_yajl(struct slice text, struct json_flat *flat, struct err *err
     f.arena = NULL;
     flat->duplicate_key = false;
     flat->passed = 0;
-    r = run(text, &flat_callbacks, &f, &f.error, &f.why, err);
+    r = json_run_yajl(text, &flat_callbacks, &f, &f.error, &f.why, err);
     arena_free(f.arena);
     return r;
 }
@@ -481,7 +334,7 @@ struct json *json_load(struct arena *a, struct slice text, struct err *err)
 {
     struct tree t = { .arena = a };
 
-    return run(text, &tree_callbacks, &t, &t.error, &t.why, err) < 0 ? NULL : t.root;
+    return json_run_yajl(text, &tree_callbacks, &t, &t.error, &t.why, err) < 0 ? NULL : t.root;
 }
 
 const struct json *json_get(const struct json *object, const char *key)
@@ -523,209 +376,4 @@ bool json_bool(const struct json *object, const char *key, bool fallback)
     const struct json *j = json_get(object, key);
 
     return j && j->type == JSON_BOOL ? slice_is(j->text, "true") : fallback;
-}
-
-/* ---- writing ---- */
-
-void buf_json(struct buf *b, struct slice text)
-{
-    static const char hex[] = "0123456789abcdef";
-    static const char named[] = {
-        ['\b'] = 'b', ['\f'] = 'f', ['\n'] = 'n', ['\r'] = 'r', ['\t'] = 't'
-    };
-    static const bool escaped[256] = {
-        [0 ... 0x1f] = true, ['"'] = true, ['\\'] = true, [0x7f] = true
-    };
-    size_t from = 0;
-
-    for (size_t i = 0; i < text.n; i++) {
-        unsigned char c = (unsigned char)text.p[i];
-
-        if (LIKELY(!escaped[c]))
-            continue;
-        buf_add(b, text.p + from, i - from);
-        from = i + 1;
-        buf_char(b, '\\');
-        if (c == '"' || c == '\\')
-            buf_char(b, (char)c);
-        else if (c < sizeof named && named[c])
-            buf_char(b, named[c]);
-        else {
-            const char u[] = { 'u', '0', '0', hex[c >> 4], hex[c & 15] };
-
-            buf_add(b, u, sizeof u);
-        }
-    }
-    buf_add(b, text.p + from, text.n - from);
-}
-
-static void before(struct json_writer *w)
-{
-    if (w->comma)
-        buf_char(w->out, ',');
-    w->comma = true;
-}
-
-static void open(struct json_writer *w, char c)
-{
-    before(w);
-    buf_char(w->out, c);
-    w->comma = false;
-}
-
-static void end(struct json_writer *w, char c)
-{
-    buf_char(w->out, c);
-    w->comma = true;
-}
-
-void json_object(struct json_writer *w)
-{
-    open(w, '{');
-}
-
-void json_object_end(struct json_writer *w)
-{
-    end(w, '}');
-}
-
-void json_array(struct json_writer *w)
-{
-    open(w, '[');
-}
-
-void json_array_end(struct json_writer *w)
-{
-    end(w, ']');
-}
-
-void json_put_slice(struct json_writer *w, struct slice text)
-{
-    struct arena *a = NULL;
-
-    before(w);
-    buf_char(w->out, '"');
-    if (cleaned(&a, &text))
-        buf_json(w->out, text);
-    else
-        w->out->failed = true;
-    buf_char(w->out, '"');
-    arena_free(a);
-}
-
-void json_key_slice(struct json_writer *w, struct slice key)
-{
-    json_put_slice(w, key);
-    buf_char(w->out, ':');
-    w->comma = false;
-}
-
-/* Keys of our own are plain. */
-void json_key(struct json_writer *w, const char *key)
-{
-    before(w);
-    buf_char(w->out, '"');
-    buf_str(w->out, key);
-    buf_add(w->out, "\":", 2);
-    w->comma = false;
-}
-
-void json_put_str(struct json_writer *w, const char *text)
-{
-    json_put_slice(w, slice_str(text));
-}
-
-void json_put_u64(struct json_writer *w, uint64_t v)
-{
-    before(w);
-    buf_u64(w->out, v);
-}
-
-void json_put_i64(struct json_writer *w, int64_t v)
-{
-    before(w);
-    buf_printf(w->out, "%lld", (long long)v);
-}
-
-void json_put_bool(struct json_writer *w, bool v)
-{
-    before(w);
-    buf_str(w->out, v ? "true" : "false");
-}
-
-void json_put_null(struct json_writer *w)
-{
-    before(w);
-    buf_str(w->out, "null");
-}
-
-void json_put_time(struct json_writer *w, uint64_t us)
-{
-    char text[TIME_TEXT_SIZE];
-
-    time_text(us, text);
-    json_put_str(w, text);
-}
-
-void json_put_raw(struct json_writer *w, struct slice json)
-{
-    before(w);
-    buf_slice(w->out, json);
-}
-
-void json_member_slice(struct json_writer *w, const char *key, struct slice text)
-{
-    json_key(w, key);
-    json_put_slice(w, text);
-}
-
-void json_member_buf(struct json_writer *w, const char *key, const struct buf *text)
-{
-    json_member_slice(w, key, buf_view(text));
-    w->out->failed = w->out->failed || !buf_ok(text);
-}
-
-void json_member_str(struct json_writer *w, const char *key, const char *text)
-{
-    json_key(w, key);
-    json_put_str(w, text);
-}
-
-void json_member_u64(struct json_writer *w, const char *key, uint64_t v)
-{
-    json_key(w, key);
-    json_put_u64(w, v);
-}
-
-void json_member_bool(struct json_writer *w, const char *key, bool v)
-{
-    json_key(w, key);
-    json_put_bool(w, v);
-}
-
-void json_member_time(struct json_writer *w, const char *key, uint64_t us)
-{
-    json_key(w, key);
-    json_put_time(w, us);
-}
-
-void json_put_tree(struct json_writer *w, const struct json *tree)
-{
-    bool object = tree->type == JSON_OBJECT;
-
-    if (tree->type == JSON_STRING) {
-        json_put_slice(w, tree->text);
-        return;
-    }
-    if (!object && tree->type != JSON_ARRAY) {
-        json_put_raw(w, tree->type == JSON_NULL ? SLICE("null") : tree->text);
-        return;
-    }
-    object ? json_object(w) : json_array(w);
-    for (const struct json *m = tree->child; m; m = m->next) {
-        if (object)
-            json_key_slice(w, m->key);
-        json_put_tree(w, m);
-    }
-    object ? json_object_end(w) : json_array_end(w);
 }
