@@ -40,6 +40,7 @@ struct replay {
     size_t spare; /* slots beyond the one of each file that nobody holds */
     struct correlator *correlator;
     struct batch batch; /* of many matches, one after the other */
+    struct signal unasked; /* nobody asks for these here */
     struct arena *batch_arena, *options;
     struct clock clock;
 };
@@ -333,7 +334,6 @@ static struct player *earliest(struct replay *r)
     return best;
 }
 
-/* Nobody asks for signals here: their places serve the next match. */
 static struct batch *batch_at(struct replay *r, uint64_t time_us)
 {
     struct batch *b = &r->batch;
@@ -341,10 +341,8 @@ static struct batch *batch_at(struct replay *r, uint64_t time_us)
     if (!b->arena || b->nalerts || arena_used(b->arena) >= BATCH_BYTES) {
         arena_reset(r->batch_arena);
         batch_init(b, r->batch_arena, time_us);
+        b->unasked = &r->unasked;
     }
-    if (b->nsignals)
-        memset(b->signals, 0, b->nsignals * sizeof *b->signals);
-    b->nsignals = 0;
     b->now_us = time_us;
     return b;
 }

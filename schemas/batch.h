@@ -120,6 +120,7 @@ struct batch {
     size_t ncursors, cursors_cap;
     struct signal *signals;
     size_t nsignals, signals_cap;
+    struct signal *unasked; /* not NULL: nobody asks for signals, so all are this one */
     struct alert **alerts;
     size_t nalerts, alerts_cap;
     struct entry *entries;
