@@ -168,21 +168,22 @@ static size_t next_control(struct slice s, size_t i)
  */
 static struct slice repair(struct run *r, struct slice s)
 {
-    AUTO_BUF b = BUF_INIT;
+    struct buf *b = &r->scratch->escaped;
     struct slice kept;
 
+    buf_reset(b);
     for (size_t i = 0; i < s.n; i++) {
         size_t from = i;
 
         i = next_control(s, i);
-        buf_add(&b, s.p + from, i - from);
+        buf_add(b, s.p + from, i - from);
         if (i < s.n && s.p[i] == '\n')
-            buf_str(&b, "\\n");
+            buf_str(b, "\\n");
         else if (i < s.n)
-            buf_printf(&b, "\\u%04x", (unsigned)(unsigned char)s.p[i]);
+            buf_printf(b, "\\u%04x", (unsigned)(unsigned char)s.p[i]);
     }
-    kept = arena_slice(r->a, buf_view(&b));
-    r->failed = r->failed || !buf_ok(&b) || !kept.p;
+    kept = arena_slice(r->a, buf_view(b));
+    r->failed = r->failed || !buf_ok(b) || !kept.p;
     return kept;
 }
 

@@ -24,6 +24,7 @@ void parser_scratch_free(struct parser_scratch *s)
         return;
     regex_scratch_free(s->regex);
     json_keys_free(s->keys);
+    buf_fini(&s->escaped);
     fail2ban_scratch_free(s->filter);
     free(s);
 }

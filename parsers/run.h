@@ -56,6 +56,7 @@ struct parser_scratch {
     struct time_near near;
     struct left_out left_out;
     struct field glanced[GLANCED]; /* of a glance */
+    struct buf escaped; /* of the record at hand: JSON as it should have been written */
     struct member_name names[NAMES_CACHED];
 };
 
