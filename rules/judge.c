@@ -137,6 +137,8 @@ static ALWAYS_INLINE int slide(struct taking *t, const struct rule *rule, struct
             e = pass_time(t, rule, g, s->time_us);
         g->last_us = s->time_us;
     }
+    if (e == 0 && group_renew(g, s))
+        return 0;
     if (g->n >= ENTRIES_MAX)
         t->c->stats.dropped++;
     return e == 0 && !group_insert(&t->c->slab, rule->correlation, g, s) ? -ENOMEM : e;

@@ -398,18 +398,13 @@ static bool make_room(struct slab *slab, struct group *g)
     return true;
 }
 
-/*
- * Where values are counted, the newest entry of each says as much as all of them: if one of the
- * last few has the value, it becomes this one. So a group that sees the same value over and over
- * stays as small as it began.
- */
-static bool renew(struct group *g, const struct stamp *s)
+bool group_renew(struct group *g, const struct stamp *s)
 {
     size_t bytes = g->shape.stamp_bytes, i = g->n;
     size_t few = g->n < VALUES_FEW ? 0 : (size_t)g->n - VALUES_FEW;
     struct packed_stamp *old = NULL;
 
-    while (i > few && !old) {
+    while (g->shape.pieces == STAMP_VALUE && i > few && !old) {
         struct packed_stamp *e = group_at(g, --i);
 
         old = stamp_hash(g, i) == s->value && e->trust == s->trust ? e : NULL;
@@ -430,8 +425,6 @@ bool group_insert(struct slab *slab, const struct correlation *c, struct group *
     size_t bytes = g->shape.stamp_bytes, i;
     char *at;
 
-    if (g->shape.pieces == STAMP_VALUE && renew(g, s))
-        return true;
     if (g->n >= ENTRIES_MAX) {
         group_drop_first(slab, g);
         g->lower_bound = true;

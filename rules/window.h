@@ -171,6 +171,12 @@ static inline uint64_t stamp_hash(const struct group *g, size_t i)
 }
 void stamp_unpack(const struct group *g, size_t i, struct stamp *ret);
 
+/*
+ * Where values are counted, the newest entry of each says as much as all of them: if one of the
+ * last few has the value, it becomes this one. So a group that sees the same value over and over
+ * stays as small as it began. False: it must be inserted.
+ */
+bool group_renew(struct group *g, const struct stamp *s);
 /* In its place by time; equal times keep the order of arrival. False: no memory. */
 bool group_insert(struct slab *slab, const struct correlation *c, struct group *g,
                   const struct stamp *s);

@@ -176,21 +176,6 @@ static size_t model_insert(struct stamp *model, size_t n, const struct stamp *s)
     return n + 1;
 }
 
-/* Where values are counted: one of the last few that has the value goes. False: it is newer. */
-static bool model_renew(struct stamp *model, size_t *n, const struct stamp *s)
-{
-    size_t i = *n;
-
-    while (i > 0 && i + VALUES_FEW > *n)
-        if (model[--i].value == s->value && model[i].trust == s->trust) {
-            if (model[i].time_us > s->time_us)
-                return false;
-            memmove(model + i, model + i + 1, (--*n - i) * sizeof *model);
-            return true;
-        }
-    return true;
-}
-
 static void assert_totals(const struct correlation *c, const struct group *g,
                           const struct stamp *model, size_t n)
 {
@@ -221,7 +206,6 @@ static struct group *fill(const struct rule *rule, struct slab *slab, uint32_t *
     struct aside later;
     size_t n = 0;
     uint64_t x = c->type * 2u + (rule->response.for_us != 0) + 1;
-    bool renews = shape_of(rule).pieces == STAMP_VALUE;
 
     *ret_record = group_new(slab, shape_of(rule), SLICE("10.0.0.1"));
     assert_int_not_equal(*ret_record, 0);
@@ -234,10 +218,9 @@ static struct group *fill(const struct rule *rule, struct slab *slab, uint32_t *
             memmove(model, model + 1, --n * sizeof *model);
         } else {
             assert_true(group_insert(slab, c, g, &s));
-            if (!renews || model_renew(model, &n, &s))
-                n = model_insert(model, n, &s);
+            n = model_insert(model, n, &s);
         }
-        if (step % 97 == 0 && !renews) {
+        if (step % 97 == 0) {
             assert_true(group_split(g, 1000000 + dice(&x, 5000), &later));
             assert_int_equal(g->n + later.n, n);
             assert_true(group_join(slab, c, g, &later));
