@@ -54,13 +54,8 @@ static inline struct slice json_key_path(const struct json_key *k)
 static ALWAYS_INLINE bool json_key_stands(const struct json_key *k, bool first, const char *p,
                                           const char *end)
 {
-    struct slice_ends ends;
-
-    if (k->nraw == 0 || k->first != first || (size_t)(end - p) < k->nraw)
-        return false;
-    ends = slice_ends_of(slice_of(p, k->nraw));
-    return ends.a == k->ends.a && ends.b == k->ends.b &&
-           (k->nraw <= 16 || memcmp(p, k->raw, k->nraw) == 0);
+    return k->nraw && k->first == first &&
+           slice_starts_as(slice_of(p, (size_t)(end - p)), slice_of(k->raw, k->nraw), k->ends);
 }
 
 /* ---- reading ---- */

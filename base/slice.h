@@ -76,6 +76,17 @@ static inline struct slice_ends slice_ends_of(struct slice s)
     }
     return e;
 }
+/* Does it begin with a text whose ends these are? For what is mostly another one. */
+static inline bool slice_starts_as(struct slice s, struct slice text, struct slice_ends ends)
+{
+    struct slice_ends here;
+
+    if (s.n < text.n)
+        return false;
+    here = slice_ends_of(slice_of(s.p, text.n));
+    return here.a == ends.a && here.b == ends.b &&
+           (text.n <= 16 || memcmp(s.p, text.p, text.n) == 0);
+}
 /*
  * A quick number for a name, of its length and its ends: for a cache or a filter, where a stranger
  * who makes names collide gains nothing but the slow way. Tables have table_hash().

@@ -192,6 +192,7 @@ static __thread struct learned {
     unsigned n, made;
     struct {
         size_t n;
+        struct slice_ends ends;
         char text[REST_MAX];
     } rests[RESTS];
 } learned;
@@ -240,7 +241,8 @@ bool head_known(const struct head *h, struct slice line)
     if (learned.format != h->id || !places_fit(h, line))
         return false;
     for (unsigned i = 0; i < learned.n; i++)
-        if (slice_starts(rest, slice_of(learned.rests[i].text, learned.rests[i].n)))
+        if (slice_starts_as(rest, slice_of(learned.rests[i].text, learned.rests[i].n),
+                            learned.rests[i].ends))
             return true;
     return false;
 }
@@ -262,4 +264,5 @@ void head_learn(const struct head *h, struct regex_scratch *s, struct slice line
     learned.n = learned.n < RESTS ? learned.n + 1 : RESTS;
     memcpy(learned.rests[i].text, rest.p, rest.n);
     learned.rests[i].n = rest.n;
+    learned.rests[i].ends = slice_ends_of(rest);
 }
