@@ -97,27 +97,25 @@ static void halve_shares(struct evidence *e)
 int evidence_put(struct evidence *e, size_t rule, struct slice text, struct evidence_ref *ref)
 {
     uint64_t at = ref->at >> 1, in = ref->at & 1, much;
-    struct evidence_ring *r;
     int err = 0;
 
-    *ref = (struct evidence_ref){ 0 };
-    if (text.n == 0)
-        return 0;
-    e->shares[rule] += text.n;
-    much = e->shares[rule] > MUCH;
-    r = &e->rings[much];
-    if (in <= much && ring_has(&e->rings[in], at)) {
-        *ref = (struct evidence_ref){ at << 1 | in };
+    if (text.n == 0) {
+        ref->at = 0;
         return 0;
     }
-    at = r->last;
-    if (!slice_eq(ring_get(r, at), text)) {
-        err = ring_put(r, text, &at);
+    e->shares[rule] += text.n;
+    much = e->shares[rule] > MUCH;
+    /* What stands with the few serves the many, too; not the other way round. */
+    if (in <= much && ring_has(&e->rings[in], at))
+        return 0;
+    at = e->rings[much].last;
+    if (!slice_eq(ring_get(&e->rings[much], at), text)) {
+        err = ring_put(&e->rings[much], text, &at);
         e->lately += text.n;
     }
     if (e->lately > CAP_MAX)
         halve_shares(e);
-    *ref = (struct evidence_ref){ at ? at << 1 | much : 0 };
+    ref->at = at ? at << 1 | much : 0;
     return err;
 }
 

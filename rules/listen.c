@@ -93,10 +93,11 @@ static ALWAYS_INLINE struct signal *add_signal(struct taking *t, const struct ru
                                                uint64_t time_us, const struct source_key *key,
                                                struct heard *group, struct heard *value)
 {
-    struct signal *s = t->b->unasked ? t->b->unasked : batch_signal(t->b);
+    struct signal *s;
 
     if (t->b->unasked)
-        return s;
+        return t->b->unasked;
+    s = batch_signal(t->b);
     if (!s || !keep_evidence(t))
         return NULL;
     memcpy(s->rule, rule->signal_id, sizeof s->rule);

@@ -404,7 +404,9 @@ bool group_renew(struct group *g, const struct stamp *s)
     size_t few = g->n < VALUES_FEW ? 0 : (size_t)g->n - VALUES_FEW;
     struct packed_stamp *old = NULL;
 
-    while (g->shape.pieces == STAMP_VALUE && i > few && !old) {
+    if (g->shape.pieces != STAMP_VALUE)
+        return false;
+    while (i > few && !old) {
         struct packed_stamp *e = group_at(g, --i);
 
         old = stamp_hash(g, i) == s->value && e->trust == s->trust ? e : NULL;

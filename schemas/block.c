@@ -4,21 +4,7 @@
 #include <emmintrin.h>
 #endif
 
-/* The line at `offset` without LF and CR; *ret_next is behind its LF. */
-static struct slice line_at(struct slice bytes, size_t offset, size_t *ret_next)
-{
-    const char *p = bytes.p + offset;
-    size_t rest = bytes.n - offset;
-    const char *lf = memchr(p, '\n', rest);
-    size_t n = lf ? (size_t)(lf - p) : rest;
-
-    *ret_next = offset + n + (lf ? 1 : 0);
-    if (lf && n > 0 && p[n - 1] == '\r')
-        n--;
-    return slice_of(p, n);
-}
-
-/* A line, and what is behind its LF. */
+/* A line without LF and CR, and what is behind its LF. */
 struct line {
     struct slice text;
     size_t next;
@@ -26,10 +12,14 @@ struct line {
 
 static struct line line_from(struct slice bytes, size_t offset)
 {
-    struct line line;
+    const char *p = bytes.p + offset;
+    size_t rest = bytes.n - offset;
+    const char *lf = memchr(p, '\n', rest);
+    size_t n = lf ? (size_t)(lf - p) : rest, next = offset + n + (lf ? 1 : 0);
 
-    line.text = line_at(bytes, offset, &line.next);
-    return line;
+    if (lf && n > 0 && p[n - 1] == '\r')
+        n--;
+    return (struct line){ slice_of(p, n), next };
 }
 
 /*
@@ -246,10 +236,9 @@ size_t framing_whole(const struct framing *f, struct slice bytes, struct arena *
     struct line line;
 
     *ret_ends = (struct record_ends){ 0 };
-    if (!f || !f->starts)
+    if (!f || !f->starts || bytes.n == 0)
         return bytes.n;
-    if (bytes.n)
-        line = line_from(bytes, 0);
+    line = line_from(bytes, 0);
     while (offset < bytes.n) {
         struct slice text;
         size_t end = record_end(f, bytes, offset, &line, &text);
